@@ -1,0 +1,45 @@
+"""Actions: S(x) with p(x) ∝ exp(−S(x)) with respect to the reference measure of the space.
+
+Couplings are array leaves, so dS/dβ exists and tuning a coupling never recompiles.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from latflow._typing import Scalar
+from latflow.fields.spaces import AbstractFieldSpace
+
+
+def autodiff_force(action: "AbstractAction", x: Float[Array, "*shape"]) -> Float[Array, "*tangent"]:
+    """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement."""
+    zero = jnp.zeros(action.space.tangent_shape, dtype=x.dtype)
+    return jax.grad(lambda p: action(action.space.move(x, p)))(zero)
+
+
+class AbstractAction(eqx.Module):
+    """A Euclidean lattice action."""
+
+    space: eqx.AbstractVar[AbstractFieldSpace]
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        """S(x), a real number."""
+
+    @abc.abstractmethod
+    def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*tangent"]:
+        """Gradient dS/dp of S(move(x, p)) at p = 0; the molecular-dynamics force is its negative.
+
+        New actions may return `autodiff_force(self, x)` until an analytic one is faster.
+        """
+
+
+class AbstractLocalAction(AbstractAction):
+    """An action whose sites interact with nearest neighbours only, so that a checkerboard can be updated at once."""
+
+    @abc.abstractmethod
+    def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """At every site, S after changing that site alone to `proposal` minus S before."""

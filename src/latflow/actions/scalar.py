@@ -1,0 +1,93 @@
+r"""Scalar actions: the free field and φ⁴.
+
+House normalisation (arXiv:1904.12072): $S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2+\lambda\phi_x^4]$,
+without factors ½. Three other normalisations circulate; `PhiFour` has a named constructor for each, with the field
+rescaling it implies.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from typing_extensions import override
+
+from latflow._typing import Scalar
+from latflow.actions.base import AbstractLocalAction
+from latflow.fields.spaces import ScalarSpace
+from latflow.lattice import Lattice
+
+
+def neighbour_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""$\sum_\mu(\phi_{x+\hat\mu}+\phi_{x-\hat\mu})$ with periodic boundaries."""
+    total = jnp.zeros_like(x)
+    for mu in range(x.ndim):
+        total = total + jnp.roll(x, 1, axis=mu) + jnp.roll(x, -1, axis=mu)
+    return total
+
+
+def forward_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""$\sum_\mu\phi_{x+\hat\mu}$ with periodic boundaries."""
+    total = jnp.zeros_like(x)
+    for mu in range(x.ndim):
+        total = total + jnp.roll(x, -1, axis=mu)
+    return total
+
+
+class PhiFour(AbstractLocalAction):
+    r"""$S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2+\lambda\phi_x^4]$.
+
+    Args:
+        lattice: Periodic lattice in any dimension.
+        mass_squared: $m^2$ in lattice units; may be negative when `coupling` > 0.
+        coupling: $\lambda\ge0$.
+
+    References:
+        arXiv:1904.12072; maps of the other conventions: docs/conventions.md.
+    """
+
+    space: ScalarSpace
+    mass_squared: Scalar
+    coupling: Scalar
+
+    def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar, coupling: float | Scalar) -> None:
+        self.space = ScalarSpace(lattice.shape)
+        self.mass_squared = jnp.asarray(mass_squared, dtype=float)
+        self.coupling = jnp.asarray(coupling, dtype=float)
+
+    @classmethod
+    def half(cls, lattice: Lattice, *, mu_squared: float, g: float) -> "PhiFour":
+        r"""From $\tfrac12(\partial\varphi)^2+\tfrac12\mu^2\varphi^2+\tfrac14 g\varphi^4$; $\varphi=\sqrt2\,\phi$."""
+        return cls(lattice, mass_squared=mu_squared, coupling=g)
+
+    @classmethod
+    def factorial(cls, lattice: Lattice, *, mass_squared: float, coupling: float) -> "PhiFour":
+        r"""From $\tfrac12(\partial\varphi)^2+\tfrac12m^2\varphi^2+\tfrac{\lambda}{4!}\varphi^4$;
+        $\varphi=\sqrt2\,\phi$.
+        """  # noqa: D205
+        return cls(lattice, mass_squared=mass_squared, coupling=coupling / 6)
+
+    @classmethod
+    def hopping(cls, lattice: Lattice, *, kappa: float, coupling: float) -> "PhiFour":
+        r"""From $-2\kappa\sum\varphi_x\varphi_{x+\hat\mu}+(1-2\lambda_h)\varphi^2+\lambda_h\varphi^4$;
+        $\phi=\sqrt\kappa\,\varphi$.
+        """  # noqa: D205
+        return cls(
+            lattice,
+            mass_squared=(1 - 2 * coupling) / kappa - 2 * lattice.ndim,
+            coupling=coupling / kappa**2,
+        )
+
+    @override
+    def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        quadratic = (2 * x.ndim + self.mass_squared) * x**2
+        return jnp.sum(quadratic + self.coupling * x**4 - 2 * x * forward_sum(x))
+
+    @override
+    def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        diagonal = 2 * (2 * x.ndim + self.mass_squared)
+        return x * (diagonal + 4 * self.coupling * x * x) - 2 * neighbour_sum(x)
+
+    @override
+    def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        def local(y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+            return (2 * y.ndim + self.mass_squared) * y**2 + self.coupling * y**4
+
+        return local(proposal) - local(x) - 2 * (proposal - x) * neighbour_sum(x)

@@ -1,0 +1,78 @@
+"""Periodic hypercubic lattices: shape, momenta and exact site partitions.
+
+A `Lattice` is static data (a shape), so it can be part of a compiled program's identity. Masks are numpy constants:
+they are exact partitions of the sites, checked by tests, and fold into the compiled code.
+"""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from latflow.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Lattice:
+    """A periodic hypercubic lattice.
+
+    Args:
+        shape: Sites along each direction, at least one direction, every extent positive. Time is the last direction.
+
+    Raises:
+        ConfigError: If the shape is empty or an extent is not a positive integer.
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.shape or any(n < 1 for n in self.shape):
+            raise ConfigError([f"lattice.shape: {list(self.shape)}; allowed: one or more positive extents"])
+
+    @property
+    def ndim(self) -> int:
+        """Number of directions d."""
+        return len(self.shape)
+
+    @property
+    def volume(self) -> int:
+        """Number of sites V."""
+        return math.prod(self.shape)
+
+    def shift(self, x: Shaped[Array, "*sites"], *, mu: int, steps: int = 1) -> Shaped[Array, "*sites"]:
+        r"""The field seen from `steps` sites further in direction `mu`: $(Tx)(n) = x(n + s\hat\mu)$."""
+        return jnp.roll(x, -steps, axis=mu)
+
+    def parity(self) -> Int[np.ndarray, "*sites"]:
+        """Sum of the coordinates modulo 2: 0 on even sites, 1 on odd ones."""
+        return np.indices(self.shape).sum(axis=0) % 2
+
+    def checkerboard(self, *, parity: int) -> Bool[np.ndarray, "*sites"]:
+        """Mask of the sites of one parity.
+
+        Args:
+            parity: 0 for even, 1 for odd.
+
+        Raises:
+            ConfigError: If an extent is odd: the two colours would touch across the boundary.
+        """
+        if any(n % 2 for n in self.shape):
+            raise ConfigError(
+                [f"lattice.shape: {list(self.shape)}; allowed: even extents; a checkerboard needs them on a torus"]
+            )
+        return self.parity() == parity
+
+    def stripe(self, *, mu: int, period: int, offset: int) -> Bool[np.ndarray, "*sites"]:
+        """Mask of the sites whose coordinate in direction `mu` equals `offset` modulo `period`."""
+        if self.shape[mu] % period:
+            raise ConfigError(
+                [f"lattice.shape: extent {self.shape[mu]} in direction {mu}; allowed: a multiple of {period}"]
+            )
+        return np.indices(self.shape)[mu] % period == offset % period
+
+    def momentum_squared(self) -> Float[np.ndarray, "*sites"]:
+        r"""$\hat k^2 = 4\sum_\mu\sin^2(k_\mu/2)$ in the order of `numpy.fft.fftn`."""
+        grids = np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in self.shape), indexing="ij")
+        return np.asarray(sum(4 * np.sin(k / 2) ** 2 for k in grids))

@@ -1,0 +1,54 @@
+"""The two ways to sample: Markov kernels and weighted samplers.
+
+Everything is one of them or a composition. State goes in and comes out; a key is used once.
+"""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from latflow._typing import Flag, PRNGKey, Scalar
+
+
+class Transition(NamedTuple):
+    """What a diagnostician wants to know of one kernel step.
+
+    Attributes:
+        acceptance: Mean acceptance probability of the step, min(1, e^{log_ratio}) for one proposal, the mean over
+            sites for a sweep.
+        accepted: Whether the proposal was taken (for a sweep: always true).
+        log_ratio: Logarithm of the Metropolis ratio, −ΔH for HMC; zero for a sweep.
+    """
+
+    acceptance: Scalar
+    accepted: Flag
+    log_ratio: Scalar
+
+
+class AbstractKernel(eqx.Module):
+    """A Markov kernel that leaves exp(−S) invariant."""
+
+    @abc.abstractmethod
+    def init(self, x: Float[Array, "*shape"]) -> Any:
+        """The state of a chain that stands at `x`: a pytree with the configuration as `state.x` and what is cached."""
+
+    @abc.abstractmethod
+    def step(self, key: PRNGKey, state: Any) -> tuple[Any, Transition]:
+        """One update."""
+
+
+class Weighted(NamedTuple):
+    """One independent draw with the logarithm of its importance weight; E[exp(log_weight)] = Z."""
+
+    x: Float[Array, "*shape"]
+    log_weight: Scalar
+
+
+class AbstractWeightedSampler(eqx.Module):
+    """Independent weighted draws whose mean weight is the partition function."""
+
+    @abc.abstractmethod
+    def draw(self, key: PRNGKey) -> Weighted:
+        """One draw."""

@@ -1,0 +1,10 @@
+"""One environment for every test: float64, strict ranks, and array annotations executed."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("latflow", "beartype.beartype")
+
+import jax  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
