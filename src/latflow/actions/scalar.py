@@ -31,6 +31,35 @@ def forward_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return total
 
 
+class FreeField(AbstractLocalAction):
+    r"""$S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2]$, solved exactly in `latflow.actions.exact`.
+
+    Args:
+        lattice: Periodic lattice in any dimension.
+        mass_squared: $m^2>0$ in lattice units; at zero or below the weight cannot be normalised.
+    """
+
+    space: ScalarSpace
+    mass_squared: Scalar
+
+    def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar) -> None:
+        self.space = ScalarSpace(lattice.shape)
+        self.mass_squared = jnp.asarray(mass_squared, dtype=float)
+
+    @override
+    def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        return jnp.sum(x * ((2 * x.ndim + self.mass_squared) * x - 2 * forward_sum(x)))
+
+    @override
+    def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        return 2 * (2 * x.ndim + self.mass_squared) * x - 2 * neighbour_sum(x)
+
+    @override
+    def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        diagonal = (2 * x.ndim + self.mass_squared) * (proposal + x)
+        return (proposal - x) * (diagonal - 2 * neighbour_sum(x))
+
+
 class PhiFour(AbstractLocalAction):
     r"""$S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2+\lambda\phi_x^4]$.
 
