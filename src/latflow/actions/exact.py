@@ -1,8 +1,8 @@
 r"""Closed forms: what a sampler must reproduce, from mathematics alone.
 
-The free field is solved in momentum space; a ring of φ⁴ sites by its transfer matrix, which covers every one-dimensional
-lattice and the 2×2 one; a single site by quadrature. Everything is numpy in float64 except the exact draws, and refers
-to the house normalisation with Lebesgue measure.
+The free field is solved in momentum space; a ring of φ⁴ sites by its transfer matrix, which covers every
+one-dimensional lattice and the 2×2 one; a single site by quadrature. Everything is numpy in float64 except the exact
+draws, and refers to the house normalisation with Lebesgue measure.
 
 References:
     Trapezoidal sums of analytic, rapidly decaying integrands converge exponentially: Trefethen & Weideman (2014).
@@ -39,7 +39,7 @@ def momentum_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.nd
 
 
 def free_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarray, "*sites"]:
-    r"""$\langle\phi_0\phi_x\rangle$ of the free field at every site x; the value at the origin is $\langle\phi^2\rangle$."""
+    r"""$\langle\phi_0\phi_x\rangle$ of the free field at every site x; at the origin $\langle\phi^2\rangle$."""
     return np.fft.ifftn(momentum_propagator(lattice, mass_squared=mass_squared)).real
 
 
