@@ -1,0 +1,52 @@
+"""Bijections made of bijections: one after another, and backwards."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from typing_extensions import override
+
+from latflow._typing import Scalar
+from latflow.bijections.base import AbstractBijection
+
+
+class Chain(AbstractBijection):
+    """Several bijections one after another; log-determinants add.
+
+    Args:
+        bijections: Applied from first to last by `forward_and_log_det`. Empty: the identity.
+    """
+
+    bijections: tuple[AbstractBijection, ...]
+
+    @override
+    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        log_det = jnp.zeros(())
+        for bijection in self.bijections:
+            x, step = bijection.forward_and_log_det(x)
+            log_det = log_det + step
+        return x, log_det
+
+    @override
+    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        log_det = jnp.zeros(())
+        for bijection in reversed(self.bijections):
+            y, step = bijection.inverse_and_log_det(y)
+            log_det = log_det + step
+        return y, log_det
+
+
+class Inverse(AbstractBijection):
+    """A bijection run backwards.
+
+    Args:
+        bijection: The map whose inverse this is.
+    """
+
+    bijection: AbstractBijection
+
+    @override
+    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        return self.bijection.inverse_and_log_det(x)
+
+    @override
+    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        return self.bijection.forward_and_log_det(y)

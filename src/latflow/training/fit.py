@@ -1,0 +1,324 @@
+"""The training loop.
+
+Steps between two evaluations run inside one compiled loop whose trip count is an argument, so nothing is compiled
+after the first step and the host is idle. Step i uses ``fold_in(key, i)`` and evaluations have their own stream:
+a training that was stopped and continued is the one that was not, bit for bit.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from latflow._typing import PRNGKey, Scalar
+from latflow.actions.base import AbstractAction
+from latflow.errors import PhysicsStop
+from latflow.flows.flow import Flow
+from latflow.flows.weighted import FlowSampler
+from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
+from latflow.training.losses import AbstractLoss
+from latflow.training.schedules import Optimiser
+from latflow.training.stop import StopCriterion
+
+Record = dict[str, Any]
+
+# Streams beside those of the steps, which are counted from zero.
+_EVALUATION = 2**32 - 1
+_RETRY = 2**32 - 2
+
+_EVALUATION_BATCH = 512
+_SECONDS_BETWEEN_PAUSES = 2.0
+
+
+class TrainingDiverged(PhysicsStop):
+    """A loss, gradient or weight was not finite, again, after one return to a good state."""
+
+    code = "DIVERGED"
+
+
+class TrainingState(eqx.Module):
+    """All that the next step needs.
+
+    Args:
+        flow: The flow so far.
+        optimiser_state: Moments of the gradient.
+        step: Steps done.
+        learning_rate_scale: Factor on the schedule; halved by a rollback.
+        rollbacks: How often training returned to an earlier state after a number was not finite.
+    """
+
+    flow: Flow
+    optimiser_state: PyTree
+    step: Int[Array, ""]
+    learning_rate_scale: Scalar
+    rollbacks: Int[Array, ""]
+
+    @classmethod
+    def start(cls, flow: Flow, optimiser: Optimiser) -> "TrainingState":
+        """The state before the first step."""
+        optimiser_state = optimiser.transform.init(eqx.filter(flow, eqx.is_inexact_array))
+        zero = jnp.zeros((), dtype=jnp.int32)
+        return cls(flow, optimiser_state, zero, jnp.ones(()), zero)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """What a training leaves.
+
+    Args:
+        flow: The trained flow.
+        state: The state it could be continued from.
+        stopped_by: Name of the criterion that ended it.
+        history: One record per evaluation, those of earlier sittings included.
+        seconds: Wall-clock time over all sittings.
+    """
+
+    flow: Flow
+    state: TrainingState
+    stopped_by: str
+    history: tuple[Record, ...]
+    seconds: float
+
+
+class _Progress(eqx.Module):
+    """What a chunk of steps tells: whether every number was finite, and the last gradient norm."""
+
+    finite: Bool[Array, ""]
+    gradient_norm: Scalar
+
+
+def _step(
+    state: TrainingState, key: PRNGKey, *, action: AbstractAction, loss: AbstractLoss, optimiser: Optimiser
+) -> tuple[TrainingState, _Progress]:
+    """One step of the optimiser; the state is returned as it was if a number is not finite."""
+    parameters, static = eqx.partition(state.flow, eqx.is_inexact_array)
+
+    def objective(parameters: PyTree) -> tuple[Scalar, Float[Array, " n"]]:
+        return loss(eqx.combine(parameters, static), action, key)
+
+    (value, log_weights), gradient = jax.value_and_grad(objective, has_aux=True)(parameters)
+    norm = _global_norm(gradient)
+    finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.all(jnp.isfinite(log_weights))
+    direction, optimiser_state = optimiser.transform.update(gradient, state.optimiser_state, parameters)
+    length = optimiser.learning_rate(state.step) * state.learning_rate_scale
+    moved = jax.tree.map(lambda p, d: p - (length * d).astype(p.dtype), parameters, direction)
+    # A selection per array and not a branch: it fuses with the update, and no state is copied.
+    parameters, optimiser_state = jax.tree.map(
+        lambda new, old: jnp.where(finite, new, old), (moved, optimiser_state), (parameters, state.optimiser_state)
+    )
+    after = TrainingState(
+        eqx.combine(parameters, static),
+        optimiser_state,
+        state.step + finite,
+        state.learning_rate_scale,
+        state.rollbacks,
+    )
+    return after, _Progress(finite, norm)
+
+
+def _global_norm(gradient: PyTree) -> Scalar:
+    return jnp.sqrt(sum((jnp.sum(g.astype(float) ** 2) for g in jax.tree.leaves(gradient)), start=jnp.zeros(())))
+
+
+@eqx.filter_jit
+def run_steps(
+    state: TrainingState,
+    key: PRNGKey,
+    target: Int[Array, ""],
+    *,
+    action: AbstractAction,
+    loss: AbstractLoss,
+    optimiser: Optimiser,
+) -> tuple[TrainingState, _Progress]:
+    """Steps until `target` have been done or a number is not finite, in one compiled loop."""
+    arrays, static = eqx.partition(state, eqx.is_array)
+
+    def unfinished(carry: tuple[PyTree, _Progress]) -> Bool[Array, ""]:
+        arrays, progress = carry
+        return (arrays.step < target) & progress.finite
+
+    def body(carry: tuple[PyTree, _Progress]) -> tuple[PyTree, _Progress]:
+        state = eqx.combine(carry[0], static)
+        step_key = jax.random.fold_in(key, state.step)
+        state, progress = _step(state, step_key, action=action, loss=loss, optimiser=optimiser)
+        return eqx.filter(state, eqx.is_array), progress
+
+    start = _Progress(jnp.ones((), bool), jnp.zeros(()))
+    arrays, progress = jax.lax.while_loop(unfinished, body, (arrays, start))
+    return eqx.combine(arrays, static), progress
+
+
+@eqx.filter_jit
+def evaluation_weights(sampler: FlowSampler, key: PRNGKey, *, n: int) -> Float[Array, " n"]:
+    """Log-weights of `n` fresh draws, a few hundred at a time."""
+    return jax.lax.map(lambda k: sampler.draw(k).log_weight, jax.random.split(key, n), batch_size=_EVALUATION_BATCH)
+
+
+def fit(
+    key: PRNGKey,
+    flow: Flow,
+    action: AbstractAction,
+    *,
+    loss: AbstractLoss,
+    optimiser: Optimiser,
+    stop: StopCriterion,
+    evaluate_every: int = 100,
+    evaluation_draws: int = 4096,
+    state: TrainingState | None = None,
+    elapsed: float = 0.0,
+    history: Sequence[Record] = (),
+    log_z: float | None = None,
+    on_progress: Callable[[TrainingState, Record], None] | None = None,
+    on_pause: Callable[[], None] | None = None,
+) -> FitResult:
+    """Trains `flow` towards `action` until a stopping criterion is met.
+
+    The flow is evaluated at step 0, at every multiple of `evaluate_every` and at the last step. To continue a
+    training, pass the state and the history as they were after an evaluation, with the same key and settings.
+
+    Args:
+        key: Root of all randomness of the training.
+        flow: Where to start; ignored if `state` is given.
+        action: The target theory.
+        loss: What is lowered.
+        optimiser: How.
+        stop: When to end.
+        evaluate_every: Steps between evaluations.
+        evaluation_draws: Draws of an evaluation.
+        state: State to continue from.
+        elapsed: Seconds spent in earlier sittings.
+        history: Records of earlier sittings.
+        log_z: Logarithm of the partition function where known; else it is estimated from the weights.
+        on_progress: Called after every evaluation with the state and its record; may raise, for instance
+            `latflow.errors.Interrupted`, having saved both.
+        on_pause: Called every few seconds between steps; may raise. What it ends is repeated after a restart.
+
+    Returns:
+        The trained flow, and how it came about. A record holds ``step``, ``seconds``, ``loss``, ``kl``,
+        ``reweighting_ess``, ``acceptance``, ``gradient_norm``, ``learning_rate``, ``steps_per_second`` and
+        ``rollbacks``; all but the two timings are functions of the arguments.
+
+    Raises:
+        TrainingDiverged: If numbers stop being finite a second time; the state last passed to `on_progress` is good.
+    """
+    clock = _Clock(elapsed)
+    state = TrainingState.start(flow, optimiser) if state is None else state
+    records = list(history)
+    program = _Program(key, action, loss, optimiser, on_pause or _nothing)
+
+    def evaluate(state: TrainingState, gradient_norm: float, steps: int) -> bool:
+        evaluation_key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATION), state.step)
+        log_weights = np.asarray(
+            evaluation_weights(FlowSampler(state.flow, action), evaluation_key, n=evaluation_draws)
+        )
+        if not np.all(np.isfinite(log_weights)):
+            return False
+        learning_rate = float(optimiser.learning_rate(state.step) * state.learning_rate_scale)
+        records.append(
+            {"step": int(state.step), "seconds": clock.total(), **_quality(log_weights, log_z=log_z)}
+            | {"gradient_norm": gradient_norm, "learning_rate": learning_rate}
+            | {"steps_per_second": clock.rate(steps), "rollbacks": int(state.rollbacks)}
+        )
+        if on_progress is not None:
+            on_progress(state, records[-1])
+        return True
+
+    if not records and not evaluate(state, 0.0, 0):
+        raise _diverged(state)
+    while (reason := stop.reason(records)) is None:
+        target = _next_target(int(state.step), evaluate_every, stop.steps)
+        after, gradient_norm, finite = program.advance(state, target)
+        if finite and evaluate(after, gradient_norm, target - int(state.step)):
+            state = after
+            continue
+        if int(state.rollbacks):
+            raise _diverged(after)
+        state = _rolled_back(state)
+    return FitResult(state.flow, state, reason, tuple(records), clock.total())
+
+
+@dataclasses.dataclass
+class _Program:
+    """The compiled loop with everything that stays the same, and the pauses between its calls."""
+
+    key: PRNGKey
+    action: AbstractAction
+    loss: AbstractLoss
+    optimiser: Optimiser
+    on_pause: Callable[[], None]
+    pace: int = 1
+
+    def advance(self, state: TrainingState, target: int) -> tuple[TrainingState, float, bool]:
+        """Steps to `target` with a pause every few seconds; where the pauses fall changes no number."""
+        key = jax.random.fold_in(self.key, _RETRY) if int(state.rollbacks) else self.key
+        progress = _Progress(jnp.ones((), bool), jnp.zeros(()))
+        while int(state.step) < target and bool(progress.finite):
+            start = time.perf_counter()
+            pause = jnp.asarray(min(target, int(state.step) + self.pace), dtype=jnp.int32)
+            state, progress = run_steps(state, key, pause, action=self.action, loss=self.loss, optimiser=self.optimiser)
+            jax.block_until_ready(progress)
+            self._adapt(time.perf_counter() - start)
+            self.on_pause()
+        return state, float(progress.gradient_norm), bool(progress.finite)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds < _SECONDS_BETWEEN_PAUSES / 2:
+            self.pace *= 2
+        elif seconds > 2 * _SECONDS_BETWEEN_PAUSES:
+            self.pace = max(1, self.pace // 2)
+
+
+class _Clock:
+    """Wall-clock time over all sittings, and the rate since it was last asked."""
+
+    def __init__(self, elapsed: float) -> None:
+        self._start = time.perf_counter() - elapsed
+        self._last = time.perf_counter()
+
+    def total(self) -> float:
+        return time.perf_counter() - self._start
+
+    def rate(self, steps: int) -> float:
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return steps / seconds if seconds > 0 else 0.0
+
+
+def _nothing() -> None:
+    """The pause of a caller who has none to make."""
+
+
+def _quality(log_weights: Float[np.ndarray, " n"], *, log_z: float | None) -> dict[str, float]:
+    loss = -float(np.mean(log_weights))
+    return {
+        "loss": loss,
+        "kl": float(kl(log_weights).value) if log_z is None else loss + log_z,
+        "reweighting_ess": float(reweighting_ess(log_weights)),
+        "acceptance": float(independence_acceptance(log_weights)),
+    }
+
+
+def _next_target(step: int, evaluate_every: int, limit: int | None) -> int:
+    target = (step // evaluate_every + 1) * evaluate_every
+    return target if limit is None else min(target, limit)
+
+
+def _rolled_back(state: TrainingState) -> TrainingState:
+    """The last good state with half the learning rate; the retry draws from another stream as well."""
+    return TrainingState(
+        state.flow, state.optimiser_state, state.step, state.learning_rate_scale / 2, state.rollbacks + 1
+    )
+
+
+def _diverged(state: TrainingState) -> TrainingDiverged:
+    return TrainingDiverged(
+        "training: a loss, gradient or weight is not finite",
+        value=f"step {int(state.step)}, after {int(state.rollbacks)} rollbacks",
+        hint="lower training.learning_rate, set training.gradient_clip, or use training.precision = 'float64'",
+    )

@@ -1,0 +1,56 @@
+"""When training ends: whichever criterion is met first, and the reason is recorded."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latflow.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class StopCriterion:
+    """Limits of a training; at least one must be given.
+
+    Args:
+        acceptance: Independence-Metropolis acceptance, estimated from the weights of an evaluation.
+        ess: Reweighting effective sample size per draw, of the same weights.
+        steps: Optimiser steps.
+        seconds: Wall-clock time, over all sittings.
+        plateau: Evaluations in a row without a new lowest loss.
+
+    Raises:
+        ConfigError: If no limit is given.
+    """
+
+    acceptance: float | None = None
+    ess: float | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    plateau: int | None = None
+
+    def __post_init__(self) -> None:
+        if all(limit is None for limit in dataclasses.astuple(self)):
+            raise ConfigError(["training.stop: empty; allowed: acceptance, ess, steps, minutes or plateau"])
+
+    def reason(self, history: Sequence[Mapping[str, Any]]) -> str | None:
+        """The name of the first criterion that the last record of `history` meets, or none.
+
+        Args:
+            history: Evaluations so far, oldest first, as `fit` records them.
+        """
+        if not history:
+            return None
+        last = history[-1]
+        met = {
+            "acceptance": self.acceptance is not None and last["acceptance"] >= self.acceptance,
+            "ess": self.ess is not None and last["reweighting_ess"] >= self.ess,
+            "steps": self.steps is not None and last["step"] >= self.steps,
+            "seconds": self.seconds is not None and last["seconds"] >= self.seconds,
+            "plateau": self.plateau is not None and _evaluations_since_best(history) >= self.plateau,
+        }
+        return next((name for name, is_met in met.items() if is_met), None)
+
+
+def _evaluations_since_best(history: Sequence[Mapping[str, Any]]) -> int:
+    losses = [record["loss"] for record in history]
+    return len(losses) - 1 - losses.index(min(losses))
