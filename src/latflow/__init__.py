@@ -1,3 +1,53 @@
-"""latflow: exact ensembles of lattice-field configurations from machine-learned flows, HMC and local updates."""
+"""latflow: exact ensembles of lattice-field configurations from machine-learned flows, HMC and local updates.
+
+The names below are loaded on first use, so that `import latflow` costs nothing and the parts that need no accelerator
+(`latflow.stats`, `latflow.store`) never import one.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Lattice": "latflow.lattice",
+    "ScalarSpace": "latflow.fields.spaces",
+    "AbstractFieldSpace": "latflow.fields.spaces",
+    "AbstractAction": "latflow.actions.base",
+    "FreeField": "latflow.actions.scalar",
+    "PhiFour": "latflow.actions.scalar",
+    "AbstractBijection": "latflow.bijections.base",
+    "AbstractDistribution": "latflow.distributions",
+    "Normal": "latflow.distributions",
+    "AbstractKernel": "latflow.samplers.base",
+    "AbstractWeightedSampler": "latflow.samplers.base",
+    "HMC": "latflow.samplers.hmc",
+    "LocalMetropolis": "latflow.samplers.local",
+    "IndependenceSampler": "latflow.samplers.independence",
+    "LEAPFROG": "latflow.samplers.integrators",
+    "OMF2": "latflow.samplers.integrators",
+    "OMF4": "latflow.samplers.integrators",
+    "Flow": "latflow.flows.flow",
+    "FlowSampler": "latflow.flows.weighted",
+    "real_nvp": "latflow.flows.architectures",
+    "ReverseKL": "latflow.training.losses",
+    "StopCriterion": "latflow.training.stop",
+    "fit": "latflow.training.fit",
+    "sample": "latflow.study.memory",
+    "run_chain": "latflow.study.memory",
+    "estimates": "latflow.study.memory",
+    "reweighted_estimates": "latflow.study.memory",
+    "Estimate": "latflow.stats.estimates",
+    "LatflowError": "latflow.errors",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # names are loaded lazily
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'latflow' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,114 @@
+"""From configuration to objects: the only place that turns words into lattices, actions, flows and kernels.
+
+Random streams are named here too: every stage draws from its own child of the study's root key, so adding a stage
+never changes another one's numbers.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractLocalAction
+from latflow.actions.scalar import FreeField, PhiFour
+from latflow.flows.architectures import real_nvp
+from latflow.flows.flow import Flow
+from latflow.lattice import Lattice
+from latflow.samplers.hmc import HMC
+from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.local import LocalMetropolis
+from latflow.study.config import StudyConfig
+from latflow.training.losses import AbstractLoss, ReverseKL
+from latflow.training.schedules import adam
+from latflow.training.stop import StopCriterion
+
+STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6}
+"""Child index of every named random stream; append only, a changed number is a changed ensemble."""
+
+
+def stream(config: StudyConfig, name: str) -> PRNGKey:
+    """Root key of one named stream of the study."""
+    return jax.random.fold_in(jax.random.key(config.seed), STREAMS[name])
+
+
+def build_lattice(config: StudyConfig) -> Lattice:
+    """The lattice of the study."""
+    return Lattice(tuple(config.lattice.shape))
+
+
+def build_action(config: StudyConfig) -> AbstractLocalAction:
+    """The action of the study, in the house normalisation whichever one the file used."""
+    lattice = build_lattice(config)
+    action = config.action
+    if action.kind == "free":
+        return FreeField(lattice, mass_squared=action.mass_squared)
+    return PhiFour(lattice, mass_squared=action.mass_squared, coupling=action.coupling)
+
+
+def build_flow(config: StudyConfig, *, precision: str | None = None) -> Flow:
+    """The untrained flow of the study.
+
+    Args:
+        config: The study.
+        precision: Dtype of the network weights; by default the training precision.
+    """
+    flow = config.flow
+    return real_nvp(
+        stream(config, "flow"),
+        build_lattice(config),
+        n_layers=flow.layers,
+        network=flow.network,
+        hidden=tuple(flow.hidden),
+        kernel_size=flow.kernel_size,
+        log_scale_bound=flow.log_scale_bound,
+        dtype=jnp.dtype(precision or config.training.precision),
+    )
+
+
+def build_loss(config: StudyConfig) -> AbstractLoss:
+    """The training loss."""
+    return ReverseKL(batch_size=config.training.batch_size)
+
+
+def build_optimiser(config: StudyConfig) -> optax.GradientTransformation:
+    """Adam with the study's schedule and clipping."""
+    training = config.training
+    return adam(
+        learning_rate=training.learning_rate,
+        schedule=training.schedule,
+        n_steps=training.stop.steps,
+        warmup_steps=training.warmup_steps,
+        final_fraction=training.final_learning_rate_fraction,
+        gradient_clip=training.gradient_clip,
+    )
+
+
+def build_stop(config: StudyConfig) -> StopCriterion:
+    """The stopping criterion."""
+    stop = config.training.stop
+    return StopCriterion(
+        acceptance=stop.acceptance,
+        ess=stop.ess,
+        steps=stop.steps,
+        seconds=None if stop.minutes is None else 60 * stop.minutes,
+        plateau=stop.plateau,
+    )
+
+
+def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis:
+    """The classical kernel of a sampler before tuning.
+
+    Args:
+        config: The study.
+        sampler: "hmc" or "local".
+    """
+    action = build_action(config)
+    if sampler == "hmc":
+        hmc = config.hmc
+        return HMC(
+            action,
+            SCHEMES[hmc.integrator],
+            step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
+            n_steps=hmc.n_steps,
+        )
+    return LocalMetropolis(action, width=jnp.asarray(0.5))

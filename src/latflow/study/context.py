@@ -1,0 +1,94 @@
+"""What every stage of a run holds in its hands: the study, the directory, the display and the signal watch."""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from latflow.store.interrupts import Interrupts
+from latflow.study.config import StudyConfig
+
+
+class Progress(Protocol):
+    """Where a run tells how far it is; the command line shows it, a library user may ignore it."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        """`done` of `total` units of a stage are finished; `fields` are live figures."""
+
+    def line(self, text: str) -> None:
+        """A sentence worth keeping on the screen."""
+
+
+class Silent:
+    """A progress display that shows nothing."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """Ignored."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        """Ignored."""
+
+    def line(self, text: str) -> None:
+        """Ignored."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunContext:
+    """One run in one directory.
+
+    Args:
+        config: The resolved study.
+        directory: The run directory.
+        progress: Display.
+        interrupts: Signal watch; stages call `interrupts.check()` after every saved unit of work.
+    """
+
+    config: StudyConfig
+    directory: Path
+    progress: Progress
+    interrupts: Interrupts
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the run directory."""
+        return self.directory.joinpath(*parts)
+
+    def record(self, **fields: Any) -> None:
+        """Append one line to ``metrics.jsonl``: timings and other figures that are not part of any artefact."""
+        line = json.dumps(fields, sort_keys=True) + "\n"
+        descriptor = os.open(self.path("metrics.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def timed(self, **fields: Any) -> Iterator[None]:
+        """Record the wall-clock seconds of the enclosed unit of work."""
+        begin = time.perf_counter()
+        yield
+        self.record(**fields, seconds=round(time.perf_counter() - begin, 6))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every whole line of ``metrics.jsonl``; a line torn by a kill is passed over."""
+        path = self.path("metrics.jsonl")
+        lines = path.read_text().splitlines() if path.exists() else []
+        records = []
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:  # a torn line is expected after a kill
+                continue
+        return records
+
+
+def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
+    """The part of a study that determines an artefact: the named sections and the seed, as plain data."""
+    plain = config.model_dump(mode="json")
+    return {"seed": plain["seed"], **{section: plain[section] for section in sections}}

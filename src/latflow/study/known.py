@@ -1,0 +1,85 @@
+"""Known values beside which a study's estimates are printed.
+
+Three kinds, never mixed up: *exact* closed forms, *independent Monte Carlo* results obtained with codes that share
+nothing with this one, and *published* values with their paper. The Monte Carlo tables were made with the house
+normalisation of docs/conventions.md.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from latflow.actions import exact
+from latflow.study.config import StudyConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A reference value.
+
+    Attributes:
+        value: The number.
+        error: Its standard error; zero when exact.
+        source: "exact", "independent Monte Carlo" or a paper.
+    """
+
+    value: float
+    error: float
+    source: str
+
+
+MC = "independent Monte Carlo"
+PAPER = "arXiv:1904.12072"
+
+_PHI4 = {
+    ((6, 6), -4.0, 6.975): {
+        "susceptibility": Known(1.0641, 0.0011, MC),
+        "abs_susceptibility": Known(0.3428, 0.0003, MC),
+        "abs_magnetization": Known(0.14155, 0.00008, MC),
+        "phi_squared": Known(0.16137, 0.00003, MC),
+        "ising_energy": Known(0.05835, 0.00003, MC),
+        "pole_mass_times_length": Known(3.96, 0.03, PAPER),
+        "log_z": Known(6.9826, 0.0019, MC),
+    },
+    ((8, 8), -4.0, 6.008): {
+        "susceptibility": Known(1.9000, 0.0022, MC),
+        "abs_susceptibility": Known(0.6022, 0.0007, MC),
+        "abs_magnetization": Known(0.14240, 0.00009, MC),
+        "phi_squared": Known(0.18391, 0.00003, MC),
+        "ising_energy": Known(0.07563, 0.00003, MC),
+        "pole_mass_times_length": Known(3.97, 0.05, PAPER),
+        "log_z": Known(15.9881, 0.0032, MC),
+    },
+    ((10, 10), -4.0, 5.550): {"pole_mass_times_length": Known(4.00, 0.04, PAPER)},
+    ((12, 12), -4.0, 5.276): {"pole_mass_times_length": Known(3.96, 0.05, PAPER)},
+    ((14, 14), -4.0, 5.113): {"pole_mass_times_length": Known(4.03, 0.06, PAPER)},
+}
+
+
+def known_values(config: StudyConfig) -> dict[str, Known]:
+    """Reference values of a study's observables, by observable name; empty where nothing is known."""
+    shape, action = tuple(config.lattice.shape), config.action
+    if action.kind == "free":
+        return _free_field(shape, action.mass_squared)
+    for (table_shape, mass_squared, coupling), values in _PHI4.items():
+        if shape == table_shape and np.allclose(
+            [action.mass_squared, action.coupling], [mass_squared, coupling], rtol=1e-12, atol=0
+        ):
+            return values
+    return {}
+
+
+def known_log_z(config: StudyConfig) -> float | None:
+    """Log Z where it is known, else None."""
+    known = known_values(config).get("log_z")
+    return None if known is None else known.value
+
+
+def _free_field(shape: tuple[int, ...], mass_squared: float) -> dict[str, Known]:
+    mass = float(np.arccosh(1 + mass_squared / 2))
+    return {
+        "susceptibility": Known(1 / (2 * mass_squared), 0.0, "exact"),
+        "phi_squared": Known(float(exact.free_phi_squared(shape, mass_squared)), 0.0, "exact"),
+        "pole_mass_times_length": Known(mass * shape[-1], 0.0, "exact"),
+        "log_z": Known(float(exact.free_log_z(shape, mass_squared)), 0.0, "exact"),
+    }

@@ -1,0 +1,50 @@
+"""The measure verb: observables of every stored block, one measurement block for each."""
+
+import numpy as np
+
+from latflow.errors import MissingInputError
+from latflow.observables.base import measure as measure_fields
+from latflow.observables.scalar import scalar_observables
+from latflow.store.ensemble import Ensemble
+from latflow.study.build import build_action
+from latflow.study.context import RunContext, identity
+
+
+def measure(context: RunContext, sampler: str) -> None:
+    """Measure the blocks of one sampler's ensemble that were not measured yet.
+
+    Raises:
+        MissingInputError: If the sampler has no ensemble.
+    """
+    source = context.path("ensembles", sampler)
+    if not (source / "manifest.json").exists():
+        raise MissingInputError(str(source), value="no ensemble", hint="run `latflow sample` first")
+    ensemble = Ensemble.open(source)
+    observables = scalar_observables(build_action(context.config))
+    manifest = {
+        "kind": "measurement",
+        "sampler": sampler,
+        "observables": sorted(observables),
+        "identity": identity(context.config, "lattice", "action"),
+        "parents": {"ensemble": ensemble.manifest_sha256},
+    }
+    measurement = Ensemble.open_or_create(context.path("measurements", sampler), manifest)
+    if measurement.n_blocks >= ensemble.n_blocks:
+        context.progress.line(f"measure  {sampler}: up to date")
+        return
+    context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations")
+    for index in range(measurement.n_blocks, ensemble.n_blocks):
+        with context.timed(stage="measure", sampler=sampler, block=index):
+            fields = ensemble.read(index, ("fields",)).arrays["fields"]
+            entry = ensemble.entries[index]
+            columns = _measure_block(observables, fields, len(tuple(context.config.lattice.shape)))
+            measurement.append(columns, n=entry.n, attributes={"source": entry.sha256})
+        context.progress.update(f"measure {sampler}", index + 1, ensemble.n_blocks, {})
+        context.interrupts.check()
+
+
+def _measure_block(observables: dict, fields: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+    """Columns with the leading axes of `fields`: (draws,) for a flow, (records, chains) for chains."""
+    lead, sites = fields.shape[:-ndim], fields.shape[-ndim:]
+    flat = measure_fields(observables, fields.reshape(-1, *sites))
+    return {name: column.reshape(*lead, *column.shape[1:]) for name, column in flat.items()}

@@ -1,0 +1,143 @@
+"""The same path without files: sample a flow or a chain in memory and look at the numbers.
+
+For notebooks and tests; a study that should be kept, resumed and reported belongs in a run directory.
+"""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction
+from latflow.flows.architectures import cast
+from latflow.flows.flow import Flow
+from latflow.flows.weighted import FlowSampler
+from latflow.observables.base import measure
+from latflow.observables.scalar import scalar_observables
+from latflow.samplers.base import AbstractKernel
+from latflow.samplers.chains import advance, starts, warm_up
+from latflow.stats.correlators import derive_scalar
+from latflow.stats.estimates import Estimate
+from latflow.stats.gamma import chain_covariance, chain_estimates
+from latflow.stats.weights import log_z, reweighting_ess, weighted_covariance, weighted_estimates
+from latflow.study.flow_ensemble import flow_block
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowSamples:
+    """Independent draws of a flow and the accept/reject chain through them.
+
+    Attributes:
+        proposals: Every draw, shape (n, *lattice).
+        log_weight: ln w = −S − log q of every draw.
+        index: For every step, the draw the exact chain stands at.
+        acceptance: Fraction of accepted proposals.
+    """
+
+    proposals: Float[np.ndarray, "n *shape"]
+    log_weight: Float[np.ndarray, " n"]
+    index: Int[np.ndarray, " n"]
+    acceptance: float
+
+    @property
+    def fields(self) -> Float[np.ndarray, "n *shape"]:
+        """The exact Markov chain: draws repeat while proposals are rejected."""
+        return self.proposals[self.index]
+
+    @property
+    def reweighting_ess(self) -> float:
+        """(Σw)²/(nΣw²) of all draws."""
+        return float(reweighting_ess(self.log_weight))
+
+    @property
+    def log_z(self) -> Estimate:
+        """Logarithm of the partition function, from the mean weight."""
+        return log_z(self.log_weight)
+
+
+def sample(key: PRNGKey, flow: Flow, action: AbstractAction, *, n: int, block_size: int = 4096) -> FlowSamples:
+    """Draw from a flow and make it exact by independence Metropolis.
+
+    Args:
+        key: Root key; draw i depends on (key, i) only.
+        flow: A trained flow; its networks are evaluated in float64.
+        action: Target S, p ∝ exp(−S).
+        n: Number of draws.
+        block_size: Draws computed at once.
+
+    Returns:
+        The draws, their weights and the exact chain.
+    """
+    sampler = FlowSampler(cast(flow, "float64"), action)
+    draw_key, accept_key = jax.random.split(key)
+    blocks, log_weight, index = [], -math.inf, -1
+    for first in range(0, n, block_size):
+        size = min(block_size, n - first)
+        block = flow_block(sampler, draw_key, accept_key, first=first, n=size, log_weight=log_weight, index=index)
+        blocks.append(block)
+        index = int(block["index"][-1])
+        log_weight = float(block["log_weight"][index - first]) if index >= first else log_weight
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return FlowSamples(
+        proposals=columns["fields"],
+        log_weight=columns["log_weight"],
+        index=columns["index"],
+        acceptance=float(columns["accepted"].mean()),
+    )
+
+
+def run_chain(
+    key: PRNGKey,
+    kernel: AbstractKernel,
+    *,
+    n: int,
+    chains: int = 16,
+    warmup: int = 500,
+    target_acceptance: float = 0.8,
+    thin: int = 1,
+) -> Float[np.ndarray, "n chains *shape"]:
+    """Tune a kernel from over-dispersed starts and run it.
+
+    Args:
+        key: Root key.
+        kernel: HMC or local Metropolis.
+        n: Records per chain.
+        chains: Independent chains, run together.
+        warmup: Steps of tuning and thermalisation, not recorded.
+        target_acceptance: Acceptance that warm-up tunes to.
+        thin: Steps per record.
+
+    Returns:
+        Configurations with axes (record, chain, *lattice).
+    """
+    start_key, warm_key, key = jax.random.split(key, 3)
+    x = starts(start_key, kernel.action.space, chains=chains)
+    kernel, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
+    return np.asarray(advance(kernel, key, x, first=0, n_records=n, thin=thin)[1].x)
+
+
+def estimates(action: AbstractAction, fields: Float[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
+    """Observables of a scalar ensemble with Γ-method errors.
+
+    Args:
+        action: The action the ensemble belongs to.
+        fields: Configurations with axes (record, chain, *lattice).
+
+    Returns:
+        Per observable, one estimate per component.
+    """
+    lead, shape = fields.shape[:2], action.space.shape
+    columns = measure(scalar_observables(action), fields.reshape(-1, *shape))
+    series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
+    return chain_estimates(series, derive_scalar(shape, covariance=chain_covariance(series["correlator"])))
+
+
+def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
+    """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios."""
+    columns = measure(scalar_observables(action), samples.proposals)
+    covariance = weighted_covariance(columns["correlator"], samples.log_weight)
+    derive = derive_scalar(action.space.shape, covariance=covariance)
+    return weighted_estimates(columns, samples.log_weight, derive)

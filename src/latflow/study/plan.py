@@ -1,0 +1,62 @@
+"""The dry run: what a study would do and cost, computed without doing it."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from latflow.study.build import build_flow
+from latflow.study.config import StudyConfig
+
+NOMINAL_FLOPS = 2e10
+"""Sustained floating-point operations per second assumed per process: two cores of a laptop, in float32."""
+
+
+def plan(config: StudyConfig) -> dict[str, Any]:
+    """Parameter count, memory and time of a study, without allocating a weight.
+
+    Returns:
+        Plain data: ``parameters``, ``memory_bytes`` per part, ``seconds`` per stage and ``disk_bytes``; seconds are
+        estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
+    """
+    shapes = eqx.filter_eval_shape(lambda: build_flow(config))
+    leaves = [leaf for leaf in jax.tree.leaves(shapes) if eqx.is_inexact_array(leaf) or hasattr(leaf, "dtype")]
+    parameters = sum(math.prod(leaf.shape) for leaf in leaves)
+    itemsize = np.dtype(config.training.precision).itemsize
+    volume = math.prod(config.lattice.shape)
+    training = config.training
+    uses = _uses_per_parameter(config)
+    step = 6.0 * parameters * uses * training.batch_size / NOMINAL_FLOPS
+    n_steps = training.stop.steps
+    bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
+    train = min(bound, math.inf if n_steps is None else n_steps * step)
+    draws = config.sampling.configurations
+    has_flow = "flow" in config.sampling.samplers
+    activations = training.batch_size * config.flow.layers * (sum(config.flow.hidden) + 4 * volume) * itemsize
+    return {
+        "parameters": parameters,
+        "memory_bytes": {
+            "training": int(4 * parameters * itemsize + 3 * activations * _sites_per_unit(config)),
+            "block": 8 * config.sampling.block_size * (volume + 5),
+        },
+        "seconds": {
+            "train": _finite(train) if has_flow else 0.0,
+            "sample_flow": 2 * 2.0 * parameters * uses * draws / NOMINAL_FLOPS if has_flow else 0.0,
+        },
+        "disk_bytes": len(config.sampling.samplers) * 8 * draws * (volume + 5),
+    }
+
+
+def _uses_per_parameter(config: StudyConfig) -> int:
+    """How often one weight is used per configuration: once in a dense network, once per site in a convolution."""
+    return math.prod(config.lattice.shape) if config.flow.network == "convolutional" else 1
+
+
+def _sites_per_unit(config: StudyConfig) -> int:
+    return math.prod(config.lattice.shape) if config.flow.network == "convolutional" else 1
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None

@@ -1,0 +1,135 @@
+"""What the keys of a study must fulfil together.
+
+Each rule is a small function that looks values up by key and returns complaints. A value that is missing or already
+known to be wrong reads as ``None`` and silences the rules that need it, so all independent complaints about a file
+appear at once.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+MAX_VOLUME = 2**24
+"""Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
+
+Lookup: TypeAlias = Callable[[str], Any]
+"""Value of a key, or ``None`` where it is unknown or unset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Complaint:
+    """One thing wrong with one key.
+
+    Args:
+        key: Dotted path of the key.
+        value: What was found there, ready for printing.
+        allowed: What would have been accepted.
+        hint: What to do about it.
+    """
+
+    key: str
+    value: str
+    allowed: str = ""
+    hint: str = ""
+
+    def text(self) -> str:
+        """``key: value; allowed: …; hint``."""
+        parts = [f"{self.key}: {self.value}", self.allowed and f"allowed: {self.allowed}", self.hint]
+        return "; ".join(part for part in parts if part)
+
+
+def broken_rules(value: Lookup) -> list[Complaint]:
+    """The complaints of all rules about the study whose keys `value` looks up."""
+    return [complaint for rule in _RULES for complaint in rule(value)]
+
+
+def _volume(value: Lookup) -> list[Complaint]:
+    shape = value("lattice.shape")
+    if shape is None or math.prod(shape) <= MAX_VOLUME:
+        return []
+    return [Complaint("lattice.shape", str(list(shape)), f"at most {MAX_VOLUME} sites")]
+
+
+def _even_extents(value: Lookup) -> list[Complaint]:
+    shape, samplers = value("lattice.shape"), value("sampling.samplers")
+    if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
+        return []
+    needing = [word for word in ("flow", "local") if word in samplers]
+    hint = f"the checkerboards of {' and '.join(needing)} need them; hmc alone runs on odd extents"
+    return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
+
+
+def _bounded_phi4(value: Lookup) -> list[Complaint]:
+    if value("action.kind") != "phi4" or value("action.coupling") != 0:
+        return []
+    mass_squared = value("action.mass_squared")
+    if mass_squared is None or mass_squared > 0:
+        return []
+    hint = "without a quartic term exp(−S) is normalisable only for a positive mass squared"
+    return [Complaint("action.mass_squared", repr(mass_squared), "> 0 when coupling = 0", hint)]
+
+
+def _bounded_hopping(value: Lookup) -> list[Complaint]:
+    if value("action.kind") != "phi4_hopping" or value("action.coupling") != 0:
+        return []
+    kappa, shape = value("action.kappa"), value("lattice.shape")
+    if kappa is None or shape is None or 2 * len(shape) * kappa < 1:
+        return []
+    hint = "without a quartic term exp(−S) is normalisable only there"
+    return [Complaint("action.kappa", repr(kappa), f"< {1 / (2 * len(shape)):g} when coupling = 0", hint)]
+
+
+def _kernel(value: Lookup) -> list[Complaint]:
+    size, shape = value("flow.kernel_size"), value("lattice.shape")
+    if value("flow.network") != "convolutional" or size is None:
+        return []
+    if size % 2 == 0:
+        return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
+    if shape is None or size <= min(shape):
+        return []
+    return [Complaint("flow.kernel_size", str(size), f"at most the smallest extent, {min(shape)}")]
+
+
+def _warmup(value: Lookup) -> list[Complaint]:
+    warmup, steps = value("training.warmup_steps"), value("training.stop.steps")
+    if warmup is None or steps is None or warmup < steps:
+        return []
+    return [Complaint("training.warmup_steps", str(warmup), f"less than training.stop.steps, {steps}")]
+
+
+def _once(value: Lookup) -> list[Complaint]:
+    samplers = value("sampling.samplers")
+    if samplers is None or len(set(samplers)) == len(samplers):
+        return []
+    return [Complaint("sampling.samplers", str(list(samplers)), "each sampler once")]
+
+
+def _matched_acceptance(value: Lookup) -> list[Complaint]:
+    samplers = value("sampling.samplers")
+    if value("hmc.target_acceptance") != "flow" or samplers is None or "hmc" not in samplers or "flow" in samplers:
+        return []
+    hint = 'add "flow" to sampling.samplers or give a number'
+    return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
+
+
+def _chains(value: Lookup) -> list[Complaint]:
+    wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
+    if wanted is None or samplers is None:
+        return []
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in ("hmc", "local") if word in samplers}
+    allowed = f"at most sampling.configurations, {wanted}"
+    return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
+
+
+_RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
+    _volume,
+    _even_extents,
+    _bounded_phi4,
+    _bounded_hopping,
+    _kernel,
+    _warmup,
+    _once,
+    _matched_acceptance,
+    _chains,
+)

@@ -1,0 +1,136 @@
+"""The run verb: all stages of a study in order, in one locked directory, each resuming where it was stopped."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from latflow.errors import ConfigError
+from latflow.store.atomic import write_bytes
+from latflow.store.interrupts import Interrupts
+from latflow.store.lock import RunLock
+from latflow.study.analysis import analyse
+from latflow.study.chain_ensemble import sample_chains
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.context import Progress, RunContext, identity
+from latflow.study.flow_ensemble import sample_flow
+from latflow.study.measuring import measure
+from latflow.study.training import SECTIONS, train
+
+STAGES = ("train", "sample", "measure", "analyse", "report")
+"""The stages of a study, in order."""
+
+FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
+"""Keys that may change between two starts in one directory: they add to a run without contradicting it."""
+
+
+def run_stages(
+    config: StudyConfig,
+    directory: Path,
+    *,
+    stages: tuple[str, ...],
+    progress: Progress,
+    samplers: tuple[str, ...] | None = None,
+    fork: bool = False,
+    write_report: Callable[[Path], Path] | None = None,
+) -> dict[str, Any]:
+    """Run the named stages of a study; what is up to date is not run again.
+
+    Args:
+        config: The study.
+        directory: Run directory; created if need be.
+        stages: Subset of `STAGES`.
+        progress: Display.
+        samplers: Samplers to sample and measure; by default those of the study.
+        fork: If the directory belongs to another configuration, go on in a new directory beside it.
+        write_report: What the report stage calls with the run directory; reports stand above studies, so the caller
+            brings it.
+
+    Returns:
+        The content of ``results.json`` if it was analysed, else an empty dictionary.
+
+    Raises:
+        ConfigError: If the directory belongs to another configuration and `fork` is false.
+        CannotCreateError: If another process works in the directory.
+        Interrupted: After a signal; everything done so far is saved.
+    """
+    directory = claim(config, directory, fork=fork)
+    samplers = tuple(samplers or config.sampling.samplers)
+    with RunLock(directory), Interrupts() as interrupts:
+        write_bytes(directory / "study.toml", config.to_toml().encode())
+        context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
+        results = _run(context, stages, samplers)
+        if "report" in stages and write_report is not None:
+            progress.stage("report", "figures and report.html")
+            with context.timed(stage="report"):
+                write_report(directory)
+        return results
+
+
+def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    if "train" in stages and "flow" in samplers:
+        train(context)
+    if "sample" in stages:
+        # The flow goes first: HMC may be told to match its acceptance.
+        for sampler in sorted(samplers, key=("flow", "hmc", "local").index):
+            if sampler == "flow":
+                sample_flow(context)
+            else:
+                sample_chains(context, sampler)
+    if "measure" in stages:
+        for sampler in samplers:
+            measure(context, sampler)
+    if "analyse" in stages:
+        results = analyse(context)
+    return results
+
+
+def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
+    """The directory this study may run in: `directory`, or a fork of it.
+
+    Raises:
+        ConfigError: If `directory` holds another configuration and `fork` is false; names every differing key.
+    """
+    stored = directory / "study.toml"
+    if not stored.exists():
+        return directory
+    differences = differing_keys(load_study(stored), config)
+    if not differences:
+        return directory
+    if not fork:
+        hint = "use --fork to go on beside it, or --run-dir for another place"
+        raise ConfigError([f"{directory}: belongs to another study; {line}; {hint}" for line in differences])
+    forked = directory.with_name(f"{directory.name}-{config.digest()[:8]}")
+    _carry_over(config, directory, forked)
+    return forked
+
+
+def differing_keys(old: StudyConfig, new: StudyConfig) -> list[str]:
+    """``key: old value → new value`` for every key that may not change within one run."""
+    before, after = _flat(old), _flat(new)
+    keys = sorted(set(before) | set(after))
+    lines = [f"{key}: {before.get(key)} → {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
+    return [line for line in lines if line.split(":")[0] not in FREE_KEYS]
+
+
+def _flat(config: StudyConfig) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if type(value) is dict:
+            for key, item in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, item)
+        else:
+            flat[prefix] = value
+
+    walk("", config.model_dump(mode="json"))
+    return flat
+
+
+def _carry_over(config: StudyConfig, source: Path, target: Path) -> None:
+    """Copy the model into a fork when the change does not touch it."""
+    same = identity(load_study(source / "study.toml"), *SECTIONS) == identity(config, *SECTIONS)
+    if same and (source / "model" / "model.json").exists() and not target.exists():
+        target.mkdir(parents=True)
+        shutil.copytree(source / "model", target / "model")

@@ -1,0 +1,121 @@
+"""The train verb: from a study to a model on disk, through checkpoints that resume bit for bit."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from latflow.flows.architectures import cast
+from latflow.flows.flow import Flow
+from latflow.store.atomic import write_bytes
+from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
+from latflow.study.context import RunContext, identity
+from latflow.study.known import known_log_z
+from latflow.training.fit import FitResult, TrainingState, fit, start
+from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
+
+SECTIONS = ("lattice", "action", "flow", "training")
+"""Sections of a study that determine its model."""
+
+
+def model_directory(context: RunContext) -> Path:
+    """Where the model of a run lives."""
+    return context.path("model")
+
+
+def model_is_trained(context: RunContext) -> bool:
+    """Whether training has ended and its model was written."""
+    return (model_directory(context) / "model.json").exists()
+
+
+def load_flow(context: RunContext, *, precision: str = "float64") -> tuple[Flow, dict[str, Any]]:
+    """The trained flow for production, with the header of its model file.
+
+    Weights trained in float32 are cast exactly; production arithmetic is float64 throughout.
+    """
+    template = build_flow(context.config)
+    flow, header = load_model(model_directory(context), template)
+    return cast(flow, precision), header
+
+
+def train(context: RunContext) -> None:
+    """Train the flow of the study, or do nothing if its model is there already."""
+    if model_is_trained(context):
+        context.progress.line("train    up to date")
+        return
+    context.progress.stage("train", describe(context))
+    with context.timed(stage="train"):
+        result = _fit(context)
+    _write(context, result)
+    last = result.history[-1]
+    context.progress.line(
+        f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
+        f"acceptance {last['acceptance']:.3f}, reweighting ESS {last['reweighting_ess']:.3f}"
+    )
+
+
+def describe(context: RunContext) -> str:
+    """One phrase on what is trained."""
+    flow, training = context.config.flow, context.config.training
+    return f"{flow.kind}, {flow.layers} {flow.network} layers, batch {training.batch_size}, {training.precision}"
+
+
+def _fit(context: RunContext) -> FitResult:
+    config = context.config
+    directory = model_directory(context) / "checkpoints"
+    optimiser = build_optimiser(config)
+    template = start(build_flow(config), optimiser)
+    checkpoint = load_checkpoint(directory, template)
+    state, history, elapsed = template, [], 0.0
+    if checkpoint is not None:
+        state, history, elapsed = checkpoint.state, checkpoint.header["history"], checkpoint.header["seconds"]
+        for skipped in checkpoint.skipped:
+            context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
+        context.progress.line(f"train    resumed at step {checkpoint.step}")
+    saved_at = time.monotonic()
+
+    def on_progress(state: TrainingState, record: dict[str, Any]) -> None:
+        nonlocal saved_at
+        history.append(record)
+        due = time.monotonic() - saved_at > 60 * config.training.checkpoint_minutes
+        if due or context.interrupts.requested:
+            save_checkpoint(
+                directory, state, step=record["step"], header={"history": history, "seconds": record["seconds"]}
+            )
+            saved_at = time.monotonic()
+        steps = config.training.stop.steps or 0
+        context.progress.update("train", record["step"], steps, record)
+        context.interrupts.check()
+
+    return fit(
+        stream(config, "train"),
+        state.flow,
+        build_action(config),
+        loss=build_loss(config),
+        optimiser=optimiser,
+        stop=build_stop(config),
+        evaluate_every=config.training.evaluate_every,
+        evaluation_draws=config.training.evaluation_draws,
+        state=state,
+        elapsed=elapsed,
+        history=tuple(history),
+        log_z=known_log_z(config),
+        on_progress=on_progress,
+    )
+
+
+def _write(context: RunContext, result: FitResult) -> None:
+    directory = model_directory(context)
+    lines = "".join(json.dumps(record, sort_keys=True) + "\n" for record in result.history)
+    write_bytes(directory / "train.jsonl", lines.encode())
+    last = {name: value for name, value in result.history[-1].items() if name not in ("seconds", "steps_per_second")}
+    header = {
+        "kind": context.config.flow.kind,
+        "identity": identity(context.config, *SECTIONS),
+        "stopped_by": result.stopped_by,
+        "training": last,
+    }
+    save_model(directory, result.flow, header=header)
+    # Only now: until the model stands, the checkpoints are what a killed run goes on from.
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)

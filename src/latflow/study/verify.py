@@ -1,0 +1,170 @@
+"""The verify verb: does an artefact on disk still say what it said, and is it what it claims to be?
+
+Hashes are compared, and then physics: actions and log-densities are recomputed, the accept/reject chain is replayed,
+every parent is looked up. A number, its limit and a verdict stand in each line.
+"""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latflow.errors import LatflowError, MissingInputError
+from latflow.samplers.independence import accept_sequence
+from latflow.store.atomic import sha256_file
+from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
+from latflow.study.build import build_action, stream
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.context import RunContext, Silent
+from latflow.study.flow_ensemble import log_uniforms
+from latflow.study.training import load_flow
+
+RECOMPUTED = 256
+"""Configurations per ensemble whose action and log-density are recomputed."""
+
+TOLERANCE = 1e-10
+"""Largest deviation per square root of the number of sites."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One verified statement."""
+
+    name: str
+    value: float | str
+    limit: float | str
+    passed: bool
+
+
+def verify(path: Path) -> list[Check]:
+    """Verify a run directory, an ensemble or measurement directory, or a model directory.
+
+    Raises:
+        MissingInputError: If `path` is none of these.
+    """
+    path = path.resolve()
+    if (path / "study.toml").exists():
+        return _verify_run(path)
+    root = next((parent for parent in path.parents if (parent / "study.toml").exists()), None)
+    if (path / "manifest.json").exists():
+        return _verify_ensemble(path, root)
+    if (path / "model.json").exists():
+        return _verify_model(path, root)
+    raise MissingInputError(str(path), value="no run, ensemble or model", hint="name a directory that `run` wrote")
+
+
+def _verify_run(path: Path) -> list[Check]:
+    checks: list[Check] = []
+    if (path / "model" / "model.json").exists():
+        checks += _verify_model(path / "model", path)
+    for kind in ("ensembles", "measurements"):
+        for directory in sorted((path / kind).glob("*/manifest.json")):
+            checks += _verify_ensemble(directory.parent, path)
+    if (path / "results.json").exists():
+        checks += _verify_results(path)
+    return checks
+
+
+def _verify_model(path: Path, root: Path | None) -> list[Check]:
+    name = "model"
+    if root is None:
+        return [Check(f"{name}: weights", sha256_file(path / "weights.safetensors"), "any", passed=True)]
+    context = _context(root)
+    try:
+        flow, _ = load_flow(context)
+    except LatflowError as error:
+        return [Check(f"{name}: hash and shapes", str(error), "as in model.json", passed=False)]
+    checks = [Check(f"{name}: hash and shapes", "match", "as in model.json", passed=True)]
+    keys = jax.random.split(stream(context.config, "check"), RECOMPUTED)
+    x, log_prob = jax.jit(jax.vmap(flow.sample_and_log_prob))(keys)
+    back = jax.jit(jax.vmap(flow.log_prob))(x)
+    return [*checks, _deviation(f"{name}: log q of draws = log_prob", log_prob, back, context.config)]
+
+
+def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        ensemble = Ensemble.open(path)
+        problems = ensemble.verify()
+    except LatflowError as error:
+        return [Check(f"{name}: files", str(error), "none damaged", passed=False)]
+    checks = [
+        Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", p, "none damaged", passed=False)
+        for p in problems
+    ]
+    if problems or root is None or not ensemble.n_blocks:
+        return checks or [
+            Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", "intact", "none damaged", passed=True)
+        ]
+    checks = [Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", "intact", "none damaged", passed=True)]
+    if ensemble.manifest["kind"] == "measurement":
+        return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name))]
+    if ensemble.manifest["sampler"] == "flow":
+        return checks + _verify_flow_block(name, ensemble, _context(root))
+    return checks
+
+
+def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> list[Check]:
+    """Recompute the last block's actions, densities and decisions from its configurations and the model."""
+    config = context.config
+    last = ensemble.n_blocks - 1
+    block = ensemble.read(last).arrays
+    x = jnp.asarray(block["fields"][:RECOMPUTED])
+    action = jax.jit(jax.vmap(build_action(config)))(x)
+    flow, header = load_flow(context)
+    log_prob = jax.jit(jax.vmap(flow.log_prob))(x)
+    parent = Check(
+        f"{name}: parent model",
+        ensemble.manifest["parents"]["model"][:16],
+        header["sha256"][:16],
+        passed=ensemble.manifest["parents"]["model"] == header["sha256"],
+    )
+    return [
+        parent,
+        _deviation(f"{name}: stored action = S(x)", block["action"][:RECOMPUTED], action, config),
+        _deviation(f"{name}: stored log q = log_prob(x)", block["log_prob"][:RECOMPUTED], log_prob, config),
+        _replay(name, ensemble, config),
+    ]
+
+
+def _replay(name: str, ensemble: Ensemble, config: StudyConfig) -> Check:
+    """Repeat every accept/reject decision from the stored weights."""
+    log_weights, index = ensemble.column("log_weight"), ensemble.column("index")
+    uniforms = log_uniforms(stream(config, "accept"), jnp.arange(log_weights.size))
+    replayed, _ = accept_sequence(jnp.asarray(log_weights), uniforms, log_weight=-math.inf, index=-1, first=0)
+    different = int(np.sum(np.asarray(replayed) != index))
+    return Check(f"{name}: accept/reject replayed, {index.size} decisions", different, 0, passed=different == 0)
+
+
+def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:
+    """Every measurement block names the ensemble block it was measured on."""
+    hashes = [entry.sha256 for entry in ensemble.entries]
+    wrong = sum(measurement.read(i, ()).attributes["source"] != hashes[i] for i in range(measurement.n_blocks))
+    return Check(f"{name}: blocks measured on this ensemble", wrong, 0, passed=wrong == 0)
+
+
+def _verify_results(path: Path) -> list[Check]:
+    inputs = json.loads((path / "results.json").read_text())["provenance"]["inputs"]
+    stale = [
+        name
+        for name, digest in inputs.items()
+        if "/" in name and ((path / name / "manifest.json").exists() and Ensemble.open(path / name).digest) != digest
+    ]
+    return [Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale)]
+
+
+def _deviation(name: str, a: object, b: object, config: StudyConfig) -> Check:
+    limit = TOLERANCE * math.sqrt(math.prod(config.lattice.shape))
+    value = float(np.max(np.abs(np.asarray(a) - np.asarray(b))))
+    return Check(name, value, limit, passed=value <= limit)
+
+
+def _context(root: Path) -> RunContext:
+    return RunContext(
+        config=load_study(root / "study.toml"), directory=root, progress=Silent(), interrupts=Interrupts()
+    )
