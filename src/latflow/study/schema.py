@@ -159,4 +159,5 @@ def _bounds(node: _Node) -> str:
 
 
 def _compact(number: float) -> str:
-    return f"{number:g}" if float(f"{number:g}") == number else str(number)
+    short = f"{number:g}".replace("e+0", "e")
+    return short if float(short) == number else str(number)
