@@ -99,7 +99,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
 
 def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
     measurement = Ensemble.open(context.path("measurements", sampler))
-    return {name: measurement.column(name) for name in measurement.manifest["observables"]}
+    return {name: measurement.column(name) for name in measurement.manifest["identity"]["observables"]}
 
 
 def _weights(context: RunContext) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ never changes another one's numbers.
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
@@ -19,7 +18,7 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
 from latflow.study.config import StudyConfig
 from latflow.training.losses import AbstractLoss, ReverseKL
-from latflow.training.schedules import adam
+from latflow.training.schedules import Optimiser, adam
 from latflow.training.stop import StopCriterion
 
 STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6}
@@ -42,7 +41,8 @@ def build_action(config: StudyConfig) -> AbstractLocalAction:
     action = config.action
     if action.kind == "free":
         return FreeField(lattice, mass_squared=action.mass_squared)
-    return PhiFour(lattice, mass_squared=action.mass_squared, coupling=action.coupling)
+    mass_squared, coupling = action.house(lattice.ndim)
+    return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
 
 
 def build_flow(config: StudyConfig, *, precision: str | None = None) -> Flow:
@@ -70,7 +70,7 @@ def build_loss(config: StudyConfig) -> AbstractLoss:
     return ReverseKL(batch_size=config.training.batch_size)
 
 
-def build_optimiser(config: StudyConfig) -> optax.GradientTransformation:
+def build_optimiser(config: StudyConfig) -> Optimiser:
     """Adam with the study's schedule and clipping."""
     training = config.training
     return adam(

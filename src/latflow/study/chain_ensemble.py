@@ -5,31 +5,25 @@ block starts from the last configurations of the one before and recomputes whate
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from latflow.errors import ConfigError
-from latflow.samplers.chains import advance, starts, warm_up
-from latflow.samplers.hmc import HMC
-from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.base import AbstractTunableKernel
+from latflow.samplers.chains import Records, advance, starts, warm_up
+from latflow.samplers.watch import watch
 from latflow.stats.weights import independence_acceptance
-from latflow.store.atomic import write_bytes
+from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_kernel, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.provenance import origin
-from latflow.study.watch import Watch
-
-Kernel = HMC | LocalMetropolis
-
-TUNED = {"hmc": "step_size", "local": "width"}
-"""The one parameter of each kernel that warm-up tunes."""
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 """Children of a sampler's stream."""
@@ -41,43 +35,42 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     settings = getattr(config, sampler)
     n_records = max(1, config.sampling.block_size // settings.chains)
     n_blocks = math.ceil(config.sampling.configurations / (n_records * settings.chains))
-    path = context.path("ensembles", sampler)
-    if not (path / "manifest.json").exists():
+    if not _start_path(context, sampler).exists():
         _warm_up(context, sampler)
-    kernel, start, start_hash = _load_start(context, sampler)
-    ensemble = Ensemble.open_or_create(path, _manifest(context, sampler, n_records, start_hash))
+    kernel, start = _load_start(context, sampler)
+    ensemble = Ensemble.open_or_create(
+        context.path("ensembles", sampler), _manifest(context, sampler, n_records, kernel)
+    )
     if ensemble.n_blocks >= n_blocks:
         context.progress.line(f"sample   {sampler}: up to date, {ensemble.n_records} configurations")
         return
-    tuned = TUNED[sampler]
     context.progress.stage(
         "sample",
-        f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each, "
-        f"{tuned.replace('_', ' ')} {float(getattr(kernel, tuned)):.4f}",
+        f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each, scale {float(kernel.scale):.4f}",
     )
     x = _last_configurations(ensemble, start)
-    watch = Watch.resume(ensemble) if sampler == "hmc" else None
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
-            x = _one_block(context, sampler, kernel, ensemble, x, block, n_records, watch)
+            x, columns, attributes = _one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
+            ensemble.append(columns, n=n_records * settings.chains, attributes=attributes)
+        fields = {"acceptance": float(columns["acceptance"].mean())}
+        context.progress.update(f"sample {sampler}", block + 1, n_blocks, fields)
         context.interrupts.check()
 
 
 def _one_block(
     context: RunContext,
     sampler: str,
-    kernel: Kernel,
-    ensemble: Ensemble,
+    kernel: AbstractTunableKernel,
     x: Float[Array, "chains *shape"],
-    block: int,
-    n_records: int,
-    watch: Watch | None,
-) -> Float[Array, "chains *shape"]:
+    *,
+    first: int,
+    n: int,
+) -> tuple[Float[Array, "chains *shape"], dict[str, np.ndarray], dict[str, Any]]:
     thin = getattr(context.config, sampler).thin
     root = stream(context.config, sampler)
     key = jax.random.fold_in(root, KEY_PARTS["production"])
-    first = block * n_records * thin
-    x, records = advance(kernel, key, x, first=first, n_records=n_records, thin=thin)
+    x, records = advance(kernel, key, x, first=first, n_records=n, thin=thin)
     columns = {
         "fields": np.asarray(records.x),
         "accepted": np.asarray(records.transition.accepted),
@@ -85,41 +78,45 @@ def _one_block(
         "log_ratio": np.asarray(records.transition.log_ratio),
     }
     attributes: dict[str, Any] = {"first": first}
-    if watch is not None:
-        watch_key = jax.random.fold_in(jax.random.fold_in(root, KEY_PARTS["watch"]), block)
-        attributes["reversibility_rms"] = watch.check(kernel, watch_key, columns, thin=thin)
-    ensemble.append(columns, n=n_records * x.shape[0], attributes=attributes)
-    total = math.ceil(context.config.sampling.configurations / (n_records * x.shape[0]))
-    fields = {"acceptance": float(columns["acceptance"].mean())}
-    context.progress.update(f"sample {sampler}", block + 1, total, fields)
-    return x
+    if sampler == "hmc":
+        watch_key = jax.random.fold_in(root, KEY_PARTS["watch"])
+        attributes |= _watched(kernel, watch_key, records, first=first, thin=thin)
+    return x, columns, attributes
+
+
+def _watched(kernel: Any, key: Any, records: Records, *, first: int, thin: int) -> dict[str, float]:
+    """Look at a block before it is stored; stops the run if its numbers cannot be right."""
+    seen = watch(kernel, key, records, first=first, thin=thin)
+    seen.check()
+    return {
+        "reversibility_rms": seen.reversibility,
+        "creutz": seen.creutz.value,
+        "creutz_error": seen.creutz.error,
+        "not_finite": seen.n_not_finite,
+    }
 
 
 def _warm_up(context: RunContext, sampler: str) -> None:
-    """Tune the kernel and store where the chains stand, before the manifest that refers to it."""
+    """Tune the kernel and store where the chains stand, before the ensemble that refers to it."""
     settings = getattr(context.config, sampler)
     target = target_acceptance(context, sampler)
     context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps to acceptance {target:.2f}")
     root = stream(context.config, sampler)
     kernel = build_kernel(context.config, sampler)
     x = starts(jax.random.fold_in(root, KEY_PARTS["start"]), kernel.action.space, chains=settings.chains)
+    key = jax.random.fold_in(root, KEY_PARTS["warm_up"])
     with context.timed(stage="warm_up", sampler=sampler):
-        kernel, x, acceptance = warm_up(
-            kernel,
-            jax.random.fold_in(root, KEY_PARTS["warm_up"]),
-            x,
-            n_steps=settings.warmup,
-            target_acceptance=target,
-        )
+        kernel, x, acceptance = warm_up(kernel, key, x, n_steps=settings.warmup, target_acceptance=target)
         attributes = {
             "sampler": sampler,
-            TUNED[sampler]: float(getattr(kernel, TUNED[sampler])),
+            "identity": identity(context.config, "lattice", "action", sampler),
+            "scale": float(kernel.scale),
             "target_acceptance": float(target),
             "acceptance": float(acceptance),
         }
-        path = context.path("ensembles", sampler)
-        path.mkdir(parents=True, exist_ok=True)
-        write_bytes(path / "start.h5", encode_block({"fields": np.asarray(x)}, attributes))
+        path = _start_path(context, sampler)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, encode_block({"fields": np.asarray(x)}, attributes))
 
 
 def target_acceptance(context: RunContext, sampler: str) -> float:
@@ -132,19 +129,19 @@ def target_acceptance(context: RunContext, sampler: str) -> float:
         raise ConfigError(
             [f'{sampler}.target_acceptance: "flow"; allowed: a number, or "flow" with the flow sampled first']
         )
-    flow = Ensemble.open(path)
-    # Only what existed when the flow ensemble was first complete matters; its first block is enough to match to 1 %.
-    return round(independence_acceptance(flow.read(0, ("log_weight",)).arrays["log_weight"]), 3)
+    # The first block only: it is there whatever size the ensemble has grown to, and matches to about a per cent.
+    log_weights = Ensemble.open(path).read(0, ("log_weight",)).arrays["log_weight"]
+    return round(float(independence_acceptance(log_weights)), 3)
 
 
-def _load_start(context: RunContext, sampler: str) -> tuple[Kernel, Float[Array, "chains *shape"], str]:
-    path = context.path("ensembles", sampler, "start.h5")
-    block = decode_block(path)
-    kernel = build_kernel(context.config, sampler)
-    tuned = TUNED[sampler]
-    value = jnp.asarray(block.attributes[tuned])
-    kernel = eqx.tree_at(lambda k: getattr(k, tuned), kernel, value)
-    return kernel, jnp.asarray(block.arrays["fields"]), block.sha256
+def _start_path(context: RunContext, sampler: str) -> Path:
+    return context.path("ensembles", f"{sampler}-start.h5")
+
+
+def _load_start(context: RunContext, sampler: str) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"]]:
+    block = decode_block(_start_path(context, sampler))
+    kernel = build_kernel(context.config, sampler).with_scale(jnp.asarray(block.attributes["scale"]))
+    return kernel, jnp.asarray(block.arrays["fields"])
 
 
 def _last_configurations(ensemble: Ensemble, start: Float[Array, "chains *shape"]) -> Float[Array, "chains *shape"]:
@@ -153,12 +150,15 @@ def _last_configurations(ensemble: Ensemble, start: Float[Array, "chains *shape"
     return jnp.asarray(ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1])
 
 
-def _manifest(context: RunContext, sampler: str, n_records: int, start_hash: str) -> dict[str, Any]:
+def _manifest(context: RunContext, sampler: str, n_records: int, kernel: AbstractTunableKernel) -> dict[str, Any]:
     return {
         "kind": "ensemble",
         "sampler": sampler,
-        "records_per_block": n_records,
-        "identity": identity(context.config, "lattice", "action", sampler),
-        "parents": {"start": start_hash},
+        "identity": {
+            **identity(context.config, "lattice", "action", sampler),
+            "records_per_block": n_records,
+            "start": sha256_file(_start_path(context, sampler)),
+        },
+        "scale": float(kernel.scale),
         "origin": origin(),
     }

@@ -102,7 +102,7 @@ def _chain_state(ensemble: Ensemble) -> dict[str, Any]:
     index = int(ensemble.read(ensemble.n_blocks - 1, ("index",)).arrays["index"][-1])
     if index < 0:
         return {"log_weight": -math.inf, "index": -1}
-    block, row = divmod(index, ensemble.manifest["block_size"])
+    block, row = divmod(index, ensemble.manifest["identity"]["block_size"])
     return {"log_weight": float(ensemble.read(block, ("log_weight",)).arrays["log_weight"][row]), "index": index}
 
 
@@ -110,8 +110,10 @@ def _manifest(context: RunContext, header: dict[str, Any], block_size: int) -> d
     return {
         "kind": "ensemble",
         "sampler": "flow",
-        "block_size": block_size,
-        "identity": identity(context.config, "lattice", "action"),
-        "parents": {"model": header["sha256"]},
+        "identity": {
+            **identity(context.config, "lattice", "action"),
+            "block_size": block_size,
+            "model": header["sha256"],
+        },
         "origin": origin(),
     }

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from latflow.actions import exact
+from latflow.lattice import Lattice
 from latflow.study.config import StudyConfig
 
 
@@ -60,11 +61,10 @@ def known_values(config: StudyConfig) -> dict[str, Known]:
     """Reference values of a study's observables, by observable name; empty where nothing is known."""
     shape, action = tuple(config.lattice.shape), config.action
     if action.kind == "free":
-        return _free_field(shape, action.mass_squared)
+        return _free_field(Lattice(shape), action.mass_squared)
+    couplings = action.house(len(shape))
     for (table_shape, mass_squared, coupling), values in _PHI4.items():
-        if shape == table_shape and np.allclose(
-            [action.mass_squared, action.coupling], [mass_squared, coupling], rtol=1e-12, atol=0
-        ):
+        if shape == table_shape and np.allclose(couplings, (mass_squared, coupling), rtol=1e-12, atol=0):
             return values
     return {}
 
@@ -75,11 +75,12 @@ def known_log_z(config: StudyConfig) -> float | None:
     return None if known is None else known.value
 
 
-def _free_field(shape: tuple[int, ...], mass_squared: float) -> dict[str, Known]:
-    mass = float(np.arccosh(1 + mass_squared / 2))
-    return {
-        "susceptibility": Known(1 / (2 * mass_squared), 0.0, "exact"),
-        "phi_squared": Known(float(exact.free_phi_squared(shape, mass_squared)), 0.0, "exact"),
-        "pole_mass_times_length": Known(mass * shape[-1], 0.0, "exact"),
-        "log_z": Known(float(exact.free_log_z(shape, mass_squared)), 0.0, "exact"),
+def _free_field(lattice: Lattice, mass_squared: float) -> dict[str, Known]:
+    mass = exact.free_pole_mass(mass_squared=mass_squared)
+    values = {
+        "susceptibility": exact.free_susceptibility(mass_squared=mass_squared),
+        "phi_squared": exact.free_phi_squared(lattice, mass_squared=mass_squared),
+        "pole_mass_times_length": mass * lattice.shape[-1],
+        "log_z": exact.free_log_z(lattice, mass_squared=mass_squared),
     }
+    return {name: Known(value, 0.0, "exact") for name, value in values.items()}

@@ -3,8 +3,10 @@
 import numpy as np
 
 from latflow.errors import MissingInputError
+from latflow.observables.base import AbstractObservable
 from latflow.observables.base import measure as measure_fields
 from latflow.observables.scalar import scalar_observables
+from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action
 from latflow.study.context import RunContext, identity
@@ -24,9 +26,11 @@ def measure(context: RunContext, sampler: str) -> None:
     manifest = {
         "kind": "measurement",
         "sampler": sampler,
-        "observables": sorted(observables),
-        "identity": identity(context.config, "lattice", "action"),
-        "parents": {"ensemble": ensemble.manifest_sha256},
+        "identity": {
+            **identity(context.config, "lattice", "action"),
+            "observables": sorted(observable.name for observable in observables),
+            "ensemble": sha256_file(source / "manifest.json"),
+        },
     }
     measurement = Ensemble.open_or_create(context.path("measurements", sampler), manifest)
     if measurement.n_blocks >= ensemble.n_blocks:
@@ -43,7 +47,7 @@ def measure(context: RunContext, sampler: str) -> None:
         context.interrupts.check()
 
 
-def _measure_block(observables: dict, fields: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
+def _measure_block(observables: tuple[AbstractObservable, ...], fields: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
     """Columns with the leading axes of `fields`: (draws,) for a flow, (records, chains) for chains."""
     lead, sites = fields.shape[:-ndim], fields.shape[-ndim:]
     flat = measure_fields(observables, fields.reshape(-1, *sites))

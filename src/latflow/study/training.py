@@ -1,5 +1,6 @@
 """The train verb: from a study to a model on disk, through checkpoints that resume bit for bit."""
 
+import dataclasses
 import json
 import shutil
 import time
@@ -12,7 +13,7 @@ from latflow.store.atomic import write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
-from latflow.training.fit import FitResult, TrainingState, fit, start
+from latflow.training.fit import FitResult, TrainingState, fit
 from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
 
 SECTIONS = ("lattice", "action", "flow", "training")
@@ -65,7 +66,7 @@ def _fit(context: RunContext) -> FitResult:
     config = context.config
     directory = model_directory(context) / "checkpoints"
     optimiser = build_optimiser(config)
-    template = start(build_flow(config), optimiser)
+    template = TrainingState.start(build_flow(config), optimiser)
     checkpoint = load_checkpoint(directory, template)
     state, history, elapsed = template, [], 0.0
     if checkpoint is not None:
@@ -73,20 +74,7 @@ def _fit(context: RunContext) -> FitResult:
         for skipped in checkpoint.skipped:
             context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
         context.progress.line(f"train    resumed at step {checkpoint.step}")
-    saved_at = time.monotonic()
-
-    def on_progress(state: TrainingState, record: dict[str, Any]) -> None:
-        nonlocal saved_at
-        history.append(record)
-        due = time.monotonic() - saved_at > 60 * config.training.checkpoint_minutes
-        if due or context.interrupts.requested:
-            save_checkpoint(
-                directory, state, step=record["step"], header={"history": history, "seconds": record["seconds"]}
-            )
-            saved_at = time.monotonic()
-        steps = config.training.stop.steps or 0
-        context.progress.update("train", record["step"], steps, record)
-        context.interrupts.check()
+    saver = _Saver(context, directory, history)
 
     return fit(
         stream(config, "train"),
@@ -101,8 +89,41 @@ def _fit(context: RunContext) -> FitResult:
         elapsed=elapsed,
         history=tuple(history),
         log_z=known_log_z(config),
-        on_progress=on_progress,
+        on_progress=saver.evaluated,
+        on_pause=saver.pause,
     )
+
+
+@dataclasses.dataclass
+class _Saver:
+    """Writes checkpoints when they are due or a signal came, always at an evaluation: there the state is good."""
+
+    context: RunContext
+    directory: Path
+    history: list[dict[str, Any]]
+    state: TrainingState | None = None
+    saved_at: float = dataclasses.field(default_factory=time.monotonic)
+
+    def evaluated(self, state: TrainingState, record: dict[str, Any]) -> None:
+        """Remember the state, show the record, save if due."""
+        self.history.append(record)
+        self.state = state
+        steps = self.context.config.training.stop.steps or 0
+        self.context.progress.update("train", record["step"], steps, record)
+        if time.monotonic() - self.saved_at > 60 * self.context.config.training.checkpoint_minutes:
+            self._save(state)
+        self.pause()
+
+    def pause(self) -> None:
+        """Between steps: if a signal came, save the last good state and leave."""
+        if self.context.interrupts.requested and self.state is not None:
+            self._save(self.state)
+        self.context.interrupts.check()
+
+    def _save(self, state: TrainingState) -> None:
+        header = {"history": self.history, "seconds": self.history[-1]["seconds"]}
+        save_checkpoint(self.directory, state, step=self.history[-1]["step"], header=header)
+        self.saved_at = time.monotonic()
 
 
 def _write(context: RunContext, result: FitResult) -> None:
