@@ -4,7 +4,7 @@ Everything is one of them or a composition. State goes in and comes out; a key i
 """
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -19,7 +19,8 @@ class Transition(NamedTuple):
         acceptance: Mean acceptance probability of the step, min(1, e^{log_ratio}) for one proposal, the mean over
             sites for a sweep.
         accepted: Whether the proposal was taken (for a sweep: always true).
-        log_ratio: Logarithm of the Metropolis ratio, −ΔH for HMC; zero for a sweep.
+        log_ratio: Logarithm of the Metropolis ratio, −ΔH for HMC; for a sweep zero, unless a site's ratio was not
+            finite: then +inf if any was +inf, else −inf or NaN.
     """
 
     acceptance: Scalar
@@ -37,6 +38,19 @@ class AbstractKernel(eqx.Module):
     @abc.abstractmethod
     def step(self, key: PRNGKey, state: Any) -> tuple[Any, Transition]:
         """One update."""
+
+
+class AbstractTunableKernel(AbstractKernel):
+    """A kernel with one positive scale that trades acceptance against distance; larger means fewer acceptances."""
+
+    @property
+    @abc.abstractmethod
+    def scale(self) -> Scalar:
+        """The present scale."""
+
+    @abc.abstractmethod
+    def with_scale(self, scale: Scalar) -> Self:
+        """The same kernel with another scale; the scale is an array leaf, so nothing is compiled again."""
 
 
 class Weighted(NamedTuple):

@@ -1,0 +1,65 @@
+"""Observables: named functions of one configuration, measured over many.
+
+A measurement column is one number or vector per configuration; averages, connected parts and errors are made later
+from the columns, never here.
+"""
+
+import abc
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+_CHUNK_BYTES = 2**24
+
+
+class AbstractObservable(eqx.Module):
+    """A number or a vector computed from one configuration.
+
+    Attributes:
+        name: The measurement column; every observable sets its own.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*value"]:
+        """The value on configuration `x`."""
+
+
+def measure(
+    observables: Sequence[AbstractObservable], fields: Float[Array | np.ndarray, "n *shape"]
+) -> dict[str, np.ndarray]:
+    """Measure every observable on every configuration.
+
+    Configurations go through one compiled program in pieces of equal size, so memory stays bounded.
+
+    Args:
+        observables: What to measure; their names become the keys.
+        fields: Configurations along axis 0, at least one.
+
+    Returns:
+        One array (n, …) per observable.
+    """
+    pieces = [_measure(tuple(observables), piece) for piece in _pieces(np.asarray(fields))]
+    joined = {name: np.concatenate([np.asarray(piece[name]) for piece in pieces]) for name in pieces[0]}
+    return {name: values[: len(fields)] for name, values in joined.items()}
+
+
+def _pieces(fields: Float[np.ndarray, "n *shape"]) -> Iterator[Float[np.ndarray, "piece *shape"]]:
+    """Equal pieces; the last is filled up with copies of the first configuration so that nothing is compiled twice."""
+    size = min(len(fields), max(1, _CHUNK_BYTES // fields[0].nbytes))
+    for start in range(0, len(fields), size):
+        piece = fields[start : start + size]
+        yield np.concatenate([piece, np.repeat(fields[:1], size - len(piece), axis=0)])
+
+
+@eqx.filter_jit
+def _measure(
+    observables: tuple[AbstractObservable, ...], fields: Float[Array | np.ndarray, "n *shape"]
+) -> dict[str, Float[Array, "n ..."]]:
+    return {observable.name: jax.vmap(observable)(jnp.asarray(fields)) for observable in observables}

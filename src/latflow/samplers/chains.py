@@ -1,0 +1,197 @@
+"""Many chains at once: production, warm-up, starts and the watch over a molecular-dynamics run.
+
+Step i of chain c uses ``fold_in(fold_in(key, c), i)``, and `advance` recomputes the state from the configurations it is
+given, so a run cut into the same blocks has the same bits however often it was stopped in between.
+Inside the compiled program the chain axis is the fastest one: neighbours are then whole vectors of chains, which is
+what the processor wants; outside it is axis 0 like every batch.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from latflow._typing import PRNGKey, Scalar
+from latflow.errors import UnavailableError
+from latflow.fields.spaces import AbstractFieldSpace
+from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
+
+PRNGKeys: TypeAlias = Key[Array, " chains"]
+
+
+class Records(NamedTuple):
+    """What a block of a run leaves behind.
+
+    Attributes:
+        x: Configurations after every `thin` steps, (n_records, chains, *shape).
+        transition: One entry per step, (n_records * thin, chains).
+    """
+
+    x: Float[Array, "records chains *shape"]
+    transition: Transition
+
+
+def advance(
+    kernel: AbstractKernel,
+    key: PRNGKey,
+    x: Float[Array, "chains *shape"],
+    *,
+    first: int,
+    n_records: int,
+    thin: int,
+) -> tuple[Float[Array, "chains *shape"], Records]:
+    """Run every chain for ``n_records * thin`` steps.
+
+    Args:
+        kernel: What to apply.
+        key: Root of the stream; the same for every block of a run.
+        x: Where the chains stand.
+        first: Number of the first record of this block within the run, so that its first step is ``first * thin``.
+        n_records: Records to make.
+        thin: Steps per record.
+
+    Returns:
+        Where the chains stand now, and the records.
+
+    Raises:
+        UnavailableError: If float64 is switched off.
+    """
+    _require_float64()
+    return _advance(kernel, key, x, jnp.asarray(first * thin, dtype=jnp.uint32), n_records=n_records, thin=thin)
+
+
+@eqx.filter_jit
+def _advance(
+    kernel: AbstractKernel,
+    key: PRNGKey,
+    x: Float[Array, "chains *shape"],
+    first: Int[Array, ""],
+    *,
+    n_records: int,
+    thin: int,
+) -> tuple[Float[Array, "chains *shape"], Records]:
+    streams = _streams(key, x.shape[0])
+
+    def record(state: Any, steps: Int[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
+        state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
+        return state, (jnp.moveaxis(state.x, -1, 0), transition)
+
+    numbers = first + jnp.arange(n_records * thin, dtype=jnp.uint32).reshape(n_records, thin)
+    state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
+    flat = jax.tree.map(lambda a: a.reshape(n_records * thin, -1), transition)
+    return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
+
+
+def warm_up(
+    kernel: AbstractTunableKernel,
+    key: PRNGKey,
+    x: Float[Array, "chains *shape"],
+    *,
+    n_steps: int,
+    target_acceptance: float,
+) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"], float]:
+    r"""Thermalise and tune the kernel's scale to a mean acceptance; the scale is frozen afterwards.
+
+    Robbins–Monro on the logarithm of the scale with gains falling like $i^{-1/2}$. During the first third every chain
+    has its own scale, so that one started far out, where only small steps are accepted, finds its way in; then all
+    continue from the median with the acceptance averaged over chains, and the frozen value is the mean of the
+    logarithm over the last third. For HMC the number of integrator steps stays and the trajectory length follows the
+    step size.
+
+    Args:
+        kernel: With a first guess of its scale.
+        key: Root of the warm-up stream; not the one of production.
+        x: Starting configurations.
+        n_steps: Steps of every chain, at least 3.
+        target_acceptance: Between 0 and 1.
+
+    Returns:
+        The tuned kernel, the configurations, and the mean acceptance over the last third.
+
+    Raises:
+        UnavailableError: If float64 is switched off.
+    """
+    _require_float64()
+    scale, x, acceptance = _warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
+    return kernel.with_scale(scale), x, float(acceptance)
+
+
+@eqx.filter_jit
+def _warm_up(
+    kernel: AbstractTunableKernel,
+    key: PRNGKey,
+    x: Float[Array, "chains *shape"],
+    target: Scalar,
+    *,
+    n_steps: int,
+) -> tuple[Scalar, Float[Array, "chains *shape"], Scalar]:
+    streams = _streams(key, x.shape[0])
+
+    common = n_steps // 3
+
+    def step(carry: tuple[Array, Any], i: Int[Array, ""]) -> tuple[tuple[Array, Any], tuple[Array, Array]]:
+        log_scales, state = carry
+        state, transition = _tuned_step(kernel, jnp.exp(log_scales), streams, state, i)
+        mean = jnp.mean(transition.acceptance)
+        acceptance = jnp.where(i < common, transition.acceptance, mean)
+        moved = log_scales + 2.0 / jnp.sqrt(1.0 + i) * (acceptance - target)
+        return (jnp.where(i == common - 1, jnp.median(moved), moved), state), (log_scales[0], mean)
+
+    start = (jnp.full(x.shape[0], jnp.log(kernel.scale)), _init(kernel, x))
+    (_, state), (log_scales, acceptances) = jax.lax.scan(step, start, jnp.arange(n_steps, dtype=jnp.uint32))
+    late = slice(2 * n_steps // 3, None)
+    return jnp.exp(jnp.mean(log_scales[late])), jnp.moveaxis(state.x, -1, 0), jnp.mean(acceptances[late])
+
+
+def _tuned_step(
+    kernel: AbstractTunableKernel, scales: Float[Array, " chains"], streams: PRNGKeys, state: Any, i: Int[Array, ""]
+) -> tuple[Any, Transition]:
+    """Step i of every chain, each with its own scale."""
+    keys = jax.vmap(jax.random.fold_in, (0, None))(streams, i)
+    step = jax.vmap(lambda scale, key, s: kernel.with_scale(scale).step(key, s), in_axes=(0, 0, -1), out_axes=-1)
+    return step(scales, keys, state)
+
+
+def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array, "chains *shape"]:
+    """Over-dispersed starting points of a scalar theory: by turns hot, cold, and ordered with either sign.
+
+    Hot is standard normal noise, cold narrow noise about zero, ordered narrow noise about plus or minus one; eight chains
+    hold two of each.
+
+    Args:
+        key: Chain c uses ``fold_in(key, c)``.
+        space: Space of the fields.
+        chains: How many.
+    """
+    width = jnp.asarray([1.0, 0.1, 0.1, 0.1])
+    centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
+
+    def start(c: Int[Array, ""]) -> Float[Array, "*shape"]:
+        return centre[c % 4] + width[c % 4] * space.random(jax.random.fold_in(key, c))
+
+    return jax.vmap(start)(jnp.arange(chains))
+
+
+def _streams(key: PRNGKey, chains: int) -> PRNGKeys:
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(chains))
+
+
+def _init(kernel: AbstractKernel, x: Float[Array, "chains *shape"]) -> Any:
+    return jax.vmap(kernel.init, in_axes=-1, out_axes=-1)(jnp.moveaxis(x, 0, -1))
+
+
+def _step(kernel: AbstractKernel, streams: PRNGKeys, state: Any, i: Int[Array, ""]) -> tuple[Any, Transition]:
+    """Step i of every chain."""
+    keys = jax.vmap(jax.random.fold_in, (0, None))(streams, i)
+    return jax.vmap(kernel.step, in_axes=(0, -1), out_axes=-1)(keys, state)
+
+
+def _require_float64() -> None:
+    if jnp.result_type(float) != jnp.float64:
+        raise UnavailableError(
+            "float64 arithmetic",
+            allowed='jax.config.update("jax_enable_x64", True) before the first array is made',
+            hint="energies and accept/reject decisions are only exact in double precision",
+        )

@@ -1,0 +1,50 @@
+r"""The accept/reject decision, written once.
+
+The rule is $\ln u<\ln r$ for $u\in[0,1)$. Its edges: $u=0$ takes every finite proposal; a ratio that is NaN or zero
+($\Delta H=+\infty$) is rejected; an infinite ratio ($\Delta H=-\infty$) means that an action is unbounded or a state
+was impossible, so it is refused here and `refuse_infinite_ratio` turns it into an error outside the compiled program.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from latflow._typing import PRNGKey
+from latflow.errors import PhysicsStop
+
+
+def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
+    r"""$\ln u$ for $u$ uniform in $[0,1)$; $-\infty$ is possible and takes every finite proposal."""
+    return jnp.log(jax.random.uniform(key, shape))
+
+
+def is_accepted(log_u: Float[Array, "*shape"], log_ratio: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
+    """Whether a proposal with Metropolis ratio exp(log_ratio) is taken; NaN and both infinities are not."""
+    return (log_u < log_ratio) & (log_ratio < jnp.inf)
+
+
+def acceptance_probability(log_ratio: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """min(1, e^{log_ratio}), zero where the ratio is NaN or infinite."""
+    usable = (log_ratio > -jnp.inf) & (log_ratio < jnp.inf)
+    return jnp.where(usable, jnp.exp(jnp.minimum(jnp.where(usable, log_ratio, 0.0), 0.0)), 0.0)
+
+
+def refuse_infinite_ratio(log_ratio: Float[np.ndarray, "*shape"], *, what: str) -> None:
+    """Stop if any Metropolis ratio is infinite.
+
+    Args:
+        log_ratio: Logarithms of Metropolis ratios, or of weights.
+        what: Subject of the complaint.
+
+    Raises:
+        PhysicsStop: Naming how many there were.
+    """
+    count = int(np.sum(log_ratio == np.inf))
+    if count:
+        raise PhysicsStop(
+            what,
+            value=f"{count} of {log_ratio.size} Metropolis ratios are infinite",
+            allowed="finite actions",
+            hint="the action is unbounded below, or a chain stood at an infinite action",
+        )
