@@ -12,23 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from latflow.stats.correlators import derive_scalar
+from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
-from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.weights import (
     independence_acceptance,
     kl,
     log_z,
     pareto_k,
     reweighting_ess,
-    weighted_covariance,
-    weighted_estimates,
 )
 from latflow.store.atomic import write_json
 from latflow.store.ensemble import Ensemble
 from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
 from latflow.study.provenance import origin
+from latflow.study.training import load_flow
 
 SCHEMA = 1
 
@@ -110,8 +108,7 @@ def _weights(context: RunContext) -> dict[str, np.ndarray]:
 def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    covariance = chain_covariance(series["correlator"])
-    return chain_estimates(series, derive_scalar(tuple(context.config.lattice.shape), covariance=covariance))
+    return scalar_chain_estimates(series, context.config.lattice.shape)
 
 
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
@@ -122,9 +119,7 @@ def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: n
 def _reweighted(
     context: RunContext, columns: Mapping[str, np.ndarray], log_weights: np.ndarray
 ) -> dict[str, list[Estimate]]:
-    covariance = weighted_covariance(columns["correlator"], log_weights)
-    derive = derive_scalar(tuple(context.config.lattice.shape), covariance=covariance)
-    estimates = weighted_estimates(columns, log_weights, derive)
+    estimates = scalar_weighted_estimates(columns, log_weights, context.config.lattice.shape)
     return {**estimates, "log_z": [log_z(log_weights)]}
 
 
@@ -160,7 +155,7 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
     partition, divergence = log_z(log_weights), kl(log_weights)
     path = context.path("model", "train.jsonl")
     last = json.loads(path.read_text().splitlines()[-1])
-    header = json.loads(context.path("model", "model.json").read_text())
+    header = load_flow(context)[1]
     return {
         "acceptance": float(weights["accepted"].mean()),
         "expected_acceptance": float(independence_acceptance(log_weights)),
@@ -174,16 +169,19 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
         "kl_error": divergence.error,
         "training_seconds": last["seconds"],
         "training_steps": last["step"],
-        "stopped_by": header["header"]["stopped_by"],
+        "stopped_by": header["stopped_by"],
     }
 
 
 def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any]:
-    """Wall-clock seconds of sampling, and per independent configuration for the slowest scalar observable."""
-    seconds: dict[str, dict[int, float]] = {}
+    """Wall-clock seconds of sampling, and per independent configuration for the slowest of three observables.
+
+    The rate is that of the median block: the first one includes compilation, which an ensemble of any size pays once.
+    """
+    seconds: dict[str, dict[int, dict[str, Any]]] = {}
     for record in context.metrics():
         if record.get("stage") == "sample":
-            seconds.setdefault(record["sampler"], {})[record["block"]] = record["seconds"]
+            seconds.setdefault(record["sampler"], {})[record["block"]] = record
     cost: dict[str, Any] = {}
     for sampler, blocks in seconds.items():
         taus = [
@@ -191,13 +189,13 @@ def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any
             for row in estimates
             if row["sampler"] == sampler and row["observable"] in ("susceptibility", "ising_energy", "phi_squared")
         ]
-        n = Ensemble.open(context.path("ensembles", sampler)).n_records
         tau = max((t for t in taus if t is not None), default=None)
-        total = sum(blocks.values())
+        each = float(np.median([record["seconds"] / record["n"] for record in blocks.values()]))
         cost[sampler] = {
-            "seconds": round(total, 3),
-            "configurations": n,
+            "seconds": round(sum(record["seconds"] for record in blocks.values()), 3),
+            "configurations": sum(record["n"] for record in blocks.values()),
+            "seconds_per_configuration": each,
             "tau_int": tau,
-            "seconds_per_independent": None if tau is None else total * 2 * tau / n,
+            "seconds_per_independent": None if tau is None else each * 2 * tau,
         }
     return cost

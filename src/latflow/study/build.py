@@ -18,7 +18,7 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
 from latflow.study.config import StudyConfig
 from latflow.training.losses import AbstractLoss, ReverseKL
-from latflow.training.schedules import Optimiser, adam
+from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
 
 STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6}
@@ -73,14 +73,14 @@ def build_loss(config: StudyConfig) -> AbstractLoss:
 def build_optimiser(config: StudyConfig) -> Optimiser:
     """Adam with the study's schedule and clipping."""
     training = config.training
-    return adam(
+    learning_rate = schedule(
+        training.schedule,
         learning_rate=training.learning_rate,
-        schedule=training.schedule,
         n_steps=training.stop.steps,
         warmup_steps=training.warmup_steps,
         final_fraction=training.final_learning_rate_fraction,
-        gradient_clip=training.gradient_clip,
     )
+    return adam(learning_rate, gradient_clip=training.gradient_clip)
 
 
 def build_stop(config: StudyConfig) -> StopCriterion:

@@ -18,7 +18,7 @@ from latflow.samplers.base import AbstractTunableKernel
 from latflow.samplers.chains import Records, advance, starts, warm_up
 from latflow.samplers.watch import watch
 from latflow.stats.weights import independence_acceptance
-from latflow.store.atomic import sha256_file, write_bytes
+from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_kernel, stream
@@ -37,7 +37,7 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     n_blocks = math.ceil(config.sampling.configurations / (n_records * settings.chains))
     if not _start_path(context, sampler).exists():
         _warm_up(context, sampler)
-    kernel, start = _load_start(context, sampler)
+    kernel, start = load_start(context, sampler)
     ensemble = Ensemble.open_or_create(
         context.path("ensembles", sampler), _manifest(context, sampler, n_records, kernel)
     )
@@ -51,14 +51,14 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     x = _last_configurations(ensemble, start)
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
-            x, columns, attributes = _one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
+            x, columns, attributes = one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
             ensemble.append(columns, n=n_records * settings.chains, attributes=attributes)
         fields = {"acceptance": float(columns["acceptance"].mean())}
         context.progress.update(f"sample {sampler}", block + 1, n_blocks, fields)
         context.interrupts.check()
 
 
-def _one_block(
+def one_block(
     context: RunContext,
     sampler: str,
     kernel: AbstractTunableKernel,
@@ -67,6 +67,7 @@ def _one_block(
     first: int,
     n: int,
 ) -> tuple[Float[Array, "chains *shape"], dict[str, np.ndarray], dict[str, Any]]:
+    """Records `first` to `first + n - 1` of every chain: last configurations, columns and attributes of the block."""
     thin = getattr(context.config, sampler).thin
     root = stream(context.config, sampler)
     key = jax.random.fold_in(root, KEY_PARTS["production"])
@@ -115,7 +116,7 @@ def _warm_up(context: RunContext, sampler: str) -> None:
             "acceptance": float(acceptance),
         }
         path = _start_path(context, sampler)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         write_bytes(path, encode_block({"fields": np.asarray(x)}, attributes))
 
 
@@ -138,7 +139,8 @@ def _start_path(context: RunContext, sampler: str) -> Path:
     return context.path("ensembles", f"{sampler}-start.h5")
 
 
-def _load_start(context: RunContext, sampler: str) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"]]:
+def load_start(context: RunContext, sampler: str) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"]]:
+    """The tuned kernel and where its chains stood after warm-up."""
     block = decode_block(_start_path(context, sampler))
     kernel = build_kernel(context.config, sampler).with_scale(jnp.asarray(block.attributes["scale"]))
     return kernel, jnp.asarray(block.arrays["fields"])

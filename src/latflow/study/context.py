@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Where a run tells how far it is; the command line shows it, a library user may ignore it."""
 

@@ -18,7 +18,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.provenance import origin
-from latflow.study.training import load_flow, train
+from latflow.study.training import load_flow, model_is_trained, train
 
 
 @jax.jit
@@ -75,7 +75,8 @@ def flow_block(
 
 def sample_flow(context: RunContext) -> None:
     """Bring the flow ensemble of a run to the size the study asks for; trains first if there is no model."""
-    train(context)
+    if not model_is_trained(context):
+        train(context)
     flow, header = load_flow(context)
     config = context.config
     n = config.sampling.block_size

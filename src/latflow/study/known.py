@@ -63,6 +63,10 @@ def known_values(config: StudyConfig) -> dict[str, Known]:
     if action.kind == "free":
         return _free_field(Lattice(shape), action.mass_squared)
     couplings = action.house(len(shape))
+    if shape == (2, 2):
+        return _ring(exact.phi_four_2x2(mass_squared=couplings[0], coupling=couplings[1]))
+    if len(shape) == 1 and shape[0] > 1:
+        return _ring(exact.phi_four_chain(shape[0], mass_squared=couplings[0], coupling=couplings[1]))
     for (table_shape, mass_squared, coupling), values in _PHI4.items():
         if shape == table_shape and np.allclose(couplings, (mass_squared, coupling), rtol=1e-12, atol=0):
             return values
@@ -82,5 +86,15 @@ def _free_field(lattice: Lattice, mass_squared: float) -> dict[str, Known]:
         "phi_squared": exact.free_phi_squared(lattice, mass_squared=mass_squared),
         "pole_mass_times_length": mass * lattice.shape[-1],
         "log_z": exact.free_log_z(lattice, mass_squared=mass_squared),
+    }
+    return {name: Known(value, 0.0, "exact") for name, value in values.items()}
+
+
+def _ring(moments: exact.RingMoments) -> dict[str, Known]:
+    values = {
+        "susceptibility": moments.susceptibility,
+        "phi_squared": moments.phi_squared,
+        "ising_energy": moments.neighbour,
+        "log_z": moments.log_z,
     }
     return {name: Known(value, 0.0, "exact") for name, value in values.items()}

@@ -19,10 +19,9 @@ from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
 from latflow.samplers.base import AbstractKernel
 from latflow.samplers.chains import advance, starts, warm_up
-from latflow.stats.correlators import derive_scalar
+from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
-from latflow.stats.gamma import chain_covariance, chain_estimates
-from latflow.stats.weights import log_z, reweighting_ess, weighted_covariance, weighted_estimates
+from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.flow_ensemble import flow_block
 
 
@@ -132,12 +131,10 @@ def estimates(action: AbstractAction, fields: Float[np.ndarray, "n chains *shape
     lead, shape = fields.shape[:2], action.space.shape
     columns = measure(scalar_observables(action), fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
-    return chain_estimates(series, derive_scalar(shape, covariance=chain_covariance(series["correlator"])))
+    return scalar_chain_estimates(series, shape)
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios."""
     columns = measure(scalar_observables(action), samples.proposals)
-    covariance = weighted_covariance(columns["correlator"], samples.log_weight)
-    derive = derive_scalar(action.space.shape, covariance=covariance)
-    return weighted_estimates(columns, samples.log_weight, derive)
+    return scalar_weighted_estimates(columns, samples.log_weight, action.space.shape)

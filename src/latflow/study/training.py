@@ -9,7 +9,7 @@ from typing import Any
 
 from latflow.flows.architectures import cast
 from latflow.flows.flow import Flow
-from latflow.store.atomic import write_bytes
+from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
@@ -30,14 +30,14 @@ def model_is_trained(context: RunContext) -> bool:
     return (model_directory(context) / "model.json").exists()
 
 
-def load_flow(context: RunContext, *, precision: str = "float64") -> tuple[Flow, dict[str, Any]]:
-    """The trained flow for production, with the header of its model file.
+def load_flow(context: RunContext) -> tuple[Flow, dict[str, Any]]:
+    """The trained flow for production, with the header it was stored with and its identity under ``sha256``.
 
     Weights trained in float32 are cast exactly; production arithmetic is float64 throughout.
     """
     template = build_flow(context.config)
     flow, header = load_model(model_directory(context), template)
-    return cast(flow, precision), header
+    return cast(flow, "float64"), {**header, "sha256": sha256_file(model_directory(context) / "model.json")}
 
 
 def train(context: RunContext) -> None:
@@ -128,6 +128,7 @@ class _Saver:
 
 def _write(context: RunContext, result: FitResult) -> None:
     directory = model_directory(context)
+    make_directory(directory)
     lines = "".join(json.dumps(record, sort_keys=True) + "\n" for record in result.history)
     write_bytes(directory / "train.jsonl", lines.encode())
     last = {name: value for name, value in result.history[-1].items() if name not in ("seconds", "steps_per_second")}

@@ -19,9 +19,11 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action, stream
+from latflow.study.chain_ensemble import load_start, one_block
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
 from latflow.study.flow_ensemble import log_uniforms
+from latflow.study.provenance import origin
 from latflow.study.training import load_flow
 
 RECOMPUTED = 256
@@ -106,7 +108,7 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name))]
     if ensemble.manifest["sampler"] == "flow":
         return checks + _verify_flow_block(name, ensemble, _context(root))
-    return checks
+    return [*checks, _replay_chains(name, ensemble, _context(root))]
 
 
 def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> list[Check]:
@@ -120,9 +122,9 @@ def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> li
     log_prob = jax.jit(jax.vmap(flow.log_prob))(x)
     parent = Check(
         f"{name}: parent model",
-        ensemble.manifest["parents"]["model"][:16],
+        ensemble.manifest["identity"]["model"][:16],
         header["sha256"][:16],
-        passed=ensemble.manifest["parents"]["model"] == header["sha256"],
+        passed=ensemble.manifest["identity"]["model"] == header["sha256"],
     )
     return [
         parent,
@@ -139,6 +141,19 @@ def _replay(name: str, ensemble: Ensemble, config: StudyConfig) -> Check:
     replayed, _ = accept_sequence(jnp.asarray(log_weights), uniforms, log_weight=-math.inf, index=-1, first=0)
     different = int(np.sum(np.asarray(replayed) != index))
     return Check(f"{name}: accept/reject replayed, {index.size} decisions", different, 0, passed=different == 0)
+
+
+def _replay_chains(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+    """Make the first block again from the stored start and compare configurations."""
+    sampler = str(ensemble.manifest["sampler"])
+    kernel, start = load_start(context, sampler)
+    n = ensemble.manifest["identity"]["records_per_block"]
+    _, columns, _ = one_block(context, sampler, kernel, start, first=0, n=n)
+    value = float(np.max(np.abs(columns["fields"] - ensemble.read(0, ("fields",)).arrays["fields"])))
+    # Other versions or devices round differently, and chains amplify: only equal origin promises equal bits.
+    same = ensemble.manifest["origin"] == origin()
+    limit = 0.0 if same else "not asked: made with other versions or on another device"
+    return Check(f"{name}: first block made again", value, limit, passed=not same or value == 0.0)
 
 
 def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:

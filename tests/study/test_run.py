@@ -1,0 +1,174 @@
+"""The whole path on a 2×2 lattice: it agrees with exact values, resumes bit for bit, and refuses to mix studies."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latflow.errors import ConfigError, Interrupted
+from latflow.store.ensemble import Ensemble
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.context import Silent
+from latflow.study.plan import plan
+from latflow.study.run import differing_keys, run_stages
+from latflow.study.verify import verify
+
+STAGES = ("train", "sample", "measure", "analyse")
+
+TIMED = {"metrics.jsonl", "train.jsonl", "results.json"}
+
+
+class StopAfter:
+    """A display that stops the run, as a signal would, at its n-th sign of life."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def stage(self, name: str, detail: str) -> None:
+        self._count()
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        self._count()
+
+    def line(self, text: str) -> None:
+        self._count()
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("planned stop")
+
+
+@pytest.fixture(scope="module")
+def config(tiny_study: Path) -> StudyConfig:
+    return load_study(tiny_study)
+
+
+@pytest.fixture(scope="module")
+def finished(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("run") / "tiny"
+    run_stages(config, directory, stages=STAGES, progress=Silent())
+    return directory
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Every file that is promised to be bitwise reproducible; of the timed ones, what is not a time."""
+    files = {}
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        name = str(path.relative_to(directory))
+        files[name] = path.read_bytes() if path.name not in TIMED else b""
+    results = json.loads((directory / "results.json").read_text())
+    files["estimates"] = json.dumps(results["estimates"]).encode()
+    return files
+
+
+def test_results_hold_every_sampler_and_agree_with_exact_values(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    rows = {(row["sampler"], row["observable"]): row for row in results["estimates"]}
+    samplers = ("flow", "reweighted", "hmc", "local")
+    for sampler in samplers:
+        for name in ("susceptibility", "phi_squared", "ising_energy"):
+            row = rows[sampler, name]
+            assert row["reference_source"] == "exact"
+            assert abs(row["value"] - row["reference"]) < 5 * row["error"], (sampler, name, row)
+            assert row["error"] < 0.4 * row["value"]
+    assert abs(rows["reweighted", "log_z"]["value"] - 0.91443398) < 5 * rows["reweighted", "log_z"]["error"]
+    assert 0 < results["flow"]["acceptance"] < 1
+    assert results["verdict"]["status"] == "no verdict"
+
+
+def test_second_start_changes_nothing(config: StudyConfig, finished: Path) -> None:
+    before = contents(finished)
+    run_stages(config, finished, stages=STAGES, progress=Silent())
+    assert contents(finished) == before
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_interrupted_runs_end_with_the_same_bits(
+    config: StudyConfig, finished: Path, tmp_path: Path, every: int
+) -> None:
+    directory = tmp_path / "tiny"
+    for count in range(200):
+        try:
+            run_stages(config, directory, stages=STAGES, progress=StopAfter(every + count % 3 + 1))
+            break
+        except Interrupted:
+            continue
+    else:
+        pytest.fail("the run never came to its end")
+    assert contents(directory) == contents(finished)
+
+
+def test_more_configurations_extend_without_touching_what_is_there(
+    config: StudyConfig, finished: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    sampling = config.sampling.model_copy(update={"configurations": 768})
+    run_stages(config.model_copy(update={"sampling": sampling}), directory, stages=STAGES, progress=Silent())
+    before, after = Ensemble.open(finished / "ensembles/flow"), Ensemble.open(directory / "ensembles/flow")
+    assert after.entries[: before.n_blocks] == before.entries
+    assert after.n_records == 768
+    index = after.column("index")
+    assert np.all(np.diff(index) >= 0)
+    assert np.all(index <= np.arange(index.size))
+
+
+def test_another_study_in_the_same_directory_is_refused_by_key(config: StudyConfig, finished: Path) -> None:
+    action = config.action.model_copy(update={"coupling": 6.5})
+    changed = config.model_copy(update={"action": action})
+    with pytest.raises(ConfigError, match=r"action\.coupling: 8\.0 → 6\.5"):
+        run_stages(changed, finished, stages=STAGES, progress=Silent())
+    assert differing_keys(config, changed) == ["action.coupling: 8.0 → 6.5"]
+
+
+def test_fork_keeps_the_model_when_only_sampling_changed(config: StudyConfig, finished: Path, tmp_path: Path) -> None:
+    source = tmp_path / "tiny"
+    shutil.copytree(finished, source)
+    changed = config.model_copy(update={"local": config.local.model_copy(update={"thin": 2})})
+    run_stages(changed, source, stages=("train", "sample"), progress=Silent(), fork=True, samplers=("local",))
+    (forked,) = [path for path in tmp_path.iterdir() if path != source]
+    weights = "model/weights.safetensors"
+    assert (forked / weights).read_bytes() == (source / weights).read_bytes()
+    assert Ensemble.open(forked / "ensembles/local").manifest["identity"]["local"]["thin"] == 2
+
+
+def test_verify_passes_and_notices_a_flipped_byte(finished: Path, tmp_path: Path) -> None:
+    checks = verify(finished)
+    assert len(checks) > 8
+    assert all(check.passed for check in checks), [check for check in checks if not check.passed]
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    block = directory / "ensembles/hmc/block-000001.h5"
+    data = bytearray(block.read_bytes())
+    data[len(data) // 2] ^= 1
+    block.write_bytes(bytes(data))
+    failed = [check for check in verify(directory) if not check.passed]
+    assert any("ensembles/hmc" in check.name for check in failed)
+
+
+def test_verify_notices_a_model_that_is_not_the_parent(finished: Path, tmp_path: Path) -> None:
+    """Weights exchanged with a consistent header: hashes agree, physics does not."""
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    shutil.rmtree(directory / "model")
+    config = load_study(directory / "study.toml")
+    stop = config.training.stop.model_copy(update={"steps": 10})
+    other = config.model_copy(update={"training": config.training.model_copy(update={"stop": stop})})
+    run_stages(other, tmp_path / "other", stages=("train",), progress=Silent())
+    shutil.copytree(tmp_path / "other/model", directory / "model")
+    names = [check.name for check in verify(directory) if not check.passed]
+    assert any("parent model" in name for name in names)
+    assert any("log q" in name for name in names)
+
+
+def test_plan_counts_parameters_and_writes_nothing(config: StudyConfig, tmp_path: Path) -> None:
+    figures = plan(config)
+    # two couplings: 2 inputs → 8 → 2·2 outputs each
+    assert figures["parameters"] >= 2 * (2 * 8 + 8 + 8 * 4 + 4)
+    assert math.isfinite(figures["seconds"]["train"])
+    assert not list(tmp_path.iterdir())
