@@ -93,18 +93,27 @@ class HMC(AbstractTunableKernel):
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
 
     def reversibility(self, key: PRNGKey, x: Float[Array, "*shape"]) -> Scalar:
-        """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding."""
+        """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.
+
+        A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−53) or not a number,
+        counts as zero: it may be unstable, and returning from it is never put to use.
+        """
         start = self.init(x)
         p = self.action.space.momentum(key)
         there, p_there = self._trajectory(start, p)
         back, p_back = self._trajectory(there, -p_there)
-        return jnp.abs((back.action - start.action) + (_kinetic(p_back) - _kinetic(p)))
+        forth = (there.action - start.action) + (_kinetic(p_there) - _kinetic(p))
+        back_and_forth = jnp.abs((back.action - start.action) + (_kinetic(p_back) - _kinetic(p)))
+        return jnp.where(forth <= _NEVER_ACCEPTED, back_and_forth, 0.0)
 
     def _trajectory(self, state: HMCState, p: Float[Array, "*tangent"]) -> tuple[HMCState, Float[Array, "*tangent"]]:
         x, p, force = integrate(
             self.action, self.scheme, state.x, p, step_size=self.step_size, n_steps=self.n_steps, force=state.force
         )
         return HMCState(x, self.action(x), force), p
+
+
+_NEVER_ACCEPTED = 37.0
 
 
 def _kinetic(p: Float[Array, "*tangent"]) -> Scalar:

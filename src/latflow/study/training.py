@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 import time
 from pathlib import Path
@@ -108,8 +109,12 @@ class _Saver:
         """Remember the state, show the record, save if due."""
         self.history.append(record)
         self.state = state
-        steps = self.context.config.training.stop.steps or 0
-        self.context.progress.update("train", record["step"], steps, record)
+        stop = self.context.config.training.stop
+        left = (stop.steps - record["step"]) / record["steps_per_second"] if record["steps_per_second"] else None
+        if stop.minutes is not None:
+            left = min(60 * stop.minutes - record["seconds"], math.inf if left is None else left)
+        fields = record if left is None else {**record, "seconds_left": max(0.0, left)}
+        self.context.progress.update("train", record["step"], stop.steps, fields)
         if time.monotonic() - self.saved_at > 60 * self.context.config.training.checkpoint_minutes:
             self._save(state)
         self.pause()
