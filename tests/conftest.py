@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("latflow", "beartype.beartype")
+install_import_hook("latflow", "annotations.checked")
 
 import jax  # noqa: E402
 
