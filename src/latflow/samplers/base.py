@@ -4,7 +4,7 @@ Everything is one of them or a composition. State goes in and comes out; a key i
 """
 
 import abc
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -49,7 +49,7 @@ class AbstractTunableKernel(AbstractKernel):
         """The present scale."""
 
     @abc.abstractmethod
-    def with_scale(self, scale: Scalar) -> Self:
+    def with_scale(self, scale: Scalar) -> "AbstractTunableKernel":
         """The same kernel with another scale; the scale is an array leaf, so nothing is compiled again."""
 
 

@@ -157,8 +157,8 @@ def _tuned_step(
 def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array, "chains *shape"]:
     """Over-dispersed starting points of a scalar theory: by turns hot, cold, and ordered with either sign.
 
-    Hot is standard normal noise, cold narrow noise about zero, ordered narrow noise about plus or minus one; eight chains
-    hold two of each.
+    Hot is standard normal noise, cold is narrow noise about zero, ordered is narrow noise about plus or minus one; eight
+    chains hold two of each.
 
     Args:
         key: Chain c uses ``fold_in(key, c)``.
