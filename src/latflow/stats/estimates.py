@@ -1,0 +1,71 @@
+"""A number with its error bar, and the refusals of data that cannot give one.
+
+An estimate whose value or error is NaN says that the quantity does not exist for these data (no effective mass where
+the correlator is noise, a fit without a minimum); it is reported as absent. Data that are broken as a whole are refused
+with a named error instead, because an analysis library would silently return a number for them.
+"""
+
+import dataclasses
+import math
+
+from latflow.errors import DataError
+
+
+class NonFiniteSeriesError(DataError):
+    """A measured column or a log-weight contains NaN or infinity."""
+
+    code = "NONFINITE"
+
+
+class ConstantSeriesError(DataError):
+    """A measured column never changes: its error is unknown, not zero."""
+
+    code = "CONSTANT"
+
+
+class TooShortError(DataError):
+    """There are too few records for an error estimate."""
+
+    code = "SHORT"
+
+
+class SeriesShapeError(DataError):
+    """Columns that should belong to the same records have different shapes."""
+
+    code = "SHAPE"
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """One number with its statistical error.
+
+    Args:
+        value: The estimate; NaN if the quantity does not exist for these data.
+        error: One standard deviation; NaN if it cannot be given.
+        tau_int: Integrated autocorrelation time in records, 1/2 for independent ones; None for weighted draws.
+        tau_int_error: Its standard deviation.
+        n: Number of records (over all chains) or draws behind it.
+    """
+
+    value: float
+    error: float
+    tau_int: float | None = None
+    tau_int_error: float | None = None
+    n: int = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether both value and error are finite."""
+        return math.isfinite(self.value) and math.isfinite(self.error)
+
+
+def pull(a: Estimate, b: Estimate) -> float:
+    """Difference of two independent estimates in units of their combined error; NaN where that means nothing.
+
+    >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
+    1.0
+    """
+    combined = math.hypot(a.error, b.error)
+    if not (a.exists and b.exists and combined > 0):
+        return math.nan
+    return (a.value - b.value) / combined

@@ -1,0 +1,125 @@
+r"""The Γ method: errors and autocorrelation times of quantities measured along Markov chains.
+
+Fluctuations are taken about the mean over all chains (Wolff, hep-lat/0306017, section 3.2), so that chains which
+disagree enlarge the error, and the summation window is the automatic one with S = 2. The estimator is that of pyerrors,
+called once per quantity on its projected series with one replicum per chain; pyerrors is imported when first used.
+"""
+
+import functools
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.fft import next_fast_len
+
+from latflow.stats.estimates import Estimate
+from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+
+
+def chain_estimates(series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+    """Derived quantities of Markov chains with errors and autocorrelation times.
+
+    Args:
+        series: Columns (chains, n) or (chains, n, k) by name.
+        derive: Function of the named means, shapes () or (k,).
+
+    Returns:
+        One estimate per component of every derived quantity, `tau_int` in records. NaN where it does not exist.
+
+    Raises:
+        TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the columns cannot be analysed.
+    """
+    layout, matrix = pack(series, leading=2)
+    require_usable(layout, matrix)
+    linear = _linearised(layout, matrix, derive)
+    deltas = matrix - matrix.mean(axis=(0, 1))
+    pairs = zip(linear.values, linear.jacobian, strict=True)
+    flat = [_estimate(float(value), deltas @ gradient) for value, gradient in pairs]
+    places = zip(linear.layout.names, linear.layout.offsets(), strict=True)
+    return {name: flat[where] for name, where in places}
+
+
+def gamma_estimate(series: Float[np.ndarray, "chains n"]) -> Estimate:
+    """Mean of one column with its Γ-method error."""
+    return chain_estimates({"series": series}, lambda means: means)["series"][0]
+
+
+def chain_covariance(
+    series: Mapping[str, np.ndarray], derive: Derive, *, n_bins: int = 400
+) -> Float[np.ndarray, "quantities quantities"]:
+    """Covariance matrix of the derived quantities, from binned chains.
+
+    Bins must be longer than the autocorrelation time for the scale to be right; correlations between quantities, which
+    is what a fit needs, are right long before.
+
+    Args:
+        series: As for `chain_estimates`.
+        derive: As for `chain_estimates`.
+        n_bins: Number of bins over all chains aimed at.
+    """
+    layout, matrix = pack(series, leading=2)
+    require_usable(layout, matrix)
+    chains, n, _ = matrix.shape
+    per_chain = min(max(1 if chains > 1 else 2, round(n_bins / chains)), n)
+    length = n // per_chain
+    jacobian = _linearised(layout, matrix, derive).jacobian
+    bins = matrix[:, n - per_chain * length :].reshape(chains * per_chain, length, -1).mean(axis=1) @ jacobian.T
+    return np.atleast_2d(np.cov(bins, rowvar=False)) / len(bins)
+
+
+def _linearised(layout: Layout, matrix: Float[np.ndarray, "chains n total"], derive: Derive) -> Linearisation:
+    spread = matrix.std(axis=(0, 1))
+    errors = spread / math.sqrt(matrix.shape[0] * matrix.shape[1])
+    return linearise(derive, layout, matrix.mean(axis=(0, 1)), errors=errors)
+
+
+def _estimate(value: float, deltas: Float[np.ndarray, "chains n"]) -> Estimate:
+    """The estimate of a quantity at `value` whose fluctuations about it, to first order, are `deltas`."""
+    if not (math.isfinite(value) and np.all(np.isfinite(deltas))):
+        return Estimate(value, math.nan, n=deltas.size)
+    replicas = _replicas(deltas)
+    names = [f"chain|{index:06d}" for index in range(len(replicas))]
+    # with `means` the samples are taken as fluctuations: about the mean of all chains, not about each chain's own
+    observable = _pyerrors().Obs(replicas, names, means=[value] * len(replicas))
+    observable.gamma_method(S=2.0)
+    return Estimate(
+        value,
+        float(observable.dvalue),
+        tau_int=float(observable.e_tauint["chain"]),
+        tau_int_error=float(observable.e_dtauint["chain"]),
+        n=deltas.size,
+    )
+
+
+def _replicas(deltas: Float[np.ndarray, "chains n"]) -> list[np.ndarray]:
+    """Every chain as one series, or as two where its length is bad for Fourier transforms.
+
+    The autocorrelation of n records is transformed at length 3n/2, which took 8 times longer where that has a large
+    prime factor. Cutting a chain in two loses only the products across the cut, and the estimator divides by the number
+    of products there are.
+    """
+    n = deltas.shape[1]
+    cut = _fast_prefix(n)
+    return [piece for chain in deltas for piece in (chain[:cut], chain[cut:]) if piece.size]
+
+
+@functools.cache
+def _fast_prefix(n: int) -> int:
+    """Largest cut ≤ n with 3·cut/2 even and free of prime factors above 5."""
+    quarter = n // 4
+    while quarter > 0 and next_fast_len(quarter, real=True) != quarter:
+        quarter -= 1
+    return 4 * quarter if quarter else n
+
+
+@functools.cache
+def _pyerrors() -> Any:
+    """The library, imported late: it takes seconds. Its deprecation warnings and print options are not ours."""
+    with np.printoptions(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyerrors
+
+    return pyerrors
