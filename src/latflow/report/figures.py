@@ -1,0 +1,263 @@
+"""Figures of the physics: configurations, two-point function, effective mass, agreement of samplers.
+
+Each function takes the run and returns a finished picture, or says what is missing. Every plotted number stands in the
+run directory; nothing is recomputed that `results.json` already gives.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from latflow.report import data
+from latflow.report.canvas import (
+    FAINT,
+    INK,
+    ONE_ROW,
+    PAGE_INCHES,
+    Omitted,
+    Picture,
+    encode,
+    legend_above,
+    readable_log,
+    single_axes,
+)
+from latflow.report.data import Run
+from latflow.report.names import OBSERVABLES, SAMPLERS, observable_words, order_of, sampler_style
+from latflow.report.numbers import compact, is_number, signed
+from latflow.report.tables import pull_of
+
+PANELS_PER_SAMPLER = 4
+"""Configurations shown of each sampler, two by two."""
+
+_DODGE = 0.07
+"""Horizontal shift between samplers at the same abscissa, in units of one step."""
+
+
+def configurations(run: Run) -> Picture | Omitted:
+    """Configurations of the samplers side by side on one diverging colour scale centred at zero."""
+    name, title = "configurations", "Example configurations"
+    shown = {s: found for s in SAMPLERS if (found := data.configurations(run, s, PANELS_PER_SAMPLER)) and found.planes}
+    if not shown:
+        return Omitted(name, title, "no ensemble holds a configuration yet")
+    limit = max(float(np.quantile(np.abs(plane), 0.995)) for found in shown.values() for plane in found.planes)
+    figure, grid = _panel_grid(len(shown))
+    norm = Normalize(-limit, limit)
+    for (sampler, found), block in zip(shown.items(), grid, strict=True):
+        middle = (block[0].get_position().x0 + block[1].get_position().x1) / 2
+        look = sampler_style(sampler)
+        figure.text(middle, 0.99, look.label, color=look.colour, fontsize=9, weight="bold", ha="center", va="top")
+        for axes, plane in zip(block, found.planes, strict=False):
+            aspect = "auto" if plane.shape[1] == 1 else "equal"
+            axes.imshow(plane.T, origin="lower", cmap="RdBu_r", norm=norm, interpolation="nearest", aspect=aspect)
+    bar = figure.colorbar(
+        ScalarMappable(norm, "RdBu_r"), cax=_bar_axes(figure), orientation="horizontal", extend="both"
+    )
+    bar.set_label(r"field $\phi_x$ (lattice units)")
+    svg, pdf = encode(figure)
+    lists = "; ".join(f"{sampler_style(s).label}: {found.label}" for s, found in shown.items())
+    sites = "×".join(str(n) for n in (run.shape or next(iter(shown.values())).planes[0].shape))
+    caption = (
+        f"Field values on the {sites} lattice, same colour scale for all, red positive, blue negative. {lists}. "
+        "Samplers of one theory must be indistinguishable here; a difference visible to the eye is a fault."
+    )
+    alt = f"Colour maps of {', '.join(sampler_style(s).label for s in shown)} configurations, scale ±{limit:.2g}."
+    return Picture(name, title, caption, alt, svg, pdf, wide=True)
+
+
+def two_point(run: Run) -> Picture | Omitted:
+    """Connected two-point function along the axes, logarithmic."""
+    name, title = "two_point", "Two-point function"
+    curves = _curves(run, "two_point")
+    if not curves:
+        return Omitted(name, title, "no sampler's two-point function has been analysed yet")
+    figure, axes = single_axes(above=ONE_ROW)
+    axes.set_yscale("log")
+    _draw_curves(axes, curves)
+    readable_log(axes.yaxis)
+    axes.set_xlabel(r"distance $r$ along an axis (lattice units)")
+    axes.set_ylabel(r"$G_c(r)$ (lattice units)")
+    legend_above(figure, axes, columns=len(curves))
+    svg, pdf = encode(figure)
+    caption = (
+        "Connected two-point function G_{c}(r) = ⟨φ_{y} φ_{y+r}⟩ − ⟨φ⟩², averaged over translations and equal axes. "
+        "Samplers are shifted slightly sideways. Errors: Γ method, or linear propagation of weighted averages."
+    )
+    return Picture(name, title, caption, f"G_c(r) on a logarithmic axis. {_spoken(curves)}", svg, pdf)
+
+
+def effective_mass(run: Run) -> Picture | Omitted:
+    """Effective mass with the fitted or published pole mass as a band."""
+    name, title = "effective_mass", "Effective mass"
+    curves = _curves(run, "effective_mass")
+    if not curves:
+        return Omitted(name, title, "no sampler's effective mass has been analysed yet")
+    figure, axes = single_axes(above=ONE_ROW)
+    known = _pole_mass_reference(run)
+    if known is not None:
+        value, error = known
+        axes.axhspan(value - error, value + error, color=FAINT, alpha=0.35, linewidth=0)
+        axes.axhline(value, color=FAINT, linewidth=0.8)
+    _draw_curves(axes, curves)
+    axes.set_xlabel(r"time separation $t$ (lattice units)")
+    axes.set_ylabel(r"$m_\mathrm{eff}(t)$ (lattice units)")
+    _show_informative_range(axes, curves)
+    legend_above(figure, axes, columns=4)
+    svg, pdf = encode(figure)
+    caption = (
+        "m_{eff}(t) = arccosh[(C(t+1) + C(t−1)) / 2C(t)] of the zero-momentum correlator C(t)."
+        + (f" Band: reference pole mass {compact(*known)}." if known else "")
+        + " The plotted range is chosen from points with errors below 15 %."
+    )
+    return Picture(name, title, caption, f"Effective mass against time. {_spoken(curves)}", svg, pdf)
+
+
+def agreement(run: Run) -> Picture | Omitted:
+    """Pulls of every sampler against the reference, or against HMC where there is none."""
+    name, title = "agreement", "Agreement between samplers"
+    entries = run.results.get("estimates") or []
+    against = {o: _yardstick(run, o) for o in sorted({e["observable"] for e in entries}, key=_observable_order)}
+    rows = {o: yardstick for o, yardstick in against.items() if yardstick is not None}
+    if not rows:
+        return Omitted(name, title, "no scalar observable has a reference or an HMC estimate to compare with")
+    figure, axes = single_axes(height=0.46 + ONE_ROW + 0.2 * max(4, len(rows)), above=ONE_ROW)
+    axes.axvspan(-3, 3, color=FAINT, alpha=0.12, linewidth=0)
+    axes.axvspan(-1, 1, color=FAINT, alpha=0.22, linewidth=0)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
+    drawn = _draw_pulls(axes, run, rows)
+    axes.set_yticks(range(len(rows)), [observable_words(o).math + _mark(source) for o, (_, _, source) in rows.items()])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    widest = max([3.5, *(abs(p) * 1.1 for p in drawn.values())])
+    axes.set_xlim(-widest, widest)
+    axes.set_xlabel("pull (combined standard deviations)")
+    axes.grid(visible=False, axis="y")
+    legend_above(figure, axes, columns=4)
+    svg, pdf = encode(figure)
+    caption = (
+        "Pull = (estimate − yardstick) / combined error. Yardstick: exact or published value; the HMC estimate where "
+        "marked *. Shaded: one and three standard deviations."
+    )
+    worst = max(drawn, key=lambda key: abs(drawn[key]), default=None)
+    spoken = "" if worst is None else f" Largest: {signed(drawn[worst])} ({worst[0].replace('_', ' ')}, {worst[1]})."
+    return Picture(name, title, caption, f"Pulls of {len(rows)} observables.{spoken}", svg, pdf)
+
+
+def _panel_grid(samplers: int) -> tuple[Figure, list[list[Axes]]]:
+    """Two by two square panels per sampler, blocks side by side, room for names above and the scale below."""
+    between, within, above, below = 0.16, 0.04, 0.24, 0.56
+    side = min(1.0, (PAGE_INCHES - (samplers - 1) * between - samplers * within) / (2 * samplers))
+    height = above + 2 * side + within + below
+    left = (PAGE_INCHES - samplers * (2 * side + within) - (samplers - 1) * between) / 2
+    figure = Figure(figsize=(PAGE_INCHES, height))
+    blocks = []
+    for block in range(samplers):
+        start = left + block * (2 * side + within + between)
+        corners = [(start + i * (side + within), below + j * (side + within)) for j in (1, 0) for i in (0, 1)]
+        panels = [figure.add_axes((x / PAGE_INCHES, y / height, side / PAGE_INCHES, side / height)) for x, y in corners]
+        for axes in panels:
+            axes.set_axis_off()
+        blocks.append(panels)
+    return figure, blocks
+
+
+def _bar_axes(figure: Figure) -> Axes:
+    """Where the colour scale goes: centred under the panels."""
+    height = figure.get_size_inches()[1]
+    return figure.add_axes((0.25, 0.4 / height, 0.5, 0.08 / height))
+
+
+Curves = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Abscissae, values and errors by sampler."""
+
+
+def _curves(run: Run, observable: str) -> Curves:
+    """Array-valued estimates of every sampler, points without a value dropped."""
+    curves: Curves = {}
+    for sampler in SAMPLERS:
+        entry = data.estimate(run, observable, sampler)
+        value, error = data.vector(entry, "value"), data.vector(entry, "error")
+        if value.size == 0 or error.size != value.size:
+            continue
+        kept = np.isfinite(value) & np.isfinite(error)
+        if kept.any():
+            curves[sampler] = (np.flatnonzero(kept), value[kept], error[kept])
+    return curves
+
+
+def _draw_curves(axes: Axes, curves: Curves) -> None:
+    """Points with errors, samplers side by side; on a logarithmic axis only positive values exist."""
+    logarithmic = axes.get_yscale() == "log"
+    for position, (sampler, (x, y, error)) in enumerate(curves.items()):
+        kept = (y > 0) if logarithmic else np.full(y.shape, fill_value=True)
+        below = np.minimum(error, 0.999 * np.abs(y)) if logarithmic else error
+        look = sampler_style(sampler)
+        shift = _DODGE * (position - (len(curves) - 1) / 2)
+        bars = np.stack([below, error])[:, kept]
+        axes.errorbar(
+            x[kept] + shift, y[kept], bars, fmt=look.marker, color=look.colour, label=look.label, elinewidth=1
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _show_informative_range(axes: Axes, curves: Curves) -> None:
+    """Limits from points known to 15 %, so that one noisy point at large t does not flatten the plateau."""
+    good = [(y[i] - e[i], y[i] + e[i]) for _, y, e in curves.values() for i in range(len(y)) if e[i] < 0.15 * abs(y[i])]
+    if good:
+        low, high = min(low for low, _ in good), max(high for _, high in good)
+        pad = 0.25 * (high - low) or 0.1
+        axes.set_ylim(low - pad, high + pad)
+
+
+def _spoken(curves: Curves) -> str:
+    """First and last point of every curve in words, for alternative texts."""
+    parts = []
+    for sampler, (x, y, e) in curves.items():
+        ends = f"{compact(y[0], e[0])} at {x[0]} to {compact(y[-1], e[-1])} at {x[-1]}"
+        parts.append(f"{sampler_style(sampler).label}: {ends}")
+    return "; ".join(parts) + "."
+
+
+def _pole_mass_reference(run: Run) -> tuple[float, float] | None:
+    """Known pole mass: its own reference, or that of m_p L divided by the extent."""
+    known = data.reference(run, "pole_mass")
+    times_length = data.reference(run, "pole_mass_times_length")
+    if known is None and times_length is not None and run.shape:
+        return times_length[0] / run.shape[-1], times_length[1] / run.shape[-1]
+    return known
+
+
+def _observable_order(observable: str) -> tuple[int, str]:
+    return order_of(observable, OBSERVABLES)
+
+
+def _yardstick(run: Run, observable: str) -> tuple[float, float, str] | None:
+    """What an observable is compared with: value, error, and whether it is the reference or HMC."""
+    known = data.reference(run, observable)
+    if known is not None:
+        return (*known, "reference")
+    entry = data.estimate(run, observable, "hmc")
+    value, error = (entry or {}).get("value"), (entry or {}).get("error")
+    return (float(value), float(error), "hmc") if is_number(value) and is_number(error) else None
+
+
+def _draw_pulls(axes: Axes, run: Run, rows: dict[str, tuple[float, float, str]]) -> dict[tuple[str, str], float]:
+    """Markers, one row per observable; returns the pulls drawn."""
+    drawn: dict[tuple[str, str], float] = {}
+    for position, (sampler, look) in enumerate(SAMPLERS.items()):
+        points = []
+        for row, (observable, (value, error, source)) in enumerate(rows.items()):
+            entry = data.estimate(run, observable, sampler)
+            pull = None if entry is None or source == sampler else pull_of(entry, {"value": value, "error": error})
+            if pull is not None:
+                points.append((pull, row + 0.13 * (position - 1.5)))
+                drawn[observable, sampler] = pull
+        if points:
+            x, y = np.array(points).T
+            axes.plot(x, y, look.marker, color=look.colour, label=look.label, markeredgecolor=INK, markeredgewidth=0.3)
+    return drawn
+
+
+def _mark(source: str) -> str:
+    return "" if source == "reference" else " *"

@@ -1,0 +1,149 @@
+"""The report: one HTML file that needs nothing else, and the same figures as PDF and SVG beside it.
+
+Everything is decided before the template is filled: the template places, escapes and colours. The page may load no
+script and no remote asset, and says so to the browser.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from latflow.report import data, diagnostics, figures, tables
+from latflow.report.canvas import Omitted, Picture, style
+from latflow.report.data import Run
+from latflow.store.atomic import write_bytes
+
+DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
+    "configurations": (figures.configurations,),
+    "observables": (figures.agreement, diagnostics.error_scaling, figures.two_point, figures.effective_mass),
+    "weights": (diagnostics.rejection_runs, diagnostics.log_weights),
+    "training": (
+        diagnostics.training_loss,
+        diagnostics.training_kl,
+        diagnostics.training_quality,
+        diagnostics.training_gradient,
+    ),
+}
+"""Figures by section of the report; one more figure is one more name here."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One entry of the bibliography: what it is, its number on arXiv if it has one, what it is cited for."""
+
+    text: str
+    arxiv: str
+    used_for: str
+
+
+BIBLIOGRAPHY = (
+    Work(
+        "M. S. Albergo, G. Kanwar and P. E. Shanahan, Flow-based generative models for Markov chain Monte Carlo in "
+        "lattice field theory",
+        "1904.12072",
+        "flow proposals with independence Metropolis for φ⁴, and the normalisation of its action",
+    ),
+    Work(
+        "L. Dinh, J. Sohl-Dickstein and S. Bengio, Density estimation using Real NVP", "1605.08803", "affine couplings"
+    ),
+    Work(
+        "U. Wolff, Monte Carlo errors with less errors", "hep-lat/0306017", "errors and autocorrelation times, Γ method"
+    ),
+    Work(
+        "M. S. Albergo et al., Introduction to Normalizing Flows for Lattice Field Theory",
+        "2101.08176",
+        "training by the reverse Kullback–Leibler divergence, effective sample size",
+    ),
+    Work(
+        "S. Duane, A. D. Kennedy, B. J. Pendleton and D. Roweth, Hybrid Monte Carlo, Phys. Lett. B 195 (1987) 216",
+        "",
+        "HMC",
+    ),
+)
+
+_TEMPLATE = "template.html.j2"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html` and `figures/*.{pdf,svg}` of a run from what its directory holds.
+
+    Unfinished runs give a shorter report: what is missing is named in its place.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        MissingInputError: If the directory is not a run.
+        DataError: If a file in it is damaged.
+        StorageError: If something cannot be written.
+    """
+    run = data.load(run_dir)
+    drawn = draw_all(run)
+    folder = run_dir / "figures"
+    folder.mkdir(exist_ok=True)
+    for found in drawn.values():
+        for picture in found:
+            if isinstance(picture, Picture):
+                write_bytes(folder / f"{picture.name}.pdf", picture.pdf)
+                write_bytes(folder / f"{picture.name}.svg", picture.svg)
+    report = run_dir / "report.html"
+    write_bytes(report, render(run, drawn).encode("utf-8"))
+    return report
+
+
+def draw_all(run: Run) -> dict[str, list[Picture | Omitted]]:
+    """Every figure of the report, by section."""
+    with style():
+        return {section: [draw(run) for draw in drawings] for section, drawings in DRAWINGS.items()}
+
+
+def render(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("latflow.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["raised"] = raised
+    return environment.get_template(_TEMPLATE).render(_context(run, drawn))
+
+
+def raised(text: str) -> Markup:
+    """Escaped text with ``_{…}`` as a subscript and ``^{…}`` as a superscript; the only markup that text may carry.
+
+    >>> raised("G_{c}(r) < 1")
+    Markup('G<sub>c</sub>(r) &lt; 1')
+    """
+    low = re.sub(r"_\{([^{}]*)\}", r"<sub>\1</sub>", str(escape(text)))
+    return Markup(re.sub(r"\^\{([^{}]*)\}", r"<sup>\1</sup>", low))
+
+
+def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, Any]:
+    pictures = {section: [f for f in found if isinstance(f, Picture)] for section, found in drawn.items()}
+    omitted = {section: [f for f in found if isinstance(f, Omitted)] for section, found in drawn.items()}
+    name = run.results.get("study")
+    return {
+        "name": run.study.get("name") or (name if isinstance(name, str) else run.path.name),
+        "study": tables.study_lines(run),
+        "verdict": tables.verdict_of(run.results),
+        "headline": tables.headline(run),
+        "pictures": pictures,
+        "omitted": omitted,
+        "observables": tables.observable_tables(run),
+        "vectors": tables.vector_tables(run),
+        "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
+        "cost": tables.cost_rows(run.results),
+        "provenance": tables.provenance_rows(run.results),
+        "bibliography": BIBLIOGRAPHY,
+        "suspicious": tables.SUSPICIOUS,
+    }

@@ -1,0 +1,115 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from latflow.report import data, tables
+from latflow.report.numbers import ABSENT
+
+
+def entry(observable: str, sampler: str, value: object, error: object, **more: object) -> dict[str, object]:
+    rest = {"tau_int": 1.0, "tau_int_error": 0.1, "n": 100, "reference": None, "reference_error": None}
+    return {"observable": observable, "sampler": sampler, "value": value, "error": error, **rest, **more}
+
+
+def run_of(estimates: list[dict[str, object]], **results: object) -> data.Run:
+    return data.Run(Path(), {"estimates": estimates, **results}, {}, (), None, {}, {})
+
+
+def test_pulls_have_the_sign_of_the_difference_and_the_combined_error() -> None:
+    a, b = {"value": 1.3, "error": 0.3}, {"value": 0.8, "error": 0.4}
+    assert tables.pull_of(a, b) == pytest.approx(1.0)
+    assert tables.pull_of(b, a) == pytest.approx(-1.0)
+    assert tables.pull_of(a, {"value": 0.7, "error": None}) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    "other", [{}, {"value": None}, {"value": math.nan, "error": 0.1}, {"value": [1.0], "error": [0.1]}]
+)
+def test_no_pull_without_numbers(other: dict[str, object]) -> None:
+    assert tables.pull_of({"value": 1.0, "error": 0.1}, other) is None
+
+
+def test_only_pulls_beyond_three_are_marked() -> None:
+    values = [("flow", 1.29), ("reweighted", 0.69), ("hmc", 1.31), ("local", 0.6)]
+    run = run_of([entry("susceptibility", s, v, 0.1, reference=1.0, reference_error=0.0) for s, v in values])
+    (table,) = tables.observable_tables(run)
+    assert [row.pull.text for row in table.rows] == ["+2.9", "−3.1", "+3.1", "−4.0"]
+    assert [row.pull.suspicious for row in table.rows] == [False, True, True, True]
+    assert table.reference == "1"
+
+
+def test_flow_and_reweighted_are_never_compared() -> None:
+    run = run_of([entry("susceptibility", s, 1.0, 0.1) for s in ("local", "hmc", "reweighted", "flow")])
+    (table,) = tables.observable_tables(run)
+    names = ["flow − HMC", "flow − local", "reweighted − HMC", "reweighted − local", "HMC − local"]
+    assert list(table.between) == names
+    assert not table.has_reference
+
+
+def test_observables_and_samplers_keep_the_order_of_the_house_and_unknown_ones_follow() -> None:
+    run = run_of([entry(o, s, 1.0, 0.1) for o in ("zeta", "log_z", "susceptibility") for s in ("new", "local", "flow")])
+    found = tables.observable_tables(run)
+    assert [t.observable for t in found] == ["susceptibility", "log_z", "zeta"]
+    assert [row.sampler.label for row in found[0].rows] == ["flow", "local", "new"]
+
+
+def test_missing_numbers_are_dashes() -> None:
+    run = run_of([entry("pole_mass", "hmc", None, None, tau_int=None, tau_int_error=None, n=None)])
+    (row,) = tables.observable_tables(run)[0].rows
+    assert (row.value, row.tau_int, row.n, row.pull.text) == (ABSENT,) * 4
+
+
+def test_vectors_drop_only_empty_rows() -> None:
+    run = run_of(
+        [
+            entry("effective_mass", "flow", [None, 0.65, None], [None, 0.01, None]),
+            entry("effective_mass", "hmc", [None, 0.66, 0.7], [None, 0.01, 0.1]),
+        ]
+    )
+    (table,) = tables.vector_tables(run)
+    assert table.columns == ["flow", "HMC"]
+    assert table.rows == [["1", "0.650(10)", "0.660(10)"], ["2", ABSENT, "0.70(10)"]]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "tone"),
+    [
+        (None, "no verdict", "open"),
+        ({}, "no verdict", "open"),
+        ("no verdict", "no verdict", "open"),
+        ("unresolved sectors", "unresolved sectors", "open"),
+        ("exact", "exact", "good"),
+        ({"status": "exact"}, "exact", "good"),
+        ({"status": None}, "no verdict", "open"),
+        ("collapsed, lost weight ≈ 0.5", "collapsed, lost weight ≈ 0.5", "bad"),
+        ("exactly wrong", "exactly wrong", "bad"),
+    ],
+)
+def test_only_exact_is_shown_as_good(verdict: object, status: str, tone: str) -> None:
+    found = tables.verdict_of({"verdict": verdict})
+    assert (found.status, found.tone) == (status, tone)
+
+
+def test_evidence_shows_open_checks_as_open() -> None:
+    items = [{"name": "a", "value": 1.0, "limit": 2, "passed": p} for p in (True, False, None)]
+    found = tables.verdict_of({"verdict": {"status": "exact", "evidence": items}}).evidence
+    assert [e.outcome for e in found] == ["pass", "FAIL", "open"]
+
+
+def test_cost_lists_training_first_and_skips_totals(full_run: Path) -> None:
+    rows = tables.cost_rows(data.load(full_run).results)
+    assert [row[0] for row in rows] == ["training the flow", "flow", "reweighted", "HMC", "local"]
+    assert rows[0][1] == "2 min 8 s"
+    assert rows[1][1:] == ("3.2 s", "6\u202f000", ABSENT, "1.1 ms")
+
+
+def test_provenance_shows_every_leaf() -> None:
+    rows = tables.provenance_rows({"provenance": {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}}})
+    assert rows == [("a · b", "1"), ("a · c", "1, 2"), ("d", ABSENT)]
+
+
+def test_headline_of_a_run_without_a_flow_claims_nothing() -> None:
+    found = tables.headline(run_of([]))
+    assert [value for _, value, _ in found] == [ABSENT] * 5
+    assert "no trained flow" in found[-1][2]
