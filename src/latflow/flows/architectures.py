@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,15 +20,13 @@ from latflow.errors import ConfigError
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
 
-NetworkName = Literal["dense", "convolutional"]
-
 
 def real_nvp(
     key: PRNGKey,
     lattice: Lattice,
     *,
     n_layers: int = 8,
-    network: NetworkName = "convolutional",
+    network: str = "convolutional",
     hidden: tuple[int, ...] = (32, 32),
     kernel_size: int = 7,
     log_scale_bound: float = 2.0,
