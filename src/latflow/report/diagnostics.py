@@ -90,6 +90,7 @@ def error_scaling(run: Run) -> Picture | Omitted:
         axes.plot(sizes, errors[-1] * np.sqrt(sizes[-1] / sizes), "--", color=look.colour, linewidth=0.8, alpha=0.8)
     axes.plot([], [], "--", color=FAINT, linewidth=0.8, label=r"$\propto 1/\sqrt{N}$")
     readable_log(axes.yaxis)
+    readable_log(axes.xaxis)
     axes.set_xlabel("configurations $N$ (all chains together)")
     axes.set_ylabel(r"relative error of $\langle M^2\rangle$")
     legend_above(figure, axes, columns=3)

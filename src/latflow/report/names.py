@@ -93,7 +93,7 @@ def sampler_style(sampler: str) -> SamplerStyle:
 def observable_words(observable: str) -> ObservableWords:
     """Words for `observable`; its own name, spaced, where it is not listed."""
     spaced = observable.replace("_", " ")
-    return OBSERVABLES.get(observable, ObservableWords(spaced, spaced, spaced, ""))
+    return OBSERVABLES.get(observable, ObservableWords(spaced, spaced, spaced.replace("$", r"\$"), ""))
 
 
 def order_of(name: str, table: dict) -> tuple[int, str]:
