@@ -196,7 +196,7 @@ class StudyConfig(AbstractSection):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
         max_length=100,
-        description="names the run directory, runs/<name>",
+        description="names the run directory, runs/NAME",
         json_schema_extra=_words("up to 100 letters, digits and . _ + -, the first a letter or digit"),
     )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(default=1, description="root of all random numbers")

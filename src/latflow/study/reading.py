@@ -20,8 +20,14 @@ from latflow.errors import ConfigError, DataError, MissingInputError, StorageErr
 from latflow.study.rules import Complaint, Lookup, broken_rules
 from latflow.study.schema import REQUIRED, Key, keys
 
-MAX_BYTES = 1_000_000
-"""Size beyond which a file is no study."""
+MAX_BYTES = 100_000
+"""Size beyond which a file is no study: the largest ones are a twentieth of it."""
+
+MAX_DOTS = 50
+"""Dots in one line. The parser's time grows with their square, up to minutes in a file of this size."""
+
+MAX_COMPLAINTS = 30
+"""Wrong values told one by one; the rest is counted."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -34,6 +40,8 @@ def read_table(path: Path) -> dict[str, Any]:
         ConfigError: If it is not TOML, with line and column, or empty.
     """
     text = _read_text(path)
+    if any(line.partition("#")[0].count(".") > MAX_DOTS for line in text.splitlines()):
+        raise ConfigError([f"{path}: nested too deeply; no study needs this"])
     try:
         table = tomllib.loads(text)
     except RecursionError:
@@ -65,17 +73,19 @@ def _read_text(path: Path) -> str:
 
 
 def _nearby(path: Path) -> str:
-    folder = path if path.is_dir() else path.parent
-    candidates = sorted(str(entry) for entry in folder.glob("*.toml")) if folder.is_dir() else []
-    close = difflib.get_close_matches(str(path), candidates, n=1)
-    return f"did you mean {close[0]}?" if close else "`latflow new` prints study files"
+    """A hint at the study that was probably meant: a similar name in the same folder, or in studies/."""
+    folders = [path if path.is_dir() else path.parent, Path("studies")]
+    found = {entry.name: entry for folder in reversed(folders) for entry in folder.glob("*.toml")}
+    close = _closest(path.name, tuple(found)) or _closest(f"{path.name}.toml", tuple(found))
+    return f"did you mean {found[close]}?" if close else "`latflow new` prints study files"
 
 
 def _syntax(path: Path, error: ValueError) -> str:
     message, _, place = str(error).partition(" (at ")
     position = re.match(r"line (\d+), column (\d+)", place)
     where = f"{path}:{position[1]}:{position[2]}" if position else f"{path}"
-    return f"{where}: not TOML: {shown_key(message)}{', at the end of the file' if 'end of document' in place else ''}"
+    ending = ", at the end of the file" if "end of document" in place else ""
+    return f"{where}: not TOML: {shown_key(message.partition(';')[0])}{ending}"
 
 
 def merge(
@@ -117,7 +127,9 @@ def parsed(text: str, targets: Collection[Key]) -> Any:
         return text
     if shapes == {"list"}:
         literal = _literal(text)
-        return literal if type(literal) is list else [_literal(word) for word in re.split(r"[\s,]+", text.strip())]
+        if type(literal) is list or text.lstrip().startswith("["):
+            return literal
+        return [_literal(word) for word in re.split(r"[\s,]+", text.strip())]
     return _literal(text)
 
 
@@ -169,10 +181,15 @@ def complaints(
         data: What was validated.
         model: Model that describes the keys.
     """
-    told = {complaint.key: complaint for complaint in (_told(detail, data, model) for detail in reversed([*details]))}
+    found = list(details)
+    told = {complaint.key: complaint for complaint in (_told(d, data, model) for d in found[MAX_COMPLAINTS - 1 :: -1])}
     order = [key.path for key in keys(model)]
-    by_file = sorted(told.values(), key=lambda c: (_position(c.key, order), c.key))
-    return by_file + broken_rules(lookup(data, model, wrong=tuple(told)))
+    # A list without one good entry is also called too short: its entries say it better.
+    entries = {key.partition("[")[0] for key in told if "[" in key}
+    by_file = sorted((told[key] for key in told.keys() - entries), key=lambda c: (_position(c.key, order), c.key))
+    rest = len(found) - MAX_COMPLAINTS
+    more = [Complaint("and more", f"{rest} further problems")] if rest > 0 else []
+    return by_file + more + broken_rules(lookup(data, model, wrong=tuple(told)))
 
 
 def _position(path: str, order: Sequence[str]) -> int:
@@ -190,11 +207,14 @@ def _told(detail: Mapping[str, Any], data: Mapping[str, Any], model: type[BaseMo
         tag = detail["input"].get("kind") if type(detail["input"]) is dict else None
         value = "missing" if tag is None else shown(tag)
         return Complaint(f"{path}.kind", value, " or ".join(f'"{c}"' for c in choices), did_you_mean(tag, choices))
-    target = targets[0]
-    hint = f"it is {target.description}" if target.description else ""
+    target, value = targets[0], "missing" if kind == "missing" else shown(detail["input"])
+    if target.shape == "table":
+        names = dict.fromkeys(key.name for key in keys(model) if key.section == target.path)
+        return Complaint(path, value, f"a table of {', '.join(names)}")
     if kind == "missing":
-        return Complaint(path, "missing", target.allowed, hint)
-    return Complaint(path, shown(detail["input"]), target.allowed, did_you_mean(detail["input"], target.choices))
+        return Complaint(path, value, target.allowed, target.description)
+    allowed = target.allowed.rpartition("each ")[2] if "[" in path else target.allowed
+    return Complaint(path, value, allowed, did_you_mean(detail["input"], target.choices))
 
 
 def _locate(
@@ -224,20 +244,29 @@ def _inhabitants(path: str, data: Mapping[str, Any], model: type[BaseModel]) -> 
 
 def _unknown(path: str, candidates: Sequence[Key], *, everywhere: Sequence[Key] = ()) -> Complaint:
     section, _, name = path.rpartition(".")
-    close = _closest(path, [key.path for key in candidates]) or _closest(path, [key.path for key in everywhere])
-    moved = [key.path for key in (*candidates, *everywhere) if key.name == name]
-    best = close or (moved[0] if moved else "")
-    siblings = dict.fromkeys(key.name for key in candidates if key.section == section)
-    return Complaint(shown_key(path), "unknown key", ", ".join(siblings), f"did you mean {best}?" if best else "")
+    siblings = [key for key in candidates if key.section == section]
+    same_name = [key.path for key in (*candidates, *everywhere) if key.name == name]
+    guesses = (
+        next((found for found in same_name if found.startswith(f"{section}.")), ""),
+        _closest(path, [key.path for key in candidates]),
+        *same_name[:1],
+        _closest(path, [key.path for key in everywhere]),
+    )
+    best = next((guess for guess in guesses if guess), "")
+    elsewhere = " or ".join(f'"{key.variant}"' for key in everywhere if key.path == path)
+    hint = f"it belongs to {section}.kind {elsewhere}" if elsewhere else f"did you mean {best}?" if best else ""
+    return Complaint(shown_key(path), "unknown key", ", ".join(dict.fromkeys(key.name for key in siblings)), hint)
 
 
-def _closest(word: str, candidates: Sequence[str]) -> str:
-    return next(iter(difflib.get_close_matches(word, candidates, n=1, cutoff=0.75)), "")
+def _closest(word: str, candidates: Sequence[str], *, cutoff: float = 0.75) -> str:
+    return next(iter(difflib.get_close_matches(word, candidates, n=1, cutoff=cutoff)), "")
 
 
 def did_you_mean(word: object, candidates: Sequence[str]) -> str:
     """``did you mean …?`` if one of the candidates is close to `word`, else nothing."""
-    close = _closest(word, candidates) if type(word) is str else ""
+    if type(word) is not str or not word:
+        return ""
+    close = next((choice for choice in candidates if choice.startswith(word)), _closest(word, candidates, cutoff=0.6))
     return f'did you mean "{close}"?' if close else ""
 
 
@@ -256,7 +285,8 @@ def _from_options(key: str, given: Sequence[str]) -> bool:
 
 def shown(value: object) -> str:
     """A value as part of a one-line message: quoted if text, cut if long, without control characters."""
-    text = str(value).lower() if type(value) is bool else repr(list(value) if type(value) is tuple else value)
+    quoted = type(value) in (str, list, dict)
+    text = str(value).lower() if type(value) is bool else repr(value) if quoted else str(value)
     return shown_key(text if len(text) <= 60 else text[:57] + "...")
 
 

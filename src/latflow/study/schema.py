@@ -29,7 +29,7 @@ class Key:
         description: One line on what it means.
         variant: The ``kind`` of the section under which the key exists; empty if always.
         shape: ``table``, ``list``, ``text`` or ``scalar``.
-        choices: The words that are accepted, if the key is an enumeration.
+        choices: The words that are accepted, if the key or its entries are enumerations.
     """
 
     path: str
@@ -128,6 +128,8 @@ def _shape(node: _Node) -> str:
 def _choices(node: _Node) -> tuple[str, ...]:
     if "discriminator" in node:
         return tuple(node["discriminator"]["mapping"])
+    if "items" in node:
+        return _choices(node["items"])
     own = (node["const"],) if "const" in node else tuple(node.get("enum", ()))
     return own + tuple(word for option in node.get("anyOf", []) for word in _choices(option))
 
@@ -140,10 +142,10 @@ def _allowed(field: _Node, defs: _Node) -> str:
         return " or ".join(_allowed(option, defs) for option in node["anyOf"])
     if _shape(node) == "table":
         return "a table"
-    if _choices(node):
-        return " or ".join(f'"{word}"' for word in _choices(node))
     if _shape(node) == "list":
         return f"list of {_entries(node)}, each {_allowed(node['items'], defs)}"
+    if _choices(node):
+        return " or ".join(f'"{word}"' for word in _choices(node))
     words = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false"}
     return f"{words[node['type']]}{_bounds(node)}"
 

@@ -40,7 +40,11 @@ def _section(
             yield f"{name} = {toml_value(value)}"
     for full, table in tables.items():
         yield ""
-        yield f"[{full}]"
+        yield (
+            f"{f'[{full}]':<{COMMENT_COLUMN}}# {described['', full].description.rstrip('.')}"
+            if commented
+            else f"[{full}]"
+        )
         yield from _section(table, described, path=full, commented=commented)
 
 

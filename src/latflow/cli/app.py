@@ -1,0 +1,220 @@
+"""The commands.
+
+Each one checks everything that can be checked from text and paths first, then turns double precision on, and only then
+imports the parts that compute: `--help`, `new` and every wrong key answer without waiting for them. For the same reason
+even the study's schema is imported inside the commands.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+
+from latflow import __version__
+from latflow.cli.device import prepare_jax
+from latflow.cli.judgement import judge
+from latflow.cli.output import emit, emit_json, table_lines, words
+from latflow.cli.overrides import SET, as_mapping
+from latflow.errors import DataError, MissingInputError, PhysicsStop
+
+app = App(
+    name="latflow",
+    help="Exact ensembles of lattice-field configurations from machine-learned flows, HMC and local updates.",
+    version=__version__,
+    help_format="plaintext",
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+)
+
+Flag: TypeAlias = Annotated[bool, Parameter(negative=())]
+Words: TypeAlias = Annotated[tuple[str, ...], Parameter(consume_multiple=1, negative=())]
+Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, show=False, negative=())]
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageOptions:
+    """Options of the commands that work on a run. Every key of the study is an option too: --action.coupling 6.5.
+
+    Args:
+        run_dir: Directory of the run; by default runs/NAME.
+        samplers: Work for these samplers of the study only.
+        dry_run: Print the resolved study and what it needs; write nothing.
+        fork: If the directory holds another study, go on beside it.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+        settings: Keys of the study that replace those of the file.
+    """
+
+    run_dir: Path | None = None
+    samplers: Words = ()
+    dry_run: Flag = False
+    fork: Flag = False
+    json: Flag = False
+    debug: Flag = False
+    settings: Settings = ()
+
+
+@app.command(sort_key=0)
+def new(name: str = "", /, *, json: Flag = False, debug: Flag = False) -> None:
+    """Print a ready study file, or list what there is.
+
+    Args:
+        name: A preset; without one, all are listed with what they cost.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug  # read by the error boundary, as everywhere
+    from latflow.study.presets import preset, presets
+
+    if name:
+        chosen = preset(name)
+        if json:
+            emit_json(dataclasses.asdict(chosen))
+        else:
+            emit(chosen.text)
+        return
+    found = [{"name": entry.name, "title": entry.title, "cost": entry.cost} for entry in presets()]
+    if json:
+        emit_json(found)
+    else:
+        emit(
+            "\n".join(table_lines([["preset", "cost", "study"], *([p["name"], p["cost"], p["title"]] for p in found)]))
+        )
+        emit("\nlatflow new PRESET > study.toml writes one to change; latflow run study.toml runs it.")
+
+
+@app.command(name="run", sort_key=1)
+def run_all(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
+    """Run a study to its report: train, sample, measure, analyse. What is done already is not done again.
+
+    Args:
+        study: A study file or a run directory.
+        options: What all these commands share.
+    """
+    _stages(study, options, ("train", "sample", "measure", "analyse", "report"))
+
+
+@app.command(sort_key=2)
+def train(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
+    """Train the flow of a study.
+
+    Args:
+        study: A study file or a run directory.
+        options: What all these commands share.
+    """
+    _stages(study, options, ("train",))
+
+
+@app.command(sort_key=3)
+def sample(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
+    """Sample the ensembles of a study.
+
+    Args:
+        study: A study file or a run directory.
+        options: What all these commands share.
+    """
+    _stages(study, options, ("sample",))
+
+
+@app.command(sort_key=4)
+def measure(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
+    """Measure and analyse the ensembles of a study.
+
+    Args:
+        study: A study file or a run directory.
+        options: What all these commands share.
+    """
+    _stages(study, options, ("measure", "analyse"))
+
+
+@app.command(sort_key=5)
+def report(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
+    """Write figures and report.html of a study.
+
+    Args:
+        study: A study file or a run directory.
+        options: What all these commands share.
+    """
+    _stages(study, options, ("analyse", "report"))
+
+
+@app.command(sort_key=6)
+def verify(path: Path, /, *, json: Flag = False, debug: Flag = False) -> int:
+    """Verify a run, an ensemble, a measurement or a model: hashes, recomputed actions and densities.
+
+    Args:
+        path: Its directory.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    if not path.is_dir():
+        raise MissingInputError(str(path), value="no such directory", hint="name a directory that `run` wrote")
+    prepare_jax()
+    from latflow.study.verify import verify as verified
+
+    return judge(verified(path), DataError, subject=str(path), machine=json)
+
+
+@app.command(sort_key=7)
+def selfcheck(study: Path, /, *, json: Flag = False, debug: Flag = False, settings: Settings = ()) -> int:
+    """Test the laws of sampling on the lattice, action and flow of a study: number, limit, verdict.
+
+    Args:
+        study: A study file.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+        settings: Keys of the study that replace those of the file.
+    """
+    del debug
+    from latflow.cli.stages import find_place
+    from latflow.study.config import load_study
+
+    config = load_study(find_place(study).study, as_mapping(settings))
+    prepare_jax()
+    from latflow.testing import selfcheck as checked
+
+    return judge(checked(config), PhysicsStop, subject=str(study), machine=json)
+
+
+@app.command(sort_key=8)
+def doctor(*, json: Flag = False, debug: Flag = False) -> None:
+    """Say what this machine offers: versions, devices, precision, memory, disk, optional tools.
+
+    Args:
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.doctor import examine
+
+    findings = examine(Path())
+    if json:
+        emit_json(findings)
+    else:
+        emit("\n".join(table_lines([[name, words(value)] for name, value in findings.items()])))
+    prepare_jax()
+
+
+def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None:
+    from latflow.cli.stages import dry_run, find_place, run
+    from latflow.study.config import load_study
+
+    place = find_place(study)
+    config = load_study(place.study, as_mapping(options.settings))
+    directory = options.run_dir or place.directory or Path("runs") / config.name
+    if options.dry_run:
+        dry_run(config, directory, machine=options.json)
+    else:
+        run(
+            config,
+            directory,
+            stages=stages,
+            samplers=options.samplers,
+            fork=options.fork,
+            machine=options.json,
+        )

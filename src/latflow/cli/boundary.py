@@ -1,0 +1,131 @@
+"""The one place where failures become lines and exit codes.
+
+What the package refuses by name is printed as it stands. Everything else is a defect or the machine's doing, and is
+translated into the nearest named refusal; only `--debug` shows a traceback.
+"""
+
+import functools
+import os
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnknownOptionError, UnusedCliTokensError
+
+from latflow.cli.output import emit_json
+from latflow.cli.overrides import SET
+from latflow.errors import Interrupted, LatflowError, StorageError, UnavailableError, UsageError
+
+
+class ErrorBoundary:
+    """A context whose exceptions end as lines on standard error and an exit code.
+
+    Args:
+        debug: Print the traceback too.
+        machine: Print the failure as JSON on standard output too.
+    """
+
+    def __init__(self, *, debug: bool, machine: bool) -> None:
+        self.debug = debug
+        self.machine = machine
+        self.exit_code = 0
+
+    def __enter__(self) -> "ErrorBoundary":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or kind is SystemExit:
+            return False
+        if self.debug:
+            sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
+        refusal = translated(error)
+        self.exit_code = refusal.exit_code
+        description = tell(refusal)
+        if self.machine and type(error) is not BrokenPipeError:
+            emit_json({"error": description})
+        return True
+
+
+def tell(refusal: LatflowError) -> dict[str, Any]:
+    """Write a refusal to standard error, one line per complaint; the same as plain data."""
+    lines = [" ".join(line.splitlines()) for line in refusal.lines()]
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+    return {"code": refusal.code, "exit_code": refusal.exit_code, "lines": lines}
+
+
+@functools.singledispatch
+def translated(error: BaseException) -> LatflowError:
+    """The named refusal that an exception amounts to."""
+    what = f"{type(error).__name__}: {_one_line(error)}" if str(error) else type(error).__name__
+    return LatflowError(what, hint="a defect of latflow; run again with --debug for the traceback")
+
+
+@translated.register
+def _refusal(error: LatflowError) -> LatflowError:
+    return error
+
+
+@translated.register
+def _interrupt(error: KeyboardInterrupt) -> LatflowError:
+    del error
+    return Interrupted("interrupted", hint="the same command goes on from what is saved")
+
+
+@translated.register
+def _usage(error: CycloptsError) -> LatflowError:
+    return UsageError(_one_line(error).rstrip("."), hint="see `latflow --help`")
+
+
+@translated.register
+def _unknown_option(error: UnknownOptionError) -> LatflowError:
+    if error.token.keyword == SET:
+        return UsageError("this command takes no keys of a study", hint="see `latflow --help`")
+    return UsageError(_one_line(error).rstrip("."), hint="see `latflow --help`")
+
+
+@translated.register
+def _unknown_command(error: UnknownCommandError) -> LatflowError:
+    token = next(iter(error.unused_tokens or []), "")
+    if token.endswith(".toml"):
+        return UsageError(f"unknown command {token!r}", hint=f"did you mean `latflow run {token}`?")
+    return UsageError(_one_line(error).rstrip("."), hint="see `latflow --help`")
+
+
+@translated.register
+def _unexpected(error: UnusedCliTokensError) -> LatflowError:
+    words = ", ".join(repr(token) for token in error.unused_tokens or [])
+    return UsageError(f"unexpected argument {words}", hint="everything but the first argument is given by --options")
+
+
+@translated.register
+def _storage(error: OSError) -> LatflowError:
+    name = str(error.filename or "input or output")
+    return StorageError(name, value=os.strerror(error.errno) if error.errno else _one_line(error))
+
+
+@translated.register
+def _closed(error: BrokenPipeError) -> LatflowError:
+    del error
+    # The reader is gone: what is still buffered has nowhere to go, and must not complain at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return StorageError("standard output", value="closed by its reader")
+
+
+@translated.register
+def _package(error: ModuleNotFoundError) -> LatflowError:
+    return UnavailableError(f"the Python package {error.name!r}", value="not installed", hint="install latflow again")
+
+
+@translated.register
+def _memory(error: MemoryError) -> LatflowError:
+    hint = "--dry-run shows what a study needs; smaller training.batch_size or sampling.block_size need less"
+    return UnavailableError("memory", value=f"exhausted, {_one_line(error) or 'no detail'}", hint=hint)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:297]}..."

@@ -1,0 +1,135 @@
+"""Running stages of a study: where it is, what is refused before anything is imported, what is printed after."""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from latflow.cli.device import prepare_jax
+from latflow.cli.output import emit, emit_json
+from latflow.errors import CannotCreateError, UsageError
+from latflow.study.config import StudyConfig
+from latflow.study.reading import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a study lies.
+
+    Args:
+        study: The study file.
+        directory: The run directory it belongs to, if it was named by that.
+    """
+
+    study: Path
+    directory: Path | None
+
+
+def find_place(named: Path) -> Place:
+    """The study that the user named: a file, or a run directory, which keeps its own."""
+    stored = named / "study.toml"
+    return Place(stored, named) if stored.is_file() else Place(named, None)
+
+
+def dry_run(config: StudyConfig, directory: Path, *, machine: bool) -> None:
+    """Print the resolved study and the plan of what it would need; write nothing."""
+    prepare_jax()
+    from latflow.study.plan import plan
+
+    needs = plan(config)
+    if machine:
+        emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plan": needs})
+        return
+    emit(config.to_toml())
+    emit("\n".join(f"# {line}" for line in [f"run directory: {directory}", *_plan_lines(needs)]))
+
+
+def run(
+    config: StudyConfig,
+    directory: Path,
+    *,
+    stages: tuple[str, ...],
+    samplers: tuple[str, ...],
+    fork: bool,
+    machine: bool,
+) -> None:
+    """Run stages and print what they found.
+
+    Raises:
+        UsageError: If a sampler is named that the study does not have.
+        CannotCreateError: If the run directory cannot be one.
+    """
+    _refuse_samplers(samplers, config.sampling.samplers)
+    _refuse_directory(directory)
+    prepare_jax()
+    from latflow.cli.progress import progress_on
+    from latflow.study.run import run_stages
+
+    reports: list[Path] = []
+
+    def write(run_directory: Path) -> Path:
+        from latflow.report import write_report
+
+        reports.append(write_report(run_directory))
+        return reports[-1]
+
+    with progress_on(sys.stderr) as progress:
+        results = run_stages(
+            config,
+            directory,
+            stages=stages,
+            progress=progress,
+            samplers=samplers or None,
+            fork=fork,
+            write_report=write,
+        )
+    _show(results, reports, directory, machine=machine)
+
+
+def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:
+    if machine:
+        emit_json(results)
+        return
+    if results.get("estimates"):
+        from latflow.report import summary_lines
+
+        emit("\n".join(summary_lines(results)))
+    emit(f"report: {reports[-1]}" if reports else f"run directory: {directory}")
+
+
+def _refuse_samplers(asked: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for word in asked:
+        if word not in known:
+            hint = did_you_mean(word, known) or "they are the study's sampling.samplers"
+            raise UsageError("--samplers", value=repr(word), allowed=", ".join(known), hint=hint)
+
+
+def _refuse_directory(directory: Path) -> None:
+    for path in (directory, *directory.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise CannotCreateError(str(directory), value=f"{path} is a file", hint="name another --run-dir")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise CannotCreateError(str(directory), value=f"{path} is not writable", hint="name another --run-dir")
+            return
+
+
+def _plan_lines(needs: dict[str, Any], *, prefix: str = "") -> list[str]:
+    lines: list[str] = []
+    for name, value in needs.items():
+        words = f"{prefix}{name.replace('_', ' ')}"
+        if type(value) is dict:
+            lines += _plan_lines(value, prefix=f"{words}, ")
+        else:
+            lines.append(f"{words}: {_amount(name, words, value)}")
+    return lines
+
+
+def _amount(name: str, words: str, value: Any) -> str:
+    """A figure of the plan with its unit, taken from the word that names it."""
+    if type(value) not in (int, float):
+        return "unknown" if value is None else str(value)
+    if "bytes" in words:
+        return f"{value / 2**20:.1f} MiB"
+    return f"{value:.0f} s" if words.startswith("seconds") or name.endswith("seconds") else f"{value:,}"

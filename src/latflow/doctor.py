@@ -1,0 +1,94 @@
+"""What this machine offers to a run, without running one.
+
+Everything is looked at, nothing is required: what is missing is said in words, and deciding whether that matters is
+left to the reader.
+"""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from latflow import __version__
+
+PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "h5py", "safetensors", "pyerrors", "pydantic")
+"""Packages whose versions can change a number."""
+
+TOOLS = {
+    "gcc": "the C reference of the benchmarks",
+    "chromium": "the check of report.html in a browser",
+    "nvidia-smi": "the state of NVIDIA devices",
+}
+"""Optional programs and what they serve."""
+
+
+def examine(directory: Path) -> dict[str, Any]:
+    """Findings by name, ready for printing or JSON.
+
+    Args:
+        directory: Where runs would be written.
+    """
+    return {
+        "latflow": __version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        **_devices(),
+        "cores": _cores(),
+        "memory_gib": _memory_gib(),
+        "disk_free_gib": round(shutil.disk_usage(directory).free / 2**30, 1),
+        **{f"tool {tool}": shutil.which(tool) or f"absent; serves {use}" for tool, use in TOOLS.items()},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _devices() -> dict[str, Any]:
+    try:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+        found = jax.devices()
+    except (ImportError, RuntimeError, ValueError) as error:
+        return {"devices": [], "precision": "unknown", "problem": " ".join(str(error).split())[:300]}
+    import jax.numpy as jnp
+
+    return {
+        "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in found],
+        "precision": str(jnp.zeros((), dtype=float).dtype),
+    }
+
+
+def _cores() -> int | None:
+    """Cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return os.cpu_count() if affinity is None else len(affinity(0))
+
+
+def _memory_gib() -> float | None:
+    """Memory this process may use: the machine's, or what its control group leaves of it."""
+    limits = [_machine_memory(), _group_memory()]
+    known = [limit for limit in limits if limit is not None]
+    return round(min(known) / 2**30, 1) if known else None
+
+
+def _machine_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def _group_memory() -> int | None:
+    try:
+        text = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,63 @@
+"""Ready studies shipped with the package.
+
+A preset is a commented study file whose first two lines say what it is and what it costs; `latflow new` prints them.
+"""
+
+import dataclasses
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from latflow.errors import UsageError
+from latflow.study.reading import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """One study file of the package.
+
+    Args:
+        name: Its name, also that of the file.
+        text: The file.
+    """
+
+    name: str
+    text: str
+
+    @property
+    def title(self) -> str:
+        """What it is: the first line of the file."""
+        return self._line(0)
+
+    @property
+    def cost(self) -> str:
+        """What it costs: the second line of the file."""
+        return self._line(1).removeprefix("Cost: ")
+
+    def _line(self, number: int) -> str:
+        return self.text.splitlines()[number].removeprefix("# ")
+
+
+def presets() -> tuple[Preset, ...]:
+    """All presets, by name."""
+    files = sorted(_folder().iterdir(), key=lambda file: file.name)
+    return tuple(
+        Preset(name=file.name.removesuffix(".toml"), text=file.read_text(encoding="utf-8"))
+        for file in files
+        if file.name.endswith(".toml")
+    )
+
+
+def preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    known = {entry.name: entry for entry in presets()}
+    if name not in known:
+        raise UsageError("PRESET", value=repr(name), allowed=", ".join(known), hint=did_you_mean(name, tuple(known)))
+    return known[name]
+
+
+def _folder() -> Traversable:
+    return resources.files("latflow.study").joinpath("presets")

@@ -1,0 +1,374 @@
+"""The table of wrong inputs: for each, the arguments, the files, the exit code and what the message must say.
+
+Run as a program it plays every case in one process without jax and reports what happened; `test_bad_inputs.py` judges.
+"""
+# ruff: noqa: E501  (one case, one line)
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BASE = {
+    "name": '"demo"',
+    "seed": "1",
+    "lattice.shape": "[6, 6]",
+    "action.kind": '"phi4"',
+    "action.mass_squared": "-4.0",
+    "action.coupling": "6.975",
+    "flow.kind": '"real_nvp"',
+    "flow.layers": "10",
+    "training.batch_size": "512",
+    "training.stop.steps": "1000",
+    "sampling.configurations": "1000",
+    "hmc.integrator": '"omf2"',
+    "local.chains": "64",
+}
+"""A study that is right, as TOML literals."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One wrong input."""
+
+    name: str
+    exit_code: int
+    says: tuple[str, ...]
+    argv: tuple[str, ...] = ("run", "x.toml")
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    lines: int = 1
+
+
+def study(**changes: str | None) -> str:
+    """The right study with keys replaced, added or, by None, left out; ``__`` stands for the dot."""
+    literals = {**BASE, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return "\n".join(f"{key} = {value}" for key, value in literals.items() if value is not None) + "\n"
+
+
+def key(path: str, literal: str | None, *says: str, lines: int = 1, **more: str | None) -> Case:
+    """A study in which one key has this TOML literal; the message names file and key."""
+    text = study(**{path: literal}, **more)
+    name = " ".join(f"{k}={v}" for k, v in {path: literal, **more}.items())[:90]
+    return Case(name, 78, ("x.toml: ", path, *says), files={"x.toml": text}, lines=lines)
+
+
+def option(argv: str, exit_code: int, *says: str, lines: int = 1) -> Case:
+    """A right study with wrong options."""
+    return Case(
+        f"x.toml {argv}"[:60],
+        exit_code,
+        says,
+        argv=("run", "x.toml", *argv.split(" ")),
+        files={"x.toml": study()},
+        lines=lines,
+    )
+
+
+def usage(argv: str, *says: str, exit_code: int = 64) -> Case:
+    """A wrong command line."""
+    return Case(f"latflow {argv}", exit_code, says, argv=tuple(argv.split()), files={"x.toml": study()})
+
+
+def toml(name: str, text: str, *says: str, exit_code: int = 78, lines: int = 1) -> Case:
+    """A file that is no study."""
+    return Case(name, exit_code, ("x.toml", *says), files={"x.toml": text}, lines=lines)
+
+
+def _numbers() -> list[Case]:
+    """Every numeric key below its range, above it, not finite and not a number."""
+    ranges = {
+        "seed": ("-1", "4294967296", "integer"),
+        "flow.layers": ("1", "257", "integer ≥ 2"),
+        "flow.kernel_size": ("0", "65", "integer ≥ 1"),
+        "flow.log_scale_bound": ("0", "51.0", "number > 0"),
+        "training.batch_size": ("0", "10000000", "integer ≥ 1"),
+        "training.learning_rate": ("0.0", "1.5", "number > 0 and ≤ 1"),
+        "training.warmup_steps": ("-1", "1_000_000_000_000", "integer ≥ 0"),
+        "training.final_learning_rate_fraction": ("0", "1.01", "number > 0"),
+        "training.gradient_clip": ("-1.0", "1e300", "number > 0"),
+        "training.evaluate_every": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "training.evaluation_draws": ("1", "1_000_000_000_000", "integer ≥ 16"),
+        "training.checkpoint_minutes": ("0", "1e9", "number > 0"),
+        "training.stop.acceptance": ("0", "1.0", "number > 0 and < 1"),
+        "training.stop.ess": ("-0.1", "1", "number > 0 and < 1"),
+        "training.stop.steps": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "training.stop.minutes": ("0.0", "1e9", "number > 0"),
+        "training.stop.plateau": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "sampling.configurations": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "sampling.block_size": ("-5", "1_000_000_000_000", "integer ≥ 1"),
+        "hmc.trajectory_length": ("0", "1e9", "number > 0"),
+        "hmc.n_steps": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "hmc.target_acceptance": ("0", "1", "number > 0 and < 1"),
+        "hmc.chains": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "hmc.warmup": ("-1", "1_000_000_000_000", "integer ≥ 0"),
+        "hmc.thin": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "local.target_acceptance": ("0.0", "1.0", "number > 0 and < 1"),
+        "local.chains": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "local.warmup": ("-1", "1_000_000_000_000", "integer ≥ 0"),
+        "local.thin": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "action.mass_squared": ("-1e7", "1e7", "number ≥ -1e6"),
+        "action.coupling": ("-0.5", "1e7", "number ≥ 0"),
+    }
+    wrong = ("nan", "inf", '"3"', "true", "[3]")
+    return [
+        key(path, literal, f"allowed: {allowed}")
+        for path, (low, high, allowed) in ranges.items()
+        for literal in (low, high, *wrong)
+    ]
+
+
+CASES: tuple[Case, ...] = (
+    *_numbers(),
+    # Integers that are not, words that are none, and close misses.
+    key("sampling.configurations", "1000.5", "integer"),
+    key("flow.layers", "8.0", "integer"),
+    key("seed", "1979-05-27", "integer"),
+    key("name", '""', "''", "letters"),
+    key("name", '"a/b"', "'a/b'"),
+    key("name", '"../up"', "'../up'"),
+    key("name", '".."', "'..'"),
+    key("name", '".hidden"', "'.hidden'"),
+    key("name", '"-x"', "'-x'"),
+    key("name", '"a b"', "'a b'"),
+    key("name", '"a\\u0000b"', "\\x00"),
+    key("name", '"a\\nb"', "\\n"),
+    key("name", f'"{"x" * 101}"', "up to 100"),
+    key("name", "3", "letters"),
+    key("name", None, "missing"),
+    key("lattice.shape", "[]", "1 to 6 entries"),
+    key("lattice.shape", "[0, 6]", "lattice.shape[0]", "0"),
+    key("lattice.shape", "[6, -2]", "lattice.shape[1]", "-2"),
+    key("lattice.shape", "[6.0, 6.0]", "lattice.shape[0]", lines=2),
+    key("lattice.shape", '["6", 6]', "'6'"),
+    key("lattice.shape", "[[6, 6]]", "lattice.shape[0]"),
+    key("lattice.shape", "6", "list of"),
+    key("lattice.shape", '"6x6"', "list of"),
+    key("lattice.shape", "[2, 2, 2, 2, 2, 2, 2]", "1 to 6 entries"),
+    key("lattice.shape", "[6, true]", "lattice.shape[1]: true; allowed: integer"),
+    key("lattice.shape", "[4096, 8192]", "at most 16777216 sites"),
+    key("lattice.shape", "[7, 6]", "even extents", "flow and local"),
+    key("lattice.shape", "[7, 7]", "even extents", "of flow need", **{"sampling.samplers": '["flow", "hmc"]'}),
+    key("lattice.shape", "[7, 7]", "even extents", "of local need", **{"sampling.samplers": '["local", "hmc"]'}),
+    key("action.kind", '"phi5"', "'phi5'", '"phi4"', "did you mean"),
+    key("action.kind", '"wilson"', "'wilson'", '"free"'),
+    key("action.kind", "4", "4"),
+    key("action.kind", '["phi4"]', "['phi4']"),
+    key("action.kind", None, "missing"),
+    key("action.coupling", None, "missing", "number ≥ 0"),
+    key("action.mass_squared", None, "missing"),
+    key("action.mass_squared", "-1", "> 0 when coupling = 0", **{"action.coupling": "0"}),
+    key("action.mass_squared", "0", "> 0 when coupling = 0", **{"action.coupling": "0.0"}),
+    key("action.normalisation", '"hopping"', '"house"'),
+    key("action.normalisation", '"Half"', 'did you mean "half"'),
+    key("action.mass_squared", "-1.0", "number > 0", **{"action.kind": '"free"', "action.coupling": None}),
+    key("action.mass_squared", "0", "number > 0", **{"action.kind": '"free"', "action.coupling": None}),
+    key("action.coupling", "1.0", "unknown key", "allowed: kind, mass_squared", **{"action.kind": '"free"', "action.mass_squared": "1"}),
+    key("action.kappa", "0", "number > 0", **{"action.kind": '"phi4_hopping"', "action.mass_squared": None}),
+    key("action.kappa", "0.3", "< 0.25 when coupling = 0", **{"action.kind": '"phi4_hopping"', "action.mass_squared": None, "action.coupling": "0"}),
+    key("action.kappa", "0.2", "unknown key", 'it belongs to action.kind "phi4_hopping"'),
+    key("flow.kind", '"realnvp"', 'did you mean "real_nvp"'),
+    key("flow.network", '"conv"', 'did you mean "convolutional"'),
+    key("flow.hidden", "[]", "1 to 8 entries"),
+    key("flow.hidden", "[256, 0]", "flow.hidden[1]"),
+    key("flow.hidden", "256", "list of"),
+    key("flow.hidden", "[100000]", "≤ 16384"),
+    key("flow.kernel_size", "4", "odd", **{"flow.network": '"convolutional"'}),
+    key("flow.kernel_size", "7", "smallest extent, 6", **{"flow.network": '"convolutional"'}),
+    key("training.loss", '"forward_kl"', '"reverse_kl"'),
+    key("training.precision", '"float16"', '"float32" or "float64"'),
+    key("training.precision", "64", '"float32" or "float64"'),
+    key("training.schedule", '"cosin"', 'did you mean "cosine"'),
+    key("training.warmup_steps", "1000", "less than training.stop.steps, 1000"),
+    key("training.stop", "3", "a table", **{"training.stop.steps": None}),
+    key("sampling.samplers", "[]", "1 to 3 entries"),
+    key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
+    key("sampling.samplers", '["flow", "heatbath"]', "sampling.samplers[1]", "'heatbath'"),
+    key("sampling.samplers", '"flow"', "list of"),
+    key("sampling.samplers", '["hcm"]', 'did you mean "hmc"'),
+    key("hmc.integrator", '"omf3"', '"leapfrog"', "did you mean"),
+    key("hmc.target_acceptance", '"hmc"', '"flow"'),
+    key("hmc.target_acceptance", '"flow"', "when no flow is sampled", **{"sampling.samplers": '["hmc"]'}),
+    key("hmc.chains", "2000", "at most sampling.configurations, 1000"),
+    key("local.chains", "2000", "at most sampling.configurations, 1000"),
+    # Keys that do not exist.
+    key("sede", "1", "unknown key", "did you mean seed"),
+    key("batch_size", "1", "unknown key", "did you mean training.batch_size"),
+    key("lattice.shap", "[4]", "unknown key", "did you mean lattice.shape"),
+    key("action.couplng", "1", "unknown key", "did you mean action.coupling"),
+    key("action.beta", "6", "unknown key", "allowed: kind, mass_squared, coupling, normalisation"),
+    key("training.stop.minute", "6", "unknown key", "did you mean training.stop.minutes"),
+    key("training.steps", "6", "unknown key", "did you mean training.stop.steps"),
+    key("hmc.step_size", "0.1", "unknown key"),
+    toml("unknown-table", study() + "[samplng]\nblock_size = 1\n", "samplng: unknown key", "did you mean sampling"),
+    toml("unknown-key-with-line-break", '"a\\nb" = 1\n' + study(), "\\n"),
+    # Tables that are not.
+    toml("lattice-a-number", study(**{"lattice.shape": None}) + "lattice = 6\n", "lattice: 6", "a table of shape"),
+    toml("action-a-word", 'action = "phi4"\nname = "x"\nlattice.shape = [4, 4]\n', "action", "phi4"),
+    toml("array-of-tables", study(**{"lattice.shape": None}) + "[[lattice]]\nshape = [4, 4]\n", "lattice"),
+    toml("a-thousand-wrong-keys", study() + "".join(f"k{i} = 1\n" for i in range(1000)), "970 further", lines=31),
+    toml("long-dotted-key", "a." * 49_000 + "a = 1\n", "nested too deeply"),
+    toml("long-table-name", "[" + "a." * 49_000 + "a]\n", "nested too deeply"),
+    toml("deep-inline-tables", "x = " + "{a = " * 19_000 + "\n", "nested too deeply"),
+    toml("long-key", study() + "k" * 90_000 + " = 1\n", "unknown key"),
+    toml("long-value", study(name=f'"{"k" * 90_000}"'), "name: 'kkk"),
+    toml("no-lattice", study(**{"lattice.shape": None}), "lattice: missing", "a table of shape"),
+    toml("no-action", 'name = "x"\nlattice.shape = [4, 4]\n', "action: missing"),
+    toml("three-at-once", 'nam = "x"\nlattice.shape = [0]\naction.kind = "fre"\n', "did you mean name", "name: missing", "lattice.shape[0]", "action.kind", lines=4),
+    toml("field-and-rule", study(**{"lattice.shape": "[7, 6]", "hmc.thin": "0"}), "even extents", "hmc.thin", lines=2),
+    # Files that are no TOML.
+    toml("empty", "", "empty"),
+    toml("only-comments", "# nothing\n", "empty"),
+    toml("no-value", "name =\n", "x.toml:1:7", "not TOML"),
+    toml("no-quotes", "seed = 1\nname = demo\n", "x.toml:2:8", "not TOML"),
+    toml("unclosed", 'name = "demo\n', "x.toml:1:", "not TOML"),
+    toml("unclosed-list", "x = [1, 2", "not TOML", "end of the file"),
+    toml("twice", "seed = 1\nseed = 2\n", "x.toml:2:", "not TOML"),
+    toml("table-twice", "[lattice]\n[lattice]\n", "x.toml:2:", "not TOML"),
+    toml("yaml", "name: demo\n", "x.toml:1:5", "not TOML"),
+    toml("json", '{"name": "demo"}', "x.toml:1:1", "not TOML"),
+    toml("control-character", 'name = "a\x01b"\n', "x.toml:1:", "not TOML"),
+    toml("nested", "x = " + "[" * 90_000 + "\n", "nested too deeply"),
+    toml("long-integer", f"seed = {'9' * 5000}\n", "not TOML"),
+    toml("bad-date", "seed = 2024-13-41\n", "not TOML"),
+    Case("not-utf-8", 65, ("x.toml", "byte 8 is not UTF-8"), files={"x.toml": "latin1:name = \"\xe9\""}),
+    Case("utf-16", 65, ("x.toml", "not UTF-8"), files={"x.toml": "utf16:name = 1"}),
+    Case("binary", 65, ("x.toml", "not UTF-8"), files={"x.toml": "latin1:\x89HDF\r\n\x1a\n\x00\xff"}),
+    Case("huge", 65, ("x.toml", "at most 100000 bytes"), files={"x.toml": "# " + "x" * 100_000}),
+    # Files that are not there.
+    Case("missing", 66, ("y.toml: no such file", "latflow new"), argv=("run", "y.toml")),
+    Case("misspelt-file", 66, ("demo.tml: no such file", "did you mean demo.toml"), argv=("run", "demo.tml"), files={"demo.toml": study()}),
+    Case("no-ending", 66, ("demo: no such file", "did you mean demo.toml"), argv=("run", "demo"), files={"demo.toml": study()}),
+    Case("in-studies", 66, ("demo.toml: no such file", "did you mean studies/demo.toml"), argv=("run", "demo.toml"), files={"studies/demo.toml": study()}),
+    Case("directory", 66, ("folder: not a file",), argv=("run", "folder"), files={"folder/x.txt": ""}),
+    Case("below-a-file", 66, ("x.toml/y: no such file",), argv=("run", "x.toml/y"), files={"x.toml": study()}),
+    Case("null-device", 66, ("/dev/null: not a file",), argv=("run", "/dev/null")),
+    Case("long-name", 74, ("File name too long",), argv=("run", "y" * 300)),
+    Case("verify-missing", 66, ("nowhere: no such directory",), argv=("verify", "nowhere")),
+    Case("verify-file", 66, ("x.toml: no such directory",), argv=("verify", "x.toml"), files={"x.toml": study()}),
+    Case("selfcheck-missing", 66, ("y.toml: no such file",), argv=("selfcheck", "y.toml")),
+    Case("selfcheck-config", 78, ("x.toml: hmc.thin",), argv=("selfcheck", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("train-config", 78, ("x.toml: hmc.thin",), argv=("train", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("sample-config", 78, ("x.toml: hmc.thin",), argv=("sample", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("measure-config", 78, ("x.toml: hmc.thin",), argv=("measure", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("report-config", 78, ("x.toml: hmc.thin",), argv=("report", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("dry-run-config", 78, ("x.toml: hmc.thin",), argv=("run", "x.toml", "--dry-run"), files={"x.toml": study(**{"hmc.thin": "0"})}),
+    Case("damaged-run-directory", 78, ("done/study.toml: hmc.thin",), argv=("run", "done"), files={"done/study.toml": study(**{"hmc.thin": "0"})}),
+    # Keys as options.
+    option("--action.coupling -1", 78, "x.toml: --action.coupling: -1", "number ≥ 0"),
+    option("--action.coupling=-1", 78, "x.toml: --action.coupling: -1", "number ≥ 0"),
+    option("--action.coupling abc", 78, "--action.coupling: 'abc'", "number ≥ 0"),
+    option("--action.coupling nan", 78, "--action.coupling: nan"),
+    option("--action.coupling -inf", 78, "--action.coupling: -inf"),
+    option("--action.coupling 1;2", 78, "--action.coupling: '1;2'"),
+    option("--action.coupling [1", 78, "--action.coupling: '[1'"),
+    option("--action.coupling", 64, "--action.coupling: no value"),
+    option("--action.coupling --json", 64, "--action.coupling: no value", lines=1),
+    option("--action.coupling 1 --action.coupling 2", 64, "--action.coupling: given twice"),
+    option("--action.coupling 1 2", 64, "unexpected argument '2'"),
+    option("--action.couplng 1", 78, "--action.couplng: unknown key", "did you mean action.coupling"),
+    option("--actoin.coupling 1", 78, "--actoin.coupling: unknown key", "did you mean action.coupling"),
+    option("--flow.hiden 3", 78, "--flow.hiden: unknown key", "did you mean flow.hidden"),
+    option("--action..coupling 1", 78, "action..coupling: unknown key"),
+    option("--.x 1", 78, "unknown key"),
+    option("--action.kind free", 78, "action.coupling: unknown key", "action.mass_squared: -4.0", lines=2),
+    option("--action.kind=phi5", 78, "--action.kind: 'phi5'"),
+    option("--lattice.shape 7 8", 78, "--lattice.shape: [7, 8]", "even extents"),
+    option("--lattice.shape 8 x", 78, "--lattice.shape[1]: 'x'"),
+    option("--lattice.shape 8x8", 78, "--lattice.shape[0]: '8x8'"),
+    option("--lattice.shape [8,", 78, "--lattice.shape"),
+    option("--sampling.samplers flow flow", 78, "--sampling.samplers", "each sampler once"),
+    option("--sampling.samplers hcm", 78, "--sampling.samplers[0]: 'hcm'", 'did you mean "hmc"'),
+    option("--training.stop.steps 1.5", 78, "--training.stop.steps: 1.5", "integer"),
+    option("--training.stop {steps=0}", 78, "--training.stop.steps: 0"),
+    option("--training.stop 5", 78, "--training.stop: 5", "a table"),
+    option("--seed -1", 78, "--seed: -1"),
+    option("--seed abc", 78, "--seed: 'abc'"),
+    option("--name ../up", 78, "--name: '../up'"),
+    option("--name=", 78, "--name: ''"),
+    # The command line.
+    usage("ru x.toml", 'Unknown command "ru"', 'Did you mean "run"'),
+    usage("x.toml", "unknown command 'x.toml'", "did you mean `latflow run x.toml`"),
+    usage("run", "STUDY requires an argument"),
+    usage("run x.toml y.toml", "unexpected argument 'y.toml'"),
+    usage("run x.toml --jsn", "--jsn", "Did you mean --json"),
+    usage("run x.toml -j", "-j"),
+    usage("run x.toml --run-dir", "--run-dir requires an argument"),
+    usage("run x.toml --run-dir a --run-dir b", "--run-dir specified multiple times"),
+    usage("run x.toml --samplers", "--samplers requires at least 1"),
+    usage("run x.toml --samplers flw", "--samplers: 'flw'", "flow, hmc, local", 'did you mean "flow"'),
+    usage("run x.toml --no-json", "--no-json"),
+    usage("run x.toml --set hmc.thin", "--set hmc.thin", "key=value"),
+    usage("new phi4-e9", "PRESET: 'phi4-e9'", "phi4-e1", "did you mean"),
+    usage("new a b", "unexpected argument 'b'"),
+    usage("verify", "PATH requires an argument"),
+    usage("verify . --hmc.thin 3", "takes no keys of a study"),
+    usage("selfcheck", "STUDY requires an argument"),
+    usage("selfcheck x.toml --dry-run", "--dry-run"),
+    usage("doctor x", "unexpected argument 'x'"),
+    usage("--foo", "--foo"),
+    # Places and environments.
+    Case("run-dir-a-file", 73, ("x.toml is a file",), argv=("run", "x.toml", "--run-dir", "x.toml"), files={"x.toml": study()}),
+    Case("run-dir-below-a-file", 73, ("x.toml is a file",), argv=("run", "x.toml", "--run-dir", "x.toml/a/b"), files={"x.toml": study()}),
+    Case("runs-a-file", 73, ("runs is a file",), files={"x.toml": study(), "runs": ""}),
+    Case("x64-off", 69, ("JAX_ENABLE_X64: 0", "unset or 1"), files={"x.toml": study()}, environment={"JAX_ENABLE_X64": "0"}),
+    Case("x64-false", 69, ("JAX_ENABLE_X64: False",), files={"x.toml": study()}, environment={"JAX_ENABLE_X64": "False"}),
+    Case("x64-nonsense", 69, ("JAX_ENABLE_X64: maybe",), files={"x.toml": study()}, environment={"JAX_ENABLE_X64": "maybe"}),
+    Case("x64-off-dry-run", 69, ("JAX_ENABLE_X64",), argv=("run", "x.toml", "--dry-run"), files={"x.toml": study()}, environment={"JAX_ENABLE_X64": "0"}),
+)  # fmt: skip
+
+
+def play(case: Case) -> dict[str, object]:
+    """Run one case in an empty directory and tell what happened."""
+    from latflow.cli import main
+
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ.update(case.environment)
+        try:
+            _write(case.files)
+            before = _contents()
+            out, err = io.StringIO(), io.StringIO()
+            begin = time.perf_counter()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                exit_code = main(case.argv)
+            seconds = time.perf_counter() - begin
+            untouched = _contents() == before
+        finally:
+            os.chdir(home)
+            for name in case.environment:
+                del os.environ[name]
+    return {
+        "exit_code": exit_code,
+        "out": out.getvalue(),
+        "err": err.getvalue(),
+        "seconds": seconds,
+        "untouched": untouched,
+        "slow_imports": sorted({"jax", "scipy", "matplotlib", "pandas", "pyerrors", "h5py"} & set(sys.modules)),
+    }
+
+
+def _write(files: dict[str, str]) -> None:
+    codecs = {"latin1:": "latin-1", "utf16:": "utf-16"}
+    for name, text in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        codec = next((prefix for prefix in codecs if text.startswith(prefix)), "")
+        Path(name).write_bytes(text.removeprefix(codec).encode(codecs.get(codec, "utf-8")))
+
+
+def _contents() -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "directory"
+        for path in sorted(Path().rglob("*"))
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps([play(case) for case in CASES]))

@@ -1,0 +1,58 @@
+"""Shipped studies: valid, commented in full, and the same inside the package and outside.
+
+Run as a program, this file brings the comments in studies/ up to date and copies the studies into the package.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from latflow.errors import UsageError
+from latflow.study.config import load_study
+from latflow.study.presets import Preset, preset, presets
+
+STUDIES = Path(__file__).parents[2] / "studies"
+PACKAGED = Path(__file__).parents[2] / "src" / "latflow" / "study" / "presets"
+RENEW = "run: python tests/study/test_presets.py"
+
+
+def test_the_usual_ones_are_there() -> None:
+    assert {"phi4-e1", "phi4-e2", "phi4-quick", "free-8x8"} <= {entry.name for entry in presets()}
+
+
+def test_the_package_and_studies_hold_the_same() -> None:
+    outside = {path.name.removesuffix(".toml"): path.read_text(encoding="utf-8") for path in STUDIES.glob("*.toml")}
+    assert {entry.name: entry.text for entry in presets()} == outside, RENEW
+
+
+@pytest.mark.parametrize("entry", presets(), ids=lambda entry: entry.name)
+def test_preset(entry: Preset) -> None:
+    study = load_study(STUDIES / f"{entry.name}.toml")
+    assert study.name == entry.name
+    assert entry.title
+    assert re.search(r"\d+ minute", entry.cost)
+    # Below its heading a preset is the study itself, every key explained: what `to_toml(commented=True)` writes.
+    assert entry.text.partition("\n\n")[2] == study.to_toml(commented=True), RENEW
+
+
+def test_the_published_parameters() -> None:
+    found = {
+        name: (study.lattice.shape, study.action.house(2))
+        for name in ("phi4-e1", "phi4-e2")
+        for study in [load_study(STUDIES / f"{name}.toml")]
+    }
+    assert found == {"phi4-e1": ((6, 6), (-4.0, 6.975)), "phi4-e2": ((8, 8), (-4.0, 6.008))}
+
+
+def test_unknown_preset() -> None:
+    with pytest.raises(UsageError, match=r"did you mean \"phi4-quick\""):
+        preset("phi4-quik")
+
+
+if __name__ == "__main__":
+    for path in STUDIES.glob("*.toml"):
+        heading = path.read_text(encoding="utf-8").partition("\n\n")[0]
+        renewed = f"{heading}\n\n{load_study(path).to_toml(commented=True)}"
+        for folder in (STUDIES, PACKAGED):
+            (folder / path.name).write_text(renewed, encoding="utf-8")

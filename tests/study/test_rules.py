@@ -1,0 +1,70 @@
+"""Rules between keys: each is silent on a good study and where a value is unknown."""
+
+from typing import Any
+
+import pytest
+
+from latflow.study.rules import Complaint, broken_rules
+
+GOOD: dict[str, Any] = {
+    "lattice.shape": (6, 6),
+    "action.kind": "phi4",
+    "action.mass_squared": -4.0,
+    "action.coupling": 6.975,
+    "flow.network": "convolutional",
+    "flow.kernel_size": 3,
+    "training.warmup_steps": 10,
+    "training.stop.steps": 100,
+    "sampling.configurations": 100,
+    "sampling.samplers": ("flow", "hmc", "local"),
+    "hmc.target_acceptance": "flow",
+    "hmc.chains": 8,
+    "local.chains": 8,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({}, []),
+        ({"lattice.shape": (5, 6)}, ["lattice.shape"]),
+        ({"lattice.shape": (5, 6), "sampling.samplers": ("hmc",), "hmc.target_acceptance": 0.8}, []),
+        ({"action.coupling": 0.0}, ["action.mass_squared"]),
+        ({"action.coupling": 0.0, "action.mass_squared": 0.1}, []),
+        ({"action.kind": "phi4_hopping", "action.kappa": 0.25, "action.coupling": 0.0}, ["action.kappa"]),
+        ({"action.kind": "phi4_hopping", "action.kappa": 0.24, "action.coupling": 0.0}, []),
+        ({"action.kind": "phi4_hopping", "action.kappa": 0.25, "action.coupling": 0.1}, []),
+        ({"flow.kernel_size": 2}, ["flow.kernel_size"]),
+        ({"flow.kernel_size": 7}, ["flow.kernel_size"]),
+        ({"flow.kernel_size": 7, "flow.network": "dense"}, []),
+        ({"training.warmup_steps": 100}, ["training.warmup_steps"]),
+        ({"sampling.samplers": ("flow", "flow", "hmc")}, ["sampling.samplers"]),
+        ({"sampling.samplers": ("hmc",)}, ["hmc.target_acceptance"]),
+        ({"sampling.configurations": 7}, ["hmc.chains", "local.chains"]),
+        ({"sampling.configurations": 7, "sampling.samplers": ("flow",)}, []),
+    ],
+)
+def test_rule(changes: dict[str, Any], wrong: list[str]) -> None:
+    assert [complaint.key for complaint in broken_rules({**GOOD, **changes}.get)] == wrong
+
+
+def test_unknown_values_silence_the_rules_that_need_them() -> None:
+    bad = {
+        **GOOD,
+        "lattice.shape": (5, 5),
+        "action.coupling": 0.0,
+        "flow.kernel_size": 4,
+        "training.warmup_steps": 1000,
+        "sampling.samplers": ("flow", "flow", "hmc"),
+        "hmc.chains": 1000,
+    }
+    broken = {complaint.key for complaint in broken_rules(bad.get)}
+    assert len(broken) == 6
+    for key in bad:
+        assert {complaint.key for complaint in broken_rules({**bad, key: None}.get)} <= broken - {key}
+    assert broken_rules({}.get) == []
+
+
+def test_complaint_is_one_line() -> None:
+    assert Complaint("a.b", "-1", "≥ 0", "because").text() == "a.b: -1; allowed: ≥ 0; because"
+    assert Complaint("a.b", "unknown key").text() == "a.b: unknown key"
