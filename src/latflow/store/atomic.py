@@ -77,10 +77,8 @@ def read_bytes(path: Path, *, length: int | None = None) -> bytes:
         ChecksumError: Another length.
     """
     try:
-        # A named pipe without a writer would block the open for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise FormatError(f"{path}: not a regular file")
             if length is not None and status.st_size != length:
@@ -90,6 +88,8 @@ def read_bytes(path: Path, *, length: int | None = None) -> bytes:
             return file.read(status.st_size)
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise FormatError(f"{path}: not a regular file") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot read", value=error.strerror or str(error)) from error
 
@@ -179,6 +179,11 @@ def storage_error(path: Path, error: OSError, *, needed: int = 0) -> StorageErro
         value=f"{reason} ({needed} bytes needed, {_free(path.parent)} bytes free)",
         hint=_HINTS.get(error.errno or 0, ""),
     )
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A named pipe without a writer would otherwise block the open for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _free(directory: Path) -> str:

@@ -56,7 +56,7 @@ def encode_block(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, JSON
     Raises:
         FormatError: A name or a dtype that blocks do not hold.
     """
-    text = canonical(attributes)
+    text = canonical(dict(attributes))
     stored = {name: _storable(name, np.asarray(array)) for name, array in arrays.items()}
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=_LIBRARY, userblock_size=_HEADER) as file:
@@ -94,8 +94,7 @@ def decode_bytes(data: bytes, names: Iterable[str] | None = None, *, what: str) 
 
 def frame(image: bytes | memoryview) -> bytes:
     """Put the self-checking header before an HDF5 image made for a user block of that size."""
-    digest = hashlib.sha256(image).hexdigest()
-    return b"".join([_header(VERSION, digest, len(image)), image])
+    return b"".join([_header(VERSION, image), image])
 
 
 def unframe(data: bytes, *, what: str) -> None:
@@ -112,7 +111,7 @@ def unframe(data: bytes, *, what: str) -> None:
     fields = data[:_HEADER].rstrip(b"\0").split(b"\n")
     image = memoryview(data)[_HEADER:]
     version = int(fields[1]) if len(fields) > 1 and re.fullmatch(rb"[1-9][0-9]{0,5}", fields[1]) else 0
-    if data[:_HEADER] != _header(version, hashlib.sha256(image).hexdigest(), len(image)):
+    if data[:_HEADER] != _header(version, image):
         raise ChecksumError(f"{what}: the block does not match its checksum", hint="the file is damaged")
     if version > VERSION:
         raise SchemaError(
@@ -123,8 +122,12 @@ def unframe(data: bytes, *, what: str) -> None:
         )
 
 
-def _header(version: int, digest: str, length: int) -> bytes:
-    return b"\n".join([_MAGIC, b"%d" % version, digest.encode("ascii"), b"%d" % length, b""]).ljust(_HEADER, b"\0")
+def _header(version: int, image: bytes | memoryview) -> bytes:
+    """The user block; the checksum covers the version, too."""
+    digest = hashlib.sha256(b"%d\n" % version)
+    digest.update(image)
+    fields = [_MAGIC, b"%d" % version, digest.hexdigest().encode("ascii"), b"%d" % len(image), b""]
+    return b"\n".join(fields).ljust(_HEADER, b"\0")
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:

@@ -90,11 +90,12 @@ class Ensemble:
             raise CannotCreateError(f"{path}: an ensemble exists already", hint="open it, or choose another directory")
         full = {**manifest, "schema": SCHEMA}
         _require_manifest(full, what=str(path / MANIFEST))
+        data = seal(full, indent=1) + b"\n"
         make_directory(path)
         clean_temporaries(path)
         if any(_BLOCK.fullmatch(name) or name == LEDGER for name in os.listdir(path)):
             raise CannotCreateError(f"{path}: holds blocks but no {MANIFEST}", hint="choose another directory")
-        write_bytes(path / MANIFEST, seal(full, indent=1) + b"\n")
+        write_bytes(path / MANIFEST, data)
         return cls.open(path)
 
     @classmethod
@@ -119,7 +120,7 @@ class Ensemble:
         strays = _strays(path, names, len(entries))
         ensemble = cls(path, manifest, ledger, entries)
         repairs = _repair(path, ledger, strays, rewrite=bool(notes)) if writable else []
-        ensemble.recovered = (*notes, *repairs)
+        ensemble.recovered = (*notes, *(f"{name}: unfinished, ignored" for name in strays if not writable), *repairs)
         return ensemble
 
     @classmethod

@@ -103,7 +103,7 @@ def save_checkpoint(directory: Path, state: PyTree, *, step: int, header: Mappin
     """
     directory = Path(directory)
     name = f"step-{step:09d}"
-    record = {"step": step, "caller": header}
+    record = {"step": step, "caller": dict(header)}
     digest = _save(directory / f"{name}.json", directory / f"{name}.safetensors", state, record)
     kept = sorted(s for s in _steps(directory) if s <= step)[-keep:]
     _prune(directory, set(kept))
@@ -324,7 +324,8 @@ def _fill(template: PyTree, arrays: Mapping[str, np.ndarray]) -> PyTree:
 def _restore(name: str, leaf: Any, array: np.ndarray) -> Any:
     """`array` as the same kind of thing as `leaf`, bit for bit."""
     if _is_key(leaf):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+        implementation = jax.random.key_impl(leaf) if isinstance(leaf, jax.Array) else leaf.dtype
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=implementation)
     if (dtype := str(_describe(leaf)["dtype"])) in _COMPLEX:
         array = np.ascontiguousarray(array).view(dtype).reshape(array.shape[:-1])
     if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
