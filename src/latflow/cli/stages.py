@@ -9,6 +9,7 @@ from typing import Any
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
 from latflow.errors import CannotCreateError, UsageError
+from latflow.study.claims import claim
 from latflow.study.config import StudyConfig
 from latflow.study.reading import did_you_mean
 
@@ -62,6 +63,7 @@ def run(
     """
     _refuse_samplers(samplers, config.sampling.samplers)
     _refuse_directory(directory)
+    directory = claim(config, directory, fork=fork)
     prepare_jax()
     from latflow.cli.progress import progress_on
     from latflow.study.run import run_stages
@@ -81,7 +83,6 @@ def run(
             stages=stages,
             progress=progress,
             samplers=samplers or None,
-            fork=fork,
             write_report=write,
         )
     _show(results, reports, directory, machine=machine)

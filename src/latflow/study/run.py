@@ -1,27 +1,23 @@
 """The run verb: all stages of a study in order, in one locked directory, each resuming where it was stopped."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from latflow.errors import ConfigError
 from latflow.store.atomic import write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
 from latflow.study.analysis import analyse
 from latflow.study.chain_ensemble import sample_chains
-from latflow.study.config import StudyConfig, load_study
-from latflow.study.context import Progress, RunContext, identity
+from latflow.study.claims import claim
+from latflow.study.config import StudyConfig
+from latflow.study.context import Progress, RunContext
 from latflow.study.flow_ensemble import sample_flow
 from latflow.study.measuring import measure
-from latflow.study.training import SECTIONS, train
+from latflow.study.training import train
 
 STAGES = ("train", "sample", "measure", "analyse", "report")
 """The stages of a study, in order."""
-
-FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
-"""Keys that may change between two starts in one directory: they add to a run without contradicting it."""
 
 
 def run_stages(
@@ -84,53 +80,3 @@ def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]
     if "analyse" in stages:
         results = analyse(context)
     return results
-
-
-def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
-    """The directory this study may run in: `directory`, or a fork of it.
-
-    Raises:
-        ConfigError: If `directory` holds another configuration and `fork` is false; names every differing key.
-    """
-    stored = directory / "study.toml"
-    if not stored.exists():
-        return directory
-    differences = differing_keys(load_study(stored), config)
-    if not differences:
-        return directory
-    if not fork:
-        hint = "use --fork to go on beside it, or --run-dir for another place"
-        raise ConfigError([f"{directory}: belongs to another study; {line}; {hint}" for line in differences])
-    forked = directory.with_name(f"{directory.name}-{config.digest()[:8]}")
-    _carry_over(config, directory, forked)
-    return forked
-
-
-def differing_keys(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """``key: old value → new value`` for every key that may not change within one run."""
-    before, after = _flat(old), _flat(new)
-    keys = sorted(set(before) | set(after))
-    lines = [f"{key}: {before.get(key)} → {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
-    return [line for line in lines if line.split(":")[0] not in FREE_KEYS]
-
-
-def _flat(config: StudyConfig) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if type(value) is dict:
-            for key, item in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, item)
-        else:
-            flat[prefix] = value
-
-    walk("", config.model_dump(mode="json"))
-    return flat
-
-
-def _carry_over(config: StudyConfig, source: Path, target: Path) -> None:
-    """Copy the model into a fork when the change does not touch it."""
-    same = identity(load_study(source / "study.toml"), *SECTIONS) == identity(config, *SECTIONS)
-    if same and (source / "model" / "model.json").exists() and not target.exists():
-        target.mkdir(parents=True)
-        shutil.copytree(source / "model", target / "model")

@@ -12,13 +12,11 @@ from latflow.flows.architectures import cast
 from latflow.flows.flow import Flow
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
+from latflow.study.claims import MODEL_SECTIONS
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
 from latflow.training.fit import FitResult, TrainingState, fit
 from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
-
-SECTIONS = ("lattice", "action", "flow", "training")
-"""Sections of a study that determine its model."""
 
 
 def model_directory(context: RunContext) -> Path:
@@ -139,7 +137,7 @@ def _write(context: RunContext, result: FitResult) -> None:
     last = {name: value for name, value in result.history[-1].items() if name not in ("seconds", "steps_per_second")}
     header = {
         "kind": context.config.flow.kind,
-        "identity": identity(context.config, *SECTIONS),
+        "identity": identity(context.config, *MODEL_SECTIONS),
         "stopped_by": result.stopped_by,
         "training": last,
     }
