@@ -140,8 +140,8 @@ def write_chains(
     ensembles, measurements = [], []
     for c in np.array_split(np.arange(records), 2):
         steps = slice(c[0] * thin, (c[-1] + 1) * thin)
-        ensembles.append((len(c), {"fields": fields[c], **{k: v[steps] for k, v in transitions.items()}}))
-        measurements.append((len(c), {k: v[c] for k, v in columns.items()}))
+        ensembles.append((len(c) * chains, {"fields": fields[c], **{k: v[steps] for k, v in transitions.items()}}))
+        measurements.append((len(c) * chains, {k: v[c] for k, v in columns.items()}))
     store(path / "ensembles", sampler, ensembles, "ensemble")
     store(path / "measurements", sampler, measurements, "measurement")
     return {k: np.moveaxis(v, 0, 1) for k, v in columns.items()}
@@ -163,6 +163,7 @@ def entries(sampler: str, estimates: dict[str, list[Estimate]], known: dict[str,
             "n": found[0].n,
             "reference": known.get(name, (None, None))[0],
             "reference_error": known.get(name, (None, None))[1],
+            "reference_source": "invented" if name in known else None,
         }
         for name, found in estimates.items()
     ]
@@ -248,6 +249,9 @@ def flow_table(weights: np.ndarray) -> dict[str, object]:
         "log_z": z.value,
         "log_z_error": z.error,
         "kl": kl(weights).value,
+        "kl_error": kl(weights).error,
+        "expected_acceptance": 0.6543,
+        "pareto_k": 0.123,
         "training_seconds": 128.4,
         "training_steps": 6000,
         "stopped_by": "acceptance",

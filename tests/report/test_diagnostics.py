@@ -150,16 +150,21 @@ def test_training_curves_show_the_log_with_seconds_above(full_run: Path, caught:
         x, y = below.lines[0].get_xydata().T
         assert x.tolist() == [r["step"] for r in run.training]
         assert y.tolist() == [r[key] for r in run.training]
+        assert len(above.get_xticks()) >= 4
         for tick, label in zip(above.get_xticks(), above.get_xticklabels(), strict=True):
-            assert 2.0 + 0.021 * tick == pytest.approx(float(label.get_text()))
+            assert max(2.0 + 0.021 * tick, 4.1) == pytest.approx(float(label.get_text()), rel=0.005)
         assert above.get_xlim() == below.get_xlim()
 
 
-@pytest.mark.parametrize("largest", [0.03, 0.9, 7.3, 128.0, 129.9, 40000.0])
-def test_ticks_of_seconds_are_few_and_within_range(largest: float) -> None:
-    ticks = diagnostics._round_ticks(largest)
-    assert 4 <= len(ticks) <= 10
-    assert 0 < ticks[0] <= ticks[-1] <= largest * (1 + 1e-12)
+def test_a_steep_start_does_not_flatten_the_loss(tmp_path: Path, caught: list[Figure]) -> None:
+    (tmp_path / "study.toml").write_text('name = "x"\n')
+    (tmp_path / "model").mkdir()
+    records = [{"step": s, "seconds": 25.0 + s, "loss": 400.0 if s < 10 else -1.0 - s / 100} for s in range(0, 110, 5)]
+    (tmp_path / "model" / "train.jsonl").write_text("\n".join(json.dumps(r) for r in records))
+    draw(diagnostics.training_loss, data.load(tmp_path))
+    low, high = caught[0].axes[0].get_ylim()
+    assert -2.2 < low < -2.05
+    assert -1.15 < high < -1.0
 
 
 def test_null_metrics_are_left_out(tmp_path: Path) -> None:

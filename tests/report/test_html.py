@@ -115,6 +115,8 @@ def test_numbers_of_the_results_stand_in_the_page(page: Page, full_run: Path) ->
     assert "N\u00a0=\u00a06\u202f000 draws" in " ".join(page.pieces)
     for number in ("1904.12072", "1605.08803", "hep-lat/0306017", "2101.08176", "Phys. Lett. B 195 (1987) 216"):
         assert number in page.text
+    for expected in ("0.6543 expected from the weights", "Pareto k̂ 0.12", "(invented)"):
+        assert expected in page.text
     assert results["provenance"]["config_sha256"] in page.text
     assert page.text.count("FAIL") == 0
 

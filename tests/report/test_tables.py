@@ -91,6 +91,11 @@ def test_only_exact_is_shown_as_good(verdict: object, status: str, tone: str) ->
     assert (found.status, found.tone) == (status, tone)
 
 
+@pytest.mark.parametrize("given", [{"reason": "a"}, {"reasons": ["a"]}])
+def test_reasons_are_given_one_or_many(given: dict[str, object]) -> None:
+    assert tables.verdict_of({"verdict": {"status": "no verdict", **given}}).reasons == ["a"]
+
+
 def test_evidence_shows_open_checks_as_open() -> None:
     items = [{"name": "a", "value": 1.0, "limit": 2, "passed": p} for p in (True, False, None)]
     found = tables.verdict_of({"verdict": {"status": "exact", "evidence": items}}).evidence

@@ -118,7 +118,8 @@ def configurations(run: Run, sampler: str, number: int) -> Shown | None:
         return Shown([_plane(arrays["fields"][i]) for i in chosen], f"draws {_listed(first + chosen)}")
     fields = ensemble.read(last, names=["fields"]).arrays["fields"]
     records, chains = fields.shape[:2]
-    first = ensemble.n_records - records
+    # the ledger counts configurations of all chains
+    first = (ensemble.n_records - ensemble.entries[last].n) // chains
     if chains >= number:
         columns = _spread(chains, number)
         label = f"record {first + records - 1} of chains {_listed(columns)}"
@@ -181,6 +182,12 @@ def reference(run: Run, observable: str) -> tuple[float, float] | None:
         if entry["observable"] == observable and is_number(known):
             return float(known), float(entry.get("reference_error") or 0.0)
     return None
+
+
+def reference_source(run: Run, observable: str) -> str:
+    """Where the known value of an observable comes from, in the words of the results; empty if they do not say."""
+    entries = [e for e in run.results.get("estimates") or [] if e["observable"] == observable]
+    return next((str(e["reference_source"]) for e in entries if e.get("reference_source")), "")
 
 
 def _spread(available: int, number: int) -> np.ndarray:

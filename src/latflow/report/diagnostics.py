@@ -147,10 +147,14 @@ def training_loss(run: Run) -> Picture | Omitted:
         _line(axes, run, "loss", colour=SAMPLERS["flow"].colour, label="loss")
         if floor is not None:
             axes.axhline(-floor, color=FAINT, linestyle="--", linewidth=1, label=r"floor $-\log Z$")
-            axes.legend(loc="upper right")
+            axes.legend(loc="best")
+        _show_after_start(axes, run, "loss", floor=floor)
         axes.set_ylabel(r"loss $\langle\log q+S\rangle_q$ (nats)")
 
-    caption = "Training loss ⟨log q + S⟩ on fresh draws; its smallest possible value is −log Z."
+    caption = (
+        "Training loss ⟨log q + S⟩ on fresh draws; its smallest possible value is −log Z. The first tenth "
+        "of the steps may lie above the frame."
+    )
     return _training(run, "training_loss", "Training: loss", caption, "loss", draw)
 
 
@@ -175,7 +179,7 @@ def training_quality(run: Run) -> Picture | Omitted:
         _line(axes, run, "reweighting_ess", colour=SAMPLERS["reweighted"].colour, label="reweighting ESS", dashes="--")
         axes.set_ylim(0, 1.02)
         axes.set_ylabel("fraction")
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
 
     caption = (
         "Expected acceptance of the independence Metropolis and reweighting ESS (Σw)²/(NΣw²), both from the evaluation "
@@ -192,7 +196,7 @@ def training_gradient(run: Run) -> Picture | Omitted:
         _line(axes, run, "gradient_norm", colour=SAMPLERS["flow"].colour, label="gradient norm")
         _line(axes, run, "learning_rate", colour=SAMPLERS["hmc"].colour, label="learning rate", dashes="--")
         axes.set_ylabel("norm, rate")
-        axes.legend(loc="center right")
+        axes.legend(loc="best")
 
     caption = "Norm of the gradient before clipping, and the learning rate."
     return _training(run, "training_gradient", "Training: gradient and rate", caption, "gradient_norm", draw)
@@ -229,27 +233,27 @@ def _line(axes: Axes, run: Run, key: str, *, colour: str, label: str, dashes: st
 
 
 def _seconds_above(axes: Axes, run: Run) -> None:
-    """A second axis of seconds; its ticks stand where the log says those seconds had passed."""
+    """The seconds that had passed at the steps marked below; compilation makes them start late, not at zero."""
     steps, seconds = _history(run, "seconds")
     top = axes.twiny()
-    top.set_xlim(axes.get_xlim())
+    limits = axes.get_xlim()
+    top.set_xlim(limits)
     top.grid(visible=False)
     top.spines["top"].set_visible(True)
     top.set_xlabel("training seconds")
-    if len(steps) < 2 or seconds[-1] <= 0:
-        top.set_xticks([])
-        return
-    passed = np.maximum.accumulate(seconds)
-    ticks = _round_ticks(float(passed[-1]))
-    top.set_xticks(np.interp(ticks, passed, steps, left=steps[0]), [f"{tick:g}" for tick in ticks])
+    marked = [tick for tick in axes.get_xticks() if len(steps) and max(limits[0], steps[0]) <= tick <= limits[1]]
+    passed = np.interp(marked, steps, seconds) if marked else []
+    top.set_xticks(marked, [f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in passed])
 
 
-def _round_ticks(largest: float) -> np.ndarray:
-    """Four to six round numbers up to `largest`, zero left out."""
-    raw = largest / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = max(s for s in (1.0, 2.0, 5.0) if s * power <= raw) * power
-    return np.arange(1, int(largest / step) + 1) * step
+def _show_after_start(axes: Axes, run: Run, key: str, *, floor: float | None) -> None:
+    """Limits from the records after the first tenth of the steps: the fall from the start would flatten the rest."""
+    x, y = _history(run, key)
+    late = y[x > x[-1] / 10]
+    high = float(late.max())
+    low = float(late.min()) if floor is None else min(float(late.min()), -floor)
+    margin = 0.06 * (high - low) or 0.1
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _run_edges(longest: int) -> np.ndarray:

@@ -56,6 +56,7 @@ class ObservableTable:
     symbol: str
     definition: str
     reference: str
+    source: str
     has_reference: bool
     rows: list[EstimateRow]
     between: dict[str, Pull]
@@ -144,11 +145,13 @@ def vector_tables(run: Run) -> list[VectorTable]:
 
 
 def verdict_of(results: Mapping[str, Any]) -> Verdict:
-    """The run's verdict, given as one word or as a table with `status`, `reasons` and `evidence`."""
+    """The run's verdict, given as one word or as a table with `status`, `reason` or `reasons`, and `evidence`."""
     given = results.get("verdict")
     table: Mapping[str, Any] = {"status": given} if isinstance(given, str) else (given or {})
     status = str(table.get("status") or "no verdict")
     tone = "good" if status == "exact" else "open" if status.startswith(("no verdict", "unresolved")) else "bad"
+    given_reasons = table.get("reasons") or [table.get("reason")]
+    reasons = [str(reason) for reason in given_reasons if reason]
     evidence = [
         Evidence(
             str(e.get("name", "")),
@@ -158,7 +161,7 @@ def verdict_of(results: Mapping[str, Any]) -> Verdict:
         )
         for e in table.get("evidence") or []
     ]
-    return Verdict(status, tone, [str(reason) for reason in table.get("reasons") or []], evidence)
+    return Verdict(status, tone, reasons, evidence)
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:
@@ -166,11 +169,16 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
     flow = run.flow
     n = flow.get("n")
     draws = f"of N\u00a0=\u00a0{count(n)} draws" if n else "N not recorded"
+    draws_and_expected, draws_and_tail = draws, draws
+    if is_number(flow.get("expected_acceptance")):
+        draws_and_expected += f"; {plain(flow['expected_acceptance'])} expected from the weights"
+    if is_number(flow.get("pareto_k")):
+        draws_and_tail += f"; Pareto k̂ {plain(flow['pareto_k'], 2)}"
     return [
-        ("Acceptance", plain(flow.get("acceptance")), f"independence Metropolis, {draws}"),
-        ("Reweighting ESS", plain(flow.get("reweighting_ess")), f"(Σw)² / (N Σw²), {draws}"),
+        ("Acceptance", plain(flow.get("acceptance")), f"independence Metropolis, {draws_and_expected}"),
+        ("Reweighting ESS", plain(flow.get("reweighting_ess")), f"(Σw)² / (N Σw²), {draws_and_tail}"),
         ("log Z", compact(flow.get("log_z"), flow.get("log_z_error")), "ln⟨w⟩ over the flow draws"),
-        ("KL(q‖p)", plain(flow.get("kl")), "nats, with the log Z given here"),
+        ("KL(q‖p)", compact(flow.get("kl"), flow.get("kl_error")), "nats, with the log Z given here"),
         ("Training", duration(flow.get("training_seconds")), _training_words(flow)),
     ]
 
@@ -241,6 +249,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         symbol=words.symbol,
         definition=words.definition,
         reference=ABSENT if known is None else compact(*known),
+        source=data.reference_source(run, observable),
         has_reference=known is not None,
         rows=rows,
         between=between,
