@@ -95,5 +95,5 @@ def test_gathered_and_circulant_convolutions_agree(monkeypatch):
 
 @pytest.mark.parametrize("kernel_size", [0, 1, 2, -3])
 def test_windows_that_cannot_be_are_refused(kernel_size):
-    with pytest.raises(ConfigError, match="flow.kernel_size"):
+    with pytest.raises(ConfigError, match=r"flow\.kernel_size"):
         convolutional((4, 4), kernel_size=kernel_size)

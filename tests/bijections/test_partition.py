@@ -36,5 +36,5 @@ def test_equal_masks_are_one_static_value():
 
 @pytest.mark.parametrize("fill", [True, False])
 def test_one_sided_partition_is_refused(fill):
-    with pytest.raises(ConfigError, match="flow.mask"):
+    with pytest.raises(ConfigError, match=r"flow\.mask"):
         Partition.of(np.full((2, 2), fill))

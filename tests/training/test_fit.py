@@ -90,7 +90,7 @@ def test_records(uninterrupted):
 
 
 def test_known_log_z_enters_kl(uninterrupted):
-    result, recorder = uninterrupted
+    result, _ = uninterrupted
     again = train(steps=0, log_z=LOG_Z).history[0]
     assert again["kl"] == pytest.approx(again["loss"] + LOG_Z, rel=1e-14)
     assert again["loss"] == result.history[0]["loss"]
