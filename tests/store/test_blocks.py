@@ -147,7 +147,7 @@ def test_a_newer_format_is_refused_with_advice(monkeypatch):
         decode_bytes(data, what="here")
 
 
-def forged(build, *, attributes: object = b"{}") -> bytes:
+def forged(build, *, attributes: object = np.bytes_(b"{}")) -> bytes:
     """A block with a good checksum around whatever `build` puts into the HDF5 file."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver="latest", userblock_size=512) as file:
@@ -161,43 +161,73 @@ def null_space(file):
     file["a"] = h5py.Empty("f8")
 
 
+def external(file):
+    file.create_dataset("a", (8,), "u1", external=[("/etc/passwd", 0, 8)])
+
+
 def virtual(file):
     layout = h5py.VirtualLayout((3,), "f8")
     layout[:] = h5py.VirtualSource("/etc/hostname", "x", (3,))
     file.create_virtual_dataset("a", layout)
 
 
+elsewhere = "stored in chunks, filtered or elsewhere"
+not_plain = "is not a plain array"
 FORGERIES = {
-    "terabytes declared": lambda file: file.create_dataset("a", (1 << 40,), "f8"),
-    "terabytes of chunks": lambda file: file.create_dataset("a", (1 << 40,), "f8", chunks=(1 << 20,)),
-    "a bomb": lambda file: file.create_dataset("a", data=np.zeros(10**6), compression="gzip"),
-    "external storage": lambda file: file.create_dataset("a", (8,), "u1", external=[("/etc/passwd", 0, 8)]),
-    "virtual": virtual,
-    "external link": lambda file: file.__setitem__("a", h5py.ExternalLink("/etc/passwd", "/x")),
-    "soft link": lambda file: file.__setitem__("a", h5py.SoftLink("/a")),
-    "group": lambda file: file.create_group("a"),
-    "root again": lambda file: file.__setitem__("a", file["/"]),
-    "text of any length": lambda file: file.create_dataset("a", data="text"),
-    "ragged": lambda file: file.create_dataset("a", (2,), h5py.vlen_dtype("f8")),
-    "references": lambda file: file.create_dataset("a", data=file.ref, dtype=h5py.ref_dtype),
-    "record type": lambda file: file.create_dataset("a", data=np.zeros(2, [("r", "f8"), ("s", "i4")])),
-    "half floats": lambda file: file.create_dataset("a", data=np.zeros(2, "f2")),
-    "type": lambda file: file.__setitem__("a", np.dtype("f8")),
-    "no space": null_space,
+    "terabytes declared": ("declares 8796093022208 bytes", lambda file: file.create_dataset("a", (1 << 40,), "f8")),
+    "chunks": (elsewhere, lambda file: file.create_dataset("a", data=np.zeros(8), chunks=(8,))),
+    "a bomb": (elsewhere, lambda file: file.create_dataset("a", data=np.zeros(10**6), compression="gzip")),
+    "external storage": (
+        elsewhere,
+        lambda file: file.create_dataset("a", (8,), "u1", external=[("/etc/passwd", 0, 8)]),
+    ),
+    "virtual": (elsewhere, virtual),
+    "external link": (not_plain, lambda file: file.__setitem__("a", h5py.ExternalLink("/etc/passwd", "/x"))),
+    "soft link": (not_plain, lambda file: file.__setitem__("a", h5py.SoftLink("/a"))),
+    "group": (not_plain, lambda file: file.create_group("a")),
+    "root again": (not_plain, lambda file: file.__setitem__("a", file["/"])),
+    "type": (not_plain, lambda file: file.__setitem__("a", np.dtype("f8"))),
+    "text of any length": ("has type object", lambda file: file.create_dataset("a", data="text")),
+    "ragged": ("has type object", lambda file: file.create_dataset("a", (2,), h5py.vlen_dtype("f8"))),
+    "references": ("has type object", lambda file: file.create_dataset("a", data=file.ref, dtype=h5py.ref_dtype)),
+    "record type": ("has type", lambda file: file.create_dataset("a", data=np.zeros(2, [("r", "f8"), ("s", "i4")]))),
+    "half floats": ("has type float16", lambda file: file.create_dataset("a", data=np.zeros(2, "f2"))),
+    "no space": ("not a block", null_space),
 }
 
 
 @pytest.mark.parametrize("case", FORGERIES)
 def test_forged_contents_are_refused_without_following_or_allocating(case):
-    data = forged(FORGERIES[case])
+    message, build = FORGERIES[case]
+    data = forged(build)
     assert len(data) < 100_000
-    with pytest.raises(FormatError, match="here"):
+    with pytest.raises(FormatError, match="here: ") as caught:
+        decode_bytes(data, what="here")
+    assert message in str(caught.value)
+
+
+def test_an_external_file_is_not_followed_even_if_it_is_there(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"] = np.arange(3.0)
+    data = forged(lambda file: file.__setitem__("a", h5py.ExternalLink(str(tmp_path / "other.h5"), "/x")))
+    with pytest.raises(FormatError, match=not_plain):
         decode_bytes(data, what="here")
 
 
-@pytest.mark.parametrize("attributes", [None, 3, "text of any length", np.bytes_(b"[]"), np.bytes_(b"{"), np.zeros(3)])
-def test_forged_attributes_are_refused(attributes):
-    with pytest.raises(FormatError, match="here"):
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (None, "not a block: KeyError"),
+        (3, "attributes of type int64"),
+        ("text of any length", "attributes of type object"),
+        (np.zeros(3), "attributes of type float64"),
+        (np.full(3, b"{}"), "attributes of type"),
+        (np.bytes_(b"[]"), "attributes are not a table"),
+        (np.bytes_(b"{"), "not a block: JSONDecodeError"),
+    ],
+)
+def test_forged_attributes_are_refused(attributes, message):
+    with pytest.raises(FormatError, match=message):
         decode_bytes(forged(lambda file: None, attributes=attributes), what="here")
 
 

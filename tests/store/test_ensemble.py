@@ -210,6 +210,7 @@ def forge(whole, **changes) -> None:
     """Rewrite the first ledger line with good checksums and other contents."""
     record = json.loads((whole / LEDGER).read_bytes().splitlines()[0])
     record.pop("check")
+    shutil.copy(whole / "block-000000.h5", whole / "copy.h5")
     (whole / LEDGER).write_bytes(seal({**record, **changes}) + b"\n")
     for index in (1, 2):
         (whole / f"block-{index:06d}.h5").unlink()
@@ -220,6 +221,7 @@ def forge(whole, **changes) -> None:
     [
         {"file": "../secret.h5"},
         {"file": "/etc/passwd"},
+        {"file": "copy.h5"},
         {"file": 3},
         {"bytes": 1 << 60},
         {"bytes": -1},

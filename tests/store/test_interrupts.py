@@ -31,16 +31,26 @@ except LatflowError as error:
 """
 
 
-def child(work: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", CHILD.format(work=work)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+@pytest.fixture
+def child():
+    """Starts such a process, and leaves none behind."""
+    processes = []
+
+    def start(work: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", CHILD.format(work=work)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_is_a_request(number):
+def test_the_first_signal_is_a_request(number, child):
     process = child("time.sleep(0.01)")
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
@@ -50,7 +60,7 @@ def test_the_first_signal_is_a_request(number):
 
 
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGUSR1, signal.SIGINT)])
-def test_the_second_signal_ends_the_process_at_once(first, second):
+def test_the_second_signal_ends_the_process_at_once(first, second, child):
     """Even inside one long call outside Python, where its own signal handlers do not run."""
     process = child("busy()")
     time.sleep(0.5)
@@ -58,12 +68,12 @@ def test_the_second_signal_ends_the_process_at_once(first, second):
     time.sleep(0.5)
     start = time.monotonic()
     process.send_signal(second)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (75, "", "")
     assert time.monotonic() - start < 3
 
 
-def test_an_echo_is_not_a_second_signal():
+def test_an_echo_is_not_a_second_signal(child):
     """`timeout` signals the process and then its group."""
     process = child("time.sleep(0.5)")
     process.send_signal(signal.SIGTERM)
