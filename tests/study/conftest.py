@@ -24,7 +24,7 @@ evaluation_draws = 64
 warmup_steps = 0
 stop = { steps = 60 }
 [sampling]
-configurations = 512
+configurations = 384
 block_size = 128
 [hmc]
 n_steps = 2

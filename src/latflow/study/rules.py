@@ -86,9 +86,11 @@ def _kernel(value: Lookup) -> list[Complaint]:
         return []
     if size % 2 == 0:
         return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
-    if shape is None or size <= min(shape):
+    # One more than an even extent is the odd window that holds the whole lattice.
+    if shape is None or size <= max(shape) + 1:
         return []
-    return [Complaint("flow.kernel_size", str(size), f"at most the smallest extent, {min(shape)}")]
+    hint = f"{max(shape) // 2 * 2 + 1} covers the lattice"
+    return [Complaint("flow.kernel_size", str(size), f"at most {max(shape) + 1}", hint)]
 
 
 def _warmup(value: Lookup) -> list[Complaint]:
