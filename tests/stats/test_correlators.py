@@ -140,6 +140,7 @@ def test_wrong_shapes_are_refused():
 def test_effective_masses_that_do_not_exist_are_nan():
     masses = effective_mass(np.array([1.0, 0.5, 0.6, -0.1]), extent=6)
     assert np.isnan(masses).tolist() == [True, False, True, True]
+    assert math.isnan(effective_mass(np.array([1.0, 1.2, 0.5, 0.4]), extent=6)[0])
 
 
 @pytest.mark.parametrize(

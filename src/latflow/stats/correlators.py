@@ -116,12 +116,13 @@ class _Profile(NamedTuple):
     first: int
 
     def model(self, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Whitened cosh(m(T/2−t))/cosh(m(T/2−first)) and its derivative with respect to m; times along axis 0."""
+        """Whitened cosh(m(T/2−t))/cosh(m(T/2−first)) and its m-derivative up to a multiple; times along axis 0."""
         forward = np.arange(self.target.size)[:, None]
         span = self.extent - 2 * self.first
         near, far, around = np.exp(-masses * forward), np.exp(-masses * (span - forward)), np.exp(-masses * span)
         shape = (near + far) / (1 + around)
-        slope = (shape * span * around - forward * near - (span - forward) * far) / (1 + around)
+        # the derivative of the norm is along `shape`, to which the residuals of the best amplitude are orthogonal
+        slope = -(forward * near + (span - forward) * far) / (1 + around)
         return self.whitener @ shape, self.whitener @ slope
 
     def at(self, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
