@@ -1,0 +1,165 @@
+"""Laws of an action: its force, its locality, its symmetries, its agreement with another way of writing it.
+
+Deviations of S are measured against max(1, |S|), those of a force against its largest component.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction, AbstractLocalAction, autodiff_force
+from latflow.fields.symmetry import AbstractSymmetry
+from latflow.testing.result import LawResult, judge
+
+FINITE_DIFFERENCE = 1e-9
+"""Limit of the relative deviation between a force and fourth-order differences."""
+
+ROUNDING = 1e-12
+"""Limit for identities that hold up to rounding."""
+
+Fields = Float[Array, "n *shape"]
+Elements = tuple[AbstractSymmetry, ...]
+
+_STEP = 2.0**-9  # truncation h⁴/30 ~ 5e-13 and rounding 1e-16 |S|/h stay far below 1e-9
+_DIRECTIONS = 64
+
+
+class ForceDeviations(NamedTuple):
+    """Largest deviation of the force from finite differences and from automatic differentiation, relative."""
+
+    differences: Float[Array, ""]
+    gradient: Float[Array, ""]
+
+
+@eqx.filter_jit
+def _force_deviations(key: PRNGKey, action: AbstractAction) -> ForceDeviations:
+    x = action.space.random(jax.random.fold_in(key, 0))
+    force = action.force(x)
+    scale = jnp.max(jnp.abs(force))
+    sites = _some_sites(force)
+    directions = jnp.eye(force.size)[sites].reshape(len(sites), *force.shape)
+
+    def at(steps: Float[Array, ""]) -> Float[Array, " n"]:
+        return jax.vmap(lambda direction: action(action.space.move(x, steps * _STEP * direction)))(directions)
+
+    low2, low1, high1, high2 = jax.lax.map(at, jnp.asarray([-2.0, -1.0, 1.0, 2.0]))
+    slopes = (8 * (high1 - low1) - (high2 - low2)) / (12 * _STEP)
+    return ForceDeviations(
+        differences=jnp.max(jnp.abs(slopes - force.reshape(-1)[sites])) / scale,
+        gradient=jnp.max(jnp.abs(autodiff_force(action, x) - force)) / scale,
+    )
+
+
+def _some_sites(x: Float[Array, "*shape"]) -> np.ndarray:
+    """Every position of a small array, evenly spread ones of a large one."""
+    return np.unique(np.linspace(0, x.size - 1, min(x.size, _DIRECTIONS)).astype(int))
+
+
+def force_is_finite_difference(key: PRNGKey, action: AbstractAction) -> LawResult:
+    """The force is the fourth-order finite difference of S along `move`, component by component."""
+    error = _force_deviations(key, action).differences
+    return judge("force equals finite differences", error, limit=FINITE_DIFFERENCE)
+
+
+def force_is_gradient(key: PRNGKey, action: AbstractAction) -> LawResult:
+    """The force is the reverse-mode derivative of S along `move`."""
+    return judge("force equals automatic differentiation", _force_deviations(key, action).gradient, limit=ROUNDING)
+
+
+ACTION_LAWS = (force_is_finite_difference, force_is_gradient)
+"""Laws of every action, called as ``law(key, action)``."""
+
+
+def action_laws(key: PRNGKey, action: AbstractAction) -> list[LawResult]:
+    """The laws that every action keeps."""
+    return [law(key, action) for law in ACTION_LAWS]
+
+
+class LocalDeviations(NamedTuple):
+    """Largest deviation of site differences, alone and of a whole colour, relative to max(1, |S|)."""
+
+    site: Float[Array, ""]
+    colour: Float[Array, ""]
+
+
+@eqx.filter_jit
+def _local_deviations(key: PRNGKey, action: AbstractLocalAction) -> LocalDeviations:
+    x = action.space.random(jax.random.fold_in(key, 0))
+    proposal = action.space.random(jax.random.fold_in(key, 1))
+    before, differences = action(x), action.site_difference(x, proposal)
+    sites = _some_sites(x)
+    masks = np.zeros((len(sites) + 1, x.size), dtype=bool)
+    masks[np.arange(len(sites)), sites] = True
+    masks[-1] = np.indices(x.shape).sum(axis=0).reshape(-1) % 2 == 0
+    masks = masks.reshape(-1, *x.shape)
+
+    def error(mask: Array) -> Float[Array, ""]:
+        change = action(jnp.where(mask, proposal, x)) - before
+        return jnp.abs(change - jnp.sum(jnp.where(mask, differences, 0.0)))
+
+    errors = jax.vmap(error)(jnp.asarray(masks)) / jnp.maximum(1.0, jnp.abs(before))
+    return LocalDeviations(site=jnp.max(errors[:-1]), colour=errors[-1])
+
+
+def site_difference_is_exact(key: PRNGKey, action: AbstractLocalAction) -> LawResult:
+    """`site_difference` at a site is S with that site changed alone, minus S."""
+    return judge("site difference equals a change of S", _local_deviations(key, action).site, limit=ROUNDING)
+
+
+def colours_are_independent(key: PRNGKey, action: AbstractLocalAction) -> LawResult:
+    """Changing all even sites at once changes S by the sum of their site differences (even extents)."""
+    return judge("sites of one colour do not interact", _local_deviations(key, action).colour, limit=ROUNDING)
+
+
+LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent)
+"""Further laws of a local action on even extents, called as ``law(key, action)``."""
+
+
+@eqx.filter_jit
+def _asymmetry(key: PRNGKey, action: AbstractAction, elements: Elements) -> Float[Array, ""]:
+    x = action.space.random(key)
+    before, force = action(x), action.force(x)
+    images = jnp.stack([element(x) for element in elements])
+    expected = jnp.stack([element(force) for element in elements])
+    change = jnp.max(jnp.abs(jax.vmap(action)(images) - before)) / jnp.maximum(1.0, jnp.abs(before))
+    turned = jnp.max(jnp.abs(jax.vmap(action.force)(images) - expected)) / jnp.max(jnp.abs(force))
+    return jnp.maximum(change, turned)
+
+
+def invariant_under(key: PRNGKey, action: AbstractAction, elements: Elements) -> LawResult:
+    """S(g·x) = S(x) and F(g·x) = g·F(x) for every given group element, on a flat space."""
+    worst = _asymmetry(key, action, elements)
+    return judge("action and force respect the symmetries", worst, limit=ROUNDING, detail=f"{len(elements)} elements")
+
+
+@eqx.filter_jit
+def _fields_and_values(key: PRNGKey, action: AbstractAction, *, n: int) -> tuple[Fields, Float[Array, " n"]]:
+    fields = jax.vmap(lambda i: action.space.random(jax.random.fold_in(key, i)))(jnp.arange(n))
+    return fields, jax.vmap(action)(fields)
+
+
+def agrees_with(
+    key: PRNGKey,
+    action: AbstractAction,
+    reference: Callable[[Float[np.ndarray, "*shape"]], float],
+    *,
+    n_fields: int = 4,
+) -> LawResult:
+    """S(x) equals an independent formula on random fields: a naive loop, or another normalisation of the same action.
+
+    Args:
+        key: Randomness of the fields.
+        action: The action under test.
+        reference: Takes the configuration as a numpy array, and applies the field map itself if there is one.
+        n_fields: Number of fields compared.
+    """
+    fields, values = _fields_and_values(key, action, n=n_fields)
+    pairs = [(s, reference(x)) for s, x in zip(np.asarray(values), np.asarray(fields), strict=True)]
+    error = max(abs(ours - theirs) / max(1.0, abs(theirs)) for ours, theirs in pairs)
+    return judge("action equals an independent formula", error, limit=ROUNDING, detail=f"{n_fields} random fields")

@@ -1,0 +1,183 @@
+"""Laws of a bijection: it inverts, its log-determinant is that of its Jacobian, and compilation changes nothing.
+
+The Jacobian is taken in tangent coordinates of the space: every basis vector is pushed through the map by a
+Jacobian-vector product and read off with `coordinates`, so the same ten lines serve every space. All laws of one
+bijection share one compiled program.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow._typing import PRNGKey
+from latflow.bijections.base import AbstractBijection
+from latflow.fields.spaces import AbstractFieldSpace
+from latflow.fields.symmetry import AbstractSymmetry
+from latflow.testing.result import LawResult, judge
+
+ROUND_TRIP_WORST = 1e-9
+ROUND_TRIP_TYPICAL = 1e-11
+LOG_DET_PER_DOF = 1e-12
+ROUNDING = 1e-12
+LARGEST_JACOBIAN = 256
+"""Degrees of freedom up to which Jacobian determinants are formed, at the cost of their cube."""
+
+M = TypeVar("M", bound=eqx.Module)
+Fields = Float[Array, "n *shape"]
+Image = tuple[Float[Array, "*shape"], Float[Array, ""]]
+
+
+@eqx.filter_jit
+def spread_fields(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 8) -> Fields:
+    """Flat test configurations from zero to very wide: reference draws times 10, 1, 0.1, 0 and again."""
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+    scales = jnp.asarray([10.0, 1.0, 0.1, 0.0])[jnp.arange(n) % 4]
+    return jax.vmap(lambda k, scale: scale * space.random(k))(keys, scales)
+
+
+def scrambled(key: PRNGKey, module: M, *, scale: float = 0.3) -> M:
+    """The same module with noise on every learnable array, so that laws do not see the identity of a fresh flow.
+
+    The noise of a weight falls with the square root of the inputs it sums over, so activations stay of order `scale`.
+    """
+    arrays, rest = eqx.partition(module, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+    def noisy(leaf: Array) -> Array:
+        fan_in = leaf.shape[0] if leaf.ndim > 1 else 1
+        return leaf + jnp.asarray(scale / np.sqrt(fan_in) * rng.standard_normal(leaf.shape), dtype=leaf.dtype)
+
+    return eqx.combine(jax.tree.unflatten(structure, [noisy(leaf) for leaf in leaves]), rest)
+
+
+class Deviations(NamedTuple):
+    """Every deviation of a bijection on a batch of fields, each relative to max(1, largest value) or per dof.
+
+    Attributes:
+        round_trip: Per field, the larger error of inverse(forward(x)) and forward(inverse(x)).
+        log_det: Per field, the forward log-det against that of the Jacobian, per degree of freedom.
+        inverse_log_det: Per field, the sum of forward and inverse log-dets, per degree of freedom.
+        batched: The first field alone against the same field in the batch.
+        image: Image and log-det of the first field as compiled.
+    """
+
+    round_trip: Float[Array, " n"]
+    log_det: Float[Array, " n"]
+    inverse_log_det: Float[Array, " n"]
+    batched: Float[Array, ""]
+    image: Image
+
+
+def _relative(error: Array, reference: Array) -> Float[Array, ""]:
+    return jnp.max(jnp.abs(error)) / jnp.maximum(1.0, jnp.max(jnp.abs(reference)))
+
+
+def _jacobian_log_det(
+    bijection: AbstractBijection, space: AbstractFieldSpace, x: Float[Array, "*shape"], y: Float[Array, "*shape"]
+) -> Float[Array, ""]:
+    """ln|det| of the map in tangent coordinates at x and y = f(x)."""
+    zero = jnp.zeros(space.tangent_shape)
+
+    def column(p: Float[Array, "*tangent"]) -> Float[Array, " dof"]:
+        _, dy = jax.jvp(lambda z: bijection.forward_and_log_det(z)[0], (x,), (space.displace(x, p),))
+        return space.coordinates(y, dy).reshape(-1)
+
+    basis = jnp.eye(zero.size).reshape(zero.size, *zero.shape)
+    return jnp.linalg.slogdet(jax.vmap(column)(basis))[1]
+
+
+@eqx.filter_jit
+def deviations(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> Deviations:
+    """Everything the laws of a bijection look at, in one compiled program.
+
+    Above `LARGEST_JACOBIAN` degrees of freedom no Jacobian is formed and its deviation is NaN, which never passes.
+    """
+    jacobian = fields[0].size <= LARGEST_JACOBIAN
+
+    def one(x: Float[Array, "*shape"]) -> tuple[Array, Array, Array, Image]:
+        y, log_det = bijection.forward_and_log_det(x)
+        back, inverse = bijection.inverse_and_log_det(y)
+        forth, _ = bijection.forward_and_log_det(bijection.inverse_and_log_det(x)[0])
+        expected = _jacobian_log_det(bijection, space, x, y) if jacobian else jnp.nan
+        trip = jnp.maximum(_relative(back - x, x), _relative(forth - x, x))
+        return trip, jnp.abs(log_det - expected) / x.size, jnp.abs(log_det + inverse) / x.size, (y, log_det)
+
+    trips, log_dets, inverses, images = jax.vmap(one)(fields)
+    y, log_det = bijection.forward_and_log_det(fields[0])
+    batched = jnp.maximum(_relative(images[0][0] - y, y), jnp.abs(images[1][0] - log_det) / y.size)
+    return Deviations(trips, log_dets, inverses, batched, (y, log_det))
+
+
+def round_trip_worst(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """Forward and inverse undo each other on every field, in both orders."""
+    worst = np.max(deviations(bijection, space, fields).round_trip)
+    return judge("round trip, worst field", worst, limit=ROUND_TRIP_WORST)
+
+
+def round_trip_typical(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """The median over fields of the round-trip error."""
+    median = np.median(deviations(bijection, space, fields).round_trip)
+    return judge("round trip, typical field", median, limit=ROUND_TRIP_TYPICAL)
+
+
+def log_det_is_jacobian(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """The forward log-det is that of the autodiff Jacobian in tangent coordinates; deviation per degree of freedom."""
+    worst = np.max(deviations(bijection, space, fields).log_det)
+    return judge("log-det equals the Jacobian's", worst, limit=LOG_DET_PER_DOF, detail=f"{fields[0].size} dof")
+
+
+def inverse_log_det_is_negative(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """The inverse map's log-det is minus the forward one; deviation per degree of freedom."""
+    worst = np.max(deviations(bijection, space, fields).inverse_log_det)
+    return judge("log-dets of forward and inverse cancel", worst, limit=LOG_DET_PER_DOF)
+
+
+def batched_is_alone(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """Under `vmap` a configuration gets what it gets alone."""
+    return judge("batched equals alone", deviations(bijection, space, fields).batched, limit=ROUNDING)
+
+
+def compiled_is_eager(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
+    """Under `jit` the map and its log-det are the same up to rounding."""
+    compiled, compiled_log_det = jax.tree.map(np.asarray, deviations(bijection, space, fields).image)
+    y, log_det = jax.tree.map(np.asarray, bijection.forward_and_log_det(fields[0]))
+    error = np.max(np.abs(y - compiled)) / max(1.0, np.max(np.abs(y)))
+    return judge("compiled equals eager", max(error, abs(log_det - compiled_log_det) / y.size), limit=ROUNDING)
+
+
+BIJECTION_LAWS = (
+    round_trip_worst,
+    round_trip_typical,
+    log_det_is_jacobian,
+    inverse_log_det_is_negative,
+    batched_is_alone,
+    compiled_is_eager,
+)
+"""All laws of a bijection, called as ``law(bijection, space, fields)``."""
+
+
+def bijection_laws(key: PRNGKey, bijection: AbstractBijection, space: AbstractFieldSpace) -> list[LawResult]:
+    """Every law of a bijection that its size allows, on fields from narrow to wide."""
+    fields = spread_fields(key, space)
+    small = fields[0].size <= LARGEST_JACOBIAN
+    return [law(bijection, space, fields) for law in BIJECTION_LAWS if small or law is not log_det_is_jacobian]
+
+
+@eqx.filter_jit
+def _equivariance(bijection: AbstractBijection, element: AbstractSymmetry, fields: Fields) -> Float[Array, " n"]:
+    def one(x: Float[Array, "*shape"]) -> Float[Array, ""]:
+        y, log_det = bijection.forward_and_log_det(x)
+        turned, turned_log_det = bijection.forward_and_log_det(element(x))
+        return jnp.maximum(_relative(turned - element(y), y), jnp.abs(turned_log_det - log_det) / x.size)
+
+    return jax.vmap(one)(fields)
+
+
+def equivariant_under(bijection: AbstractBijection, element: AbstractSymmetry, fields: Fields) -> LawResult:
+    """f(g·x) = g·f(x), with the same log-det."""
+    return judge("equivariant under the symmetry", np.max(_equivariance(bijection, element, fields)), limit=ROUNDING)

@@ -1,0 +1,104 @@
+r"""Laws of densities and of weighted samplers: the density that is claimed is the one that is drawn from.
+
+Two directions are needed. `log_prob` must agree with what sampling reports, and the density must be normalised:
+$E_q[p/q]=1$ for a normalised p with lighter tails than q. For a weighted sampler $E[w]=Z$, and a lost mode shows as
+a log Z too small by the logarithm of the weight that was kept.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction
+from latflow.distributions import AbstractDistribution
+from latflow.samplers.base import AbstractWeightedSampler
+from latflow.testing.result import LawResult, judge, judge_mean
+
+_CHUNK = 8192
+
+
+def _keys(key: PRNGKey, n: int) -> Array:
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+
+
+@eqx.filter_jit
+def _density_errors(key: PRNGKey, distribution: AbstractDistribution) -> Float[Array, " n"]:
+    def one(k: PRNGKey) -> Float[Array, ""]:
+        x, log_q = distribution.sample_and_log_prob(k)
+        return jnp.abs(distribution.log_prob(x) - log_q)
+
+    return jax.vmap(one)(_keys(key, 64))
+
+
+def log_prob_is_sampled(key: PRNGKey, distribution: AbstractDistribution) -> LawResult:
+    r"""`log_prob(x)` is the log q reported when x was drawn; limit $10^{-10}\sqrt N$ for N sites."""
+    n = math.prod(distribution.shape)
+    error = np.max(_density_errors(key, distribution))
+    return judge("log_prob equals the sampled log q", error, limit=1e-10 * math.sqrt(n), detail=f"{n} sites, 64 draws")
+
+
+@eqx.filter_jit
+def _ratios(key: PRNGKey, q: AbstractDistribution, p: AbstractDistribution, *, n: int) -> Float[Array, " n"]:
+    def one(k: PRNGKey) -> Float[Array, ""]:
+        x, log_q = q.sample_and_log_prob(k)
+        return jnp.exp(p.log_prob(x) - log_q)
+
+    return jax.lax.map(one, _keys(key, n), batch_size=_CHUNK)
+
+
+def density_is_normalised(
+    key: PRNGKey,
+    distribution: AbstractDistribution,
+    reference: AbstractDistribution,
+    *,
+    n: int = 40_000,
+    max_error: float = 0.02,
+) -> LawResult:
+    """E_q[p/q] = 1.
+
+    Args:
+        key: Randomness of the draws.
+        distribution: The density q under test.
+        reference: A density p known to be normalised, with tails no heavier than those of q.
+        n: Number of draws.
+        max_error: Standard error at which the test is conclusive.
+    """
+    ratios = np.asarray(_ratios(key, distribution, reference, n=n))
+    return judge_mean("E[p/q] = 1", ratios, expected=1.0, max_error=max_error)
+
+
+@eqx.filter_jit
+def _log_weights(key: PRNGKey, sampler: AbstractWeightedSampler, *, n: int) -> Float[Array, " n"]:
+    return jax.lax.map(lambda k: sampler.draw(k).log_weight, _keys(key, n), batch_size=_CHUNK)
+
+
+def weights_average_to_z(
+    key: PRNGKey, sampler: AbstractWeightedSampler, *, log_z: float, n: int = 100_000, max_error: float = 1e-3
+) -> LawResult:
+    """Log of the mean weight is log Z within 5σ, with a standard error of log Z of at most `max_error`."""
+    log_weights = np.asarray(_log_weights(key, sampler, n=n))
+    return judge_mean("E[w] = Z", np.exp(log_weights - log_z), expected=1.0, max_error=max_error)
+
+
+@eqx.filter_jit
+def _weight_errors(
+    key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
+) -> Float[Array, " n"]:
+    def one(k: PRNGKey) -> Float[Array, ""]:
+        x, log_weight = sampler.draw(k)
+        return jnp.abs(log_weight + action(x) + distribution.log_prob(x))
+
+    return jax.vmap(one)(_keys(key, 64))
+
+
+def weight_is_density_ratio(
+    key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
+) -> LawResult:
+    """Log w = −S(x) − log q(x) for a sampler that draws x from q."""
+    limit = 1e-10 * math.sqrt(math.prod(distribution.shape))
+    return judge("log w = -S - log q", np.max(_weight_errors(key, sampler, distribution, action)), limit=limit)

@@ -1,0 +1,80 @@
+"""The laws on a user's own study: its lattice, its action, its flow, its molecular dynamics.
+
+A fresh flow is the identity and keeps every law trivially, so its weights are scrambled first; a trained flow can be
+given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites.
+"""
+
+import jax
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractLocalAction
+from latflow.fields.symmetry import generators, random_words
+from latflow.flows.flow import Flow
+from latflow.flows.weighted import FlowSampler
+from latflow.lattice import Lattice
+from latflow.samplers.chains import starts, warm_up
+from latflow.samplers.hmc import HMC
+from latflow.samplers.integrators import SCHEMES
+from latflow.study.build import build_action, build_flow, build_lattice
+from latflow.study.config import StudyConfig
+from latflow.testing import actions, bijections, distributions, kernels, spaces
+from latflow.testing.bijections import LARGEST_JACOBIAN
+from latflow.testing.result import LawResult
+
+_CHAINS = 64
+
+
+def selfcheck(config: StudyConfig, *, flow: Flow | None = None) -> list[LawResult]:
+    """Run every law that applies to a study.
+
+    Args:
+        config: The study.
+        flow: A trained flow; by default the study's own architecture with scrambled float64 weights.
+
+    Returns:
+        One result per law, in the order of the floors: space, action, molecular dynamics, flow.
+    """
+    key = jax.random.key(config.seed)
+    lattice, action = build_lattice(config), build_action(config)
+    hmc = config.hmc
+    kernel = HMC(action, SCHEMES[hmc.integrator], step_size=hmc.trajectory_length / hmc.n_steps, n_steps=hmc.n_steps)
+    checked = flow or bijections.scrambled(jax.random.fold_in(key, 0), build_flow(config, precision="float64"))
+    return [
+        *spaces.space_laws(key, action.space),
+        *_action_laws(action, lattice, key),
+        *_dynamics_laws(kernel, lattice, key),
+        *_flow_laws(checked, action, key),
+    ]
+
+
+def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
+    laws = [*actions.ACTION_LAWS, actions.site_difference_is_exact]
+    if all(extent % 2 == 0 for extent in lattice.shape):
+        laws.append(actions.colours_are_independent)
+    words = random_words(generators(lattice), seed=0, n_words=4)
+    return [
+        *(law(key, action) for law in laws),
+        actions.invariant_under(key, action, words),
+    ]
+
+
+def _dynamics_laws(kernel: HMC, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
+    """The laws of molecular dynamics, at the acceptance 0.8 and from equilibrium."""
+    hot = starts(jax.random.fold_in(key, 2), kernel.action.space, _CHAINS)
+    tuned, fields, _ = warm_up(kernel, jax.random.fold_in(key, 3), hot, n_steps=200, target_acceptance=0.8)
+    kernel = kernel.with_scale(tuned.scale)
+    small = lattice.volume <= LARGEST_JACOBIAN
+    laws = kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,)
+    return [
+        *(law(key, kernel, fields) for law in laws),
+        kernels.energy_error_has_order(key, kernel.action, kernel.scheme, fields),
+        kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0),
+    ]
+
+
+def _flow_laws(flow: Flow, action: AbstractLocalAction, key: PRNGKey) -> list[LawResult]:
+    return [
+        *bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space),
+        distributions.log_prob_is_sampled(key, flow),
+        distributions.weight_is_density_ratio(key, FlowSampler(flow, action), flow, action),
+    ]

@@ -1,0 +1,275 @@
+"""Named constructors of everything the package contains; the laws in tests/laws run over all of them.
+
+A new space, action, bijection, flow or kernel is tested by one line here. Constructors are called inside the tests and
+cached, so importing this module costs nothing and equal objects share compiled programs. Lattices are tiny.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from latflow.actions import exact
+from latflow.actions.base import AbstractAction, AbstractLocalAction
+from latflow.actions.scalar import FreeField, PhiFour
+from latflow.bijections.base import AbstractBijection
+from latflow.bijections.compose import Chain, Inverse
+from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
+from latflow.bijections.coupling import AffineCoupling
+from latflow.bijections.elementwise import Scale
+from latflow.bijections.partition import Partition
+from latflow.distributions import AbstractDistribution, Normal
+from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
+from latflow.fields.symmetry import AbstractSymmetry, Reflection, SignFlip, Translation
+from latflow.flows.architectures import cast, real_nvp
+from latflow.flows.flow import Flow
+from latflow.flows.weighted import FlowSampler
+from latflow.lattice import Lattice
+from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
+from latflow.samplers.hmc import HMC
+from latflow.samplers.independence import IndependenceSampler
+from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.local import LocalMetropolis
+from latflow.testing.bijections import scrambled
+from latflow.training.fit import TrainingState, run_steps
+from latflow.training.losses import ReverseKL
+from latflow.training.schedules import adam
+
+KEY_SEED = 20240
+F64 = jnp.dtype(jnp.float64)
+F32 = jnp.dtype(jnp.float32)
+
+
+def key(stream: int) -> jax.Array:
+    """A key of the catalogue's own stream."""
+    return jax.random.fold_in(jax.random.key(KEY_SEED), stream)
+
+
+# Spaces -------------------------------------------------------------------------------------------------------------
+
+SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
+    "scalar 5": lambda: ScalarSpace((5,)),
+    "scalar 3x4": lambda: ScalarSpace((3, 4)),
+    "scalar 2x1x3": lambda: ScalarSpace((2, 1, 3)),
+}
+
+# Actions ------------------------------------------------------------------------------------------------------------
+
+LOCAL_ACTIONS: dict[str, Callable[[], AbstractLocalAction]] = {
+    "free 4x4": lambda: FreeField(Lattice((4, 4)), mass_squared=0.7),
+    "free 6": lambda: FreeField(Lattice((6,)), mass_squared=0.3),
+    "phi4 4x4": lambda: PhiFour(Lattice((4, 4)), mass_squared=-4.0, coupling=6.975),
+    "phi4 2x2": lambda: PhiFour(Lattice((2, 2)), mass_squared=-4.0, coupling=8.0),
+    "phi4 2x4x2": lambda: PhiFour(Lattice((2, 4, 2)), mass_squared=-1.0, coupling=0.5),
+    "phi4 half 4x2": lambda: PhiFour.half(Lattice((4, 2)), mu_squared=-2.0, g=1.5),
+    "phi4 factorial 4x2": lambda: PhiFour.factorial(Lattice((4, 2)), mass_squared=-2.0, coupling=9.0),
+    "phi4 hopping 2x2x2": lambda: PhiFour.hopping(Lattice((2, 2, 2)), kappa=0.2, coupling=0.1),
+}
+"""Actions on even extents, where every site has two colours."""
+
+ACTIONS: dict[str, Callable[[], AbstractAction]] = {
+    **LOCAL_ACTIONS,
+    "free 3x5": lambda: FreeField(Lattice((3, 5)), mass_squared=0.7),
+    "phi4 3": lambda: PhiFour(Lattice((3,)), mass_squared=-1.0, coupling=2.0),
+    "phi4 3x3": lambda: PhiFour(Lattice((3, 3)), mass_squared=-4.0, coupling=6.975),
+    "phi4 1x4": lambda: PhiFour(Lattice((1, 4)), mass_squared=-1.0, coupling=2.0),
+}
+
+# Bijections ---------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class BijectionCase:
+    """A bijection, the space it acts on, and the symmetries it claims."""
+
+    bijection: AbstractBijection
+    space: AbstractFieldSpace
+    symmetries: tuple[AbstractSymmetry, ...] = ()
+
+
+def _coupling(shape: tuple[int, ...], parity: int, network: str, stream: int) -> AffineCoupling:
+    partition = Partition.of(Lattice(shape).checkerboard(parity=parity))
+    if network == "dense":
+        conditioner = DenseConditioner(key(stream), partition, hidden=(8, 8), dtype=F64)
+    else:
+        conditioner = ConvolutionalConditioner(key(stream), partition, hidden=(4,), kernel_size=3, dtype=F64)
+    return AffineCoupling(partition, conditioner, bound=2.0)
+
+
+def _case(shape: tuple[int, ...], bijection: AbstractBijection, *symmetries: AbstractSymmetry) -> BijectionCase:
+    return BijectionCase(scrambled(key(99), bijection), ScalarSpace(shape), symmetries)
+
+
+EVEN_SHIFTS = (Translation((1, 1)), Translation((0, 2)))
+"""Translations that keep the colours of a checkerboard."""
+
+BIJECTIONS: dict[str, Callable[[], BijectionCase]] = {
+    "scale": lambda: _case((4, 2), Scale(0.3), Translation((1, 0)), Reflection(0), SignFlip()),
+    "affine dense, even": lambda: _case((4, 4), _coupling((4, 4), 0, "dense", 1)),
+    "affine dense, odd, 1d": lambda: _case((6,), _coupling((6,), 1, "dense", 2)),
+    "affine convolutional": lambda: _case((4, 4), _coupling((4, 4), 0, "convolutional", 3), *EVEN_SHIFTS),
+    "affine convolutional, sparse": lambda: _case((36,), _coupling((36,), 0, "convolutional", 6), Translation((2,))),
+    "inverse of affine": lambda: _case((4, 2), Inverse(_coupling((4, 2), 0, "dense", 5))),
+    "empty chain": lambda: _case((3,), Chain(())),
+    "real nvp dense": lambda: _case((4, 4), _real_nvp((4, 4), "dense").bijection),
+    "real nvp convolutional": lambda: _case((4, 4), _real_nvp((4, 4), "convolutional").bijection, *EVEN_SHIFTS),
+    "real nvp dense, float32 cast": lambda: _case((4, 2), cast(_real_nvp((4, 2), "dense", F32), F64).bijection),
+    "real nvp dense, 3d": lambda: _case((2, 2, 2), _real_nvp((2, 2, 2), "dense").bijection),
+}
+
+# Distributions and flows --------------------------------------------------------------------------------------------
+
+
+def _real_nvp(shape: tuple[int, ...], network: str, dtype: jnp.dtype = F64, width: int = 6) -> Flow:
+    return real_nvp(
+        key(7),
+        Lattice(shape),
+        n_layers=4,
+        network=network,
+        hidden=(width,),
+        kernel_size=3,
+        log_scale_bound=1.0,
+        dtype=dtype,
+    )
+
+
+def two_site_flow() -> Flow:
+    """Both sites transformed, each reading the other."""
+    return scrambled(key(11), _real_nvp((2,), "dense"))
+
+
+@functools.cache
+def trained_flow() -> Flow:
+    """A flow trained on φ⁴ 2×2 until its weights scatter by less than one."""
+    optimiser = adam(optax.exponential_decay(0.02, 200, 0.5))
+    flow = _real_nvp((2, 2), "dense", width=16)
+    state, _ = run_steps(
+        TrainingState.start(flow, optimiser),
+        key(12),
+        jnp.asarray(1000),
+        action=phi_four_2x2(),
+        loss=ReverseKL(batch_size=128),
+        optimiser=optimiser,
+    )
+    return state.flow
+
+
+FLOWS: dict[str, Callable[[], Flow]] = {
+    "scaled normal": lambda: Flow(Normal((2, 2)), Scale(-0.4)),
+    "real nvp dense": lambda: scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2),
+    "real nvp convolutional": lambda: scrambled(key(9), _real_nvp((4, 2), "convolutional"), scale=0.2),
+    "trained real nvp": trained_flow,
+}
+
+DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {"normal": lambda: Normal((2, 3)), **FLOWS}
+
+LOG_WIDTHS = {"real nvp convolutional": -0.6, "trained real nvp": -1.5}
+"""Logarithm of the width of a normal density inside the one of that name; -0.3 for the others."""
+
+# Weighted samplers --------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedCase:
+    """A weighted sampler with its density, its target, the exact log Z, and the draws that pin it to 1e-3."""
+
+    sampler: AbstractWeightedSampler
+    density: AbstractDistribution
+    action: AbstractAction
+    log_z: float
+    n: int
+
+
+def _weighted(flow: Flow, action: AbstractAction, log_z: float, n: int) -> WeightedCase:
+    return WeightedCase(FlowSampler(flow, action), flow, action, log_z, n)
+
+
+COUPLING = 8.0
+RING_2X2 = functools.cache(lambda: exact.phi_four_2x2(mass_squared=-4.0, coupling=COUPLING))
+RING_3 = functools.cache(lambda: exact.phi_four_chain(3, mass_squared=-1.0, coupling=2.0))
+
+
+def phi_four_2x2() -> PhiFour:
+    """The interacting target whose every correlation is known."""
+    return PhiFour(Lattice((2, 2)), mass_squared=-4.0, coupling=COUPLING)
+
+
+WEIGHTED: dict[str, Callable[[], WeightedCase]] = {
+    "trained real nvp on phi4 2x2": lambda: _weighted(trained_flow(), phi_four_2x2(), RING_2X2().log_z, 1_000_000),
+    "scaled normal on free 4x2": lambda: _weighted(
+        Flow(Normal((4, 2)), Scale(-1.25)),
+        FreeField(Lattice((4, 2)), mass_squared=4.0),
+        exact.free_log_z(Lattice((4, 2)), mass_squared=4.0),
+        1_000_000,
+    ),
+}
+
+# Kernels ------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelCase:
+    """A kernel whose target has exact expectation values, and how long its chains must be."""
+
+    kernel: AbstractKernel
+    shape: tuple[int, ...]
+    exact: dict[str, float]
+    n_records: int = 150
+    warmup: int = 50
+    thin: int = 1
+
+
+def _ring_values(ring: exact.RingMoments) -> dict[str, float]:
+    return {"phi_squared": ring.phi_squared, "neighbour": ring.neighbour, "susceptibility": ring.susceptibility}
+
+
+def _free_values(lattice: Lattice, mass_squared: float) -> dict[str, float]:
+    g = exact.free_propagator(lattice, mass_squared=mass_squared)
+    return {
+        "phi_squared": float(g.flat[0]),
+        "neighbour": float(g[..., 1].flat[0]),
+        "susceptibility": exact.free_susceptibility(mass_squared=mass_squared),
+    }
+
+
+def hmc(action: AbstractAction, scheme: str, step_size: float, n_steps: int) -> HMC:
+    """An HMC kernel by the name of its scheme."""
+    return HMC(action, SCHEMES[scheme], step_size=step_size, n_steps=n_steps)
+
+
+def _independence(case: WeightedCase) -> IndependenceSampler:
+    return IndependenceSampler(case.sampler, lambda x: -case.action(x) - case.density.log_prob(x))
+
+
+def _hmc_2x2(scheme: str, step_size: float, n_steps: int) -> KernelCase:
+    return KernelCase(hmc(phi_four_2x2(), scheme, step_size, n_steps), (2, 2), _ring_values(RING_2X2()))
+
+
+KERNELS: dict[str, Callable[[], KernelCase]] = {
+    "hmc leapfrog": lambda: _hmc_2x2("leapfrog", 0.15, 4),
+    "hmc omf2": lambda: _hmc_2x2("omf2", 0.2, 3),
+    "hmc omf4": lambda: _hmc_2x2("omf4", 0.3, 2),
+    "hmc on odd chain": lambda: KernelCase(
+        hmc(PhiFour(Lattice((3,)), mass_squared=-1.0, coupling=2.0), "leapfrog", 0.25, 4), (3,), _ring_values(RING_3())
+    ),
+    "hmc on free field": lambda: KernelCase(
+        hmc(FreeField(Lattice((4, 3)), mass_squared=0.7), "leapfrog", 0.3, 4),
+        (4, 3),
+        _free_values(Lattice((4, 3)), 0.7),
+    ),
+    "local on phi4": lambda: KernelCase(
+        LocalMetropolis(phi_four_2x2(), width=0.9), (2, 2), _ring_values(RING_2X2()), n_records=400
+    ),
+    "local on free field": lambda: KernelCase(
+        LocalMetropolis(FreeField(Lattice((4, 2)), mass_squared=0.7), width=0.9),
+        (4, 2),
+        _free_values(Lattice((4, 2)), 0.7),
+        n_records=400,
+    ),
+    "independence": lambda: KernelCase(
+        _independence(WEIGHTED["trained real nvp on phi4 2x2"]()), (2, 2), _ring_values(RING_2X2()), n_records=400
+    ),
+}

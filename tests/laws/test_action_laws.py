@@ -1,0 +1,31 @@
+"""Every action of the catalogue keeps the laws of an action: force, locality, symmetries (E5, E18)."""
+
+import jax
+import pytest
+
+from catalogue import ACTIONS, LOCAL_ACTIONS
+from latflow.fields.symmetry import generators, random_words
+from latflow.lattice import Lattice
+from latflow.testing import ACTION_LAWS, LOCAL_ACTION_LAWS, invariant_under
+
+
+@pytest.mark.parametrize("law", ACTION_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", ACTIONS)
+def test_action_law(name, law):
+    result = law(jax.random.key(21), ACTIONS[name]())
+    assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("law", LOCAL_ACTION_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", LOCAL_ACTIONS)
+def test_local_action_law(name, law):
+    result = law(jax.random.key(22), LOCAL_ACTIONS[name]())
+    assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_action_respects_the_lattice_symmetries(name):
+    action = ACTIONS[name]()
+    words = random_words(generators(Lattice(action.space.shape)), seed=3, n_words=3)
+    result = invariant_under(jax.random.key(23), action, words)
+    assert result.passed, result.line()

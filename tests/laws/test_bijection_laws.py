@@ -1,0 +1,43 @@
+"""Every bijection of the catalogue, with scrambled weights, keeps the laws of a bijection (E1, E2, E18)."""
+
+import functools
+
+import jax
+import pytest
+
+from catalogue import BIJECTIONS, hmc, phi_four_2x2, trained_flow
+from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.samplers.chains import advance
+from latflow.testing import BIJECTION_LAWS, equivariant_under, spread_fields
+
+CASES = {name: functools.cache(make) for name, make in BIJECTIONS.items()}
+
+
+@pytest.mark.parametrize("law", BIJECTION_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", CASES)
+def test_bijection_law(name, law):
+    case = CASES[name]()
+    result = law(case.bijection, case.space, spread_fields(jax.random.key(31), case.space))
+    assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_claimed_symmetries(name):
+    case = CASES[name]()
+    fields = spread_fields(jax.random.key(32), case.space, n=4)
+    results = [equivariant_under(case.bijection, element, fields) for element in case.symmetries]
+    assert all(result.passed for result in results), [result.line() for result in results]
+
+
+@pytest.mark.parametrize("source", ["flow", "hmc"])
+def test_round_trip_of_trained_weights(source):
+    """On configurations as they occur: draws of the flow, and draws of the target from another sampler."""
+    flow, action = trained_flow(), phi_four_2x2()
+    if source == "flow":
+        fields, _, _ = draw_block(FlowSampler(flow, action), jax.random.key(34), first=0, n=64)
+    else:
+        narrow = 0.4 * jax.random.normal(jax.random.key(35), (64, *flow.shape))
+        kernel = hmc(action, "leapfrog", 0.15, 4)
+        fields, _ = advance(kernel, jax.random.key(36), narrow, first=0, n_records=1, thin=50)
+    results = [law(flow.bijection, action.space, fields) for law in BIJECTION_LAWS[:4]]
+    assert all(result.passed for result in results), [result.line() for result in results]
