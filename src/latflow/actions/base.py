@@ -36,6 +36,10 @@ class AbstractAction(eqx.Module):
         New actions may return `autodiff_force(self, x)` until an analytic one is faster.
         """
 
+    def value_and_force(self, x: Float[Array, "*shape"]) -> tuple[Scalar, Float[Array, "*tangent"]]:
+        """S(x) and the force together; an action may share work between them."""
+        return self(x), self.force(x)
+
 
 class AbstractLocalAction(AbstractAction):
     """An action whose sites interact with nearest neighbours only, so that a checkerboard can be updated at once."""

@@ -5,30 +5,28 @@ without factors ½. Three other normalisations circulate; `PhiFour` has a named 
 rescaling it implies.
 """
 
+import functools
+import operator
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractLocalAction
+from latflow.batching import shift
 from latflow.fields.spaces import ScalarSpace
 from latflow.lattice import Lattice
 
 
 def neighbour_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""$\sum_\mu(\phi_{x+\hat\mu}+\phi_{x-\hat\mu})$ with periodic boundaries."""
-    total = jnp.zeros_like(x)
-    for mu in range(x.ndim):
-        total = total + jnp.roll(x, 1, axis=mu) + jnp.roll(x, -1, axis=mu)
-    return total
+    return functools.reduce(operator.add, (shift(x, axis=mu, steps=s) for mu in range(x.ndim) for s in (-1, 1)))
 
 
 def forward_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""$\sum_\mu\phi_{x+\hat\mu}$ with periodic boundaries."""
-    total = jnp.zeros_like(x)
-    for mu in range(x.ndim):
-        total = total + jnp.roll(x, -1, axis=mu)
-    return total
+    return functools.reduce(operator.add, (shift(x, axis=mu) for mu in range(x.ndim)))
 
 
 class FreeField(AbstractLocalAction):
@@ -53,6 +51,12 @@ class FreeField(AbstractLocalAction):
     @override
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         return 2 * (2 * x.ndim + self.mass_squared) * x - 2 * neighbour_sum(x)
+
+    @override
+    def value_and_force(self, x: Float[Array, "*shape"]) -> tuple[Scalar, Float[Array, "*shape"]]:
+        # S is quadratic, so that Euler's theorem gives it from the force.
+        force = self.force(x)
+        return 0.5 * jnp.sum(x * force), force
 
     @override
     def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -113,6 +117,12 @@ class PhiFour(AbstractLocalAction):
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         diagonal = 2 * (2 * x.ndim + self.mass_squared)
         return x * (diagonal + 4 * self.coupling * x * x) - 2 * neighbour_sum(x)
+
+    @override
+    def value_and_force(self, x: Float[Array, "*shape"]) -> tuple[Scalar, Float[Array, "*shape"]]:
+        # x·F counts the quadratic part of S twice and the quartic part four times.
+        force = self.force(x)
+        return 0.5 * jnp.sum(x * force) - self.coupling * jnp.sum((x * x) ** 2), force
 
     @override
     def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -7,12 +7,12 @@ Tangent vectors are arrays of real coordinates in an orthonormal frame: the kine
 import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
+from latflow.randomness import standard_normal
 
 
 class AbstractFieldSpace(eqx.Module):
@@ -62,7 +62,7 @@ class ScalarSpace(AbstractFieldSpace):
 
     @override
     def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
-        return jax.random.normal(key, self.shape)
+        return standard_normal(key, self.shape)
 
     @override
     def move(self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
@@ -82,4 +82,4 @@ class ScalarSpace(AbstractFieldSpace):
 
     @override
     def momentum(self, key: PRNGKey) -> Float[Array, "*tangent"]:
-        return jax.random.normal(key, self.tangent_shape)
+        return standard_normal(key, self.tangent_shape)

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Integer, Key
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.errors import UnavailableError
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
+
+_GROUP_BYTES = 2**19
+_LEAST_GROUP = 8
 
 PRNGKeys: TypeAlias = Key[Array, " chains"]
 
@@ -67,21 +71,42 @@ def _advance(
     kernel: AbstractKernel,
     key: PRNGKey,
     x: Float[Array, "chains *shape"],
-    first: Int[Array, ""],
+    first: Integer[Array, ""],
     *,
     n_records: int,
     thin: int,
 ) -> tuple[Float[Array, "chains *shape"], Records]:
-    streams = _streams(key, x.shape[0])
-
-    def record(state: Any, steps: Int[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
-        state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
-        return state, (jnp.moveaxis(state.x, -1, 0), transition)
-
+    size = _group_size(x)
     numbers = first + jnp.arange(n_records * thin, dtype=jnp.uint32).reshape(n_records, thin)
-    state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
-    flat = jax.tree.map(lambda a: a.reshape(n_records * thin, -1), transition)
-    return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
+
+    def run(group: tuple[PRNGKeys, Array]) -> tuple[Array, Records]:
+        streams, x = group
+
+        def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
+            state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
+            return state, (jnp.moveaxis(state.x, -1, 0), transition)
+
+        state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
+        transition = jax.tree.map(lambda a: a.reshape(n_records * thin, size), transition)
+        return jnp.moveaxis(state.x, -1, 0), Records(configurations, transition)
+
+    streams = _streams(key, x.shape[0])
+    end, records = jax.lax.map(run, (streams.reshape(-1, size), x.reshape(-1, size, *x.shape[1:])))
+    joined = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1).reshape(a.shape[1], x.shape[0], *a.shape[3:]), records)
+    return end.reshape(x.shape), joined
+
+
+def _group_size(x: Float[Array, "chains *shape"]) -> int:
+    """How many chains run together.
+
+    A group's fields should stay in the cache of one core, and fill a few vector registers. The size depends on the
+    shape alone, not on the machine: it can change the last bit of a number.
+    """
+    chains, bytes_per_chain = x.shape[0], x[0].nbytes
+    sizes = [n for n in range(_LEAST_GROUP, chains) if chains % n == 0 and n * bytes_per_chain <= _GROUP_BYTES]
+    if chains * bytes_per_chain <= _GROUP_BYTES or not sizes:
+        return chains
+    return sizes[-1]
 
 
 def warm_up(
@@ -131,7 +156,7 @@ def _warm_up(
 
     common = n_steps // 3
 
-    def step(carry: tuple[Array, Any], i: Int[Array, ""]) -> tuple[tuple[Array, Any], tuple[Array, Array]]:
+    def step(carry: tuple[Array, Any], i: Integer[Array, ""]) -> tuple[tuple[Array, Any], tuple[Array, Array]]:
         log_scales, state = carry
         state, transition = _tuned_step(kernel, jnp.exp(log_scales), streams, state, i)
         mean = jnp.mean(transition.acceptance)
@@ -146,10 +171,10 @@ def _warm_up(
 
 
 def _tuned_step(
-    kernel: AbstractTunableKernel, scales: Float[Array, " chains"], streams: PRNGKeys, state: Any, i: Int[Array, ""]
+    kernel: AbstractTunableKernel, scales: Float[Array, " chains"], streams: PRNGKeys, state: Any, i: Integer[Array, ""]
 ) -> tuple[Any, Transition]:
     """Step i of every chain, each with its own scale."""
-    keys = jax.vmap(jax.random.fold_in, (0, None))(streams, i)
+    keys = jax.vmap(fold_in, (0, None))(streams, i)
     step = jax.vmap(lambda scale, key, s: kernel.with_scale(scale).step(key, s), in_axes=(0, 0, -1), out_axes=-1)
     return step(scales, keys, state)
 
@@ -157,8 +182,8 @@ def _tuned_step(
 def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array, "chains *shape"]:
     """Over-dispersed starting points of a scalar theory: by turns hot, cold, and ordered with either sign.
 
-    Hot is standard normal noise, cold is narrow noise about zero, ordered is narrow noise about plus or minus one; eight
-    chains hold two of each.
+    Hot is standard normal noise, cold is narrow noise about zero, ordered is narrow noise about plus or minus one.
+    Eight chains hold two of each.
 
     Args:
         key: Chain c uses ``fold_in(key, c)``.
@@ -168,23 +193,23 @@ def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array,
     width = jnp.asarray([1.0, 0.1, 0.1, 0.1])
     centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
 
-    def start(c: Int[Array, ""]) -> Float[Array, "*shape"]:
-        return centre[c % 4] + width[c % 4] * space.random(jax.random.fold_in(key, c))
+    def start(c: Integer[Array, ""]) -> Float[Array, "*shape"]:
+        return centre[c % 4] + width[c % 4] * space.random(fold_in(key, c))
 
     return jax.vmap(start)(jnp.arange(chains))
 
 
 def _streams(key: PRNGKey, chains: int) -> PRNGKeys:
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(chains))
+    return jax.vmap(fold_in, (None, 0))(key, jnp.arange(chains))
 
 
 def _init(kernel: AbstractKernel, x: Float[Array, "chains *shape"]) -> Any:
-    return jax.vmap(kernel.init, in_axes=-1, out_axes=-1)(jnp.moveaxis(x, 0, -1))
+    return jax.vmap(kernel.init, out_axes=-1)(x)
 
 
-def _step(kernel: AbstractKernel, streams: PRNGKeys, state: Any, i: Int[Array, ""]) -> tuple[Any, Transition]:
+def _step(kernel: AbstractKernel, streams: PRNGKeys, state: Any, i: Integer[Array, ""]) -> tuple[Any, Transition]:
     """Step i of every chain."""
-    keys = jax.vmap(jax.random.fold_in, (0, None))(streams, i)
+    keys = jax.vmap(fold_in, (0, None))(streams, i)
     return jax.vmap(kernel.step, in_axes=(0, -1), out_axes=-1)(keys, state)
 
 

@@ -2,7 +2,7 @@ r"""Hybrid Monte Carlo over any field space.
 
 Momenta are standard normal in the space's orthonormal coordinates, the trajectory follows a table of
 `latflow.samplers.integrators`, and the proposal is taken with probability $\min(1,e^{-\Delta H})$. The state carries
-action and force, so a step costs exactly the forces of its trajectory.
+the action, which comes with the last force of a trajectory.
 
 References:
     Duane, Kennedy, Pendleton & Roweth, Phys. Lett. B 195 (1987) 216.
@@ -17,20 +17,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Flag, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.batching import batch_last
 from latflow.errors import ConfigError
+from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.integrators import Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform
 
+_NEVER_ACCEPTED = 37.0
+
 
 class HMCState(NamedTuple):
-    """Where a chain stands: configuration, its action and its force."""
+    """Where a chain stands: configuration and its action."""
 
     x: Float[Array, "*shape"]
     action: Scalar
-    force: Float[Array, "*tangent"]
 
 
 class HMC(AbstractTunableKernel):
@@ -80,40 +83,41 @@ class HMC(AbstractTunableKernel):
 
     @override
     def init(self, x: Float[Array, "*shape"]) -> HMCState:
-        return HMCState(x, self.action(x), self.action.force(x))
+        x = batch_last(x)
+        return HMCState(x, self.action.value_and_force(x)[0])
 
     @override
     def step(self, key: PRNGKey, state: HMCState) -> tuple[HMCState, Transition]:
-        momentum_key, uniform_key = jax.random.split(key)
-        p = self.action.space.momentum(momentum_key)
-        proposal, p_end = self._trajectory(state, p)
+        p = batch_last(self.action.space.momentum(fold_in(key, 0)))
+        proposal, p_end = self._trajectory(state.x, p)
         log_ratio = (state.action - proposal.action) + (_kinetic(p) - _kinetic(p_end))
-        accepted = is_accepted(log_uniform(uniform_key), log_ratio)
-        chosen = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), proposal, state)
+        accepted = is_accepted(log_uniform(fold_in(key, 1)), log_ratio)
+        chosen = jax.tree.map(lambda new, old: _choose(accepted, new, old), proposal, state)
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
 
     def reversibility(self, key: PRNGKey, x: Float[Array, "*shape"]) -> Scalar:
         """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.
 
-        A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−53) or not a number,
+        A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−52) or not a number,
         counts as zero: it may be unstable, and returning from it is never put to use.
         """
         start = self.init(x)
         p = self.action.space.momentum(key)
-        there, p_there = self._trajectory(start, p)
-        back, p_back = self._trajectory(there, -p_there)
+        there, p_there = self._trajectory(start.x, p)
+        back, p_back = self._trajectory(there.x, -p_there)
         forth = (there.action - start.action) + (_kinetic(p_there) - _kinetic(p))
         back_and_forth = jnp.abs((back.action - start.action) + (_kinetic(p_back) - _kinetic(p)))
         return jnp.where(forth <= _NEVER_ACCEPTED, back_and_forth, 0.0)
 
-    def _trajectory(self, state: HMCState, p: Float[Array, "*tangent"]) -> tuple[HMCState, Float[Array, "*tangent"]]:
-        x, p, force = integrate(
-            self.action, self.scheme, state.x, p, step_size=self.step_size, n_steps=self.n_steps, force=state.force
-        )
-        return HMCState(x, self.action(x), force), p
+    def _trajectory(
+        self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]
+    ) -> tuple[HMCState, Float[Array, "*tangent"]]:
+        x, p, action = integrate(self.action, self.scheme, x, p, step_size=self.step_size, n_steps=self.n_steps)
+        return HMCState(x, action), p
 
 
-_NEVER_ACCEPTED = 37.0
+def _choose(accepted: Flag, new: Float[Array, "*shape"], old: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return jnp.where(batch_last(jnp.broadcast_to(accepted, new.shape)), new, old)
 
 
 def _kinetic(p: Float[Array, "*tangent"]) -> Scalar:

@@ -2,18 +2,17 @@ r"""Reversible, volume-preserving integrators of molecular dynamics, as tables o
 
 A scheme alternates kicks $p\leftarrow p-c\,\epsilon F(x)$ and drifts $x\leftarrow\exp(d\,\epsilon p)\,x$, beginning and
 ending with a kick. One engine runs every table on every field space; the last kick of a step and the first of the next
-use the same force and are made as one, so a step costs as many forces as it has drifts.
+use the same force and are made as one, so a step costs as many forces as it has drifts, and a trajectory one more.
 """
 
 import dataclasses
-from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractAction
+from latflow.batching import repeat
 
 _OMF2_LAMBDA = 0.1931833275037836
 _OMF4_KICKS = (0.08398315262876693, 0.6822365335719091)
@@ -63,8 +62,7 @@ def integrate(
     *,
     step_size: Scalar,
     n_steps: int,
-    force: Float[Array, "*tangent"] | None = None,
-) -> tuple[Float[Array, "*shape"], Float[Array, "*tangent"], Float[Array, "*tangent"]]:
+) -> tuple[Float[Array, "*shape"], Float[Array, "*tangent"], Scalar]:
     """Follow Hamilton's equations for S(x) + p²/2.
 
     Args:
@@ -74,33 +72,22 @@ def integrate(
         p: Starting momentum.
         step_size: Length of one step; the trajectory has length ``step_size * n_steps``.
         n_steps: Number of steps, at least 1.
-        force: ``action.force(x)`` if known.
 
     Returns:
-        Final configuration, momentum and the force at the final configuration.
+        Final configuration, momentum, and the action of the configuration, which comes with the last force.
     """
     first, last = scheme.kicks[0], scheme.kicks[-1]
-    start = action.force(x) if force is None else force
-    p = p - first * step_size * start
-    body = _step(action, scheme, step_size)
+    inner = tuple(zip(scheme.drifts[:-1], scheme.kicks[1:-1], strict=True))
 
-    def merged(i: Scalar, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        return body(state, jnp.where(i == n_steps - 1, last, last + first))
+    def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, p = state
+        # The last kick of the step before and the first of this one.
+        p = p - (jnp.where(i == 0, first, last + first) * step_size) * action.force(x)
+        for drift, kick in inner:
+            x = action.space.move(x, (drift * step_size) * p)
+            p = p - (kick * step_size) * action.force(x)
+        return action.space.move(x, (scheme.drifts[-1] * step_size) * p), p
 
-    return jax.lax.fori_loop(0, n_steps, merged, (x, p, start))
-
-
-def _step(
-    action: AbstractAction, scheme: Scheme, step_size: Scalar
-) -> Callable[[tuple[Array, Array, Array], Scalar], tuple[Array, Array, Array]]:
-    """One step without its first kick, whose last kick has the coefficient given to it."""
-
-    def step(state: tuple[Array, Array, Array], closing: Scalar) -> tuple[Array, Array, Array]:
-        x, p, force = state
-        for drift, kick in zip(scheme.drifts, (*scheme.kicks[1:-1], closing), strict=True):
-            x = action.space.move(x, drift * step_size * p)
-            force = action.force(x)
-            p = p - kick * step_size * force
-        return x, p, force
-
-    return step
+    x, p = repeat(step, (x, p), n=n_steps)
+    value, force = action.value_and_force(x)
+    return x, p - (last * step_size) * force, value

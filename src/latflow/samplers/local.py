@@ -7,7 +7,6 @@ with the other parity held fixed. The composition of the two half-sweeps leaves 
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 from typing_extensions import override
@@ -15,6 +14,7 @@ from typing_extensions import override
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractLocalAction
 from latflow.lattice import Lattice
+from latflow.randomness import fold_in, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform
 
@@ -61,11 +61,10 @@ class LocalMetropolis(AbstractTunableKernel):
 
     @override
     def step(self, key: PRNGKey, state: LocalState) -> tuple[LocalState, Transition]:
-        step_key, uniform_key = jax.random.split(key)
         shape = self.lattice.shape
         # One array of steps and one of uniforms serve both half-sweeps: each site uses its own entry once.
-        steps = self.width * jax.random.uniform(step_key, shape, minval=-1.0, maxval=1.0)
-        log_u = log_uniform(uniform_key, shape)
+        steps = self.width * (2.0 * uniform(fold_in(key, 0), shape) - 1.0)
+        log_u = log_uniform(fold_in(key, 1), shape)
         x, even = self.half_sweep(state.x, steps, log_u, parity=0)
         x, odd = self.half_sweep(x, steps, log_u, parity=1)
         mask = self.lattice.checkerboard(parity=0)

@@ -5,18 +5,18 @@ The rule is $\ln u<\ln r$ for $u\in[0,1)$. Its edges: $u=0$ takes every finite p
 was impossible, so it is refused here and `refuse_infinite_ratio` turns it into an error outside the compiled program.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from latflow._typing import PRNGKey
 from latflow.errors import PhysicsStop
+from latflow.randomness import uniform
 
 
 def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     r"""$\ln u$ for $u$ uniform in $[0,1)$; $-\infty$ is possible and takes every finite proposal."""
-    return jnp.log(jax.random.uniform(key, shape))
+    return jnp.log(uniform(key, shape))
 
 
 def is_accepted(log_u: Float[Array, "*shape"], log_ratio: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy import special
 
 from latflow._typing import PRNGKey
 from latflow.errors import PhysicsStop
@@ -70,21 +71,23 @@ class Watch(NamedTuple):
                 "Creutz identity ⟨e^{−ΔH}⟩ = 1",
                 value=f"{self.creutz.value:.4f} ± {self.creutz.error:.4f}",
                 allowed=f"within {CREUTZ_LIMIT:g} errors of 1",
-                hint="not in equilibrium (lengthen the warm-up), or force and action do not belong together",
+                hint="not in equilibrium (lengthen the warm-up), or trajectories that do not preserve volume",
             )
 
 
 def creutz(log_ratio: Float[np.ndarray, "*shape"]) -> Creutz:
     """Mean of e^{−ΔH} over trajectories, any shape; proposals with a NaN count as e^{−ΔH} = 0.
 
-    The sample variance alone is far too small when acceptance is low, since rare large terms carry the mean; the
-    variance of a Gaussian ΔH, e^{var ΔH} − 1, is taken where it is larger. Needs at least two trajectories.
+    The sample variance alone is far too small when acceptance is low, since rare large terms carry the mean. Where it
+    is larger, the variance e^{σ²} − 1 is taken that a Gaussian ΔH of the same acceptance erfc(σ/√8) would give. Needs
+    at least two trajectories.
     """
     flat = np.nan_to_num(np.ravel(log_ratio), nan=-np.inf, neginf=-np.inf, posinf=np.inf)
     terms = np.exp(flat)
-    gaussian = np.expm1(min(np.var(flat[np.isfinite(flat)]), 700.0))
-    value, error = float(np.mean(terms)), float(np.sqrt(max(np.var(terms), gaussian) / (terms.size - 1)))
-    # Without any rounding-level scatter (a free trajectory of length zero) the identity holds exactly.
+    sigma = np.sqrt(8.0) * special.erfcinv(max(np.mean(np.minimum(terms, 1.0)), 1e-12))
+    variance = max(np.var(terms), np.expm1(sigma**2))
+    value, error = float(np.mean(terms)), float(np.sqrt(variance / (terms.size - 1)))
+    # Without any scatter (a trajectory of length zero) the identity holds exactly.
     z = (value - 1) / error if error > 0 else (0.0 if value == 1 else np.inf)
     return Creutz(value, error, float(z))
 

@@ -1,0 +1,167 @@
+r"""Random numbers in double precision, fast on a CPU.
+
+Momenta are half of the cost of a molecular-dynamics trajectory if they are drawn from the generic bit stream by
+inverting the error function. Here the same counter-based generator (Threefry-2x32 with 20 rounds, keyed by the words
+of a `jax.random.key`) is unrolled, so that it fuses with a Box–Muller transformation whose logarithm and cosine are
+polynomials: three times faster, and quicker to compile. `fold_in` gives the same keys as `jax.random.fold_in`.
+
+References:
+    Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import core
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
+from jaxtyping import Array, Float, Integer, UInt32
+
+from latflow._typing import PRNGKey
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = np.uint32(0x1BD11BDA)
+_EXPONENT_OF_ONE = np.int64(0x3FF0000000000000)
+_MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
+# Bits of 1/sqrt 2: mantissas are taken in [1/sqrt 2, sqrt 2), where the series of the logarithm is shortest.
+_LOWEST_MANTISSA = np.int64(0x3FE6A09E667F3BCD)
+# Highest power first. ln(1+f)/f for 1/sqrt 2 <= 1+f < sqrt 2 by Chebyshev interpolation (the error falls like 5.8^-n),
+# and the Taylor series of sin(πa)/a for |a| <= 1/2, cut where the next term is below 3e-16.
+_LOG1P = tuple(
+    np.polynomial.Chebyshev.interpolate(
+        lambda f: np.where(f == 0, 1.0, np.log1p(f) / np.where(f == 0, 1.0, f)), 20, domain=[0.5**0.5 - 1, 2**0.5 - 1]
+    )
+    .convert(kind=np.polynomial.Polynomial)
+    .coef[::-1]
+)
+_SINE = tuple((-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1) for k in reversed(range(10)))
+
+
+def fold_in(key: PRNGKey, data: int | Integer[Array, ""]) -> PRNGKey:
+    """The child `data` of a key; the same as `jax.random.fold_in`."""
+    words = jax.random.key_data(key)
+    if words.shape != (2,):
+        return jax.random.fold_in(key, data)
+    child = _threefry(words, jnp.uint32(0), jnp.asarray(data).astype(jnp.uint32))
+    return jax.random.wrap_key_data(jnp.stack(child), impl=jax.random.key_impl(key))
+
+
+def uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
+    """Independent numbers uniform in [0, 1), multiples of 2^-52.
+
+    Args:
+        key: Any kind; only Threefry keys take the fast way.
+        shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
+    """
+    words = jax.random.key_data(key)
+    if words.shape != (2,):
+        return jax.random.uniform(key, shape, dtype=jnp.float64)
+    return _uniform.bind(words, shape=shape)
+
+
+def standard_normal(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
+    """Independent numbers from N(0, 1), made of 52 random bits in radius and angle each.
+
+    Args:
+        key: Any kind; only Threefry keys take the fast way.
+        shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
+    """
+    words = jax.random.key_data(key)
+    if words.shape != (2,):
+        return jax.random.normal(key, shape, dtype=jnp.float64)
+    return _standard_normal.bind(words, shape=shape)
+
+
+def _uniform_of(words: UInt32[Array, "2 *batch"], *, shape: tuple[int, ...]) -> Float[Array, "*shape_and_batch"]:
+    bits = _threefry(words, jnp.uint32(0), _counters(math.prod(shape), words))
+    return (_unit(*bits) - 1.0).reshape(*shape, *words.shape[1:])
+
+
+def _standard_normal_of(
+    words: UInt32[Array, "2 *batch"], *, shape: tuple[int, ...]
+) -> Float[Array, "*shape_and_batch"]:
+    count = math.prod(shape)
+    pairs = _counters((count + 1) // 2, words)
+    radius = jnp.sqrt(-2.0 * _log(2.0 - _unit(*_threefry(words, jnp.uint32(0), pairs))))
+    # Only the square root of the uniform number is stored: the result of a square root is kept by XLA, that of mere bit
+    # operations would be computed again for the sine and for the cosine.
+    root = jnp.sqrt(_unit(*_threefry(words, jnp.uint32(1), pairs)) - 1.0)[None]
+    # cos and sin of the angle 2πa are 1 − 2 sin²(πa) at two values of a, a quarter apart; overall sign irrelevant.
+    a = root * root - jnp.asarray([0.5, 0.25]).reshape(2, *(1,) * pairs.ndim)
+    a = jnp.where(a >= 0.5, a - 1.0, a)
+    sine = a * _polynomial(a * a, _SINE)
+    p = radius[None] * (1.0 - 2.0 * sine * sine)
+    return p.reshape(-1, *words.shape[1:])[:count].reshape(*shape, *words.shape[1:])
+
+
+def _counters(n: int, words: UInt32[Array, "2 *batch"]) -> UInt32[Array, "n *batch"]:
+    """0, 1, … n − 1 along the first axis, beside the axes of the batch."""
+    column = jnp.arange(n, dtype=jnp.uint32).reshape(n, *(1,) * (words.ndim - 1))
+    return jnp.broadcast_to(column, (n, *words.shape[1:]))
+
+
+def _threefry(
+    key: UInt32[Array, "2 *batch"], x: UInt32[Array, ""], y: UInt32[Array, "*n"]
+) -> tuple[UInt32[Array, "*n"], UInt32[Array, "*n"]]:
+    """Two random words for every counter (x, y)."""
+    words = [jnp.broadcast_to(word, y.shape) for word in key]
+    schedule = (*words, words[0] ^ words[1] ^ _PARITY)
+    x, y = x + schedule[0], y + schedule[1]
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            x = x + y
+            y = x ^ ((y << np.uint32(rotation)) | (y >> np.uint32(32 - rotation)))
+        x = x + schedule[(group + 1) % 3]
+        y = y + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return x, y
+
+
+def _unit(high: UInt32[Array, "*n"], low: UInt32[Array, "*n"]) -> Float[Array, "*n"]:
+    """Uniform in [1, 2) from the upper 52 of 64 bits."""
+    bits = (high.astype(jnp.int64) << 32) | low.astype(jnp.int64)
+    mantissa = jax.lax.shift_right_logical(bits, jnp.int64(12))
+    return jax.lax.bitcast_convert_type(mantissa | _EXPONENT_OF_ONE, jnp.float64)
+
+
+def _log(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Natural logarithm of positive, normal numbers, to 2e-16; XLA's own calls a scalar routine.
+
+    No division: XLA would store the quotient and compute the random bits again to get on with it.
+    """
+    bits = jax.lax.bitcast_convert_type(x, jnp.int64) + (_EXPONENT_OF_ONE - _LOWEST_MANTISSA)
+    exponent = (jax.lax.shift_right_arithmetic(bits, jnp.int64(52)) - 1023).astype(jnp.float64)
+    f = jax.lax.bitcast_convert_type((bits & _MANTISSA) + _LOWEST_MANTISSA, jnp.float64) - 1.0
+    return exponent * math.log(2) + f * _polynomial(f, _LOG1P)
+
+
+def _polynomial(x: Float[Array, "*n"], coefficients: tuple[float, ...]) -> Float[Array, "*n"]:
+    value = jnp.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        value = value * x + coefficient
+    return value
+
+
+def _primitive(name: str, function: Callable[..., Array]) -> Primitive:
+    """An operation on words (2, *batch) that returns (*shape, *batch): its batch rule appends the new axis."""
+    primitive = Primitive(name)
+
+    def batch(args: Sequence[Any], dims: Sequence[int], *, shape: tuple[int, ...]) -> tuple[Array, int]:
+        out = primitive.bind(jnp.moveaxis(args[0], dims[0], -1), shape=shape)
+        return out, out.ndim - 1
+
+    primitive.def_impl(functools.partial(jax.jit, static_argnames="shape")(function))
+    primitive.def_abstract_eval(
+        lambda words, *, shape: core.ShapedArray((*shape, *words.shape[1:]), jnp.dtype(jnp.float64))
+    )
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=False))
+    batching.primitive_batchers[primitive] = batch
+    return primitive
+
+
+_uniform = _primitive("uniform", _uniform_of)
+_standard_normal = _primitive("standard_normal", _standard_normal_of)
