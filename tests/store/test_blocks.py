@@ -175,6 +175,7 @@ elsewhere = "stored in chunks, filtered or elsewhere"
 not_plain = "is not a plain array"
 FORGERIES = {
     "terabytes declared": ("declares 8796093022208 bytes", lambda file: file.create_dataset("a", (1 << 40,), "f8")),
+    "declared and not there": ("declares 64 bytes: 0", lambda file: file.create_dataset("a", (8,), "f8")),
     "chunks": (elsewhere, lambda file: file.create_dataset("a", data=np.zeros(8), chunks=(8,))),
     "a bomb": (elsewhere, lambda file: file.create_dataset("a", data=np.zeros(10**6), compression="gzip")),
     "external storage": (
