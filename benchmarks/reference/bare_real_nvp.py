@@ -44,9 +44,9 @@ def forward(parameters, z, boards, bound):
     for i, layer in enumerate(parameters["layers"]):
         frozen, active, order, table = boards[i % 2]
         h = x[:, frozen].astype(layer["kernel"].dtype) @ layer["kernel"][table].reshape(len(frozen), -1)
-        h = jnp.tanh(h.reshape(len(z), len(active), -1) + layer["bias"])
+        h = jax.nn.gelu(h.reshape(len(z), len(active), -1) + layer["bias"])
         for weight, bias in layer["hidden"]:
-            h = jnp.tanh(h @ weight + bias)
+            h = jax.nn.gelu(h @ weight + bias)
         raw_shift = (h @ layer["last"][0] + layer["last"][1]).astype(x.dtype)
         log_scale = bound * jnp.tanh(raw_shift[..., 0] / bound)
         moved = x[:, active] * jnp.exp(log_scale) + raw_shift[..., 1]

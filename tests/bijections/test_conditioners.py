@@ -93,6 +93,17 @@ def test_gathered_and_circulant_convolutions_agree(monkeypatch):
     np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-14)
 
 
+def test_partition_without_translations_falls_back_to_the_matrix(monkeypatch):
+    """A single active site in a corner of an open mask: some displacements lead to no frozen site."""
+    mask = np.zeros((3, 3), dtype=bool)
+    mask[0, :2] = True
+    irregular = ConvolutionalConditioner(jax.random.key(2), Partition.of(mask), hidden=(3,), kernel_size=3, dtype=F64)
+    frozen = jax.random.normal(jax.random.key(6), (7,))
+    expected = irregular._convolve(frozen)
+    monkeypatch.setattr(conditioners, "_SPARSE", 0)
+    assert jnp.array_equal(irregular._convolve(frozen), expected)
+
+
 @pytest.mark.parametrize("kernel_size", [0, 1, 2, -3])
 def test_windows_that_cannot_be_are_refused(kernel_size):
     with pytest.raises(ConfigError, match=r"flow\.kernel_size"):

@@ -74,7 +74,7 @@ def test_killed_jobs_end_with_the_same_bits(
     tiny_study: Path, quiet: tuple[Path, float], tmp_path: Path, kills: int
 ) -> None:
     reference, seconds = quiet
-    draw = random.Random(20)  # noqa: S311
+    draw = random.Random(20)
     killed_and_resumed(tiny_study, tmp_path / "run", [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)])
     assert bits(tmp_path / "run") == bits(reference)
 

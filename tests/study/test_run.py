@@ -24,21 +24,18 @@ TIMED = {"metrics.jsonl", "train.jsonl", "results.json"}
 
 
 class StopAfter:
-    """A display that stops the run, as a signal would, at its n-th sign of life."""
+    """A display that stops the run, as a signal would, at its n-th unit of work."""
 
     def __init__(self, n: int) -> None:
         self.left = n
 
     def stage(self, name: str, detail: str) -> None:
-        self._count()
-
-    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
-        self._count()
+        """Only finished work counts, or a run that is stopped often would never get anywhere."""
 
     def line(self, text: str) -> None:
-        self._count()
+        """Does not count either."""
 
-    def _count(self) -> None:
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
         self.left -= 1
         if self.left == 0:
             raise Interrupted("planned stop")
@@ -88,7 +85,7 @@ def test_second_start_changes_nothing(config: StudyConfig, finished: Path) -> No
     assert contents(finished) == before
 
 
-@pytest.mark.parametrize("every", [4, 9])
+@pytest.mark.parametrize("every", [3, 8])
 def test_interrupted_runs_end_with_the_same_bits(
     config: StudyConfig, finished: Path, tmp_path: Path, every: int
 ) -> None:

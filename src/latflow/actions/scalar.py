@@ -15,7 +15,7 @@ from typing_extensions import override
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractLocalAction
 from latflow.batching import shift
-from latflow.fields.spaces import ScalarSpace
+from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.lattice import Lattice
 
 
@@ -37,7 +37,7 @@ class FreeField(AbstractLocalAction):
         mass_squared: $m^2>0$ in lattice units; at zero or below the weight cannot be normalised.
     """
 
-    space: ScalarSpace
+    space: AbstractFieldSpace
     mass_squared: Scalar
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar) -> None:
@@ -76,7 +76,7 @@ class PhiFour(AbstractLocalAction):
         arXiv:1904.12072; maps of the other conventions: docs/conventions.md.
     """
 
-    space: ScalarSpace
+    space: AbstractFieldSpace
     mass_squared: Scalar
     coupling: Scalar
 

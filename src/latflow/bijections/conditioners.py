@@ -1,7 +1,8 @@
 """Networks that read the frozen sites of a coupling and return its parameters on the active ones.
 
 They compute in the precision of their weights: values are cast on the way in, and back on the way out. Every one is
-zero at initialisation, so that a coupling starts as the identity.
+zero at initialisation, so that a coupling starts as the identity. Hidden layers end in GELU (arXiv:1606.08415): smooth,
+and ahead of tanh in every comparison of docs/decisions/0002-real-nvp-defaults.md.
 """
 
 import abc
@@ -50,7 +51,7 @@ class Linear(eqx.Module):
 
 
 def _linear(key: PRNGKey, n_in: int, n_out: int, *, dtype: jnp.dtype) -> Linear:
-    """Normal weights of variance 1/n_in, which keep the size of a tanh layer's values, and zero biases."""
+    """Normal weights of variance 1/n_in and zero biases."""
     return Linear(_normal(key, n_in, n_out, dtype=dtype), jnp.zeros(n_out, dtype))
 
 
@@ -69,7 +70,7 @@ def _hidden_layers(key: PRNGKey, widths: tuple[int, ...], *, dtype: jnp.dtype) -
 
 
 class DenseConditioner(AbstractConditioner):
-    """A fully connected network with tanh activations: every active site reads every frozen one, with its own weights.
+    """A fully connected network: every active site reads every frozen one, with its own weights.
 
     Args:
         key: Randomness of the hidden layers.
@@ -93,7 +94,7 @@ class DenseConditioner(AbstractConditioner):
     ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
         h = frozen.astype(self.last.weight.dtype)
         for layer in self.hidden:
-            h = jnp.tanh(layer(h))
+            h = jax.nn.gelu(layer(h))
         raw, shift = jnp.split(self.last(h).astype(frozen.dtype), 2)
         return raw, shift
 
@@ -142,15 +143,15 @@ class ConvolutionalConditioner(AbstractConditioner):
         self, frozen: Float[Array, " n_frozen"]
     ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
         h = self._convolve(frozen.astype(self.kernel.dtype))
-        h = jnp.tanh(h + jnp.broadcast_to(self.bias, h.shape))
+        h = jax.nn.gelu(h + jnp.broadcast_to(self.bias, h.shape))
         for layer in self.hidden:
-            h = jnp.tanh(layer(h))
+            h = jax.nn.gelu(layer(h))
         parameters = self.last(h).astype(frozen.dtype)
         return parameters[:, 0], parameters[:, 1]
 
     def _convolve(self, x: Float[Array, " n_frozen"]) -> Float[Array, "n_active n_channels"]:
         window = _window(self.partition, self.kernel_size)
-        if window.n_offsets * _SPARSE < x.size:
+        if window.regular and window.n_offsets * _SPARSE < x.size:
             return x[window.neighbours] @ self.kernel
         # A window as large as the lattice: one product with the circulant matrix. Its gradient scatters into weights
         # and not into every configuration of a batch, which the gather above would.
@@ -159,6 +160,7 @@ class ConvolutionalConditioner(AbstractConditioner):
         return jnp.einsum("f,fac->ac", x, matrix)
 
 
+# How many times smaller than the lattice a window must be for the gather to be the cheaper way.
 _SPARSE = 8
 
 
@@ -170,9 +172,11 @@ class _Window:
         n_offsets: Different displacements inside the window.
         offsets: Number of the displacement from active to frozen site; `n_offsets` outside the window.
         neighbours: For each active site, the frozen site at every displacement.
+        regular: Whether there is one: whether every active site sees a frozen one at every displacement.
     """
 
     n_offsets: int
+    regular: bool
     offsets: Int[np.ndarray, "n_frozen n_active"]
     neighbours: Int[np.ndarray, "n_active n_offsets"]
 
@@ -193,5 +197,7 @@ def _window(partition: Partition, kernel_size: int) -> _Window:
     if known.size == 0:
         raise ConfigError([f"flow.kernel_size: {kernel_size}; allowed: 3 or more; the window holds no frozen site"])
     offsets = np.where(inside, np.searchsorted(known, labels), known.size)
-    neighbours = np.argsort(offsets, axis=0, kind="stable")[: known.size].T
-    return _Window(known.size, offsets, neighbours)
+    order = np.argsort(offsets, axis=0, kind="stable")[: known.size]
+    seen = np.take_along_axis(offsets, order, axis=0)
+    regular = bool(np.all(seen == np.arange(known.size)[:, None]))
+    return _Window(known.size, regular=regular, offsets=offsets, neighbours=order.T)

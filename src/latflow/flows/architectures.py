@@ -27,8 +27,8 @@ def real_nvp(
     *,
     n_layers: int = 8,
     network: str = "convolutional",
-    hidden: tuple[int, ...] = (32, 32),
-    kernel_size: int = 7,
+    hidden: tuple[int, ...] = (32, 32, 32),
+    kernel_size: int = 9,
     log_scale_bound: float = 2.0,
     dtype: str | jnp.dtype = "float32",
 ) -> Flow:

@@ -9,13 +9,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from latflow.errors import DataError
 
-JSON: TypeAlias = object
+JSON: TypeAlias = Any
 """Anything `json` can write: dict, list, str, int, float, bool, None; numpy numbers and arrays become plain ones."""
 
 _CHECK = "check"

@@ -17,8 +17,9 @@ from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
-from latflow.samplers.base import AbstractKernel
 from latflow.samplers.chains import advance, starts, warm_up
+from latflow.samplers.hmc import HMC
+from latflow.samplers.local import LocalMetropolis
 from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import log_z, reweighting_ess
@@ -90,7 +91,7 @@ def sample(key: PRNGKey, flow: Flow, action: AbstractAction, *, n: int, block_si
 
 def run_chain(
     key: PRNGKey,
-    kernel: AbstractKernel,
+    kernel: HMC | LocalMetropolis,
     *,
     n: int,
     chains: int = 16,
@@ -114,8 +115,8 @@ def run_chain(
     """
     start_key, warm_key, key = jax.random.split(key, 3)
     x = starts(start_key, kernel.action.space, chains=chains)
-    kernel, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
-    return np.asarray(advance(kernel, key, x, first=0, n_records=n, thin=thin)[1].x)
+    tuned, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
+    return np.asarray(advance(tuned, key, x, first=0, n_records=n, thin=thin)[1].x)
 
 
 def estimates(action: AbstractAction, fields: Float[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
