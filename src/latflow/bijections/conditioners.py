@@ -199,5 +199,5 @@ def _window(partition: Partition, kernel_size: int) -> _Window:
     offsets = np.where(inside, np.searchsorted(known, labels), known.size)
     order = np.argsort(offsets, axis=0, kind="stable")[: known.size]
     seen = np.take_along_axis(offsets, order, axis=0)
-    regular = bool(np.all(seen == np.arange(known.size)[:, None]))
+    regular = np.array_equal(seen, np.indices((known.size, partition.active.size))[0])
     return _Window(known.size, regular=regular, offsets=offsets, neighbours=order.T)
