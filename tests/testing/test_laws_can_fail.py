@@ -23,6 +23,7 @@ from latflow.testing.actions import (
     force_is_gradient,
     invariant_under,
     site_difference_is_exact,
+    value_comes_with_the_force,
 )
 from latflow.testing.result import judge, judge_mean
 
@@ -109,6 +110,10 @@ class BrokenAction(AbstractLocalAction):
         return (1 + 1e-8 * (self.fault == "force")) * self.phi_four.force(x)
 
     @override
+    def value_and_force(self, x: Array) -> tuple[Array, Array]:
+        return self(x) + 1e-9 * (self.fault == "force"), self.force(x)
+
+    @override
     def site_difference(self, x: Array, proposal: Array) -> Array:
         if self.fault == "diagonal":
             far = jnp.roll(x, (1, 1), axis=(0, 1)) + jnp.roll(x, (-1, -1), axis=(0, 1))
@@ -119,6 +124,7 @@ class BrokenAction(AbstractLocalAction):
 ACTION_FAULTS = [
     ("force", force_is_finite_difference),
     ("force", force_is_gradient),
+    ("force", value_comes_with_the_force),
     ("field", site_difference_is_exact),
     ("diagonal", colours_are_independent),
     ("field", lambda key, action: invariant_under(key, action, (SignFlip(),))),

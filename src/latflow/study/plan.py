@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from latflow.study.build import build_flow
@@ -22,7 +23,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
     shapes = eqx.filter_eval_shape(lambda: build_flow(config))
-    leaves = [leaf for leaf in jax.tree.leaves(shapes) if eqx.is_inexact_array(leaf) or hasattr(leaf, "dtype")]
+    leaves = [leaf for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
     parameters = sum(math.prod(leaf.shape) for leaf in leaves)
     itemsize = np.dtype(config.training.precision).itemsize
     volume = math.prod(config.lattice.shape)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from latflow.store.atomic import write_bytes
+from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
 from latflow.study.analysis import analyse
@@ -53,6 +53,7 @@ def run_stages(
     directory = claim(config, directory, fork=fork)
     samplers = tuple(samplers or config.sampling.samplers)
     with RunLock(directory), Interrupts() as interrupts:
+        clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())
         context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
         results = _run(context, stages, samplers)

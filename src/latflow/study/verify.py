@@ -91,7 +91,7 @@ def _verify_model(path: Path, root: Path | None) -> list[Check]:
 def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
     name = f"{path.parent.name}/{path.name}"
     try:
-        ensemble = Ensemble.open(path)
+        ensemble = Ensemble.open(path, writable=False)
         problems = ensemble.verify()
     except LatflowError as error:
         return [Check(f"{name}: files", str(error), "none damaged", passed=False)]
@@ -105,7 +105,7 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         ]
     checks = [Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", "intact", "none damaged", passed=True)]
     if ensemble.manifest["kind"] == "measurement":
-        return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name))]
+        return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name, writable=False))]
     if ensemble.manifest["sampler"] == "flow":
         return checks + _verify_flow_block(name, ensemble, _context(root))
     return [*checks, _replay_chains(name, ensemble, _context(root))]
@@ -168,7 +168,8 @@ def _verify_results(path: Path) -> list[Check]:
     stale = [
         name
         for name, digest in inputs.items()
-        if "/" in name and ((path / name / "manifest.json").exists() and Ensemble.open(path / name).digest) != digest
+        if "/" in name
+        and ((path / name / "manifest.json").exists() and Ensemble.open(path / name, writable=False).digest) != digest
     ]
     return [Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale)]
 

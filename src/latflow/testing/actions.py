@@ -31,10 +31,11 @@ _DIRECTIONS = 64
 
 
 class ForceDeviations(NamedTuple):
-    """Largest deviation of the force from finite differences and from automatic differentiation, relative."""
+    """Deviation of the force from finite differences, from automatic differentiation, and of `value_and_force`."""
 
     differences: Float[Array, ""]
     gradient: Float[Array, ""]
+    together: Float[Array, ""]
 
 
 @eqx.filter_jit
@@ -50,9 +51,13 @@ def _force_deviations(key: PRNGKey, action: AbstractAction) -> ForceDeviations:
 
     low2, low1, high1, high2 = jax.lax.map(at, jnp.asarray([-2.0, -1.0, 1.0, 2.0]))
     slopes = (8 * (high1 - low1) - (high2 - low2)) / (12 * _STEP)
+    alone, (value, joint) = action(x), action.value_and_force(x)
     return ForceDeviations(
         differences=jnp.max(jnp.abs(slopes - force.reshape(-1)[sites])) / scale,
         gradient=jnp.max(jnp.abs(autodiff_force(action, x) - force)) / scale,
+        together=jnp.maximum(
+            jnp.abs(value - alone) / jnp.maximum(1.0, jnp.abs(alone)), jnp.max(jnp.abs(joint - force)) / scale
+        ),
     )
 
 
@@ -72,7 +77,13 @@ def force_is_gradient(key: PRNGKey, action: AbstractAction) -> LawResult:
     return judge("force equals automatic differentiation", _force_deviations(key, action).gradient, limit=ROUNDING)
 
 
-ACTION_LAWS = (force_is_finite_difference, force_is_gradient)
+def value_comes_with_the_force(key: PRNGKey, action: AbstractAction) -> LawResult:
+    """`value_and_force` gives what the action and its force give one by one."""
+    error = _force_deviations(key, action).together
+    return judge("value_and_force equals value and force", error, limit=ROUNDING)
+
+
+ACTION_LAWS = (force_is_finite_difference, force_is_gradient, value_comes_with_the_force)
 """Laws of every action, called as ``law(key, action)``."""
 
 

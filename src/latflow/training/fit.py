@@ -22,8 +22,8 @@ from latflow.errors import PhysicsStop
 from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
-from latflow.training.losses import AbstractLoss
-from latflow.training.schedules import Optimiser
+from latflow.training.losses import AbstractLoss, ReverseKL
+from latflow.training.schedules import Optimiser, adam
 from latflow.training.stop import StopCriterion
 
 Record = dict[str, Any]
@@ -165,9 +165,9 @@ def fit(
     flow: Flow,
     action: AbstractAction,
     *,
-    loss: AbstractLoss,
-    optimiser: Optimiser,
     stop: StopCriterion,
+    loss: AbstractLoss | None = None,
+    optimiser: Optimiser | None = None,
     evaluate_every: int = 100,
     evaluation_draws: int = 4096,
     state: TrainingState | None = None,
@@ -186,9 +186,9 @@ def fit(
         key: Root of all randomness of the training.
         flow: Where to start; ignored if `state` is given.
         action: The target theory.
-        loss: What is lowered.
-        optimiser: How.
         stop: When to end.
+        loss: What is lowered; by default the reverse KL divergence over 256 draws.
+        optimiser: How; by default Adam at a constant 2e-3, gradients clipped at 10.
         evaluate_every: Steps between evaluations.
         evaluation_draws: Draws of an evaluation.
         state: State to continue from.
@@ -208,6 +208,8 @@ def fit(
         TrainingDiverged: If numbers stop being finite a second time; the state last passed to `on_progress` is good.
     """
     clock = _Clock(elapsed)
+    loss = ReverseKL(256) if loss is None else loss
+    optimiser = adam(lambda _: jnp.asarray(2e-3), gradient_clip=10.0) if optimiser is None else optimiser
     state = TrainingState.start(flow, optimiser) if state is None else state
     records = list(history)
     program = _Program(key, action, loss, optimiser, on_pause or _nothing)
