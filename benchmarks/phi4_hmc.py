@@ -3,8 +3,8 @@
     python benchmarks/phi4_hmc.py            # L = 8, 16, 32, 64, seven interleaved repetitions each
     python benchmarks/phi4_hmc.py --quick    # one repetition at L = 8
 
-A site update is one leapfrog step at one site; Gaussian momenta, both energies and accept/reject are part of the time on
-both sides. The C program is benchmarks/reference/phi4_hmc.c, compiled with ``gcc -O3 -march=native -fopenmp``.
+A site update is one leapfrog step at one site; Gaussian momenta, both energies and accept/reject are part of the time
+on both sides. The C program is benchmarks/reference/phi4_hmc.c, compiled with ``gcc -O3 -march=native -fopenmp``.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+jax.config.update("jax_enable_x64", val=True)
 
 from latflow.actions.scalar import PhiFour  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
