@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from latflow.batching import batch_last, repeat, shift
+from latflow.batching import batch_last, beside, repeat, shift
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5))
 
@@ -46,6 +46,46 @@ def test_batch_last():
     assert np.array_equal(jax.vmap(batch_last, in_axes=1, out_axes=1)(jnp.asarray(X)), X)
     assert np.array_equal(jax.vmap(batch_last, out_axes=-1)(jnp.asarray(X)), np.moveaxis(X, 0, -1))
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(batch_last(x) ** 2))(X), 2 * X)
+
+
+MASK = np.arange(12).reshape(3, 4) % 3 == 0
+
+
+@pytest.mark.parametrize("batch_axis", [0, 1, 2])
+def test_beside(batch_axis):
+    """Masks and numbers, batched or not, against arrays, batched or not."""
+    x = jnp.moveaxis(jnp.asarray(X), -1, batch_axis)
+    numbers = jnp.arange(5.0)
+
+    def spread(a, b, dims):
+        return jax.vmap(beside, in_axes=dims, out_axes=batch_axis)(a, b)
+
+    everywhere = np.ones((3, 4, 5))
+    expected = {
+        "mask": (spread(MASK, x, (None, batch_axis)), MASK[..., None] & (everywhere > 0)),
+        "number": (spread(2.0, x, (None, batch_axis)), 2 * everywhere),
+        "numbers": (spread(numbers, x, (0, batch_axis)), np.arange(5.0) * everywhere),
+        "numbers beside one": (
+            spread(numbers, jnp.asarray(X[..., 0]), (0, None)),
+            np.arange(5.0) * everywhere,
+        ),
+        "fields": (spread(jnp.asarray(X), x, (2, batch_axis)), X),
+    }
+    for name, (ours, plain) in expected.items():
+        np.testing.assert_array_equal(np.moveaxis(ours, batch_axis, -1), plain, err_msg=name)
+    np.testing.assert_array_equal(beside(MASK, jnp.asarray(X[..., 0])), MASK)
+
+
+def test_beside_leaves_the_batch_last():
+    text = str(jax.make_jaxpr(jax.vmap(lambda s, x: beside(s, x) * x, in_axes=(0, -1), out_axes=-1))(X[0, 0], X))
+    assert "transpose" not in text
+
+
+def test_derivatives_of_beside():
+    x = jnp.asarray(X[0])
+    assert jax.grad(lambda s: jnp.sum(beside(s, x) * x))(3.0) == pytest.approx(np.sum(X[0]))
+    np.testing.assert_allclose(jax.grad(lambda x: jnp.sum(beside(3.0, x) * x))(x), np.full((4, 5), 3.0))
+    np.testing.assert_allclose(jax.jacfwd(lambda x: beside(3.0, x) * x)(x).sum(axis=(2, 3)), np.full((4, 5), 3.0))
 
 
 def step(scale):

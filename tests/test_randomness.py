@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latflow.randomness import _log, fold_in, standard_normal, uniform
+from latflow.randomness import _log, fold_in, log_uniform, standard_normal, uniform
 
 N = 2_000_001
 
@@ -50,7 +50,13 @@ def test_uniform_distribution():
     assert u.max() < 1
 
 
-@pytest.mark.parametrize("draw", [uniform, standard_normal])
+def test_log_uniform():
+    u, log_u = (np.asarray(draw(jax.random.key(6), (N,))) for draw in (uniform, log_uniform))
+    np.testing.assert_allclose(log_u, np.log(u), rtol=1e-14)
+    assert np.all(log_u < 0)
+
+
+@pytest.mark.parametrize("draw", [uniform, log_uniform, standard_normal])
 def test_batches_are_loops(draw):
     keys = jax.random.split(jax.random.key(3), 6).reshape(2, 3)
     batch = jax.vmap(jax.vmap(lambda key: draw(key, (3, 5))))(keys)
@@ -65,10 +71,14 @@ def test_scalar_shape():
     assert uniform(jax.random.key(4)).shape == ()
 
 
-@pytest.mark.parametrize("draw", [uniform, standard_normal])
+@pytest.mark.parametrize("draw", [uniform, log_uniform, standard_normal])
 def test_other_kinds_of_keys(draw):
     """A key that is not Threefry's takes JAX's own way."""
     key = jax.random.key(5, impl="rbg")
-    reference = {uniform: jax.random.uniform, standard_normal: jax.random.normal}[draw]
+    reference = {
+        uniform: jax.random.uniform,
+        standard_normal: jax.random.normal,
+        log_uniform: lambda key, shape: jnp.log(jax.random.uniform(key, shape)),
+    }[draw]
     assert np.array_equal(draw(key, (4,)), reference(key, (4,)))
     assert np.array_equal(jax.random.key_data(fold_in(key, 3)), jax.random.key_data(jax.random.fold_in(key, 3)))

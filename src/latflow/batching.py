@@ -1,9 +1,9 @@
-"""Where the batch axis lives in memory: three operations with `vmap` rules of their own.
+"""Where the batch axis lives in memory: four operations with `vmap` rules of their own.
 
 A stencil runs fastest when the chains of a batch are the fastest axis: a neighbour is then a whole vector of chains.
 JAX's gather and its loops move a batch to the front, and its roll becomes a concatenation, which keeps a fused loop
 from being vectorised. `shift` is a gather and `repeat` a loop that leave the batch where it is best; `batch_last` puts
-it there. None of them changes a number.
+it there, and `beside` gives numbers and masks the place of the array they meet. None of them changes a number.
 """
 
 import functools
@@ -36,6 +36,18 @@ def shift(x: Shaped[Array, "*sites"], *, axis: int, steps: int = 1) -> Shaped[Ar
 def batch_last(x: Shaped[Array, "*sites"]) -> Shaped[Array, "*sites"]:
     """The same array; under `vmap` its batch axis becomes the last one, the fastest in memory."""
     return _batch_last.bind(x)
+
+
+def beside(x: float | Shaped[Array | np.ndarray, "..."], y: Shaped[Array, "*sites"]) -> Shaped[Array, "*sites"]:
+    """A number or mask spread over the shape of an array, with its batch axis where `y` has its own.
+
+    JAX would otherwise move the batch to the front when a batched array meets a mask, or a number of its own chain.
+
+    Args:
+        x: Broadcastable to the shape of `y`.
+        y: Only its shape and the place of its batch are used.
+    """
+    return _beside.bind(jnp.broadcast_to(x, y.shape) if jnp.ndim(x) else jnp.asarray(x), y)
 
 
 def repeat(body: Callable[[Index, Carry], Carry], carry: Carry, *, n: int) -> Carry:
@@ -86,6 +98,40 @@ _batch_last.def_abstract_eval(lambda x: x)
 mlir.register_lowering(_batch_last, mlir.lower_fun(lambda x: x, multiple_results=False))
 ad.deflinear2(_batch_last, lambda ct, _: [ct])
 batching.primitive_batchers[_batch_last] = _batch_batch_last
+
+
+# beside ---------------------------------------------------------------------------------------------------------------
+
+
+def _spread(x: Any, y: Any) -> Array:
+    return jnp.broadcast_to(x, y.shape)
+
+
+def _batch_beside(args: Sequence[Any], dims: Sequence[int | None]) -> tuple[Array, int | None]:
+    (x, y), (dx, dy) = args, dims
+    size = x.shape[dx] if dx is not None else y.shape[dy]
+    place = dy if dy is not None else y.ndim
+    shape = [n for axis, n in enumerate(y.shape) if axis != dy]
+    if dx is None and dy is None:
+        return _beside.bind(x, y), None
+    if dx is not None:
+        x = jnp.moveaxis(x, dx, -1)
+    # The axes of one example in order, leaving out the new one; a number has none of them.
+    kept = [axis for axis in range(len(shape) + 1) if axis != place] if x.ndim - (dx is not None) else []
+    shape.insert(place, size)
+    return jax.lax.broadcast_in_dim(x, shape, [*kept, place] if dx is not None else kept), place
+
+
+def _differentiate_beside(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Array, Array]:
+    return _beside.bind(*primals), _spread(ad.instantiate_zeros(tangents[0]), primals[1])
+
+
+_beside = Primitive("beside")
+_beside.def_impl(_spread)
+_beside.def_abstract_eval(lambda x, y: core.ShapedArray(y.shape, x.dtype))
+mlir.register_lowering(_beside, mlir.lower_fun(_spread, multiple_results=False))
+ad.primitive_jvps[_beside] = _differentiate_beside
+batching.primitive_batchers[_beside] = _batch_beside
 
 
 # repeat ---------------------------------------------------------------------------------------------------------------

@@ -64,6 +64,19 @@ def uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]
     return _uniform.bind(words, shape=shape)
 
 
+def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
+    r"""$\ln u$ for u uniform in [0, 1), where $-\infty$ is possible.
+
+    Args:
+        key: Any kind; only Threefry keys take the fast way.
+        shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
+    """
+    words = jax.random.key_data(key)
+    if words.shape != (2,):
+        return jnp.log(jax.random.uniform(key, shape, dtype=jnp.float64))
+    return _log_uniform.bind(words, shape=shape)
+
+
 def standard_normal(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     """Independent numbers from N(0, 1), made of 52 random bits in radius and angle each.
 
@@ -80,6 +93,11 @@ def standard_normal(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "
 def _uniform_of(words: UInt32[Array, "2 *batch"], *, shape: tuple[int, ...]) -> Float[Array, "*shape_and_batch"]:
     bits = _threefry(words, jnp.uint32(0), _counters(math.prod(shape), words))
     return (_unit(*bits) - 1.0).reshape(*shape, *words.shape[1:])
+
+
+def _log_uniform_of(words: UInt32[Array, "2 *batch"], *, shape: tuple[int, ...]) -> Float[Array, "*shape_and_batch"]:
+    u = _uniform_of(words, shape=shape)
+    return jnp.where(u > 0, _log(u), -jnp.inf)
 
 
 def _standard_normal_of(
@@ -164,4 +182,5 @@ def _primitive(name: str, function: Callable[..., Array]) -> Primitive:
 
 
 _uniform = _primitive("uniform", _uniform_of)
+_log_uniform = _primitive("log_uniform", _log_uniform_of)
 _standard_normal = _primitive("standard_normal", _standard_normal_of)

@@ -12,7 +12,7 @@ from latflow.samplers.chains import advance
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import LEAPFROG
 from latflow.samplers.local import LocalMetropolis
-from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform, refuse_infinite_ratio
+from latflow.samplers.metropolis import acceptance_probability, is_accepted, refuse_infinite_ratio
 from latflow.samplers.watch import watch
 
 NAN, INF = np.nan, np.inf
@@ -60,12 +60,6 @@ class Cliff(AbstractLocalAction):
 )
 def test_rule(log_u, log_ratio, accepted):
     assert bool(is_accepted(jnp.asarray(log_u), jnp.asarray(log_ratio))) is accepted
-
-
-def test_log_uniform_is_below_zero():
-    log_u = np.asarray(log_uniform(jax.random.key(0), (10_000,)))
-    assert np.all(log_u < 0)
-    assert abs(np.mean(log_u) + 1) < 5 / 100
 
 
 def test_probability():

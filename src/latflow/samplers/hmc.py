@@ -19,12 +19,12 @@ from typing_extensions import override
 
 from latflow._typing import Flag, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.batching import batch_last
+from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
-from latflow.randomness import fold_in
+from latflow.randomness import fold_in, log_uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.integrators import Scheme, integrate
-from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform
+from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
 _NEVER_ACCEPTED = 37.0
 
@@ -117,7 +117,7 @@ class HMC(AbstractTunableKernel):
 
 
 def _choose(accepted: Flag, new: Float[Array, "*shape"], old: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    return jnp.where(batch_last(jnp.broadcast_to(accepted, new.shape)), new, old)
+    return jnp.where(beside(accepted, new), new, old)
 
 
 def _kinetic(p: Float[Array, "*tangent"]) -> Scalar:

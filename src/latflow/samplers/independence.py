@@ -17,8 +17,9 @@ from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
+from latflow.randomness import log_uniform
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler, Transition
-from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform, refuse_infinite_ratio
+from latflow.samplers.metropolis import acceptance_probability, is_accepted, refuse_infinite_ratio
 
 
 class IndependenceState(NamedTuple):

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractAction
-from latflow.batching import repeat
+from latflow.batching import beside, repeat
 
 _OMF2_LAMBDA = 0.1931833275037836
 _OMF4_KICKS = (0.08398315262876693, 0.6822365335719091)
@@ -79,15 +79,18 @@ def integrate(
     first, last = scheme.kicks[0], scheme.kicks[-1]
     inner = tuple(zip(scheme.drifts[:-1], scheme.kicks[1:-1], strict=True))
 
+    def scaled(coefficient: float | Scalar, y: Float[Array, "*tangent"]) -> Float[Array, "*tangent"]:
+        return beside(coefficient * step_size, y) * y
+
     def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
         x, p = state
         # The last kick of the step before and the first of this one.
-        p = p - (jnp.where(i == 0, first, last + first) * step_size) * action.force(x)
+        p = p - scaled(jnp.where(i == 0, first, last + first), action.force(x))
         for drift, kick in inner:
-            x = action.space.move(x, (drift * step_size) * p)
-            p = p - (kick * step_size) * action.force(x)
-        return action.space.move(x, (scheme.drifts[-1] * step_size) * p), p
+            x = action.space.move(x, scaled(drift, p))
+            p = p - scaled(kick, action.force(x))
+        return action.space.move(x, scaled(scheme.drifts[-1], p)), p
 
     x, p = repeat(step, (x, p), n=n_steps)
     value, force = action.value_and_force(x)
-    return x, p - (last * step_size) * force, value
+    return x, p - scaled(last, force), value

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Integer
 from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractLocalAction
+from latflow.batching import batch_last, beside, repeat
 from latflow.lattice import Lattice
-from latflow.randomness import fold_in, uniform
+from latflow.randomness import fold_in, log_uniform, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
-from latflow.samplers.metropolis import acceptance_probability, is_accepted, log_uniform
+from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
 
 class LocalState(NamedTuple):
@@ -57,23 +58,24 @@ class LocalMetropolis(AbstractTunableKernel):
 
     @override
     def init(self, x: Float[Array, "*shape"]) -> LocalState:
-        return LocalState(x)
+        return LocalState(batch_last(x))
 
     @override
     def step(self, key: PRNGKey, state: LocalState) -> tuple[LocalState, Transition]:
         shape = self.lattice.shape
         # One array of steps and one of uniforms serve both half-sweeps: each site uses its own entry once.
-        steps = self.width * (2.0 * uniform(fold_in(key, 0), shape) - 1.0)
+        steps = beside(self.width, state.x) * (2.0 * uniform(fold_in(key, 0), shape) - 1.0)
         log_u = log_uniform(fold_in(key, 1), shape)
-        x, even = self.half_sweep(state.x, steps, log_u, parity=0)
-        x, odd = self.half_sweep(x, steps, log_u, parity=1)
-        mask = self.lattice.checkerboard(parity=0)
-        log_ratio = jnp.where(mask, even, odd)
-        return LocalState(x), Transition(
-            jnp.mean(acceptance_probability(log_ratio)),
-            jnp.ones((), dtype=bool),
-            _unusable(log_ratio),
-        )
+
+        # A loop, because XLA would compute the random numbers again for every use of them in straight code.
+        def half(parity: Integer[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            x, log_ratio = carry
+            moved, new = self.half_sweep(x, steps, log_u, parity=parity)
+            return moved, jnp.where(self._mask(x, parity=parity), new, log_ratio)
+
+        x, log_ratio = repeat(half, (state.x, jnp.zeros_like(state.x)), n=2)
+        acceptance = jnp.mean(acceptance_probability(log_ratio))
+        return LocalState(x), Transition(acceptance, jnp.ones((), dtype=bool), _unusable(log_ratio))
 
     def half_sweep(
         self,
@@ -81,7 +83,7 @@ class LocalMetropolis(AbstractTunableKernel):
         steps: Float[Array, "*shape"],
         log_u: Float[Array, "*shape"],
         *,
-        parity: int,
+        parity: int | Integer[Array, ""],
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
         """Offer `x + steps` to the sites of one parity.
 
@@ -94,10 +96,12 @@ class LocalMetropolis(AbstractTunableKernel):
         Returns:
             The new configuration and, at every site, the logarithm of the Metropolis ratio of changing it alone.
         """
-        mask: Bool[Array, "*shape"] = jnp.asarray(self.lattice.checkerboard(parity=parity))
         proposal = x + steps
         log_ratio = -self.action.site_difference(x, proposal)
-        return jnp.where(mask & is_accepted(log_u, log_ratio), proposal, x), log_ratio
+        return jnp.where(self._mask(x, parity=parity) & is_accepted(log_u, log_ratio), proposal, x), log_ratio
+
+    def _mask(self, x: Float[Array, "*shape"], *, parity: int | Integer[Array, ""]) -> Bool[Array, "*shape"]:
+        return beside(jnp.asarray(self.lattice.parity() == parity), x)
 
 
 def _unusable(log_ratio: Float[Array, "*shape"]) -> Scalar:

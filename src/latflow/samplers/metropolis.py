@@ -9,14 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from latflow._typing import PRNGKey
 from latflow.errors import PhysicsStop
-from latflow.randomness import uniform
-
-
-def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
-    r"""$\ln u$ for $u$ uniform in $[0,1)$; $-\infty$ is possible and takes every finite proposal."""
-    return jnp.log(uniform(key, shape))
 
 
 def is_accepted(log_u: Float[Array, "*shape"], log_ratio: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
