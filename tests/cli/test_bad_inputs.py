@@ -17,7 +17,7 @@ CODES = {64: "USAGE", 65: "DATA", 66: "MISSING", 69: "UNAVAILABLE", 73: "EXISTS"
 def outcomes() -> dict[str, dict]:
     """What happened in each case, all played in one fresh process."""
     program = Path(__file__).with_name("bad_inputs.py")
-    finished = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120, check=True)
+    finished = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=900, check=True)
     return dict(zip([case.name for case in CASES], json.loads(finished.stdout), strict=True))
 
 

@@ -259,7 +259,7 @@ def run_program(*arguments: str, **environment: str) -> subprocess.CompletedProc
         [sys.executable, "-m", "latflow", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
         env={**os.environ, **environment},
     )
@@ -277,7 +277,7 @@ def test_a_terminal_without_unicode_and_a_closed_pipe() -> None:
     assert finished.returncode == 0
     assert "\\u03bb" in finished.stdout
     command = f"{sys.executable} -m latflow new phi4-e1 | true; exit ${{PIPESTATUS[0]}}"
-    piped = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    piped = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=600, check=False)
     assert piped.returncode == 74
     assert piped.stderr == "error[IO] standard output: closed by its reader\n"
 
@@ -287,7 +287,7 @@ def test_interrupt_while_starting() -> None:
         "import os, signal, sys\nfrom latflow.cli import main\nimport latflow.study.config as config\n"
         "config.load_study = lambda *a: os.kill(os.getpid(), signal.SIGINT)\nsys.exit(main(['run', 'x.toml']))"
     )
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 75
     assert finished.stderr.startswith("error[INTERRUPTED]")
 
@@ -300,5 +300,5 @@ def test_quick_commands_import_nothing_slow(arguments: list[str]) -> None:
         "slow = {'jax', 'numpy', 'scipy', 'matplotlib', 'pandas', 'pyerrors', 'h5py'} & set(sys.modules)\n"
         "sys.exit(code or (f'imported {slow}' if slow else 0))"
     )
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 0, finished.stderr

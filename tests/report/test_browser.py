@@ -37,7 +37,7 @@ def browse(address: Path, folder: Path, *options: str) -> subprocess.CompletedPr
         address.as_uri(),
     ]
     environment = {**os.environ, "HOME": str(folder)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, check=True, env=environment)
 
 
 def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:

@@ -53,7 +53,7 @@ def child():
 def test_the_first_signal_is_a_request(number, child):
     process = child("time.sleep(0.01)")
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 75
     assert out == f"saved stopped by {signal.Signals(number).name}; the same command continues from what was saved\n"
     assert err == ""
@@ -68,7 +68,7 @@ def test_the_second_signal_ends_the_process_at_once(first, second, child):
     time.sleep(0.5)
     start = time.monotonic()
     process.send_signal(second)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err) == (75, "", "")
     assert time.monotonic() - start < 3
 
@@ -78,7 +78,7 @@ def test_an_echo_is_not_a_second_signal(child):
     process = child("time.sleep(0.5)")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 75
     assert out.startswith("saved stopped by SIG")
 
