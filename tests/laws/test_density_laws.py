@@ -1,16 +1,34 @@
 """Distributions, flows and weighted samplers: claimed densities are the true ones (E4, E16)."""
 
 import functools
+import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from catalogue import DISTRIBUTIONS, LOG_WIDTHS, WEIGHTED, two_site_flow
-from latflow.bijections.elementwise import Scale
-from latflow.distributions import Normal
-from latflow.flows.flow import Flow
+from latflow.distributions import AbstractDistribution
 from latflow.testing import density_is_normalised, log_prob_is_sampled, weight_is_density_ratio, weights_average_to_z
+
+
+class Gaussian(AbstractDistribution):
+    """A reference density that shares nothing with the package's own."""
+
+    shape: tuple[int, ...]
+    width: float
+
+    @override
+    def sample_and_log_prob(self, key):
+        x = self.width * jax.random.normal(key, self.shape)
+        return x, self.log_prob(x)
+
+    @override
+    def log_prob(self, x):
+        return jnp.sum(jax.scipy.stats.norm.logpdf(x, scale=self.width))
+
 
 CASES = {name: functools.cache(make) for name, make in WEIGHTED.items()}
 
@@ -25,7 +43,7 @@ def test_log_prob_is_sampled(name):
 def test_density_is_normalised(name):
     """Sees a density off by 5 standard errors, at most 10 %; the exact statement is the Jacobian law."""
     q = DISTRIBUTIONS[name]()
-    reference = Flow(Normal(q.shape), Scale(LOG_WIDTHS.get(name, -0.3)))
+    reference = Gaussian(q.shape, math.exp(LOG_WIDTHS.get(name, -0.3)))
     result = density_is_normalised(jax.random.key(42), q, reference)
     assert result.passed, result.line()
 
@@ -33,7 +51,7 @@ def test_density_is_normalised(name):
 def test_two_site_density_integrates_to_one():
     """Quadrature of exp(log_prob) over the plane, for a flow whose two sites are coupled both ways."""
     flow = two_site_flow()
-    x = np.linspace(-16.0, 16.0, 501)
+    x = np.linspace(-32.0, 32.0, 1001)
     grid = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     total = np.exp(np.asarray(jax.jit(jax.vmap(flow.log_prob))(grid))).sum() * (x[1] - x[0]) ** 2
     assert abs(total - 1) < 1e-9

@@ -1,0 +1,60 @@
+"""`selfcheck` certifies a sound study and does not certify a broken flow."""
+
+from pathlib import Path
+
+import pytest
+
+from latflow.bijections.base import AbstractBijection
+from latflow.bijections.elementwise import Scale
+from latflow.distributions import Normal
+from latflow.flows.flow import Flow
+from latflow.study.config import StudyConfig, load_study
+from latflow.testing import selfcheck
+
+STUDY = """
+name = "small"
+seed = 5
+[lattice]
+shape = [4, 2]
+[action]
+kind = "phi4"
+mass_squared = -2.0
+coupling = 3.0
+[flow]
+layers = 2
+network = "dense"
+hidden = [8]
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> StudyConfig:
+    path: Path = tmp_path_factory.mktemp("selfcheck") / "small.toml"
+    path.write_text(STUDY)
+    return load_study(path)
+
+
+def test_a_sound_study_passes(config):
+    results = selfcheck(config)
+    assert [result.line() for result in results if not result.passed] == []
+    assert len({result.name for result in results}) == len(results) > 20
+
+
+class LyingScale(AbstractBijection):
+    """A scale that forgets one site in its log-det."""
+
+    scale: Scale
+
+    def forward_and_log_det(self, x):
+        y, log_det = self.scale.forward_and_log_det(x)
+        return y, log_det * (x.size - 1) / x.size
+
+    def inverse_and_log_det(self, y):
+        x, log_det = self.scale.inverse_and_log_det(y)
+        return x, log_det * (y.size - 1) / y.size
+
+
+def test_a_broken_flow_fails(config):
+    flow = Flow(Normal((4, 2)), LyingScale(Scale(0.3)))
+    failed = [result.name for result in selfcheck(config, flow=flow) if not result.passed]
+    assert failed == ["log-det equals the Jacobian's"]
