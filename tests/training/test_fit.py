@@ -206,7 +206,7 @@ class FaultyLoss(AbstractLoss):
         faulty = jax.random.uniform(jax.random.fold_in(key, 1)) < self.fraction
         in_loss, in_gradient, in_weights = (faulty & (self.where == FAULTS.index(name)) for name in FAULTS)
         # A square root at zero: a finite value with an infinite slope, and infinity times zero after it.
-        zero = jnp.where(in_gradient, 0.0, 1.0) * flow.bijection.bijections[-1].log_scale
+        zero = jnp.where(in_gradient, 0.0, 1.0) * (1.0 + flow.bijection.bijections[-1].log_scale)
         loss = loss + jnp.where(in_gradient, 1.0, 0.0) * jnp.sqrt(zero**2)
         loss = loss * jnp.where(in_loss, jnp.nan, 1.0)
         return loss, log_weights.at[0].multiply(jnp.where(in_weights, jnp.nan, 1.0))

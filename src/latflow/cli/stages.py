@@ -83,6 +83,7 @@ def run(
             stages=stages,
             progress=progress,
             samplers=samplers or None,
+            fork=fork,
             write_report=write,
         )
     _show(results, reports, directory, machine=machine)
