@@ -180,7 +180,7 @@ CASES: tuple[Case, ...] = (
     key("flow.hidden", "256", "list of"),
     key("flow.hidden", "[100000]", "≤ 16384"),
     key("flow.kernel_size", "4", "odd", **{"flow.network": '"convolutional"'}),
-    key("flow.kernel_size", "7", "smallest extent, 6", **{"flow.network": '"convolutional"'}),
+    key("flow.kernel_size", "9", "at most 7", **{"flow.network": '"convolutional"'}),
     key("training.loss", '"forward_kl"', '"reverse_kl"'),
     key("training.precision", '"float16"', '"float32" or "float64"'),
     key("training.precision", "64", '"float32" or "float64"'),
