@@ -28,6 +28,8 @@ from latflow.flows.architectures import cast, real_nvp
 from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
+from latflow.observables.base import AbstractObservable
+from latflow.observables.scalar import scalar_observables
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
 from latflow.samplers.hmc import HMC
 from latflow.samplers.independence import IndependenceSampler
@@ -77,6 +79,17 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "phi4 3x3": lambda: PhiFour(Lattice((3, 3)), mass_squared=-4.0, coupling=6.975),
     "phi4 1x4": lambda: PhiFour(Lattice((1, 4)), mass_squared=-1.0, coupling=2.0),
 }
+
+OBSERVABLE_ACTIONS: dict[str, Callable[[], AbstractAction]] = {
+    name: ACTIONS[name] for name in ("phi4 4x4", "phi4 3", "free 3x5", "phi4 2x4x2")
+}
+"""Actions on whose lattices the observables are tested."""
+
+
+def observables(action: AbstractAction) -> tuple[AbstractObservable, ...]:
+    """Every observable there is."""
+    return scalar_observables(action)
+
 
 # Bijections ---------------------------------------------------------------------------------------------------------
 
