@@ -24,22 +24,23 @@ from jaxtyping import Array, Float, Integer, UInt32
 
 from latflow._typing import PRNGKey
 
+_HORNER = 6
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 _EXPONENT_OF_ONE = np.int64(0x3FF0000000000000)
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 # Bits of 1/sqrt 2: mantissas are taken in [1/sqrt 2, sqrt 2), where the series of the logarithm is shortest.
 _LOWEST_MANTISSA = np.int64(0x3FE6A09E667F3BCD)
-# Highest power first. ln(1+f)/f for 1/sqrt 2 <= 1+f < sqrt 2 by Chebyshev interpolation (the error falls like 5.8^-n),
-# and the Taylor series of sin(πa)/a for |a| <= 1/2, cut where the next term is below 3e-16.
+# From the constant term on: ln(1+f)/f for 1/sqrt 2 <= 1+f < sqrt 2 by Chebyshev interpolation (the error falls like
+# 5.8^-n), and the Taylor series of sin(πa)/a for |a| <= 1/2, cut where the next term is below 3e-16.
 _LOG1P = tuple(
     np.polynomial.Chebyshev.interpolate(
         lambda f: np.where(f == 0, 1.0, np.log1p(f) / np.where(f == 0, 1.0, f)), 20, domain=[0.5**0.5 - 1, 2**0.5 - 1]
     )
     .convert(kind=np.polynomial.Polynomial)
-    .coef[::-1]
+    .coef
 )
-_SINE = tuple((-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1) for k in reversed(range(10)))
+_SINE = tuple((-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(10))
 
 
 def fold_in(key: PRNGKey, data: int | Integer[Array, ""]) -> PRNGKey:
@@ -158,10 +159,14 @@ def _log(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 def _polynomial(x: Float[Array, "*n"], coefficients: tuple[float, ...]) -> Float[Array, "*n"]:
-    value = jnp.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * x + coefficient
-    return value
+    """Coefficients from the constant term on; even and odd parts apart, which shortens the chain of dependences."""
+    if len(coefficients) <= _HORNER:
+        value = jnp.full_like(x, coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            value = value * x + coefficient
+        return value
+    square = x * x
+    return _polynomial(square, coefficients[::2]) + x * _polynomial(square, coefficients[1::2])
 
 
 def _primitive(name: str, function: Callable[..., Array]) -> Primitive:

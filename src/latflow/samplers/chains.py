@@ -6,11 +6,15 @@ Inside the compiled program the chain axis is the fastest one: neighbours are th
 what the processor wants; outside it is axis 0 like every batch.
 """
 
+import concurrent.futures
+import functools
+import os
 from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from latflow._typing import PRNGKey, Scalar
@@ -19,6 +23,7 @@ from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
 
+_SMALL_BYTES = 2**14
 _GROUP_BYTES = 2**19
 _LEAST_GROUP = 8
 
@@ -63,50 +68,66 @@ def advance(
         UnavailableError: If float64 is switched off.
     """
     _require_float64()
-    return _advance(kernel, key, x, jnp.asarray(first * thin, dtype=jnp.uint32), n_records=n_records, thin=thin)
+    start = jnp.asarray(first * thin, dtype=jnp.uint32)
+
+    def run(chains: Integer[np.ndarray, " group"], group: Float[Array, "group *shape"]) -> tuple[Array, Records]:
+        result = _advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
+        return jax.block_until_ready(result)
+
+    groups = _split(x, size=_group_size(x))
+    if len(groups) == 1:
+        return run(np.arange(len(x)), x)
+    # Threads, because one program on few chains is too small for XLA to share among cores. They change no number.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return _join(list(pool.map(run, np.split(np.arange(len(x)), len(groups)), groups)))
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _split(x: Float[Array, "chains *shape"], *, size: int) -> list[Float[Array, "group *shape"]]:
+    return jnp.split(x, len(x) // size)
+
+
+@jax.jit
+def _join(parts: list[tuple[Array, Records]]) -> tuple[Float[Array, "chains *shape"], Records]:
+    ends, records = zip(*parts, strict=True)
+    return jnp.concatenate(ends), jax.tree.map(lambda *a: jnp.concatenate(a, axis=1), *records)
 
 
 @eqx.filter_jit
 def _advance(
     kernel: AbstractKernel,
     key: PRNGKey,
-    x: Float[Array, "chains *shape"],
+    chains: Integer[Array | np.ndarray, " group"],
+    x: Float[Array, "group *shape"],
     first: Integer[Array, ""],
     *,
     n_records: int,
     thin: int,
-) -> tuple[Float[Array, "chains *shape"], Records]:
-    size = _group_size(x)
+) -> tuple[Float[Array, "group *shape"], Records]:
+    streams = _streams(key, chains)
+
+    def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
+        state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
+        return state, (jnp.moveaxis(state.x, -1, 0), transition)
+
     numbers = first + jnp.arange(n_records * thin, dtype=jnp.uint32).reshape(n_records, thin)
-
-    def run(group: tuple[PRNGKeys, Array]) -> tuple[Array, Records]:
-        streams, x = group
-
-        def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
-            state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
-            return state, (jnp.moveaxis(state.x, -1, 0), transition)
-
-        state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
-        transition = jax.tree.map(lambda a: a.reshape(n_records * thin, size), transition)
-        return jnp.moveaxis(state.x, -1, 0), Records(configurations, transition)
-
-    streams = _streams(key, x.shape[0])
-    end, records = jax.lax.map(run, (streams.reshape(-1, size), x.reshape(-1, size, *x.shape[1:])))
-    joined = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1).reshape(a.shape[1], x.shape[0], *a.shape[3:]), records)
-    return end.reshape(x.shape), joined
+    state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
+    flat = jax.tree.map(lambda a: a.reshape(n_records * thin, x.shape[0]), transition)
+    return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
 
 
 def _group_size(x: Float[Array, "chains *shape"]) -> int:
-    """How many chains run together.
+    """How many chains run together in one program.
 
-    A group's fields should stay in the cache of one core, and fill a few vector registers. The size depends on the
-    shape alone, not on the machine: it can change the last bit of a number.
+    The fields of a group should stay in the cache of one core and fill a few vector registers, and there should be
+    more than one group where there is work for more than one core. The size depends on the shape alone, not on the
+    machine: it can change the last bit of a number.
     """
     chains, bytes_per_chain = x.shape[0], x[0].nbytes
-    sizes = [n for n in range(_LEAST_GROUP, chains) if chains % n == 0 and n * bytes_per_chain <= _GROUP_BYTES]
-    if chains * bytes_per_chain <= _GROUP_BYTES or not sizes:
+    if chains * bytes_per_chain <= _SMALL_BYTES:
         return chains
-    return sizes[-1]
+    limit = min(chains // 2, _GROUP_BYTES // bytes_per_chain)
+    return max((n for n in range(_LEAST_GROUP, limit + 1) if chains % n == 0), default=chains)
 
 
 def warm_up(
@@ -152,7 +173,7 @@ def _warm_up(
     *,
     n_steps: int,
 ) -> tuple[Scalar, Float[Array, "chains *shape"], Scalar]:
-    streams = _streams(key, x.shape[0])
+    streams = _streams(key, jnp.arange(x.shape[0]))
 
     common = n_steps // 3
 
@@ -199,8 +220,8 @@ def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array,
     return jax.vmap(start)(jnp.arange(chains))
 
 
-def _streams(key: PRNGKey, chains: int) -> PRNGKeys:
-    return jax.vmap(fold_in, (None, 0))(key, jnp.arange(chains))
+def _streams(key: PRNGKey, chains: Integer[Array | np.ndarray, " chains"]) -> PRNGKeys:
+    return jax.vmap(fold_in, (None, 0))(key, jnp.asarray(chains))
 
 
 def _init(kernel: AbstractKernel, x: Float[Array, "chains *shape"]) -> Any:

@@ -21,7 +21,7 @@ from latflow._typing import Flag, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
-from latflow.randomness import fold_in, log_uniform
+from latflow.randomness import fold_in, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.integrators import Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted
@@ -91,7 +91,8 @@ class HMC(AbstractTunableKernel):
         p = batch_last(self.action.space.momentum(fold_in(key, 0)))
         proposal, p_end = self._trajectory(state.x, p)
         log_ratio = (state.action - proposal.action) + (_kinetic(p) - _kinetic(p_end))
-        accepted = is_accepted(log_uniform(fold_in(key, 1)), log_ratio)
+        # XLA keeps the result of its own logarithm; a cheaper one it would compute again at every site.
+        accepted = is_accepted(jnp.log(uniform(fold_in(key, 1))), log_ratio)
         chosen = jax.tree.map(lambda new, old: _choose(accepted, new, old), proposal, state)
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
 
