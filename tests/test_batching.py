@@ -88,6 +88,13 @@ def test_derivatives_of_beside():
     np.testing.assert_allclose(jax.jacfwd(lambda x: beside(3.0, x) * x)(x).sum(axis=(2, 3)), np.full((4, 5), 3.0))
 
 
+def test_batch_last_moves_the_batch():
+    """The operation after it runs on arrays whose last axis is the batch."""
+    jaxpr = jax.make_jaxpr(jax.vmap(lambda x: batch_last(x) + 1, out_axes=-1))(X)
+    assert jaxpr.eqns[-1].primitive.name == "add"
+    assert jaxpr.eqns[-1].invars[0].aval.shape == (4, 5, 3)
+
+
 def step(scale):
     return lambda i, c: (c[0] + scale * (1.0 + i) * shift(c[1], axis=0), c[1] - 0.1 * c[0] ** 2)
 
