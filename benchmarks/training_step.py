@@ -113,7 +113,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round")
     quick = parser.parse_args().quick
-    batches, n_steps, rounds = ((64,), 2, 1) if quick else ((256, 1024), 30, 9)
+    batches, n_steps, rounds = ((64,), 2, 1) if quick else ((256, 1024), 10, 9)
     print(f"real NVP, {SHAPE[0]}x{SHAPE[1]}, float32 networks; milliseconds per step (medians of {rounds} rounds)")
     print("| batch | latflow | bare JAX | ratio |")
     print("|---|---|---|---|")
