@@ -17,7 +17,7 @@ import latflow
 from latflow.cli import main
 from latflow.errors import Interrupted, PhysicsStop
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.presets import preset, presets
+from latflow.study.config.presets import preset, presets
 
 RESULTS = {
     "schema": 1,

@@ -5,7 +5,7 @@ import pytest
 from latflow.cli.overrides import TOP_LEVEL, as_mapping, gather_overrides
 from latflow.errors import UsageError
 from latflow.study.config import StudyConfig
-from latflow.study.schema import keys
+from latflow.study.config.schema import keys
 
 
 @pytest.mark.parametrize(

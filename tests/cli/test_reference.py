@@ -8,7 +8,7 @@ import pytest
 from latflow import errors
 from latflow.cli.app import app
 from latflow.study.config import StudyConfig
-from latflow.study.schema import key_table
+from latflow.study.config.schema import key_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 MARKED = re.compile(r"(<!-- keys: [^\n]* -->\n).*(<!-- end of keys -->)", re.DOTALL)

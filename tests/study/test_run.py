@@ -11,11 +11,11 @@ import pytest
 
 from latflow.errors import ConfigError, Interrupted
 from latflow.store.ensemble import Ensemble
-from latflow.study.claims import differing_keys
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
+from latflow.study.stages.claims import differing_keys
 from latflow.study.verify import verify
 
 STAGES = ("train", "sample", "measure", "analyse")

@@ -68,7 +68,7 @@ def new(name: str = "", /, *, json: Flag = False, debug: Flag = False) -> None:
         debug: Show the traceback of an error.
     """
     del debug  # read by the error boundary, as everywhere
-    from latflow.study.presets import preset, presets
+    from latflow.study.config.presets import preset, presets
 
     if name:
         chosen = preset(name)

@@ -68,7 +68,7 @@ def _names_a_key(name: str) -> bool:
 
 def _takes_several(name: str) -> bool:
     from latflow.study.config import StudyConfig
-    from latflow.study.schema import keys
+    from latflow.study.config.schema import keys
 
     return any(key.path == name and key.shape == "list" for key in keys(StudyConfig))
 

@@ -9,9 +9,9 @@ from typing import Any
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
 from latflow.errors import CannotCreateError, UsageError
-from latflow.study.claims import claim
 from latflow.study.config import StudyConfig
-from latflow.study.reading import did_you_mean
+from latflow.study.config.reading import did_you_mean
+from latflow.study.stages.claims import claim
 
 
 @dataclasses.dataclass(frozen=True)

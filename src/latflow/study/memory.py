@@ -23,7 +23,7 @@ from latflow.samplers.local import LocalMetropolis
 from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import log_z, reweighting_ess
-from latflow.study.flow_ensemble import flow_block
+from latflow.study.stages.flow_ensemble import flow_block
 
 
 @dataclasses.dataclass(frozen=True)

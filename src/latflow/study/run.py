@@ -7,14 +7,14 @@ from typing import Any
 from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
-from latflow.study.analysis import analyse
-from latflow.study.chain_ensemble import sample_chains
-from latflow.study.claims import claim
 from latflow.study.config import StudyConfig
 from latflow.study.context import Progress, RunContext
-from latflow.study.flow_ensemble import sample_flow
-from latflow.study.measuring import measure
-from latflow.study.training import train
+from latflow.study.stages.analysis import analyse
+from latflow.study.stages.chain_ensemble import sample_chains
+from latflow.study.stages.claims import claim
+from latflow.study.stages.flow_ensemble import sample_flow
+from latflow.study.stages.measuring import measure
+from latflow.study.stages.training import train
 
 STAGES = ("train", "sample", "measure", "analyse", "report")
 """The stages of a study, in order."""

@@ -19,12 +19,12 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action, stream
-from latflow.study.chain_ensemble import load_start, one_block
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
-from latflow.study.flow_ensemble import log_uniforms
-from latflow.study.provenance import origin
-from latflow.study.training import load_flow
+from latflow.study.stages.chain_ensemble import load_start, one_block
+from latflow.study.stages.flow_ensemble import log_uniforms
+from latflow.study.stages.provenance import origin
+from latflow.study.stages.training import load_flow
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""

@@ -10,11 +10,11 @@ import pytest
 
 from latflow.errors import UsageError
 from latflow.study.config import load_study
-from latflow.study.presets import Preset, preset, presets
+from latflow.study.config.presets import Preset, preset, presets
 
-STUDIES = Path(__file__).parents[2] / "studies"
-PACKAGED = Path(__file__).parents[2] / "src" / "latflow" / "study" / "presets"
-RENEW = "run: python tests/study/test_presets.py"
+STUDIES = Path(__file__).parents[3] / "studies"
+PACKAGED = Path(__file__).parents[3] / "src" / "latflow" / "study" / "presets"
+RENEW = "run: python tests/study/config/test_presets.py"
 
 
 def test_the_usual_ones_are_there() -> None:

@@ -23,7 +23,7 @@ from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_kernel, stream
 from latflow.study.context import RunContext, identity
-from latflow.study.provenance import origin
+from latflow.study.stages.provenance import origin
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 """Children of a sampler's stream."""

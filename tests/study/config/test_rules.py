@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from latflow.study.rules import Complaint, broken_rules
+from latflow.study.config.rules import Complaint, broken_rules
 
 GOOD: dict[str, Any] = {
     "lattice.shape": (6, 6),

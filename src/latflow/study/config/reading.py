@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from latflow.errors import ConfigError, DataError, MissingInputError, StorageError
-from latflow.study.rules import Complaint, Lookup, broken_rules
-from latflow.study.schema import REQUIRED, Key, keys
+from latflow.study.config.rules import Complaint, Lookup, broken_rules
+from latflow.study.config.schema import REQUIRED, Key, keys
 
 MAX_BYTES = 100_000
 """Size beyond which a file is no study: the largest ones are a twentieth of it."""

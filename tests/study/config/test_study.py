@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from latflow.errors import ConfigError
-from latflow.study.config import HoppingPhiFourConfig, PhiFourConfig, StudyConfig, load_study
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.theory import HoppingPhiFourConfig, PhiFourConfig
 
 MINIMAL = """
 name = "demo"

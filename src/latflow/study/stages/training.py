@@ -12,9 +12,9 @@ from latflow.flows.architectures import cast
 from latflow.flows.flow import Flow
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
-from latflow.study.claims import MODEL_SECTIONS
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
+from latflow.study.stages.claims import MODEL_SECTIONS
 from latflow.training.fit import FitResult, TrainingState, fit
 from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
 

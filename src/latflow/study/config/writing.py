@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from latflow.study.schema import Key, keys, toml_value
+from latflow.study.config.schema import Key, keys, toml_value
 
 COMMENT_COLUMN = 44
 """Where the explanations start; keys that reach further push theirs to the right."""

@@ -8,7 +8,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from latflow.errors import UsageError
-from latflow.study.reading import did_you_mean
+from latflow.study.config.reading import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from latflow.study.config import StudyConfig
-from latflow.study.schema import REQUIRED, key_table, keys, toml_value
+from latflow.study.config.schema import REQUIRED, key_table, keys, toml_value
 
 
 def _model_paths(model: type, prefix: str = "") -> set[str]:

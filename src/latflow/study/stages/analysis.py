@@ -25,8 +25,8 @@ from latflow.store.atomic import write_json
 from latflow.store.ensemble import Ensemble
 from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
-from latflow.study.provenance import origin
-from latflow.study.training import load_flow
+from latflow.study.stages.provenance import origin
+from latflow.study.stages.training import load_flow
 
 SCHEMA = 1
 

@@ -17,8 +17,8 @@ from latflow.samplers.independence import accept_sequence
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action, stream
 from latflow.study.context import RunContext, identity
-from latflow.study.provenance import origin
-from latflow.study.training import load_flow, model_is_trained, train
+from latflow.study.stages.provenance import origin
+from latflow.study.stages.training import load_flow, model_is_trained, train
 
 
 @jax.jit

@@ -1,0 +1,77 @@
+"""What a study does with its theory: training, sampling and the classical samplers."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from latflow.study.config.values import AbstractSection, Count, Fraction, List, Number, Positive
+
+Sampler: TypeAlias = Literal["flow", "hmc", "local"]
+
+
+class StopConfig(AbstractSection):
+    """When training ends: whichever comes first."""
+
+    acceptance: Fraction | None = Field(
+        default=None, description="stop at this acceptance of the independence Metropolis"
+    )
+    ess: Fraction | None = Field(default=None, description="stop at this reweighting effective sample size per draw")
+    steps: Count = Field(default=20000, description="stop after so many steps")
+    minutes: Positive | None = Field(default=None, description="stop after so many minutes of training")
+    plateau: Count | None = Field(default=None, description="stop after so many evaluations without improvement")
+
+
+class TrainingConfig(AbstractSection):
+    """How the flow is trained."""
+
+    loss: Literal["reverse_kl"] = Field(default="reverse_kl", description="⟨log q + S⟩ over draws of the flow")
+    batch_size: Annotated[int, Field(ge=1, le=2**20)] = Field(default=512, description="draws per step")
+    precision: Literal["float32", "float64"] = Field(
+        default="float32", description="of the networks while training; densities are always float64"
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(default=1e-3, description="of Adam, at its highest")
+    schedule: Literal["constant", "cosine", "exponential"] = Field(
+        default="cosine", description="decay of the learning rate over stop.steps"
+    )
+    warmup_steps: Number = Field(default=100, description="steps of linear rise from zero")
+    final_learning_rate_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.01, description="last learning rate over the highest"
+    )
+    gradient_clip: Positive = Field(default=10.0, description="bound on the norm of the gradient")
+    evaluate_every: Count = Field(default=100, description="steps between evaluations")
+    evaluation_draws: Annotated[int, Field(ge=16, le=2**24)] = Field(default=4096, description="draws per evaluation")
+    checkpoint_minutes: Positive = Field(default=1.0, description="minutes between checkpoints")
+    stop: StopConfig = Field(default_factory=StopConfig)
+
+
+class SamplingConfig(AbstractSection):
+    """How much is sampled, and by whom."""
+
+    configurations: Count = Field(default=100_000, description="configurations per sampler")
+    samplers: List[Sampler] = Field(
+        default=("flow", "hmc", "local"), min_length=1, max_length=3, description="who samples"
+    )
+    block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
+
+
+class HMCConfig(AbstractSection):
+    """Hybrid Monte Carlo."""
+
+    integrator: Literal["leapfrog", "omf2", "omf4"] = Field(default="omf2", description="scheme of the trajectories")
+    trajectory_length: Positive = Field(default=1.0, description="before the warm-up tunes the step size")
+    n_steps: Annotated[int, Field(ge=1, le=10**6)] = Field(default=4, description="integration steps per trajectory")
+    target_acceptance: Fraction | Literal["flow"] = Field(
+        default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
+    )
+    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
+    warmup: Number = Field(default=500, description="discarded trajectories per chain")
+    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="trajectories per kept configuration")
+
+
+class LocalConfig(AbstractSection):
+    """Local Metropolis on checkerboards."""
+
+    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the proposal width to")
+    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
+    warmup: Number = Field(default=500, description="discarded sweeps per chain")
+    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")

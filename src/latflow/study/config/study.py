@@ -1,0 +1,84 @@
+"""What a study is: the one schema behind study files, command-line options and the reference of keys.
+
+A `StudyConfig` is frozen plain data; nothing here imports jax, so a wrong key is refused before anything slow starts.
+Numbers are checked one by one by the field types and together by `latflow.study.config.rules`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from latflow.errors import ConfigError
+from latflow.study.config.flows import RealNVPConfig
+from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
+from latflow.study.config.rules import broken_rules
+from latflow.study.config.stages import HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
+from latflow.study.config.theory import ActionConfig, LatticeConfig
+from latflow.study.config.values import AbstractSection
+from latflow.study.config.writing import toml_text
+
+
+def _words(text: str) -> dict[str, Any]:
+    return {"allowed": text}
+
+
+class StudyConfig(AbstractSection):
+    """A whole study."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
+        max_length=100,
+        description="names the run directory, runs/NAME",
+        json_schema_extra=_words("up to 100 letters, digits and . _ + -, the first a letter or digit"),
+    )
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(default=1, description="root of all random numbers")
+    lattice: LatticeConfig
+    action: ActionConfig
+    flow: RealNVPConfig = Field(default_factory=RealNVPConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    hmc: HMCConfig = Field(default_factory=HMCConfig)
+    local: LocalConfig = Field(default_factory=LocalConfig)
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> "StudyConfig":
+        broken = broken_rules(lookup(self.model_dump(mode="json"), StudyConfig))
+        if broken:
+            raise ConfigError([complaint.text() for complaint in broken])
+        return self
+
+    def to_toml(self, *, commented: bool = False) -> str:
+        """The study as a file, every key written out.
+
+        Args:
+            commented: Explain each key, and show the unset ones as comments.
+        """
+        return toml_text(self.model_dump(mode="json"), StudyConfig, commented=commented)
+
+
+def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyConfig:
+    """Read and check a study file.
+
+    Args:
+        path: The file.
+        overrides: Values by dotted key that replace those of the file, as written on the command line.
+
+    Raises:
+        MissingInputError: If there is no such file.
+        DataError: If it is too large to be a study or not UTF-8 text.
+        StorageError: If it cannot be read.
+        ConfigError: With every complaint about its content, each naming the file and the key.
+    """
+    table = read_table(path)
+    data, refused = merge(table, overrides or {}, StudyConfig)
+    try:
+        study = StudyConfig.model_validate(data)
+    except (ValidationError, ConfigError) as error:
+        details = error.errors(include_url=False) if type(error) is ValidationError else []
+        refused += complaints(details, data, StudyConfig)
+        study = None
+    if study is None or refused:
+        raise ConfigError([f"{path}: {complaint.text()}" for complaint in marked(refused, overrides or {})])
+    return study
