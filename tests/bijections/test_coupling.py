@@ -23,7 +23,7 @@ class Prescribed(AbstractConditioner):
 
     def __call__(self, frozen):
         total = jnp.sum(frozen) * jnp.ones(4)
-        return self.raw * total, self.shift * total
+        return jnp.stack([self.raw * total, self.shift * total], axis=-1)
 
 
 def fresh(bound=2.0):

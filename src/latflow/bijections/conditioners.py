@@ -1,4 +1,4 @@
-"""Networks that read the frozen sites of a coupling and return its parameters on the active ones.
+"""Networks that read the frozen sites of a coupling and return the parameters of its transform on the active ones.
 
 They compute in the precision of their weights: values are cast on the way in, and back on the way out. Every one is
 zero at initialisation, so that a coupling starts as the identity. Hidden layers end in GELU (arXiv:1606.08415): smooth,
@@ -24,13 +24,11 @@ from latflow.errors import ConfigError
 
 
 class AbstractConditioner(eqx.Module):
-    """A map from frozen values to two parameters per active site."""
+    """A map from frozen values to the parameters of a transform on every active site."""
 
     @abc.abstractmethod
-    def __call__(
-        self, frozen: Float[Array, " n_frozen"]
-    ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
-        """Raw log-scale and shift on the active sites, in the precision of `frozen`."""
+    def __call__(self, frozen: Float[Array, " n_frozen"]) -> Float[Array, "n_active n_parameters"]:
+        """Unconstrained parameters on the active sites, in the precision of `frozen`."""
 
 
 class Linear(eqx.Module):
@@ -76,27 +74,33 @@ class DenseConditioner(AbstractConditioner):
         key: Randomness of the hidden layers.
         partition: Sites of the coupling.
         hidden: Units of the hidden layers.
+        n_parameters: Numbers per active site.
         dtype: Precision of weights and arithmetic.
     """
 
     hidden: tuple[Linear, ...]
     last: Linear
+    n_parameters: int = eqx.field(static=True)
 
     def __init__(
-        self, key: PRNGKey, partition: Partition, *, hidden: tuple[int, ...], dtype: jnp.dtype = jnp.float32
+        self,
+        key: PRNGKey,
+        partition: Partition,
+        *,
+        hidden: tuple[int, ...],
+        n_parameters: int = 2,
+        dtype: jnp.dtype = jnp.float32,
     ) -> None:
         self.hidden = _hidden_layers(key, (partition.frozen.size, *hidden), dtype=dtype)
-        self.last = _zero(hidden[-1], 2 * partition.active.size, dtype=dtype)
+        self.last = _zero(hidden[-1], n_parameters * partition.active.size, dtype=dtype)
+        self.n_parameters = n_parameters
 
     @override
-    def __call__(
-        self, frozen: Float[Array, " n_frozen"]
-    ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
+    def __call__(self, frozen: Float[Array, " n_frozen"]) -> Float[Array, "n_active n_parameters"]:
         h = frozen.astype(self.last.weight.dtype)
         for layer in self.hidden:
             h = jax.nn.gelu(layer(h))
-        raw, shift = jnp.split(self.last(h).astype(frozen.dtype), 2)
-        return raw, shift
+        return self.last(h).astype(frozen.dtype).reshape(self.n_parameters, -1).T
 
 
 class ConvolutionalConditioner(AbstractConditioner):
@@ -110,6 +114,7 @@ class ConvolutionalConditioner(AbstractConditioner):
         partition: Sites of the coupling.
         hidden: Channels of the hidden layers.
         kernel_size: Odd extent of the window in every direction; the whole lattice if it is larger than that.
+        n_parameters: Numbers per active site.
         dtype: Precision of weights and arithmetic.
     """
 
@@ -127,6 +132,7 @@ class ConvolutionalConditioner(AbstractConditioner):
         *,
         hidden: tuple[int, ...],
         kernel_size: int = 3,
+        n_parameters: int = 2,
         dtype: jnp.dtype = jnp.float32,
     ) -> None:
         first_key, hidden_key = jax.random.split(key)
@@ -134,20 +140,17 @@ class ConvolutionalConditioner(AbstractConditioner):
         self.kernel = _normal(first_key, n_offsets, hidden[0], dtype=dtype)
         self.bias = jnp.zeros(hidden[0], dtype)
         self.hidden = _hidden_layers(hidden_key, hidden, dtype=dtype)
-        self.last = _zero(hidden[-1], 2, dtype=dtype)
+        self.last = _zero(hidden[-1], n_parameters, dtype=dtype)
         self.partition = partition
         self.kernel_size = kernel_size
 
     @override
-    def __call__(
-        self, frozen: Float[Array, " n_frozen"]
-    ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
+    def __call__(self, frozen: Float[Array, " n_frozen"]) -> Float[Array, "n_active n_parameters"]:
         h = self._convolve(frozen.astype(self.kernel.dtype))
         h = jax.nn.gelu(h + jnp.broadcast_to(self.bias, h.shape))
         for layer in self.hidden:
             h = jax.nn.gelu(layer(h))
-        parameters = self.last(h).astype(frozen.dtype)
-        return parameters[:, 0], parameters[:, 1]
+        return self.last(h).astype(frozen.dtype)
 
     def _convolve(self, x: Float[Array, " n_frozen"]) -> Float[Array, "n_active n_channels"]:
         window = _window(self.partition, self.kernel_size)

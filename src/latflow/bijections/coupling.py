@@ -22,7 +22,7 @@ class AffineCoupling(AbstractBijection):
 
     Args:
         partition: Which sites are frozen and which active.
-        conditioner: Maps the frozen values to $(r, t)$.
+        conditioner: Maps the frozen values to $(r, t)$ on every active site.
         bound: $b>0$, the largest possible $|s|$.
 
     References:
@@ -36,7 +36,7 @@ class AffineCoupling(AbstractBijection):
     def _parameters(
         self, frozen: Float[Array, " n_frozen"]
     ) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
-        raw, shift = self.conditioner(frozen)
+        raw, shift = self.conditioner(frozen).T
         return self.bound * jnp.tanh(raw / self.bound), shift
 
     @override
