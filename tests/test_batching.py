@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from latflow.batching import batch_last, beside, repeat, shift
+from latflow.batching import batch_last, beside, repeat, settle, shift
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5))
 
@@ -143,3 +143,24 @@ def test_repeat_with_an_integer_constant():
         return repeat(lambda i, y: y * x * table[i], x, n=3)
 
     assert jax.grad(power)(2.0) == 4 * 30 * 2.0**3
+
+
+def spread_right(x):
+    return jnp.maximum(x, shift(x, axis=0, steps=-1) - 1)
+
+
+def test_settle_reaches_the_fixed_point():
+    x = jnp.asarray([0, 5, 0, 0, 0, 0, 0, 3])
+    assert np.array_equal(jax.jit(lambda x: settle(spread_right, x))(x), [2, 5, 4, 3, 2, 1, 0, 3])
+
+
+@pytest.mark.parametrize("batch_axis", [0, 1])
+def test_settle_under_vmap(batch_axis):
+    """Examples that settle after different numbers of rounds, with a constant of their own and one in common."""
+    floor, x = jnp.asarray([0, 1, 2]), jnp.asarray([[0, 0, 0, 0, 9], [4, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+
+    def run(low, x):
+        return settle(lambda y: jnp.maximum(spread_right(y), jnp.arange(5) * low), x)
+
+    batched = jax.vmap(run, in_axes=(0, batch_axis), out_axes=batch_axis)(floor, jnp.moveaxis(x, 0, batch_axis))
+    assert np.array_equal(jnp.moveaxis(batched, batch_axis, 0), [run(a, b) for a, b in zip(floor, x, strict=True)])

@@ -1,9 +1,10 @@
-"""Where the batch axis lives in memory: four operations with `vmap` rules of their own.
+"""Where the batch axis lives in memory: five operations with `vmap` rules of their own.
 
 A stencil runs fastest when the chains of a batch are the fastest axis: a neighbour is then a whole vector of chains.
 JAX's gather and its loops move a batch to the front, and its roll becomes a concatenation, which keeps a fused loop
-from being vectorised. `shift` is a gather and `repeat` a loop that leave the batch where it is best; `batch_last` puts
-it there, and `beside` gives numbers and masks the place of the array they meet. None of them changes a number.
+from being vectorised. `shift` is a gather, `repeat` and `settle` are loops that leave the batch where it is best;
+`batch_last` puts it there, and `beside` gives numbers and masks the place of the array they meet. None of them changes
+a number.
 """
 
 import functools
@@ -62,6 +63,20 @@ def repeat(body: Callable[[Index, Carry], Carry], carry: Carry, *, n: int) -> Ca
     traced = jax.make_jaxpr(lambda i, *c: jax.tree.leaves(body(i, jax.tree.unflatten(tree, c))))(jnp.int32(0), *leaves)
     out = _repeat.bind(*traced.consts, *leaves, jaxpr=traced.jaxpr, n=n, n_consts=len(traced.consts))
     return jax.tree.unflatten(tree, out)
+
+
+def settle(body: Callable[[Shaped[Array, "*sites"]], Shaped[Array, "*sites"]], x: Shaped[Array, "*sites"]) -> Array:
+    """Apply `body` again and again until it changes nothing; under `vmap` until it changes nothing in any example.
+
+    An example that has settled is not changed by more applications, so it does not depend on the others of its batch.
+    The batch axis stays last. Not differentiable.
+
+    Args:
+        body: Maps an array to one of the same shape and type, and reaches a fixed point from `x`.
+        x: Where it starts.
+    """
+    traced = jax.make_jaxpr(body)(x)
+    return _settle.bind(*traced.consts, x, jaxpr=traced.jaxpr)
 
 
 # shift ----------------------------------------------------------------------------------------------------------------
@@ -173,3 +188,31 @@ _repeat.def_abstract_eval(lambda *args, n_consts, **_: args[n_consts:])
 mlir.register_lowering(_repeat, mlir.lower_fun(_loop, multiple_results=True))
 ad.primitive_jvps[_repeat] = _differentiate_repeat
 batching.primitive_batchers[_repeat] = _batch_repeat
+
+
+# settle ---------------------------------------------------------------------------------------------------------------
+
+
+def _until_settled(*args: Any, jaxpr: Any) -> Array:
+    def apply(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, _ = state
+        y = core.eval_jaxpr(jaxpr, args[:-1], x)[0]
+        return y, jnp.any(y != x)
+
+    return jax.lax.while_loop(lambda state: state[1], apply, (args[-1], jnp.ones((), dtype=bool)))[0]
+
+
+def _batch_settle(args: Sequence[Any], dims: Sequence[int | None], *, jaxpr: Any) -> tuple[Array, int]:
+    size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
+    *consts, x = args
+    *const_dims, d = dims
+    x = jnp.broadcast_to(x[..., None], (*x.shape, size)) if d is None else jnp.moveaxis(x, d, -1)
+    body = jax.vmap(lambda consts, y: core.eval_jaxpr(jaxpr, consts, y)[0], in_axes=(const_dims, -1), out_axes=-1)
+    return settle(lambda y: body(consts, y), x), x.ndim - 1
+
+
+_settle = Primitive("settle")
+_settle.def_impl(functools.partial(jax.jit, static_argnames="jaxpr")(_until_settled))
+_settle.def_abstract_eval(lambda *args, **_: args[-1])
+mlir.register_lowering(_settle, mlir.lower_fun(_until_settled, multiple_results=False))
+batching.primitive_batchers[_settle] = _batch_settle

@@ -17,6 +17,7 @@ from latflow.lattice import Lattice
 from latflow.samplers.independence import accept_sequence
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.metropolis import is_accepted
+from latflow.samplers.wolff import active_bonds, flip_cluster
 from latflow.testing import acceptance_probability, detailed_balance, stationarity, transition_matrix
 
 LEVELS = 3
@@ -128,3 +129,40 @@ def test_composite_of_flow_and_local():
     assert_law(stationarity(independence_matrix() @ sweep, weights()))
     back = half_sweep_matrix(1) @ half_sweep_matrix(0)
     assert_law(detailed_balance(sweep @ independence_matrix() @ back, weights()))
+
+
+CLUSTER_ACTION = PhiFour(Lattice((2, 2)), mass_squared=-1.0, coupling=1.3)
+MAGNITUDES = np.array([[0.9, 0.4], [0.6, 1.1]])
+
+
+@functools.cache
+def cluster_matrix():
+    """All signs of four sites with eight bonds: probabilities of bonds by bisection, clusters by the production fill.
+
+    Summed over all 2⁸ sets of active bonds and all four seeds, so no random number enters.
+    """
+    signs = np.array(list(itertools.product([1.0, -1.0], repeat=4)))
+    fields = jnp.asarray(signs.reshape(16, 2, 2) * MAGNITUDES)
+    bond = CLUSTER_ACTION.bond
+    bonds = jax.jit(jax.vmap(lambda x, u: jnp.stack(active_bonds(x, [u[0], u[1]], bond=bond))))
+    # `acceptance_probability` wants a rule that holds for small u; a bond holds for large u.
+    inactive = acceptance_probability(lambda log_u: ~np.asarray(bonds(fields, log_u)), (16, 2, 2, 2))
+    sets = np.array(list(itertools.product([True, False], repeat=8))).reshape(256, 2, 2, 2)
+    each = np.where(sets[None], 1 - inactive[:, None], inactive[:, None])
+    probability = each.reshape(16, 256, 8).prod(axis=-1)
+    flip = jax.vmap(jax.vmap(jax.vmap(flip_cluster, (None, None, 0)), (None, 0, None)), (0, None, None))
+    images = np.asarray(jax.jit(flip)(fields, [jnp.asarray(sets[:, 0]), jnp.asarray(sets[:, 1])], jnp.arange(4)))
+    columns = (images.reshape(16, 256, 4, 4) < 0) @ np.array([8, 4, 2, 1])
+    matrix = np.zeros((16, 16))
+    np.add.at(
+        matrix, (np.arange(16)[:, None, None], columns), np.broadcast_to(probability[..., None] / 4, columns.shape)
+    )
+    s = np.asarray(jax.vmap(CLUSTER_ACTION)(fields))
+    return matrix, np.exp(-(s - s.min()))
+
+
+def test_cluster():
+    matrix, target = cluster_matrix()
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-14)
+    assert np.all(np.linalg.matrix_power(matrix, 4) > 0)
+    assert_law(detailed_balance(matrix, target))

@@ -25,6 +25,7 @@ warmup_steps = 0
 stop = { steps = 60 }
 [sampling]
 configurations = 384
+samplers = ["flow", "hmc", "local", "cluster"]
 block_size = 128
 [hmc]
 n_steps = 2
@@ -32,6 +33,9 @@ chains = 4
 warmup = 40
 target_acceptance = "flow"
 [local]
+chains = 4
+warmup = 40
+[cluster]
 chains = 4
 warmup = 40
 """

@@ -67,7 +67,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_results_hold_every_sampler_and_agree_with_exact_values(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     rows = {(row["sampler"], row["observable"]): row for row in results["estimates"]}
-    samplers = ("flow", "reweighted", "hmc", "local")
+    samplers = ("flow", "reweighted", "hmc", "local", "cluster")
     for sampler in samplers:
         for name in ("susceptibility", "phi_squared", "ising_energy"):
             row = rows[sampler, name]

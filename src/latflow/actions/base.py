@@ -47,3 +47,12 @@ class AbstractLocalAction(AbstractAction):
     @abc.abstractmethod
     def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """At every site, S after changing that site alone to `proposal` minus S before."""
+
+    @property
+    def bond(self) -> float | None:
+        r"""β if $S=\sum_xV(|\phi_x|)-\beta\sum_{x,\mu}\phi_x\phi_{x+\hat\mu}$ with β > 0, else None.
+
+        Only then are the signs an Ising model with clusters (`latflow.samplers.wolff`). An action that is of this form
+        says so; the law `bonds_are_ising` of `latflow.testing` holds it to that.
+        """
+        return None

@@ -18,6 +18,9 @@ from latflow.batching import shift
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.lattice import Lattice
 
+HOUSE_BOND = 2.0
+"""β of the bonds −β φ_x φ_{x+μ̂}: the cross term of (φ_{x+μ̂} − φ_x)², without a factor ½."""
+
 
 def neighbour_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""$\sum_\mu(\phi_{x+\hat\mu}+\phi_{x-\hat\mu})$ with periodic boundaries."""
@@ -57,6 +60,11 @@ class FreeField(AbstractLocalAction):
         # S is quadratic, so that Euler's theorem gives it from the force.
         force = self.force(x)
         return 0.5 * jnp.sum(x * force), force
+
+    @property
+    @override
+    def bond(self) -> float:
+        return HOUSE_BOND
 
     @override
     def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -123,6 +131,11 @@ class PhiFour(AbstractLocalAction):
         # x·F counts the quadratic part of S twice and the quartic part four times.
         force = self.force(x)
         return 0.5 * jnp.sum(x * force) - self.coupling * jnp.sum((x * x) ** 2), force
+
+    @property
+    @override
+    def bond(self) -> float:
+        return HOUSE_BOND
 
     @override
     def site_difference(self, x: Float[Array, "*shape"], proposal: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -29,6 +29,7 @@ SAMPLERS: dict[str, SamplerStyle] = {
     "reweighted": SamplerStyle("reweighted", "#CC79A7", "D", "the same flow draws as weighted averages, none rejected"),
     "hmc": SamplerStyle("HMC", "#D55E00", "s", "hybrid Monte Carlo"),
     "local": SamplerStyle("local", "#009E73", "^", "local checkerboard Metropolis"),
+    "cluster": SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
     "heatbath": SamplerStyle("heat bath", "#E69F00", "v", "local heat bath"),
 }
 """Every sampler in the order in which tables and legends list them."""

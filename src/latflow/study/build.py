@@ -16,12 +16,13 @@ from latflow.lattice import Lattice
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.training.losses import AbstractLoss, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
 
-STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6}
+STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6, "cluster": 7, "evidence": 8}
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 
 
@@ -95,12 +96,12 @@ def build_stop(config: StudyConfig) -> StopCriterion:
     )
 
 
-def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis:
+def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis | WolffMetropolis:
     """The classical kernel of a sampler before tuning.
 
     Args:
         config: The study.
-        sampler: "hmc" or "local".
+        sampler: "hmc", "local" or "cluster".
     """
     action = build_action(config)
     if sampler == "hmc":
@@ -111,4 +112,7 @@ def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis:
             step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
             n_steps=hmc.n_steps,
         )
+    if sampler == "cluster":
+        sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
+        return WolffMetropolis(action, width=jnp.asarray(0.5), n_sweeps=sweeps, n_clusters=clusters)
     return LocalMetropolis(action, width=jnp.asarray(0.5))

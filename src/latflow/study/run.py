@@ -8,6 +8,7 @@ from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig
+from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import Progress, RunContext
 from latflow.study.stages.analysis import analyse
 from latflow.study.stages.chain_ensemble import sample_chains
@@ -69,8 +70,7 @@ def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]
     if "train" in stages and "flow" in samplers:
         train(context)
     if "sample" in stages:
-        # The flow goes first: HMC may be told to match its acceptance.
-        for sampler in sorted(samplers, key=("flow", "hmc", "local").index):
+        for sampler in sorted(samplers, key=SAMPLERS.index):
             if sampler == "flow":
                 sample_flow(context)
             else:

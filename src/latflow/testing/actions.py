@@ -128,7 +128,26 @@ def colours_are_independent(key: PRNGKey, action: AbstractLocalAction) -> LawRes
     return judge("sites of one colour do not interact", _local_deviations(key, action).colour, limit=ROUNDING)
 
 
-LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent)
+@eqx.filter_jit
+def _ising_deviation(key: PRNGKey, action: AbstractLocalAction, *, bond: float) -> Float[Array, ""]:
+    x = jnp.abs(action.space.random(jax.random.fold_in(key, 0)))
+    signs = jax.random.rademacher(jax.random.fold_in(key, 1), x.shape, dtype=x.dtype)
+    y = signs * x
+    bonds = [jnp.sum(x * jnp.roll(x, -1, axis=mu) - y * jnp.roll(y, -1, axis=mu)) for mu in range(x.ndim)]
+    before = action(x)
+    return jnp.abs(action(y) - before - bond * sum(bonds)) / jnp.maximum(1.0, jnp.abs(before))
+
+
+def bonds_are_ising(key: PRNGKey, action: AbstractLocalAction) -> LawResult:
+    """Where an action claims Ising bonds, signs change S by those bonds alone; β is positive."""
+    bond = action.bond
+    if bond is None:
+        return judge("signs are an Ising model", 0.0, limit=ROUNDING, detail="not claimed")
+    error = _ising_deviation(key, action, bond=bond) if bond > 0 else jnp.inf
+    return judge("signs are an Ising model", error, limit=ROUNDING, detail=f"bond {bond:g}")
+
+
+LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent, bonds_are_ising)
 """Further laws of a local action on even extents, called as ``law(key, action)``."""
 
 

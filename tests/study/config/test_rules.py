@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "hmc.target_acceptance": "flow",
     "hmc.chains": 8,
     "local.chains": 8,
+    "cluster.chains": 8,
 }
 
 
@@ -43,6 +44,11 @@ GOOD: dict[str, Any] = {
         ({"sampling.samplers": ("hmc",)}, ["hmc.target_acceptance"]),
         ({"sampling.configurations": 7}, ["hmc.chains", "local.chains"]),
         ({"sampling.configurations": 7, "sampling.samplers": ("flow",)}, []),
+        (
+            {"sampling.configurations": 7, "sampling.samplers": ("cluster",), "hmc.target_acceptance": 0.8},
+            ["cluster.chains"],
+        ),
+        ({"lattice.shape": (5, 6), "sampling.samplers": ("cluster",)}, ["lattice.shape"]),
     ],
 )
 def test_rule(changes: dict[str, Any], wrong: list[str]) -> None:

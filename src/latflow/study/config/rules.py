@@ -55,7 +55,7 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     shape, samplers = value("lattice.shape"), value("sampling.samplers")
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
-    needing = [word for word in ("flow", "local") if word in samplers]
+    needing = [word for word in ("flow", "local", "cluster") if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc alone runs on odd extents"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
 
@@ -119,7 +119,7 @@ def _chains(value: Lookup) -> list[Complaint]:
     wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
     if wanted is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in ("hmc", "local") if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in ("hmc", "local", "cluster") if word in samplers}
     allowed = f"at most sampling.configurations, {wanted}"
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 

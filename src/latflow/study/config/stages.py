@@ -6,7 +6,10 @@ from pydantic import Field
 
 from latflow.study.config.values import AbstractSection, Count, Fraction, List, Number, Positive
 
-Sampler: TypeAlias = Literal["flow", "hmc", "local"]
+Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster"]
+
+SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster")
+"""Every sampler in the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
 
 
 class StopConfig(AbstractSection):
@@ -49,7 +52,7 @@ class SamplingConfig(AbstractSection):
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=3, description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=4, description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
 
@@ -75,3 +78,14 @@ class LocalConfig(AbstractSection):
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
     warmup: Number = Field(default=500, description="discarded sweeps per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")
+
+
+class ClusterConfig(AbstractSection):
+    """Wolff clusters between local sweeps."""
+
+    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the sweeps to")
+    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="local sweeps before the clusters")
+    clusters: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="clusters flipped in one update")
+    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
+    warmup: Number = Field(default=500, description="discarded updates per chain")
+    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="updates per kept configuration")

@@ -14,7 +14,7 @@ from latflow.errors import ConfigError
 from latflow.study.config.flows import RealNVPConfig
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
 from latflow.study.config.rules import broken_rules
-from latflow.study.config.stages import HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
+from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
 from latflow.study.config.theory import ActionConfig, LatticeConfig
 from latflow.study.config.values import AbstractSection
 from latflow.study.config.writing import toml_text
@@ -41,6 +41,7 @@ class StudyConfig(AbstractSection):
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
     hmc: HMCConfig = Field(default_factory=HMCConfig)
     local: LocalConfig = Field(default_factory=LocalConfig)
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":

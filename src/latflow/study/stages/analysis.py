@@ -23,6 +23,7 @@ from latflow.stats.weights import (
 )
 from latflow.store.atomic import write_json
 from latflow.store.ensemble import Ensemble
+from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
 from latflow.study.stages.provenance import origin
@@ -42,7 +43,7 @@ def analyse(context: RunContext) -> dict[str, Any]:
     Returns:
         The content of ``results.json``.
     """
-    samplers = [name for name in ("flow", "hmc", "local") if context.path("measurements", name).exists()]
+    samplers = [name for name in SAMPLERS if context.path("measurements", name).exists()]
     inputs = _inputs(context, samplers)
     path = context.path("results.json")
     if path.exists():

@@ -1,4 +1,4 @@
-"""Sampling with HMC and local updates: many chains, tuned once, watched while they run.
+"""Sampling with HMC, local and cluster updates: many chains, tuned once, watched while they run.
 
 Warm-up tunes the kernel from over-dispersed starts and is stored; then the kernel is frozen and blocks follow. Each
 block starts from the last configurations of the one before and recomputes whatever the kernel caches.
@@ -30,7 +30,7 @@ KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 
 
 def sample_chains(context: RunContext, sampler: str) -> None:
-    """Bring the ensemble of a classical sampler ("hmc" or "local") to the size the study asks for."""
+    """Bring the ensemble of a classical sampler ("hmc", "local", "cluster") to the size the study asks for."""
     config = context.config
     settings = getattr(config, sampler)
     n_records = max(1, config.sampling.block_size // settings.chains)
