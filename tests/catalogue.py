@@ -26,6 +26,7 @@ from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Reflection, SignFlip, Translation
 from latflow.flows.architectures import cast, real_nvp
 from latflow.flows.flow import Flow
+from latflow.flows.mixture import Z2Mixture
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
@@ -35,6 +36,7 @@ from latflow.samplers.hmc import HMC
 from latflow.samplers.independence import IndependenceSampler
 from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.wolff import WolffMetropolis
 from latflow.testing.bijections import scrambled
 from latflow.training.fit import TrainingState, run_steps
 from latflow.training.losses import ReverseKL
@@ -177,7 +179,11 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "trained real nvp": trained_flow,
 }
 
-DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {"normal": lambda: Normal((2, 3)), **FLOWS}
+DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
+    "normal": lambda: Normal((2, 3)),
+    "z2 mixture": lambda: Z2Mixture(scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2)),
+    **FLOWS,
+}
 
 LOG_WIDTHS = {"real nvp convolutional": -0.6, "trained real nvp": -1.5}
 """Logarithm of the width of a normal density inside the one of that name; -0.3 for the others."""
@@ -282,6 +288,15 @@ KERNELS: dict[str, Callable[[], KernelCase]] = {
     ),
     "local on phi4": lambda: KernelCase(
         LocalMetropolis(phi_four_2x2(), width=0.9), (2, 2), _ring_values(RING_2X2()), n_records=400
+    ),
+    "cluster on phi4": lambda: KernelCase(
+        WolffMetropolis(phi_four_2x2(), width=0.9), (2, 2), _ring_values(RING_2X2()), n_records=300
+    ),
+    "cluster on free field": lambda: KernelCase(
+        WolffMetropolis(FreeField(Lattice((4, 2)), mass_squared=0.7), width=0.9, n_sweeps=2, n_clusters=2),
+        (4, 2),
+        _free_values(Lattice((4, 2)), 0.7),
+        n_records=300,
     ),
     "local on free field": lambda: KernelCase(
         LocalMetropolis(FreeField(Lattice((4, 2)), mass_squared=0.7), width=0.9),

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -15,10 +15,12 @@ from latflow.bijections.conditioners import AbstractConditioner, ConvolutionalCo
 from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
-from latflow.distributions import Normal
+from latflow.distributions import AbstractDistribution, Normal
 from latflow.errors import ConfigError
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
+
+_FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
 
 
 def real_nvp(
@@ -70,7 +72,7 @@ def real_nvp(
     return Flow(Normal(lattice.shape), Chain((*layers, Scale())))
 
 
-def cast(flow: Flow, dtype: str | jnp.dtype) -> Flow:
+def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
     """The same flow with networks of another precision; from float32 to float64 every weight is kept exactly."""
 
     def is_network(node: Any) -> bool:

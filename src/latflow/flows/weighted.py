@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.flows.flow import Flow
+from latflow.distributions import AbstractDistribution
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
 
@@ -24,7 +24,7 @@ class FlowSampler(AbstractWeightedSampler):
         action: The theory they stand for.
     """
 
-    flow: Flow
+    flow: AbstractDistribution
     action: AbstractAction
 
     @override

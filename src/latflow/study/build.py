@@ -11,7 +11,7 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.flows.architectures import real_nvp
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
@@ -46,7 +46,7 @@ def build_action(config: StudyConfig) -> AbstractLocalAction:
     return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
 
 
-def build_flow(config: StudyConfig, *, precision: str | None = None) -> Flow:
+def build_flow(config: StudyConfig, *, precision: str | None = None) -> TrainableFlow:
     """The untrained flow of the study.
 
     Args:
@@ -54,7 +54,7 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> Flow:
         precision: Dtype of the network weights; by default the training precision.
     """
     flow = config.flow
-    return real_nvp(
+    built = real_nvp(
         stream(config, "flow"),
         build_lattice(config),
         n_layers=flow.layers,
@@ -64,6 +64,7 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> Flow:
         log_scale_bound=flow.log_scale_bound,
         dtype=jnp.dtype(precision or config.training.precision),
     )
+    return Z2Mixture(built) if flow.mixture == "z2" else built
 
 
 def build_loss(config: StudyConfig) -> AbstractLoss:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.flows.architectures import cast
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
@@ -58,7 +58,7 @@ class FlowSamples:
         return log_z(self.log_weight)
 
 
-def sample(key: PRNGKey, flow: Flow, action: AbstractAction, *, n: int, block_size: int = 4096) -> FlowSamples:
+def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int, block_size: int = 4096) -> FlowSamples:
     """Draw from a flow and make it exact by independence Metropolis.
 
     Args:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.errors import PhysicsStop
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
 from latflow.training.losses import AbstractLoss, ReverseKL
@@ -53,14 +53,14 @@ class TrainingState(eqx.Module):
         rollbacks: How often training returned to an earlier state after a number was not finite.
     """
 
-    flow: Flow
+    flow: TrainableFlow
     optimiser_state: PyTree
     step: Int[Array, ""]
     learning_rate_scale: Scalar
     rollbacks: Int[Array, ""]
 
     @classmethod
-    def start(cls, flow: Flow, optimiser: Optimiser) -> "TrainingState":
+    def start(cls, flow: TrainableFlow, optimiser: Optimiser) -> "TrainingState":
         """The state before the first step."""
         optimiser_state = optimiser.transform.init(eqx.filter(flow, eqx.is_inexact_array))
         zero = jnp.zeros((), dtype=jnp.int32)
@@ -79,7 +79,7 @@ class FitResult:
         seconds: Wall-clock time over all sittings.
     """
 
-    flow: Flow
+    flow: TrainableFlow
     state: TrainingState
     stopped_by: str
     history: tuple[Record, ...]
@@ -162,7 +162,7 @@ def evaluation_weights(sampler: FlowSampler, key: PRNGKey, *, n: int) -> Float[A
 
 def fit(
     key: PRNGKey,
-    flow: Flow,
+    flow: TrainableFlow,
     action: AbstractAction,
     *,
     stop: StopCriterion,

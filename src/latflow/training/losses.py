@@ -16,7 +16,7 @@ from typing_extensions import override
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.errors import ConfigError
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 
 
@@ -24,7 +24,7 @@ class AbstractLoss(eqx.Module):
     """A differentiable number that is least when the flow is the theory."""
 
     @abc.abstractmethod
-    def __call__(self, flow: Flow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+    def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         """The loss of one batch and the log-weights of its draws."""
 
 
@@ -41,7 +41,7 @@ class ReverseKL(AbstractLoss):
     batch_size: int = eqx.field(static=True)
 
     @override
-    def __call__(self, flow: Flow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+    def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         keys = jax.random.split(key, self.batch_size)
         log_weights = jax.vmap(FlowSampler(flow, action).draw)(keys).log_weight
         return -jnp.mean(log_weights), log_weights
@@ -66,7 +66,7 @@ class PathGradient(AbstractLoss):
     batch_size: int = eqx.field(static=True)
 
     @override
-    def __call__(self, flow: Flow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+    def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         fixed = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, flow)
 
         def rise(x: Float[Array, "*shape"]) -> tuple[Scalar, Scalar]:
@@ -98,7 +98,7 @@ class ForwardKL(AbstractLoss):
     batch_size: int = eqx.field(static=True)
 
     @override
-    def __call__(self, flow: Flow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+    def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         chosen = jax.random.randint(key, (self.batch_size,), 0, len(self.targets))
         # the data are no parameters: a gradient with respect to the loss itself is nobody's business
         x = jax.lax.stop_gradient(self.targets)[chosen]
@@ -125,7 +125,7 @@ class Mixture(AbstractLoss):
             raise ConfigError([f"training.loss: weights {list(self.weights)}; allowed: one positive number per loss"])
 
     @override
-    def __call__(self, flow: Flow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+    def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         parts = [loss(flow, action, jax.random.fold_in(key, i)) for i, loss in enumerate(self.losses)]
         value = sum((w * part for w, (part, _) in zip(self.weights, parts, strict=True)), start=jnp.zeros(()))
         return value, jnp.concatenate([log_weights for _, log_weights in parts])

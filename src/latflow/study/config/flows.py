@@ -24,3 +24,6 @@ class RealNVPConfig(AbstractSection):
     log_scale_bound: Annotated[float, Field(gt=0, le=50)] = Field(
         default=2.0, description="bound on |log scale| of one layer"
     )
+    mixture: Literal["none", "z2"] = Field(
+        default="none", description="z2: half the flow, half its mirror image, for broken phases"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latflow.flows.architectures import cast
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
 from latflow.study.context import RunContext, identity
@@ -29,7 +29,7 @@ def model_is_trained(context: RunContext) -> bool:
     return (model_directory(context) / "model.json").exists()
 
 
-def load_flow(context: RunContext) -> tuple[Flow, dict[str, Any]]:
+def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
     """The trained flow for production, with the header it was stored with and its identity under ``sha256``.
 
     Weights trained in float32 are cast exactly; production arithmetic is float64 throughout.
