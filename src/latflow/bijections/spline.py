@@ -1,0 +1,186 @@
+r"""Monotone rational-quadratic splines on the active sites of a coupling, with the identity as their tails.
+
+On $[-B, B]$ a site's value passes through K bins, in each of which the map is a ratio of two quadratics; their widths,
+heights and the slopes at the inner knots are read from the frozen sites. At $\pm B$ value and slope join the identity.
+Both directions are closed forms, so the inverse costs what the forward map costs.
+
+A spline's parameters come in an order that knows the field inversion: first combinations that stay the same when the
+spline is turned about the origin, $f(x)\to-f(-x)$, then those that change sign. A conditioner whose outputs are even
+and odd in that order therefore makes the coupling equivariant under φ → −φ.
+"""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from typing_extensions import override
+
+from latflow._typing import Scalar
+from latflow.bijections.base import AbstractBijection
+from latflow.bijections.conditioners import AbstractConditioner
+from latflow.bijections.partition import Partition
+
+
+class Counts(NamedTuple):
+    """How many parameters of a spline keep their sign under φ → −φ, and how many change it."""
+
+    even: int
+    odd: int
+
+
+def parameter_counts(n_bins: int) -> Counts:
+    """Numbers per active site of a spline of `n_bins` bins: K widths, K heights, K − 1 slopes at inner knots."""
+    even = 2 * _n_even(n_bins) + _n_even(n_bins - 1)
+    return Counts(even, 3 * n_bins - 1 - even)
+
+
+class SplineCoupling(AbstractBijection):
+    r"""$y_a = f(x_a;\,x_f)$ on active sites with a rational-quadratic spline f, $y_f = x_f$ on frozen ones.
+
+    Parameters of zero give the identity.
+
+    Args:
+        partition: Which sites are frozen and which active.
+        conditioner: Maps the frozen values to the parameters of `parameter_counts` on every active site.
+        n_bins: K ≥ 2, bins of $[-B, B]$.
+        half_width: B > 0; values beyond are left alone.
+        least_bin: Smallest width and height of a bin, as a fraction of 2B; less than 1/K.
+        least_slope: Smallest slope at a knot, below 1.
+
+    References:
+        arXiv:1906.04032, section 3.1 and appendix A.
+    """
+
+    partition: Partition = eqx.field(static=True)
+    conditioner: AbstractConditioner
+    n_bins: int = eqx.field(static=True)
+    half_width: float = eqx.field(static=True)
+    least_bin: float = eqx.field(static=True, default=1e-2)
+    least_slope: float = eqx.field(static=True, default=1e-2)
+
+    def _spline(self, frozen: Float[Array, " n_frozen"]) -> "_Spline":
+        k = self.n_bins
+        parameters = self.conditioner(frozen)
+        counts = [_n_even(k), _n_even(k), _n_even(k - 1), k - _n_even(k), k - _n_even(k), k - 1 - _n_even(k - 1)]
+        parts = jnp.split(parameters, [sum(counts[: i + 1]) for i in range(len(counts) - 1)], axis=-1)
+        widths, heights, slopes = (_unfold(even, odd) for even, odd in zip(parts[:3], parts[3:], strict=True))
+        one = jnp.ones((slopes.shape[0], 1), slopes.dtype)
+        # softplus of this offset is 1 - least_slope: raw slopes of zero are slopes of one
+        offset = math.log(math.expm1(1 - self.least_slope))
+        inner = self.least_slope + jax.nn.softplus(slopes + offset)
+        knots = jnp.concatenate([one, inner, one], axis=-1)
+        return _Spline(self._knots(widths), self._knots(heights), knots)
+
+    def _knots(self, raw: Float[Array, "n_active n_bins"]) -> Float[Array, "n_active n_knots"]:
+        """Bin edges from −B to B, both of them exact."""
+        shares = self.least_bin + (1 - self.n_bins * self.least_bin) * jax.nn.softmax(raw, axis=-1)
+        inner = self.half_width * (2 * jnp.cumsum(shares, axis=-1)[:, :-1] - 1)
+        end = jnp.full((raw.shape[0], 1), self.half_width)
+        return jnp.concatenate([-end, inner, end], axis=-1)
+
+    @override
+    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        frozen, active = self.partition.split(x)
+        spline = self._spline(frozen)
+        inside = jnp.clip(active, -self.half_width, self.half_width)
+        bins = _locate(inside, spline.x, spline)
+        y, log_slope = _evaluate(bins, (inside - bins.left) / bins.width)
+        return self._merge(frozen, active, y, log_slope)
+
+    @override
+    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        frozen, active = self.partition.split(y)
+        spline = self._spline(frozen)
+        inside = jnp.clip(active, -self.half_width, self.half_width)
+        bins = _locate(inside, spline.y, spline)
+        fraction = _solve(bins, inside - bins.bottom)
+        _, log_slope = _evaluate(bins, fraction)
+        return self._merge(frozen, active, bins.left + bins.width * fraction, -log_slope)
+
+    def _merge(
+        self,
+        frozen: Float[Array, " n_frozen"],
+        active: Float[Array, " n_active"],
+        moved: Float[Array, " n_active"],
+        log_slope: Float[Array, " n_active"],
+    ) -> tuple[Float[Array, "*shape"], Scalar]:
+        """The spline inside the interval, the identity outside."""
+        is_inside = jnp.abs(active) < self.half_width
+        image = self.partition.merge(frozen, jnp.where(is_inside, moved, active))
+        return image, jnp.sum(jnp.where(is_inside, log_slope, 0.0))
+
+
+class _Spline(NamedTuple):
+    """Positions, images and slopes at the knots of every active site."""
+
+    x: Float[Array, "n_active n_knots"]
+    y: Float[Array, "n_active n_knots"]
+    slope: Float[Array, "n_active n_knots"]
+
+
+class _Bins(NamedTuple):
+    """The bin in which each site's value lies."""
+
+    left: Float[Array, " n_active"]
+    width: Float[Array, " n_active"]
+    bottom: Float[Array, " n_active"]
+    height: Float[Array, " n_active"]
+    slope_left: Float[Array, " n_active"]
+    slope_right: Float[Array, " n_active"]
+
+
+def _locate(value: Float[Array, " n_active"], knots: Float[Array, "n_active n_knots"], spline: _Spline) -> _Bins:
+    """The bin of each value among `knots`, which are the spline's positions or images."""
+    reached = value[:, None] >= knots[:, 1:-1]
+    ones = jnp.ones((value.size, 1), bool)
+    # True in one bin: its left edge has been reached and its right edge has not. A sum over bins is cheaper than a
+    # gather, whose gradient would be a scatter.
+    here = jnp.concatenate([ones, reached], axis=1) & ~jnp.concatenate([reached, ~ones], axis=1)
+
+    def pick(values: Float[Array, "n_active n_bins"]) -> Float[Array, " n_active"]:
+        return jnp.sum(jnp.where(here, values, 0.0), axis=1)
+
+    x, y, slope = spline
+    widths, heights = (pick(edges[:, 1:] - edges[:, :-1]) for edges in (x, y))
+    return _Bins(pick(x[:, :-1]), widths, pick(y[:, :-1]), heights, pick(slope[:, :-1]), pick(slope[:, 1:]))
+
+
+def _evaluate(
+    bins: _Bins, fraction: Float[Array, " n_active"]
+) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
+    """Image and log-slope at a fraction ξ of the bin; arXiv:1906.04032 eqs. (4)-(5)."""
+    mean = bins.height / bins.width
+    rest = 1 - fraction
+    denominator = mean + (bins.slope_right + bins.slope_left - 2 * mean) * fraction * rest
+    image = bins.bottom + bins.height * fraction * (mean * fraction + bins.slope_left * rest) / denominator
+    slope = bins.slope_right * fraction**2 + 2 * mean * fraction * rest + bins.slope_left * rest**2
+    return image, 2 * jnp.log(mean) + jnp.log(slope) - 2 * jnp.log(denominator)
+
+
+def _solve(bins: _Bins, rise: Float[Array, " n_active"]) -> Float[Array, " n_active"]:
+    r"""The fraction ξ at which the spline has risen by `rise` above the bin's bottom.
+
+    The root of $a\xi^2+b\xi+c=0$ that lies in [0, 1], as $2c/(-b-\sqrt{b^2-4ac})$, which nowhere subtracts two nearly
+    equal numbers; arXiv:1906.04032 eqs. (6)-(8).
+    """
+    mean = bins.height / bins.width
+    excess = rise * (bins.slope_right + bins.slope_left - 2 * mean)
+    a = bins.height * (mean - bins.slope_left) + excess
+    b = bins.height * bins.slope_left - excess
+    c = -mean * rise
+    # b² - 4ac is positive for a monotone spline; rounding must not make it negative
+    return 2 * c / (-b - jnp.sqrt(jnp.maximum(b**2 - 4 * a * c, 0.0)))
+
+
+def _n_even(n: int) -> int:
+    """Symmetric combinations of n numbers: pairs and the middle."""
+    return (n + 1) // 2
+
+
+def _unfold(even: Float[Array, "n_active n_even"], odd: Float[Array, "n_active n_odd"]) -> Float[Array, "n_active n"]:
+    """Numbers from left to right out of their symmetric and antisymmetric parts: exchanged where `odd` turns round."""
+    pairs, middle = jnp.split(even, [odd.shape[1]], axis=1)
+    return jnp.concatenate([pairs + odd, middle, (pairs - odd)[:, ::-1]], axis=1)
