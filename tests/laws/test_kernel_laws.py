@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from catalogue import KERNELS, hmc
-from latflow.actions.scalar import PhiFour
+from latflow.actions.scalar import FreeField, PhiFour
 from latflow.lattice import Lattice
 from latflow.samplers.chains import advance
 from latflow.samplers.integrators import SCHEMES
@@ -50,6 +50,13 @@ def test_energy_error_has_order(scheme):
     action = CASES["hmc leapfrog"]().kernel.action
     result = energy_error_has_order(jax.random.key(53), action, SCHEMES[scheme], equilibrium("hmc leapfrog"))
     assert result.passed, result.line()
+
+
+def test_order_is_found_below_a_large_next_one():
+    """OMF2 is tuned to a small error of second order: on a free field the plain slope would read 1.92."""
+    action = FreeField(Lattice((8, 8)), mass_squared=1.0)
+    result = energy_error_has_order(jax.random.key(54), action, SCHEMES["omf2"], narrow((8, 8))[:16])
+    assert result.value < 0.01, result.line()
 
 
 @pytest.mark.parametrize("step_size", [0.1, 0.15, 0.18])

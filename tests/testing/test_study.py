@@ -9,7 +9,9 @@ from latflow.bijections.elementwise import Scale
 from latflow.distributions import Normal
 from latflow.flows.flow import Flow
 from latflow.study.config import StudyConfig, load_study
-from latflow.testing import selfcheck
+from latflow.testing import selfcheck, study
+
+SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
 
 STUDY = """
 name = "small"
@@ -38,6 +40,22 @@ def test_a_sound_study_passes(config):
     results = selfcheck(config)
     assert [result.line() for result in results if not result.passed] == []
     assert len({result.name for result in results}) == len(results) > 20
+
+
+def test_a_study_without_a_flow_may_have_odd_extents(config, monkeypatch):
+    monkeypatch.setattr(study, "_dynamics_laws", lambda *_: [])  # slow, and part of the test above
+    sampling = config.sampling.model_copy(update={"samplers": ("hmc",)})
+    lattice = config.lattice.model_copy(update={"shape": (3,)})
+    results = selfcheck(config.model_copy(update={"sampling": sampling, "lattice": lattice}))
+    assert [result.line() for result in results if not result.passed] == []
+    assert len(results) > 5
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_study_passes(path):
+    results = selfcheck(load_study(path))
+    assert [result.line() for result in results if not result.passed] == []
 
 
 class LyingScale(AbstractBijection):

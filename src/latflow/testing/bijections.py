@@ -32,10 +32,10 @@ Image = tuple[Float[Array, "*shape"], Float[Array, ""]]
 
 
 @eqx.filter_jit
-def spread_fields(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 8) -> Fields:
-    """Flat test configurations from zero to very wide: reference draws times 10, 1, 0.1, 0 and again."""
+def spread_fields(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 8, widest: float = 10.0) -> Fields:
+    """Flat test configurations from zero to wide: reference draws times `widest`, 1, 0.1, 0 and again."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-    scales = jnp.asarray([10.0, 1.0, 0.1, 0.0])[jnp.arange(n) % 4]
+    scales = jnp.asarray([widest, 1.0, 0.1, 0.0])[jnp.arange(n) % 4]
     return jax.vmap(lambda k, scale: scale * space.random(k))(keys, scales)
 
 
@@ -163,9 +163,11 @@ BIJECTION_LAWS = (
 """All laws of a bijection, called as ``law(bijection, space, fields)``."""
 
 
-def bijection_laws(key: PRNGKey, bijection: AbstractBijection, space: AbstractFieldSpace) -> list[LawResult]:
-    """Every law of a bijection that its size allows, on fields from narrow to wide."""
-    fields = spread_fields(key, space)
+def bijection_laws(
+    key: PRNGKey, bijection: AbstractBijection, space: AbstractFieldSpace, *, widest: float = 10.0
+) -> list[LawResult]:
+    """Every law of a bijection that its size allows, on fields from narrow to `widest`."""
+    fields = spread_fields(key, space, widest=widest)
     small = fields[0].size <= LARGEST_JACOBIAN
     return [law(bijection, space, fields) for law in BIJECTION_LAWS if small or law is not log_det_is_jacobian]
 
