@@ -9,7 +9,7 @@ import jax
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.fields.symmetry import generators, random_words
-from latflow.flows.flow import Flow
+from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
@@ -28,7 +28,7 @@ _CHAINS = 64
 _WIDEST = 2.0
 
 
-def selfcheck(config: StudyConfig, *, flow: Flow | None = None) -> list[LawResult]:
+def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list[LawResult]:
     """Run every law that applies to a study.
 
     Args:
@@ -52,7 +52,7 @@ def selfcheck(config: StudyConfig, *, flow: Flow | None = None) -> list[LawResul
     ]
 
 
-def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> Flow:
+def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
     """The study's architecture away from the identity, but not so far that its Jacobian is ill conditioned."""
     return bijections.scrambled(jax.random.fold_in(key, 0), build_flow(config, precision="float64"), scale=0.1)
 
@@ -82,7 +82,7 @@ def _dynamics_laws(kernel: HMC, lattice: Lattice, key: PRNGKey) -> list[LawResul
     ]
 
 
-def _flow_laws(flow: Flow, action: AbstractLocalAction, key: PRNGKey) -> list[LawResult]:
+def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> list[LawResult]:
     return [
         *bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space, widest=_WIDEST),
         distributions.log_prob_is_sampled(key, flow),
