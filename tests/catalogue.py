@@ -23,10 +23,11 @@ from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
 from latflow.distributions import AbstractDistribution, Normal
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
-from latflow.fields.symmetry import AbstractSymmetry, Reflection, SignFlip, Translation
-from latflow.flows.architectures import cast, real_nvp
+from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, SignFlip, Translation
+from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
+from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
@@ -121,6 +122,9 @@ def _case(shape: tuple[int, ...], bijection: AbstractBijection, *symmetries: Abs
 EVEN_SHIFTS = (Translation((1, 1)), Translation((0, 2)))
 """Translations that keep the colours of a checkerboard."""
 
+Z2_SHIFT = Product((SignFlip(), Translation((1, 1))))
+"""And one that inverts the field as well."""
+
 BIJECTIONS: dict[str, Callable[[], BijectionCase]] = {
     "scale": lambda: _case((4, 2), Scale(0.3), Translation((1, 0)), Reflection(0), SignFlip()),
     "affine dense, even": lambda: _case((4, 4), _coupling((4, 4), 0, "dense", 1)),
@@ -132,6 +136,13 @@ BIJECTIONS: dict[str, Callable[[], BijectionCase]] = {
     "real nvp dense": lambda: _case((4, 4), _real_nvp((4, 4), "dense").bijection),
     "real nvp convolutional": lambda: _case((4, 4), _real_nvp((4, 4), "convolutional").bijection, *EVEN_SHIFTS),
     "real nvp dense, float32 cast": lambda: _case((4, 2), cast(_real_nvp((4, 2), "dense", F32), F64).bijection),
+    "real nvp dense, z2": lambda: _case((4, 2), _z2_real_nvp("dense").bijection, SignFlip()),
+    "real nvp convolutional, z2": lambda: _case((4, 2), _z2_real_nvp("convolutional").bijection, SignFlip(), Z2_SHIFT),
+    "spline dense, odd bins": lambda: _case((4, 2), _spline("dense", n_bins=5).bijection),
+    "spline convolutional, z2": lambda: _case((4, 2), _spline(z2=True).bijection, SignFlip(), Z2_SHIFT),
+    "multiscale": lambda: _case((4, 4), _multiscale((4, 4)).bijection, Translation((2, 2))),
+    "multiscale on odd extents, z2": lambda: _case((6, 2), _multiscale((6, 2), z2=True).bijection, SignFlip()),
+    "multiscale, 1d": lambda: _case((8,), _multiscale((8,)).bijection),
     "real nvp dense, 3d": lambda: _case((2, 2, 2), _real_nvp((2, 2, 2), "dense").bijection),
 }
 
@@ -149,6 +160,24 @@ def _real_nvp(shape: tuple[int, ...], network: str, dtype: jnp.dtype = F64, widt
         log_scale_bound=1.0,
         dtype=dtype,
     )
+
+
+def _z2_real_nvp(network: str) -> Flow:
+    return real_nvp(
+        key(7), Lattice((4, 2)), n_layers=2, network=network, hidden=(6,), kernel_size=3, z2=True, dtype="float64"
+    )
+
+
+def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False) -> Flow:
+    networks = Networks(network=network, hidden=(6,), kernel_size=3, z2=z2, dtype="float64")
+    return rational_quadratic_spline(
+        key(13), Lattice((4, 2)), n_layers=2, n_affine=0, n_bins=n_bins, half_width=3.0, networks=networks
+    )
+
+
+def _multiscale(shape: tuple[int, ...], *, z2: bool = False) -> Flow:
+    networks = Networks(hidden=(6,), kernel_size=3, z2=z2, dtype="float64")
+    return multiscale(key(14), Lattice(shape), n_coarse=2, n_fine=2, log_scale_bound=1.0, networks=networks)
 
 
 def two_site_flow() -> Flow:
@@ -176,6 +205,9 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "scaled normal": lambda: Flow(Normal((2, 2)), Scale(-0.4)),
     "real nvp dense": lambda: scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2),
     "real nvp convolutional": lambda: scrambled(key(9), _real_nvp((4, 2), "convolutional"), scale=0.2),
+    "real nvp, z2": lambda: scrambled(key(15), _z2_real_nvp("convolutional"), scale=0.2),
+    "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
+    "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
     "trained real nvp": trained_flow,
 }
 

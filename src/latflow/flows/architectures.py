@@ -1,23 +1,26 @@
 """Named flows, ready to train."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
 
 from latflow._typing import PRNGKey
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain
-from latflow.bijections.conditioners import AbstractConditioner, ConvolutionalConditioner, DenseConditioner
+from latflow.bijections.conditioners import AbstractConditioner
 from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
+from latflow.bijections.spline import SplineCoupling, parameter_counts
+from latflow.bijections.sublattice import Sublattice, coarse, coarse_mask
 from latflow.distributions import AbstractDistribution, Normal
-from latflow.errors import ConfigError
 from latflow.flows.flow import Flow
+from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
 _FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
@@ -32,6 +35,7 @@ def real_nvp(
     hidden: tuple[int, ...] = (32, 32, 32),
     kernel_size: int = 9,
     log_scale_bound: float = 2.0,
+    z2: bool = False,
     dtype: str | jnp.dtype = "float32",
 ) -> Flow:
     """Real NVP: a standard normal prior, affine couplings on alternating checkerboards and one global scale.
@@ -46,6 +50,7 @@ def real_nvp(
         hidden: Units or channels of the hidden layers.
         kernel_size: Window of a convolutional network.
         log_scale_bound: Largest |s| of a coupling.
+        z2: Whether the flow commutes with φ → −φ exactly, see `latflow.bijections.parity`.
         dtype: Precision of the networks.
 
     Raises:
@@ -54,22 +59,110 @@ def real_nvp(
     References:
         arXiv:1904.12072, section III.
     """
-    builders = {
-        "dense": DenseConditioner,
-        "convolutional": functools.partial(ConvolutionalConditioner, kernel_size=kernel_size),
-    }
-    if network not in builders:
-        raise ConfigError([f"flow.network: {network}; allowed: {', '.join(builders)}"])
-    if not hidden:
-        raise ConfigError(["flow.hidden: []; allowed: one or more positive widths"])
+    networks = Networks(network=network, hidden=hidden, kernel_size=kernel_size, z2=z2, dtype=dtype)
     layers: list[AbstractBijection] = []
     for i in range(n_layers):
         partition = Partition.of(lattice.checkerboard(parity=i % 2))
-        conditioner = builders[network](
-            jax.random.fold_in(key, i), partition, hidden=tuple(hidden), dtype=jnp.dtype(dtype)
-        )
+        conditioner = networks.conditioner(jax.random.fold_in(key, i), partition, n_even=1, n_odd=1)
         layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
     return Flow(Normal(lattice.shape), Chain((*layers, Scale())))
+
+
+def rational_quadratic_spline(
+    key: PRNGKey,
+    lattice: Lattice,
+    *,
+    n_layers: int = 8,
+    n_affine: int = 6,
+    n_bins: int = 8,
+    half_width: float = 4.0,
+    log_scale_bound: float = 2.0,
+    networks: Networks | None = None,
+) -> Flow:
+    """Couplings on alternating checkerboards, the first affine and the last rational-quadratic splines.
+
+    It starts as the identity on a standard normal prior. Affine couplings correlate the sites for little, splines give
+    each its own shape: docs/decisions/0006-splines-and-levels.md.
+
+    Args:
+        key: Randomness of the networks.
+        lattice: Even extents.
+        n_layers: Couplings; each transforms half of the sites.
+        n_affine: How many of them are affine; may be none.
+        n_bins: Bins of a spline.
+        half_width: Largest value that a spline changes, before the global scale.
+        log_scale_bound: Largest |s| of an affine coupling.
+        networks: What reads the frozen sites.
+
+    Raises:
+        ConfigError: If an extent is odd.
+
+    References:
+        arXiv:1906.04032.
+    """
+    networks = Networks() if networks is None else networks
+    n_even, n_odd = parameter_counts(n_bins)
+    layers: list[AbstractBijection] = []
+    for i in range(n_layers):
+        partition = Partition.of(lattice.checkerboard(parity=i % 2))
+        layer_key = jax.random.fold_in(key, i)
+        if i < n_affine:
+            conditioner = networks.conditioner(layer_key, partition, n_even=1, n_odd=1)
+            layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
+        else:
+            conditioner = networks.conditioner(layer_key, partition, n_even=n_even, n_odd=n_odd)
+            layers.append(SplineCoupling(partition, conditioner, n_bins, half_width))
+    return Flow(Normal(lattice.shape), Chain((*layers, Scale())))
+
+
+def multiscale(
+    key: PRNGKey,
+    lattice: Lattice,
+    *,
+    n_coarse: int = 8,
+    n_fine: int = 8,
+    log_scale_bound: float = 2.0,
+    networks: Networks | None = None,
+) -> Flow:
+    r"""The field of a coarse lattice first, then the fluctuations between its sites, level by level.
+
+    The sites with even coordinates form the next coarser lattice, until an extent is odd or all are at most 2. The
+    coarsest field is made by affine couplings on alternating colours. A finer level leaves the coarse sites as they
+    are and fills in the others by turns, $q(\varphi)=q(\varphi_c)\,q(\varphi_f|\varphi_c)$: first those of the coarse
+    sites' colour, then those of the other. All couplings read a window of one size, so each level is local on its own
+    scale.
+
+    Args:
+        key: Randomness of the networks.
+        lattice: Any extents, of more than one site.
+        n_coarse: Couplings of the coarsest level.
+        n_fine: Couplings of every other level.
+        log_scale_bound: Largest |s| of a coupling.
+        networks: What reads the frozen sites; small windows are meant.
+
+    References:
+        The idea of levels: arXiv:1802.02840.
+    """
+    networks = Networks(kernel_size=5) if networks is None else networks
+
+    def couplings(key: PRNGKey, masks: list[Bool[np.ndarray, "*sites"]]) -> tuple[AbstractBijection, ...]:
+        layers: list[AbstractBijection] = []
+        for i, mask in enumerate(masks):
+            partition = Partition.of(mask)
+            conditioner = networks.conditioner(jax.random.fold_in(key, i), partition, n_even=1, n_odd=1)
+            layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
+        return tuple(layers)
+
+    def level(key: PRNGKey, lattice: Lattice) -> Chain:
+        odd = lattice.parity() == 1
+        if any(n % 2 for n in lattice.shape) or max(lattice.shape) <= 2:
+            return Chain((*couplings(key, _alternating([~odd, odd], n_coarse)), Scale()))
+        below = Sublattice(level(jax.random.fold_in(key, n_fine), coarse(lattice)), lattice)
+        between = ~odd & ~coarse_mask(lattice)
+        masks = [between, odd] if np.any(between) else [odd]
+        return Chain((below, *couplings(key, _alternating(masks, n_fine)), Scale()))
+
+    return Flow(Normal(lattice.shape), level(key, lattice))
 
 
 def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
@@ -82,6 +175,10 @@ def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
         return jax.tree.map(_to(dtype), node) if is_network(node) else node
 
     return jax.tree.map(convert, flow, is_leaf=is_network)
+
+
+def _alternating(masks: list[Bool[np.ndarray, "*sites"]], n: int) -> list[Bool[np.ndarray, "*sites"]]:
+    return [masks[i % len(masks)] for i in range(n)]
 
 
 def _to(dtype: str | jnp.dtype) -> Callable[[Any], Any]:
