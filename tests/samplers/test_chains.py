@@ -7,7 +7,7 @@ import pytest
 
 from latflow.actions.base import AbstractAction
 from latflow.actions.scalar import PhiFour
-from latflow.errors import UnavailableError
+from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import ScalarSpace
 from latflow.lattice import Lattice
 from latflow.samplers.chains import advance, starts, warm_up
@@ -106,6 +106,12 @@ class Counted(AbstractAction):
 
     def force(self, x):
         return 2 * x
+
+
+@pytest.mark.parametrize("n_steps", [0, 2])
+def test_too_short_a_warm_up_is_refused(n_steps):
+    with pytest.raises(ConfigError, match=f"warm-up steps: {n_steps}; allowed: at least 3"):
+        warm_up(KERNELS["local"], KEY, X, n_steps=n_steps, target_acceptance=0.5)
 
 
 def test_tuning_does_not_compile_again():

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Integer, Key
 
 from latflow._typing import PRNGKey, Scalar
-from latflow.errors import UnavailableError
+from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
@@ -26,6 +26,7 @@ from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transit
 _SMALL_BYTES = 2**14
 _GROUP_BYTES = 2**19
 _LEAST_GROUP = 8
+_LEAST_WARMUP = 3
 
 PRNGKeys: TypeAlias = Key[Array, " chains"]
 
@@ -157,9 +158,12 @@ def warm_up(
         The tuned kernel, the configurations, and the mean acceptance over the last third.
 
     Raises:
+        ConfigError: If there are fewer steps.
         UnavailableError: If float64 is switched off.
     """
     _require_float64()
+    if n_steps < _LEAST_WARMUP:
+        raise ConfigError([f"warm-up steps: {n_steps}; allowed: at least {_LEAST_WARMUP}"])
     scale, x, acceptance = _warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
     return kernel.with_scale(scale), x, float(acceptance)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from latflow.study.config.values import AbstractSection, Count, Fraction, List, Number, Positive
+from latflow.study.config.values import AbstractSection, Count, Fraction, List, Number, Positive, Warmup
 
 Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster"]
 
@@ -67,7 +67,7 @@ class HMCConfig(AbstractSection):
         default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
     )
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Number = Field(default=500, description="discarded trajectories per chain")
+    warmup: Warmup = Field(default=500, description="discarded trajectories per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="trajectories per kept configuration")
 
 
@@ -76,7 +76,7 @@ class LocalConfig(AbstractSection):
 
     target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the proposal width to")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Number = Field(default=500, description="discarded sweeps per chain")
+    warmup: Warmup = Field(default=500, description="discarded sweeps per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")
 
 
@@ -87,5 +87,5 @@ class ClusterConfig(AbstractSection):
     sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="local sweeps before the clusters")
     clusters: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="clusters flipped in one update")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Number = Field(default=500, description="discarded updates per chain")
+    warmup: Warmup = Field(default=500, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="updates per kept configuration")

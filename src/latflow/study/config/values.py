@@ -16,6 +16,7 @@ def _as_tuple(value: object) -> object:
 List: TypeAlias = Annotated[tuple[_T, ...], BeforeValidator(_as_tuple)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Number: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
+Warmup: TypeAlias = Annotated[int, Field(ge=3, le=10**9)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e6)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Extent: TypeAlias = Annotated[int, Field(ge=1, le=2**24)]
