@@ -72,6 +72,9 @@ def test_vectors_drop_only_empty_rows() -> None:
     assert table.rows == [["1", "0.650(10)", "0.660(10)"], ["2", ABSENT, "0.70(10)"]]
 
 
+COLLAPSED = "collapsed, lost weight ≈ 0.497(12)"
+
+
 @pytest.mark.parametrize(
     ("verdict", "status", "tone"),
     [
@@ -82,6 +85,7 @@ def test_vectors_drop_only_empty_rows() -> None:
         ("exact", "exact", "good"),
         ({"status": "exact"}, "exact", "good"),
         ({"status": None}, "no verdict", "open"),
+        ({"status": "collapsed", "lost_weight": 0.497, "lost_weight_error": 0.012}, COLLAPSED, "bad"),
         ("collapsed, lost weight ≈ 0.5", "collapsed, lost weight ≈ 0.5", "bad"),
         ("exactly wrong", "exactly wrong", "bad"),
     ],

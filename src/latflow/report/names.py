@@ -27,6 +27,7 @@ class SamplerStyle:
 SAMPLERS: dict[str, SamplerStyle] = {
     "flow": SamplerStyle("flow", "#0072B2", "o", "flow draws made exact by independence Metropolis–Hastings"),
     "reweighted": SamplerStyle("reweighted", "#CC79A7", "D", "the same flow draws as weighted averages, none rejected"),
+    "reverse": SamplerStyle("reverse", "#999933", "*", "draws of the target with the flow's density, 1/w averaged"),
     "hmc": SamplerStyle("HMC", "#D55E00", "s", "hybrid Monte Carlo"),
     "local": SamplerStyle("local", "#009E73", "^", "local checkerboard Metropolis"),
     "cluster": SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
@@ -75,6 +76,7 @@ OBSERVABLES: dict[str, ObservableWords] = {
         "pole mass × extent", "m_{p}L", r"$m_pL$", "from the zero-momentum correlator"
     ),
     "log_z": ObservableWords("log partition function", "log Z", r"$\log Z$", "ln ∫ dφ exp(−S), Lebesgue measure"),
+    "free_energy_density": ObservableWords("free energy per site", "f", r"$f$", "−log Z / V"),
     "two_point": ObservableWords(
         "connected two-point function", "G_{c}(r)", r"$G_c(r)$", "along the axes, averaged over translations"
     ),

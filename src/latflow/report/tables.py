@@ -150,6 +150,8 @@ def verdict_of(results: Mapping[str, Any]) -> Verdict:
     table: Mapping[str, Any] = {"status": given} if isinstance(given, str) else (given or {})
     status = str(table.get("status") or "no verdict")
     tone = "good" if status == "exact" else "open" if status.startswith(("no verdict", "unresolved")) else "bad"
+    if is_number(table.get("lost_weight")):
+        status += f", lost weight ≈ {compact(table['lost_weight'], table.get('lost_weight_error'))}"
     given_reasons = table.get("reasons") or [table.get("reason")]
     reasons = [str(reason) for reason in given_reasons if reason]
     evidence = [

@@ -6,10 +6,12 @@ never changes another one's numbers.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.actions.scalar import FreeField, PhiFour
+from latflow.errors import ConfigError
 from latflow.flows.architectures import real_nvp
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
@@ -18,11 +20,22 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
-from latflow.training.losses import AbstractLoss, ReverseKL
+from latflow.training.losses import AbstractLoss, ForwardKL, Mixture, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
 
-STREAMS = {"flow": 0, "train": 1, "draw": 2, "accept": 3, "hmc": 4, "local": 5, "check": 6, "cluster": 7, "evidence": 8}
+STREAMS = {
+    "flow": 0,
+    "train": 1,
+    "draw": 2,
+    "accept": 3,
+    "hmc": 4,
+    "local": 5,
+    "check": 6,
+    "cluster": 7,
+    "evidence": 8,
+    "target": 9,
+}
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 
 
@@ -67,9 +80,26 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> Trainabl
     return Z2Mixture(built) if flow.mixture == "z2" else built
 
 
-def build_loss(config: StudyConfig) -> AbstractLoss:
-    """The training loss."""
-    return ReverseKL(batch_size=config.training.batch_size)
+def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:
+    """The training loss.
+
+    Args:
+        config: The study.
+        targets: Draws of the target; a mixture needs them, the other losses take no notice.
+
+    Raises:
+        ConfigError: If a mixture is asked for without them.
+    """
+    training = config.training
+    if training.loss == "path_gradient":
+        return PathGradient(training.batch_size)
+    reverse = ReverseKL(training.batch_size)
+    if training.loss == "reverse_kl":
+        return reverse
+    if targets is None:
+        raise ConfigError(["training.loss: mixture; allowed: with draws of the target"])
+    share = training.forward_weight
+    return Mixture((reverse, ForwardKL(targets, training.batch_size)), (1 - share, share))
 
 
 def build_optimiser(config: StudyConfig) -> Optimiser:

@@ -6,6 +6,7 @@ normalisation of docs/conventions.md.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -59,6 +60,10 @@ _PHI4 = {
 
 def known_values(config: StudyConfig) -> dict[str, Known]:
     """Reference values of a study's observables, by observable name; empty where nothing is known."""
+    return _with_free_energy(_known_values(config), math.prod(config.lattice.shape))
+
+
+def _known_values(config: StudyConfig) -> dict[str, Known]:
     shape, action = tuple(config.lattice.shape), config.action
     if action.kind == "free":
         return _free_field(Lattice(shape), action.mass_squared)
@@ -71,6 +76,14 @@ def known_values(config: StudyConfig) -> dict[str, Known]:
         if shape == table_shape and np.allclose(couplings, (mass_squared, coupling), rtol=1e-12, atol=0):
             return values
     return {}
+
+
+def _with_free_energy(known: dict[str, Known], volume: int) -> dict[str, Known]:
+    """Beside log Z also −ln Z / V."""
+    if "log_z" not in known:
+        return known
+    log_z = known["log_z"]
+    return {**known, "free_energy_density": Known(-log_z.value / volume, log_z.error / volume, log_z.source)}
 
 
 def known_log_z(config: StudyConfig) -> float | None:

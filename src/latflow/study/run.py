@@ -13,6 +13,7 @@ from latflow.study.context import Progress, RunContext
 from latflow.study.stages.analysis import analyse
 from latflow.study.stages.chain_ensemble import sample_chains
 from latflow.study.stages.claims import claim
+from latflow.study.stages.evidence import collect
 from latflow.study.stages.flow_ensemble import sample_flow
 from latflow.study.stages.measuring import measure
 from latflow.study.stages.training import train
@@ -79,5 +80,6 @@ def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]
         for sampler in samplers:
             measure(context, sampler)
     if "analyse" in stages:
+        collect(context)
         results = analyse(context)
     return results

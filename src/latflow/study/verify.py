@@ -21,6 +21,7 @@ from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action, stream
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
+from latflow.study.stages import evidence
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
@@ -67,6 +68,8 @@ def _verify_run(path: Path) -> list[Check]:
     for kind in ("ensembles", "measurements"):
         for directory in sorted((path / kind).glob("*/manifest.json")):
             checks += _verify_ensemble(directory.parent, path)
+    if (path / "ensembles" / "evidence.h5").exists():
+        checks.append(_verify_evidence(_context(path)))
     if (path / "results.json").exists():
         checks += _verify_results(path)
     return checks
@@ -161,6 +164,16 @@ def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:
     hashes = [entry.sha256 for entry in ensemble.entries]
     wrong = sum(measurement.read(i, ()).attributes["source"] != hashes[i] for i in range(measurement.n_blocks))
     return Check(f"{name}: blocks measured on this ensemble", wrong, 0, passed=wrong == 0)
+
+
+def _verify_evidence(context: RunContext) -> Check:
+    """The evidence is the one that the model and the chains of the run give, as they are now."""
+    try:
+        value = evidence.deviation(context, first=RECOMPUTED)
+    except LatflowError as error:
+        return Check("evidence: files", str(error), "none damaged", passed=False)
+    limit = TOLERANCE * math.sqrt(math.prod(context.config.lattice.shape))
+    return Check("evidence: stored log q = log_prob at target draws", value, limit, passed=value <= limit)
 
 
 def _verify_results(path: Path) -> list[Check]:

@@ -27,7 +27,14 @@ class StopConfig(AbstractSection):
 class TrainingConfig(AbstractSection):
     """How the flow is trained."""
 
-    loss: Literal["reverse_kl"] = Field(default="reverse_kl", description="⟨log q + S⟩ over draws of the flow")
+    loss: Literal["reverse_kl", "path_gradient", "mixture"] = Field(
+        default="reverse_kl",
+        description="⟨log q + S⟩ over draws of the flow; the same without the score; with forward KL on HMC draws",
+    )
+    forward_weight: Fraction = Field(default=0.5, description="share of the forward KL; mixture only")
+    target_draws: Annotated[int, Field(ge=64, le=2**24)] = Field(
+        default=8192, description="HMC draws the forward KL reads; mixture only"
+    )
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = Field(default=512, description="draws per step")
     precision: Literal["float32", "float64"] = Field(
         default="float32", description="of the networks while training; densities are always float64"

@@ -14,6 +14,7 @@ import numpy as np
 
 from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
+from latflow.stats.free_energy import free_energy_density
 from latflow.stats.weights import (
     independence_acceptance,
     kl,
@@ -26,15 +27,11 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
+from latflow.study.stages import evidence
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.training import load_flow
 
 SCHEMA = 1
-
-VERDICT = {
-    "status": "no verdict",
-    "reason": "no two-sided evidence against a lost mode was collected: forward and reverse numbers were not compared",
-}
 
 
 def analyse(context: RunContext) -> dict[str, Any]:
@@ -67,7 +64,9 @@ def _inputs(context: RunContext, samplers: list[str]) -> dict[str, Any]:
     }
     model = context.path("model", "model.json")
     digest = hashlib.sha256(model.read_bytes()).hexdigest() if model.exists() else None
-    return {"config": context.config.digest(), "model": digest, **ledgers}
+    stored = evidence.path_of(context)
+    weighed = hashlib.sha256(stored.read_bytes()).hexdigest() if stored.exists() else None
+    return {"config": context.config.digest(), "model": digest, "evidence": weighed, **ledgers}
 
 
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -85,13 +84,16 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         else:
             estimates += _rows(sampler, _chain(context, columns), known)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
+    verdict, reverse = evidence.weigh(context)
+    if reverse is not None:
+        estimates += _rows("reverse", _partition(context, reverse), known)
     return {
         "schema": SCHEMA,
         "study": context.config.name,
         "estimates": estimates,
         "flow": flow,
         "cost": _cost(context, estimates),
-        "verdict": VERDICT,
+        "verdict": verdict.plain(),
         "provenance": {"inputs": inputs, "seed": context.config.seed, **origin()},
     }
 
@@ -121,7 +123,13 @@ def _reweighted(
     context: RunContext, columns: Mapping[str, np.ndarray], log_weights: np.ndarray
 ) -> dict[str, list[Estimate]]:
     estimates = scalar_weighted_estimates(columns, log_weights, context.config.lattice.shape)
-    return {**estimates, "log_z": [log_z(log_weights)]}
+    return {**estimates, **_partition(context, log_z(log_weights))}
+
+
+def _partition(context: RunContext, partition: Estimate) -> dict[str, list[Estimate]]:
+    """Log Z and −ln Z / V."""
+    volume = math.prod(context.config.lattice.shape)
+    return {"log_z": [partition], "free_energy_density": [free_energy_density(partition, volume=volume)]}
 
 
 def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[str, Known]) -> list[dict[str, Any]]:

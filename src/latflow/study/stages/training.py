@@ -15,6 +15,7 @@ from latflow.study.build import build_action, build_flow, build_loss, build_opti
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
 from latflow.study.stages.claims import MODEL_SECTIONS
+from latflow.study.stages.targets import target_draws
 from latflow.training.fit import FitResult, TrainingState, fit
 from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
 
@@ -74,12 +75,13 @@ def _fit(context: RunContext) -> FitResult:
             context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
         context.progress.line(f"train    resumed at step {checkpoint.step}")
     saver = _Saver(context, directory, history)
+    targets = target_draws(context, directory) if config.training.loss == "mixture" else None
 
     return fit(
         stream(config, "train"),
         state.flow,
         build_action(config),
-        loss=build_loss(config),
+        loss=build_loss(config, targets=targets),
         optimiser=optimiser,
         stop=build_stop(config),
         evaluate_every=config.training.evaluate_every,

@@ -1,0 +1,169 @@
+"""The other direction: what the flow says about draws of the target, and the verdict on both directions together.
+
+Draws of the target come from chains of the run that were started over-dispersed. Their configurations and, where the
+action is even, their mirror images are sent backwards through the flow once; the densities are stored with the hashes
+of the model and of the chains, so the verdict can be made again without the flow.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow.actions.base import AbstractAction
+from latflow.flows.mixture import TrainableFlow
+from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError
+from latflow.stats.evidence import Evidence, Verdict, census, forward_side, judge, no_verdict, reverse_side
+from latflow.stats.runs import r_hat
+from latflow.store.atomic import sha256_file, write_bytes
+from latflow.store.blocks import decode_block, encode_block
+from latflow.store.ensemble import Ensemble
+from latflow.study.build import build_action
+from latflow.study.context import RunContext
+from latflow.study.stages.training import load_flow
+
+TARGET_SAMPLERS = ("hmc", "cluster", "local")
+"""Whose configurations stand for the target, the first of them that was sampled."""
+
+CONFIGURATIONS = 8192
+"""Target draws sent through the flow, spread evenly over all chains and their whole length."""
+
+SECTOR_BLIND = ("abs_magnetization", "phi_squared", "action_density")
+"""Measured columns that are even in φ: chains in different vacua agree on them."""
+
+_EVEN = 1e-10
+_PIECE = 512
+
+
+def path_of(context: RunContext) -> Any:
+    """Where the densities at target draws are kept."""
+    return context.path("ensembles", "evidence.h5")
+
+
+def collect(context: RunContext) -> None:
+    """Evaluate the flow's density at draws of the target; nothing happens where it is stored or cannot be."""
+    sampler = target_sampler(context)
+    if sampler is None or not context.path("model", "model.json").exists():
+        return
+    parents, path = _parents(context, sampler), path_of(context)
+    if path.exists() and decode_block(path).attributes["parents"] == parents:
+        return
+    fields = _target_draws(context, sampler)
+    context.progress.stage("evidence", f"log q at {fields.shape[0] * fields.shape[1]} configurations of {sampler}")
+    with context.timed(stage="evidence", n=int(fields.shape[0] * fields.shape[1])):
+        action, log_prob = _densities(load_flow(context)[0], build_action(context.config), fields)
+        attributes = {"parents": parents, "sampler": sampler}
+        write_bytes(path, encode_block({"action": action, "log_prob": log_prob}, attributes))
+
+
+def target_sampler(context: RunContext) -> str | None:
+    """Whose configurations stand for the target in this run; None if there are none."""
+    sampled = (name for name in TARGET_SAMPLERS if context.path("measurements", name, "manifest.json").exists())
+    return next(sampled, None)
+
+
+def weigh(context: RunContext) -> tuple[Verdict, Estimate | None]:
+    """The verdict on the flow of a run, and log Z from the target draws, None where it was not collected."""
+    try:
+        return _weigh(context)
+    except (TooShortError, NonFiniteSeriesError) as error:
+        return no_verdict(f"the draws cannot be judged: {error}"), None
+
+
+def deviation(context: RunContext, *, first: int) -> float:
+    """Largest deviation of the first stored S and log q from those computed now; infinite if their parents changed."""
+    block = decode_block(path_of(context))
+    sampler = str(block.attributes["sampler"])
+    if block.attributes["parents"] != _parents(context, sampler):
+        return float("inf")
+    fields = _target_draws(context, sampler)
+    records = max(1, first // fields.shape[1])
+    now = _densities(load_flow(context)[0], build_action(context.config), fields[:records])
+    pairs = zip(now, (block.arrays["action"], block.arrays["log_prob"]), strict=True)
+    return max(float(np.max(np.abs(new - old[:records]))) for new, old in pairs)
+
+
+def _weigh(context: RunContext) -> tuple[Verdict, Estimate | None]:
+    sampler, path = target_sampler(context), path_of(context)
+    if not context.path("measurements", "flow", "manifest.json").exists():
+        return no_verdict("there are no draws of a flow"), None
+    if sampler is None or not path.exists():
+        wanted = ", ".join(TARGET_SAMPLERS)
+        return no_verdict(f"there are no draws of the target; add one of {wanted} to sampling.samplers"), None
+    block = decode_block(path)
+    if block.attributes["parents"] != _parents(context, sampler):
+        return no_verdict("the evidence belongs to other draws; analyse again"), None
+    log_weights = -block.arrays["action"] - block.arrays["log_prob"]
+    unusable = int(np.count_nonzero(np.isnan(log_weights) | (log_weights == -np.inf)))
+    if unusable:
+        return no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws"), None
+    evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1))
+    reverse = evidence.reverse
+    return judge(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
+
+
+def _evidence(context: RunContext, sampler: str, target_weights: Float[np.ndarray, "chains n images"]) -> Evidence:
+    draws = Ensemble.open(context.path("ensembles", "flow")).column("log_weight")
+    magnetization = Ensemble.open(context.path("measurements", "flow")).column("magnetization")
+    measured = Ensemble.open(context.path("measurements", sampler))
+    positive, positive_error = census(magnetization, draws)
+    return Evidence(
+        forward=forward_side(draws),
+        reverse=reverse_side(target_weights),
+        starts=len(target_weights),
+        r_hat=max(r_hat(measured.column(name).T) for name in SECTOR_BLIND),
+        positive=positive,
+        positive_error=positive_error,
+        symmetric=target_weights.shape[-1] == 2,
+    )
+
+
+def _parents(context: RunContext, sampler: str) -> dict[str, str]:
+    return {
+        "model": sha256_file(context.path("model", "model.json")),
+        sampler: Ensemble.open(context.path("ensembles", sampler)).digest,
+    }
+
+
+def _target_draws(context: RunContext, sampler: str) -> Float[np.ndarray, "records chains *shape"]:
+    """About `CONFIGURATIONS` of them: every chain, records at equal distances."""
+    ensemble = Ensemble.open(context.path("ensembles", sampler))
+    per_block = ensemble.manifest["identity"]["records_per_block"]
+    n_records = ensemble.n_blocks * per_block
+    chains = getattr(context.config, sampler).chains
+    wanted = np.arange(0, n_records, max(1, n_records * chains // CONFIGURATIONS))
+    picked = [
+        ensemble.read(block, ("fields",)).arrays["fields"][wanted[wanted // per_block == block] % per_block]
+        for block in range(ensemble.n_blocks)
+    ]
+    return np.concatenate(picked)
+
+
+def _densities(
+    flow: TrainableFlow, action: AbstractAction, fields: Float[np.ndarray, "records chains *shape"]
+) -> tuple[Float[np.ndarray, "records chains images"], Float[np.ndarray, "records chains images"]]:
+    """S and log q at every configuration and, if the action is even, at its mirror image."""
+    lead, shape = fields.shape[:2], action.space.shape
+    flat = fields.reshape(-1, *shape)
+    pieces = [flat[i : i + _PIECE] for i in range(0, len(flat), _PIECE)]
+    # the last piece is filled up, so that one program serves all
+    filled = [np.concatenate([p, np.repeat(p[:1], _PIECE - len(p), axis=0)]) for p in pieces]
+    found = [np.asarray(_evaluate(flow, action, jnp.asarray(piece))) for piece in filled]
+    values = np.concatenate(found, axis=-1)[..., : len(flat)]
+    action_at, log_prob_at = np.moveaxis(values.reshape(2, 2, *lead), 1, -1)
+    even = np.max(np.abs(action_at[..., 1] - action_at[..., 0])) <= _EVEN * max(1.0, float(np.abs(action_at).max()))
+    images = slice(None) if even else slice(0, 1)
+    return action_at[..., images], log_prob_at[..., images]
+
+
+@eqx.filter_jit
+def _evaluate(
+    flow: TrainableFlow, action: AbstractAction, fields: Float[Array, "n *shape"]
+) -> Float[Array, "two images n"]:
+    both = [fields, -fields]
+    return jnp.stack(
+        [jnp.stack([jax.vmap(action)(x) for x in both]), jnp.stack([jax.vmap(flow.log_prob)(x) for x in both])]
+    )
