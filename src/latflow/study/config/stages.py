@@ -29,7 +29,7 @@ class TrainingConfig(AbstractSection):
 
     loss: Literal["reverse_kl", "path_gradient", "mixture"] = Field(
         default="reverse_kl",
-        description="⟨log q + S⟩ over draws of the flow; the same without the score; with forward KL on HMC draws",
+        description="reverse KL, its path gradient, or mixed with the forward KL",
     )
     forward_weight: Fraction = Field(default=0.5, description="share of the forward KL; mixture only")
     target_draws: Annotated[int, Field(ge=64, le=2**24)] = Field(
