@@ -21,10 +21,11 @@ from latflow.bijections.conditioners import ConvolutionalConditioner, DenseCondi
 from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
-from latflow.distributions import AbstractDistribution, Normal
+from latflow.distributions import AbstractDistribution, FreeFieldPrior, Normal
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
-from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, SignFlip, Translation
+from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
+from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
@@ -146,6 +147,29 @@ BIJECTIONS: dict[str, Callable[[], BijectionCase]] = {
     "real nvp dense, 3d": lambda: _case((2, 2, 2), _real_nvp((2, 2, 2), "dense").bijection),
 }
 
+
+def _continuous(shape: tuple[int, ...], n_steps: int = 24) -> Flow:
+    return continuous_flow(
+        key(13),
+        Lattice(shape),
+        n_contexts=2,
+        n_features=2,
+        n_hidden=3,
+        n_times=2,
+        radius=1,
+        n_steps=n_steps,
+        scheme="rk8",
+        dtype=F64,
+    )
+
+
+BIJECTIONS |= {
+    "continuous": lambda: _case(
+        (3, 3), _continuous((3, 3)).bijection, Translation((1, 0)), Rotation((0, 1)), Reflection(0), SignFlip()
+    ),
+    "continuous, 1d": lambda: _case((4,), _continuous((4,)).bijection, Translation((1,)), SignFlip()),
+}
+
 # Distributions and flows --------------------------------------------------------------------------------------------
 
 
@@ -205,6 +229,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "scaled normal": lambda: Flow(Normal((2, 2)), Scale(-0.4)),
     "real nvp dense": lambda: scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2),
     "real nvp convolutional": lambda: scrambled(key(9), _real_nvp((4, 2), "convolutional"), scale=0.2),
+    "continuous": lambda: scrambled(key(16), _continuous((2, 2), n_steps=12), scale=0.2),
     "real nvp, z2": lambda: scrambled(key(15), _z2_real_nvp("convolutional"), scale=0.2),
     "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
@@ -213,11 +238,12 @@ FLOWS: dict[str, Callable[[], Flow]] = {
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
+    "free field": lambda: scrambled(key(17), FreeFieldPrior.of_mass(Lattice((2, 3)), mass_squared=0.6), scale=0.2),
     "z2 mixture": lambda: Z2Mixture(scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2)),
     **FLOWS,
 }
 
-LOG_WIDTHS = {"real nvp convolutional": -0.6, "trained real nvp": -1.5}
+LOG_WIDTHS = {"free field": -1.55, "continuous": -1.5, "real nvp convolutional": -0.6, "trained real nvp": -1.5}
 """Logarithm of the width of a normal density inside the one of that name; -0.3 for the others."""
 
 # Weighted samplers --------------------------------------------------------------------------------------------------

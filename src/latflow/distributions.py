@@ -8,10 +8,13 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
+from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
+from latflow.lattice import Lattice
 
 
 class AbstractDistribution(eqx.Module):
@@ -44,4 +47,56 @@ class Normal(AbstractDistribution):
 
     @override
     def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
-        return -0.5 * jnp.sum(x**2 + jnp.log(2 * jnp.pi))
+        return _standard_normal(x)
+
+
+class FreeFieldPrior(AbstractDistribution):
+    """A Gaussian field that is diagonal in momentum space, with one learnable width per orbit of momenta.
+
+    Args:
+        log_widths: Logarithm of the standard deviation of every mode, by `latflow.fourier.momentum_orbits`.
+        lattice: Any extents.
+    """
+
+    log_widths: Float[Array, " n_orbits"]
+    lattice: Lattice = eqx.field(static=True)
+
+    @classmethod
+    def of_mass(cls, lattice: Lattice, *, mass_squared: float) -> "FreeFieldPrior":
+        r"""The free field: variances $1/[2(\hat k^2+m^2)]$, the propagator of the house normalisation.
+
+        Args:
+            lattice: Any extents.
+            mass_squared: $m^2>0$ in lattice units.
+        """
+        return cls(jnp.asarray(free_log_widths(lattice, mass_squared=mass_squared)), lattice)
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Sites along each direction."""
+        return self.lattice.shape
+
+    @override
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
+        # Every momentum mode has the same noise as in the standard normal field of this key.
+        modes = to_momentum(jax.random.normal(key, self.shape), self.lattice)
+        widths = self._log_widths()
+        x = from_momentum(jnp.exp(widths) * modes, self.lattice)
+        return x, _standard_normal(modes) - jnp.sum(widths)
+
+    @override
+    def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
+        widths = self._log_widths()
+        return _standard_normal(jnp.exp(-widths) * to_momentum(x, self.lattice)) - jnp.sum(widths)
+
+    def _log_widths(self) -> Float[Array, "*momenta"]:
+        return self.log_widths[momentum_orbits(self.lattice)]
+
+
+def free_log_widths(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarray, " n_orbits"]:
+    r"""$-\tfrac12\ln[2(\hat k^2+m^2)]$ of every orbit of momenta."""
+    return -0.5 * np.log(2 * (orbit_momentum_squared(lattice) + mass_squared))
+
+
+def _standard_normal(x: Float[Array, "*shape"]) -> Scalar:
+    return -0.5 * jnp.sum(x**2 + jnp.log(2 * jnp.pi))

@@ -13,6 +13,7 @@ from latflow._typing import PRNGKey
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain
 from latflow.bijections.conditioners import AbstractConditioner
+from latflow.bijections.continuous import AbstractVelocity
 from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
@@ -169,7 +170,7 @@ def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
     """The same flow with networks of another precision; from float32 to float64 every weight is kept exactly."""
 
     def is_network(node: Any) -> bool:
-        return isinstance(node, AbstractConditioner)
+        return isinstance(node, AbstractConditioner | AbstractVelocity)
 
     def convert(node: Any) -> Any:
         return jax.tree.map(_to(dtype), node) if is_network(node) else node

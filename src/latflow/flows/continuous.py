@@ -1,0 +1,151 @@
+"""Continuous flows by name, and how finely they must be integrated.
+
+A continuous flow is trained with a few steps of a cheap scheme. Production draws are made with an accurate scheme and
+as many steps as bring the error of log q below a bound: the weights stay, the integrator is exchanged.
+"""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from latflow._typing import PRNGKey
+from latflow.bijections.continuous import ContinuousFlow
+from latflow.bijections.runge_kutta import RK8, SCHEMES, RungeKutta
+from latflow.bijections.velocities import LatticeVelocity
+from latflow.distributions import AbstractDistribution, FreeFieldPrior
+from latflow.errors import ConfigError, PhysicsStop
+from latflow.flows.flow import Flow
+from latflow.lattice import Lattice
+
+MAX_LOG_PROB_ERROR = 1e-7
+"""Bound on the error of log q of a production draw; a configuration's promise is 1e-6."""
+
+_PROBES = 64
+_MOST_STEPS = 256
+
+
+def continuous_flow(
+    key: PRNGKey,
+    lattice: Lattice,
+    *,
+    mass_squared: float | None = None,
+    n_contexts: int = 4,
+    n_features: int = 3,
+    n_hidden: int = 16,
+    n_times: int = 4,
+    radius: int = 3,
+    n_steps: int = 6,
+    scheme: str = "rk4",
+    dtype: str | jnp.dtype = "float32",
+) -> Flow:
+    """An equivariant continuous flow from a free field with a learned spectrum.
+
+    It has every symmetry of the lattice and is even under φ → −φ, exactly. At first it is the free field.
+
+    Args:
+        key: Randomness of the network.
+        lattice: Any extents.
+        mass_squared: Mass of the free field to begin with; by default that of a correlation length of a quarter of the
+            largest extent.
+        n_contexts: Convolutions that the site network reads.
+        n_features: Features of the field that are convolved.
+        n_hidden: Units of the site network.
+        n_times: Functions of the time basis.
+        radius: Largest displacement of a kernel in every direction.
+        n_steps: Integration steps.
+        scheme: Of the integrator, see `latflow.bijections.runge_kutta`.
+        dtype: Precision of the network.
+
+    Raises:
+        ConfigError: If the scheme is unknown.
+
+    References:
+        arXiv:2207.00283.
+    """
+    if scheme not in SCHEMES:
+        raise ConfigError([f"flow.scheme: {scheme}; allowed: {', '.join(SCHEMES)}"])
+    velocity = LatticeVelocity.create(
+        key,
+        lattice,
+        n_contexts=n_contexts,
+        n_features=n_features,
+        n_hidden=n_hidden,
+        n_times=n_times,
+        radius=radius,
+        dtype=dtype,
+    )
+    mass_squared = (4 / max(lattice.shape)) ** 2 if mass_squared is None else mass_squared
+    prior = FreeFieldPrior.of_mass(lattice, mass_squared=mass_squared)
+    return Flow(prior, ContinuousFlow(velocity, n_steps, SCHEMES[scheme]))
+
+
+def with_integrator(flow: AbstractDistribution, scheme: RungeKutta, n_steps: int) -> AbstractDistribution:
+    """The same flow with every continuous part integrated by `scheme` in `n_steps` steps."""
+    return jax.tree.map(
+        lambda node: dataclasses.replace(node, scheme=scheme, n_steps=n_steps) if _is_continuous(node) else node,
+        flow,
+        is_leaf=_is_continuous,
+    )
+
+
+def is_continuous(flow: AbstractDistribution) -> bool:
+    """Whether a part of the flow is integrated, so that its log q carries a discretisation error."""
+    return any(_is_continuous(node) for node in jax.tree.leaves(flow, is_leaf=_is_continuous))
+
+
+def log_prob_error(key: PRNGKey, flow: AbstractDistribution, finer: AbstractDistribution) -> float:
+    """Largest |log q reported by `flow` − log q of `finer` at the same field| over 64 draws.
+
+    The finer flow finds log q by integrating backwards from the field, so errors of the field count as well.
+
+    Args:
+        key: Randomness of the draws.
+        flow: What draws.
+        finer: The same flow integrated more accurately.
+    """
+    return float(np.max(np.asarray(_errors(jax.random.split(key, _PROBES), flow, finer))))
+
+
+@eqx.filter_jit
+def _errors(keys: jax.Array, flow: AbstractDistribution, finer: AbstractDistribution) -> jax.Array:
+    def one(key: PRNGKey) -> jax.Array:
+        x, log_q = flow.sample_and_log_prob(key)
+        return jnp.abs(finer.log_prob(x) - log_q)
+
+    return jax.vmap(one)(keys)
+
+
+def production_steps(
+    key: PRNGKey, flow: AbstractDistribution, *, bound: float = MAX_LOG_PROB_ERROR
+) -> tuple[int, float]:
+    """Steps of the scheme of order eight that production draws need, and the error of log q they leave.
+
+    Args:
+        key: Randomness of the draws the error is measured on.
+        flow: The trained flow with float64 networks.
+        bound: Largest error of log q.
+
+    Raises:
+        PhysicsStop: If no affordable number of steps reaches the bound.
+    """
+    n_steps = 2
+    while n_steps <= _MOST_STEPS:
+        finer = with_integrator(flow, RK8, 2 * n_steps)
+        error = log_prob_error(key, with_integrator(flow, RK8, n_steps), finer)
+        if error <= bound:
+            return n_steps, error
+        n_steps *= 2
+    raise PhysicsStop(
+        "continuous flow: log q is not accurate",
+        value=f"error {error:.1e} with {n_steps // 2} steps",
+        allowed=f"{bound:.0e}",
+        hint="the velocity varies too fast in time; train longer, or with a smaller learning rate",
+    )
+
+
+def _is_continuous(node: Any) -> bool:
+    return isinstance(node, ContinuousFlow)

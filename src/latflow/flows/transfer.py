@@ -1,0 +1,100 @@
+r"""A trained flow on another lattice.
+
+Weights that are stored by displacement or act on every site alike mean the same on every lattice. The spectrum of a
+free-field prior is read as a function of $\hat k^2$ and evaluated at the new momenta, with the mass of its lowest mode
+scaled so that mL stays what it was. Whatever has weights per site cannot be carried over and is refused.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from latflow.bijections.compose import Chain
+from latflow.bijections.continuous import ContinuousFlow
+from latflow.bijections.elementwise import Scale
+from latflow.bijections.velocities import LatticeVelocity
+from latflow.distributions import FreeFieldPrior, Normal, free_log_widths
+from latflow.errors import ConfigError
+from latflow.flows.flow import Flow
+from latflow.flows.mixture import Z2Mixture
+from latflow.fourier import orbit_momentum_squared
+from latflow.lattice import Lattice
+
+
+class TransferError(ConfigError):
+    """A model has no meaning on the lattice it was offered for."""
+
+
+@functools.singledispatch
+def transferred(part: Any, lattice: Lattice) -> Any:
+    """A flow, or a part of one, on another lattice of the same dimension; the start of a training there.
+
+    Args:
+        part: What was trained.
+        lattice: Where it shall go.
+
+    Raises:
+        TransferError: If its weights belong to its own lattice, or the dimension differs.
+    """
+    raise TransferError(
+        [f"{type(part).__name__} on {list(lattice.shape)}: its weights belong to the lattice it was trained on"]
+    )
+
+
+@transferred.register
+def _(part: Flow, lattice: Lattice) -> Flow:
+    return Flow(transferred(part.prior, lattice), transferred(part.bijection, lattice))
+
+
+@transferred.register
+def _(part: Z2Mixture, lattice: Lattice) -> Z2Mixture:
+    return Z2Mixture(transferred(part.flow, lattice))
+
+
+@transferred.register
+def _(part: Normal, lattice: Lattice) -> Normal:
+    return Normal(lattice.shape)
+
+
+@transferred.register
+def _(part: Scale, lattice: Lattice) -> Scale:
+    return part
+
+
+@transferred.register
+def _(part: Chain, lattice: Lattice) -> Chain:
+    return Chain(tuple(transferred(bijection, lattice) for bijection in part.bijections))
+
+
+@transferred.register
+def _(part: ContinuousFlow, lattice: Lattice) -> ContinuousFlow:
+    return dataclasses.replace(part, velocity=transferred(part.velocity, lattice))
+
+
+@transferred.register
+def _(part: LatticeVelocity, lattice: Lattice) -> LatticeVelocity:
+    _require_dimension(part.lattice, lattice)
+    return dataclasses.replace(part, lattice=lattice)
+
+
+@transferred.register
+def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
+    _require_dimension(part.lattice, lattice)
+    log_widths = np.asarray(part.log_widths)
+    mass_squared = 0.5 * float(np.exp(-2 * log_widths[0]))
+    momenta = orbit_momentum_squared(part.lattice)
+    # What the spectrum has beyond a free field of that mass is smooth in the momentum.
+    beyond = log_widths - free_log_widths(part.lattice, mass_squared=mass_squared)
+    known, where = np.unique(np.round(momenta, 12), return_inverse=True)
+    mean = np.bincount(where, weights=beyond) / np.bincount(where)
+    scaled = mass_squared * (max(part.lattice.shape) / max(lattice.shape)) ** 2
+    free = free_log_widths(lattice, mass_squared=scaled)
+    return FreeFieldPrior(jnp.asarray(free + np.interp(orbit_momentum_squared(lattice), known, mean)), lattice)
+
+
+def _require_dimension(old: Lattice, new: Lattice) -> None:
+    if old.ndim != new.ndim:
+        raise TransferError([f"lattice.shape: {list(new.shape)}; the model was trained in {old.ndim} dimensions"])

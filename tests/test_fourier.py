@@ -1,0 +1,67 @@
+"""The real Fourier basis is orthonormal, convolutions are products in it, kernels are those of the infinite lattice."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from latflow import fourier
+from latflow.lattice import Lattice
+
+SHAPES = [(1,), (2,), (5,), (4, 6), (10, 8), (3, 3), (4, 4), (2, 3, 4)]
+
+
+@pytest.mark.parametrize("extent", [1, 2, 3, 6, 7])
+def test_basis_is_orthonormal(extent):
+    matrix = fourier.basis(extent)
+    assert np.allclose(matrix @ matrix.T, np.eye(extent), atol=1e-14)
+    assert fourier.wave_numbers(extent).shape == (extent,)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transform_inverts_and_keeps_channels(shape):
+    x = jax.random.normal(jax.random.key(1), (2, *shape))
+    lattice = Lattice(shape)
+    coefficients = fourier.to_momentum(x, lattice)
+    assert np.allclose(fourier.from_momentum(coefficients, lattice), x, atol=1e-13)
+    assert np.allclose(coefficients[1], fourier.to_momentum(x[1], lattice), atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_laplacian_is_diagonal(shape):
+    lattice = Lattice(shape)
+    x = jax.random.normal(jax.random.key(2), shape)
+    expected = sum(2 * x - jnp.roll(x, 1, axis) - jnp.roll(x, -1, axis) for axis in range(len(shape)))
+    product = fourier.momentum_squared(lattice) * fourier.to_momentum(x, lattice)
+    assert np.allclose(fourier.from_momentum(product, lattice), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("radius", [0, 1, 3])
+def test_kernels_sum_over_wrapped_displacements(shape, radius):
+    """Against the sum over every displacement of the orbit on the infinite lattice, also where it wraps around."""
+    lattice = Lattice(shape)
+    x = jax.random.normal(jax.random.key(3), shape)
+    eigenvalues = fourier.kernels(lattice, radius)
+    assert len(eigenvalues) == len(fourier.displacements(len(shape), radius))
+    assert fourier.displacements(len(shape), radius)[0] == (0,) * len(shape)
+    everywhere = list(itertools.product(range(-radius, radius + 1), repeat=len(shape)))
+    for representative, values in zip(fourier.displacements(len(shape), radius), eigenvalues, strict=True):
+        orbit = [r for r in everywhere if tuple(sorted(map(abs, r))) == representative]
+        expected = sum(jnp.roll(x, r, tuple(range(len(shape)))) for r in orbit) / np.sqrt(len(orbit))
+        got = fourier.from_momentum(values * fourier.to_momentum(x, lattice), lattice)
+        assert np.allclose(got, expected, atol=1e-12)
+
+
+def test_momentum_orbits():
+    lattice = Lattice((4, 4))
+    orbits = fourier.momentum_orbits(lattice)
+    assert orbits.max() + 1 == len({tuple(sorted(k)) for k in itertools.product(range(3), repeat=2)})
+    assert np.array_equal(orbits, orbits.T)
+    squares = fourier.orbit_momentum_squared(lattice)
+    assert np.allclose(squares[orbits], fourier.momentum_squared(lattice))
+    assert np.all(np.diff(squares) >= 0)
+    # directions of different extent are not exchanged
+    assert fourier.momentum_orbits(Lattice((2, 4))).max() + 1 == 2 * 3
