@@ -11,7 +11,7 @@ from latflow.actions.scalar import FreeField
 from latflow.bijections.compose import Chain
 from latflow.bijections.elementwise import Scale
 from latflow.errors import ConfigError
-from latflow.flows.architectures import cast, real_nvp
+from latflow.flows.architectures import ARCHITECTURE, cast, real_nvp
 from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler, draw_block
 from latflow.lattice import Lattice
@@ -42,6 +42,32 @@ def test_colours_alternate_so_that_two_layers_transform_every_site():
     assert np.array_equal(first.partition.mask, ~second.partition.mask)
     x = jax.random.normal(jax.random.key(2), (4, 2))
     assert not jnp.any(flow.bijection.forward_and_log_det(x)[0] == x)
+
+
+@pytest.mark.parametrize(
+    ("network", "z2", "log_prob"),
+    [
+        ("dense", False, -28.679337805003506),
+        ("dense", True, -27.26284932229602),
+        ("convolutional", False, -27.808241252563032),
+        ("convolutional", True, -26.686781237638712),
+    ],
+)
+def test_weights_mean_what_they_meant(network, z2, log_prob):
+    """If not, models on disk have become other functions: raise `ARCHITECTURE`, then renew these numbers."""
+    fresh = real_nvp(
+        jax.random.key(1),
+        Lattice((4, 4)),
+        n_layers=2,
+        network=network,
+        hidden=(4, 4),
+        kernel_size=3,
+        z2=z2,
+        dtype="float64",
+    )
+    x = jnp.linspace(-2, 2, 16).reshape(4, 4)
+    assert ARCHITECTURE == 1
+    assert float(scrambled(jax.random.key(3), fresh).log_prob(x)) == pytest.approx(log_prob, rel=1e-10)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -16,7 +16,9 @@ from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
 from latflow.study.stages.claims import differing_keys
+from latflow.study.stages.provenance import origin
 from latflow.study.verify import verify
+from latflow.training.model_file import ModelMismatchError
 
 STAGES = ("train", "sample", "measure", "analyse")
 
@@ -164,6 +166,29 @@ def test_verify_notices_a_model_that_is_not_the_parent(finished: Path, tmp_path:
     names = [check.name for check in verify(directory) if not check.passed]
     assert any("parent model" in name for name in names)
     assert any("log q" in name for name in names)
+
+
+def test_verify_asks_for_equal_bits_only_of_the_same_machine(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ensembles/hmc: first block made again"
+    (same,) = [check for check in verify(finished / "ensembles" / "hmc") if check.name == name]
+    assert (same.value, same.limit) == (0.0, 0.0)
+    monkeypatch.setattr("latflow.study.verify.origin", lambda: {**origin(), "device": "cpu, another"})
+    (other,) = [check for check in verify(finished / "ensembles" / "hmc") if check.name == name]
+    assert other.passed
+    assert other.limit == "not asked: made with other versions or on another device"
+
+
+def test_a_model_of_another_revision_is_neither_used_nor_trained_over(
+    config: StudyConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    monkeypatch.setattr("latflow.training.model_file.ARCHITECTURE", 2)
+    before = contents(tmp_path / "tiny")
+    with pytest.raises(ModelMismatchError, match="architecture 1; allowed: architecture 2"):
+        run_stages(config, tmp_path / "tiny", stages=STAGES, progress=Silent())
+    assert contents(tmp_path / "tiny") == before
+    failed = [check for check in verify(tmp_path / "tiny" / "model") if not check.passed]
+    assert "another revision of the flows" in str(failed[0].value)
 
 
 def test_plan_counts_parameters_and_writes_nothing(config: StudyConfig, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors import numpy as safetensors
 
 import faults
 from latflow.errors import DataError, LatflowError, MissingInputError, PhysicsStop
+from latflow.flows.architectures import ARCHITECTURE
 from latflow.store.records import ChecksumError, FormatError, SchemaError, seal, unseal
 from latflow.training.model_file import (
     HEADER,
@@ -260,6 +261,19 @@ def test_newer_models_are_refused_with_advice(tmp_path):
     rewrite_header(tmp_path, schema=2)
     with pytest.raises(SchemaError, match="newer latflow: schema 2; allowed: up to 1"):
         load_model(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize("found", [None, 0, ARCHITECTURE + 1, str(ARCHITECTURE)])
+def test_models_of_another_revision_of_the_flows_are_refused(found, tmp_path):
+    """Also where every leaf has the right shape, and never passed over in favour of an older checkpoint."""
+    save_model(tmp_path / "model", SMALL, header={})
+    rewrite_header(tmp_path / "model", architecture=found)
+    with pytest.raises(ModelMismatchError, match=f"architecture {found}; allowed: architecture {ARCHITECTURE}; train"):
+        load_model(tmp_path / "model", SMALL)
+    save_many(tmp_path)
+    rewrite_header(tmp_path, "step-000000500.json", architecture=found)
+    with pytest.raises(ModelMismatchError, match="another revision of the flows"):
+        load_checkpoint(tmp_path, faults.state(0))
 
 
 def save_many(directory, steps=(100, 200, 300, 400, 500)) -> None:

@@ -24,6 +24,10 @@ from latflow.flows.flow import Flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
+ARCHITECTURE = 1
+"""Raised whenever the same weights in the same configuration come to mean another function, or the same configuration
+another recipe of training; models and checkpoints of another number are refused."""
+
 _FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
 
 

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from latflow.errors import DataError, MissingInputError, PhysicsStop, UnavailableError
+from latflow.flows.architectures import ARCHITECTURE
 from latflow.store.atomic import clean_temporaries, make_directory, read_bytes, remove_file, sha256_file, write_bytes
 from latflow.store.records import JSON, ChecksumError, FormatError, require_schema, seal, unseal
 
@@ -83,7 +84,8 @@ def load_model(directory: Path, template: PyTree) -> tuple[PyTree, dict[str, JSO
     Raises:
         MissingInputError: There is no model.
         DataError: Damaged, foreign, newer, or a pickle.
-        ModelMismatchError: A whole model for another architecture; the differences are listed.
+        ModelMismatchError: A whole model for another architecture; the differences are listed. Or one trained by
+            another revision of the flows.
         UnavailableError: It needs float64 and that is switched off.
     """
     directory = Path(directory)
@@ -150,6 +152,7 @@ def _save(header_path: Path, weights_path: Path, tree: PyTree, header: Mapping[s
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         "schema": SCHEMA,
+        "architecture": ARCHITECTURE,
         "weights_sha256": digest,
         "weights_bytes": len(weights),
         "leaves": {name: _describe(array) for name, array in arrays.items()},
@@ -167,11 +170,24 @@ def _save(header_path: Path, weights_path: Path, tree: PyTree, header: Mapping[s
 def _load(header_path: Path, weights_path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
     """Header first, compared with the template; then the weights, verified before they are interpreted."""
     record = _read_header(header_path)
+    _require_architecture(record, header_path)
     wanted = {name: _describe(leaf) for name, leaf in _template_leaves(template).items()}
     _compare(record["leaves"], wanted, header_path)
     arrays = _read_weights(weights_path, sha256=record["weights_sha256"], length=record["weights_bytes"])
     _compare({name: _describe(array) for name, array in arrays.items()}, _as_stored(wanted), weights_path)
     return _fill(template, arrays), record["header"]
+
+
+def _require_architecture(record: Mapping[str, Any], path: Path) -> None:
+    """Weights of another revision of the flows may fit in shape and yet mean another function."""
+    found = record.get("architecture")
+    if found != ARCHITECTURE:
+        raise ModelMismatchError(
+            f"{path}: trained by another revision of the flows",
+            value=f"architecture {found}",
+            allowed=f"architecture {ARCHITECTURE}",
+            hint="train again in another run directory, or use the latflow that trained it",
+        )
 
 
 def _read_weights(path: Path, *, sha256: str, length: int) -> dict[str, np.ndarray]:
