@@ -11,6 +11,7 @@ import pytest
 from latflow.bijections.conditioners import AbstractConditioner, ConvolutionalConditioner
 from latflow.bijections.partition import Partition
 from latflow.bijections.spline import SplineCoupling, parameter_counts
+from latflow.errors import ConfigError
 from latflow.fields.spaces import ScalarSpace
 from latflow.lattice import Lattice
 from latflow.testing import BIJECTION_LAWS
@@ -148,3 +149,9 @@ def test_gradients_are_finite_at_knots_and_in_the_tails():
     for move in (coupling.forward_and_log_det, coupling.inverse_and_log_det):
         slopes = jax.jit(jax.grad(lambda z, move=move: jnp.sum(move(z)[0] ** 2) + move(z)[1]))(x)
         assert np.all(np.isfinite(slopes))
+
+
+@pytest.mark.parametrize("n_bins", [0, 1, 100])
+def test_bins_that_cannot_be_are_refused(n_bins):
+    with pytest.raises(ConfigError, match=r"flow\.bins"):
+        SplineCoupling(PARTITION, Prescribed(jnp.zeros(5), 3), n_bins, HALF_WIDTH)

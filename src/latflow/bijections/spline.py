@@ -22,6 +22,7 @@ from latflow._typing import Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.conditioners import AbstractConditioner
 from latflow.bijections.partition import Partition
+from latflow.errors import ConfigError
 
 
 class Counts(NamedTuple):
@@ -50,6 +51,9 @@ class SplineCoupling(AbstractBijection):
         least_bin: Smallest width and height of a bin, as a fraction of 2B; less than 1/K.
         least_slope: Smallest slope at a knot, below 1.
 
+    Raises:
+        ConfigError: If there is one bin only, or the least widths leave nothing to learn.
+
     References:
         arXiv:1906.04032, section 3.1 and appendix A.
     """
@@ -60,6 +64,11 @@ class SplineCoupling(AbstractBijection):
     half_width: float = eqx.field(static=True)
     least_bin: float = eqx.field(static=True, default=1e-2)
     least_slope: float = eqx.field(static=True, default=1e-2)
+
+    def __check_init__(self) -> None:
+        if self.n_bins < 2 or self.n_bins * self.least_bin >= 1:
+            allowed = f"at least 2, less than {1 / self.least_bin:g}"
+            raise ConfigError([f"flow.bins: {self.n_bins}; allowed: {allowed}"])
 
     def _spline(self, frozen: Float[Array, " n_frozen"]) -> "_Spline":
         k = self.n_bins
