@@ -182,6 +182,43 @@ def selfcheck(study: Path, /, *, json: Flag = False, debug: Flag = False, settin
 
 
 @app.command(sort_key=8)
+def scaling(
+    study: Path,
+    /,
+    *,
+    run_dir: Path | None = None,
+    quick: Flag = False,
+    dry_run: Flag = False,
+    json: Flag = False,
+    debug: Flag = False,
+    settings: Settings = (),
+) -> None:
+    """Run a scaling study: flows and classical samplers at several sizes, autocorrelation times, costs, one page.
+
+    Args:
+        study: A scaling study, such as studies/phi4-critical.toml.
+        run_dir: Where the runs go, one directory each; by default runs/NAME.
+        quick: Small statistics and short trainings, in a directory of its own.
+        dry_run: Print the runs and what they need; write nothing.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+        settings: Keys of the scaling study that replace those of the file.
+    """
+    del debug
+    from latflow.cli.scaling import dry_run as planned
+    from latflow.cli.scaling import run
+    from latflow.study.config.scaling import load_scaling
+
+    config = load_scaling(study, as_mapping(settings))
+    config = config.quick() if quick else config
+    directory = run_dir or Path("runs") / config.name
+    if dry_run:
+        planned(config, directory, machine=json)
+    else:
+        run(config, directory, machine=json)
+
+
+@app.command(sort_key=9)
 def doctor(*, json: Flag = False, debug: Flag = False) -> None:
     """Say what this machine offers: versions, devices, precision, memory, disk, optional tools.
 

@@ -68,9 +68,10 @@ def _names_a_key(name: str) -> bool:
 
 def _takes_several(name: str) -> bool:
     from latflow.study.config import StudyConfig
+    from latflow.study.config.scaling import ScalingConfig
     from latflow.study.config.schema import keys
 
-    return any(key.path == name and key.shape == "list" for key in keys(StudyConfig))
+    return any(key.path == name and key.shape == "list" for key in (*keys(StudyConfig), *keys(ScalingConfig)))
 
 
 def _value(following: Sequence[str], *, several: bool) -> list[str]:

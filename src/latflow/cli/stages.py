@@ -62,7 +62,7 @@ def run(
         CannotCreateError: If the run directory cannot be one.
     """
     _refuse_samplers(samplers, config.sampling.samplers)
-    _refuse_directory(directory)
+    refuse_directory(directory)
     directory = claim(config, directory, fork=fork)
     prepare_jax()
     from latflow.cli.progress import progress_on
@@ -107,7 +107,12 @@ def _refuse_samplers(asked: tuple[str, ...], known: tuple[str, ...]) -> None:
             raise UsageError("--samplers", value=repr(word), allowed=", ".join(known), hint=hint)
 
 
-def _refuse_directory(directory: Path) -> None:
+def refuse_directory(directory: Path) -> None:
+    """Refuse a place where no directory can be made.
+
+    Raises:
+        CannotCreateError: Naming what stands in the way.
+    """
     for path in (directory, *directory.parents):
         if path.exists():
             if not path.is_dir():

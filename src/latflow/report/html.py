@@ -107,15 +107,20 @@ def draw_all(run: Run) -> dict[str, list[Picture | Omitted]]:
 
 def render(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
+    return environment().get_template(_TEMPLATE).render(_context(run, drawn))
+
+
+def environment() -> jinja2.Environment:
+    """Where the templates of all pages are found and how they are filled: everything is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("latflow.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["raised"] = raised
-    return environment.get_template(_TEMPLATE).render(_context(run, drawn))
+    made.filters["raised"] = raised
+    return made
 
 
 def raised(text: str) -> Markup:

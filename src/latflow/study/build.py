@@ -35,6 +35,7 @@ STREAMS = {
     "cluster": 7,
     "evidence": 8,
     "target": 9,
+    "trajectory": 10,
 }
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 

@@ -1,6 +1,6 @@
 """The flows a study can train, one table per kind."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -27,3 +27,7 @@ class RealNVPConfig(AbstractSection):
     mixture: Literal["none", "z2"] = Field(
         default="none", description="z2: half the flow, half its mirror image, for broken phases"
     )
+
+
+FlowConfig: TypeAlias = RealNVPConfig
+"""What may stand in the table ``[flow]``."""

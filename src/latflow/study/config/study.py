@@ -24,15 +24,19 @@ def _words(text: str) -> dict[str, Any]:
     return {"allowed": text}
 
 
+NAME: Any = Field(
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
+    max_length=100,
+    description="names the run directory, runs/NAME",
+    json_schema_extra=_words("up to 100 letters, digits and . _ + -, the first a letter or digit"),
+)
+"""The key `name` of every kind of study."""
+
+
 class StudyConfig(AbstractSection):
     """A whole study."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$",
-        max_length=100,
-        description="names the run directory, runs/NAME",
-        json_schema_extra=_words("up to 100 letters, digits and . _ + -, the first a letter or digit"),
-    )
+    name: str = NAME
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(default=1, description="root of all random numbers")
     lattice: LatticeConfig
     action: ActionConfig

@@ -9,6 +9,7 @@ from typing import Any
 
 from latflow.errors import ConfigError
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.values import AbstractSection
 from latflow.study.context import identity
 
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
@@ -38,7 +39,7 @@ def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
     return forked
 
 
-def differing_keys(old: StudyConfig, new: StudyConfig) -> list[str]:
+def differing_keys(old: AbstractSection, new: AbstractSection) -> list[str]:
     """``key: old value → new value`` for every key that may not change within one run."""
     before, after = _flat(old), _flat(new)
     keys = sorted(set(before) | set(after))
@@ -46,7 +47,7 @@ def differing_keys(old: StudyConfig, new: StudyConfig) -> list[str]:
     return [line for line in lines if line.split(":")[0] not in FREE_KEYS]
 
 
-def _flat(config: StudyConfig) -> dict[str, Any]:
+def _flat(config: AbstractSection) -> dict[str, Any]:
     flat: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:

@@ -1,0 +1,59 @@
+"""The scaling command: what it would do, and what it found."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from latflow.cli.device import prepare_jax
+from latflow.cli.output import emit, emit_json, table_lines
+from latflow.cli.stages import refuse_directory
+from latflow.study.config.scaling import ScalingConfig
+
+
+def dry_run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
+    """Print the resolved scaling study and the plan of every run; write nothing."""
+    prepare_jax()
+    from latflow.study.plan import plan
+
+    plans = {name: plan(study) for name, study in config.runs()}
+    if machine:
+        emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plans": plans})
+        return
+    emit(config.to_toml())
+    rows = [["run", "samplers", "parameters", "training at most", "disk"]]
+    for name, study in config.runs():
+        needs = plans[name]
+        train = needs["seconds"]["train"]
+        rows.append(
+            [
+                str(directory / name),
+                ", ".join(study.sampling.samplers),
+                f"{needs['parameters']:,}",
+                "unknown" if train is None else f"{train:.0f} s",
+                f"{needs['disk_bytes'] / 2**20:.0f} MiB",
+            ]
+        )
+    emit("\n".join(f"# {line}" for line in table_lines(rows)))
+
+
+def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
+    """Run a scaling study and print its exponents.
+
+    Raises:
+        CannotCreateError: If the directory cannot be one.
+    """
+    refuse_directory(directory)
+    prepare_jax()
+    from latflow.cli.progress import progress_on
+    from latflow.report import write_report
+    from latflow.report.scaling import scaling_lines, write_scaling_report
+    from latflow.study.scaling import run_scaling
+
+    with progress_on(sys.stderr) as progress:
+        found: dict[str, Any] = run_scaling(config, directory, progress=progress, write_report=write_report)
+    page = write_scaling_report(directory)
+    if machine:
+        emit_json(found)
+        return
+    emit("\n".join(scaling_lines(found)))
+    emit(f"report: {page}")

@@ -1,0 +1,300 @@
+"""The page of a scaling study: autocorrelation times against size, agreement, errors, cost.
+
+Like the report of one run it reads files only, `scaling.json` and the run directories, and needs nothing else to be
+shown.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latflow.errors import DataError, MissingInputError
+from latflow.report import data, diagnostics
+from latflow.report.canvas import (
+    FAINT,
+    ONE_ROW,
+    TWO_ROWS,
+    Omitted,
+    Picture,
+    encode,
+    legend_above,
+    readable_log,
+    single_axes,
+    style,
+)
+from latflow.report.html import environment
+from latflow.report.names import observable_words, sampler_style
+from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
+from latflow.report.tables import SUSPICIOUS
+from latflow.store.atomic import write_bytes
+
+Found = Mapping[str, Any]
+"""The content of ``scaling.json``."""
+
+WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
+"""Symbols of what only this page names."""
+
+_FLOWS = (("#0072B2", "o"), ("#CC79A7", "D"), ("#999933", "p"), ("#882255", "h"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text: a title, headings, and rows whose first cell names the row."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def write_scaling_report(directory: Path) -> Path:
+    """Write `scaling.html` and `figures/*.{pdf,svg}` of a scaling study.
+
+    Args:
+        directory: Where `scaling.json` and the run directories lie.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        MissingInputError: If there is no `scaling.json`.
+        DataError: If a file is damaged.
+        StorageError: If something cannot be written.
+    """
+    found = _read(directory / "scaling.json")
+    with style():
+        times = [_times(found, name) for name in _observables(found)]
+        agreement = [_agreement(found)]
+        machinery = [picture for run in _main_runs(found) for picture in _machinery(directory / run)]
+    folder = directory / "figures"
+    folder.mkdir(exist_ok=True)
+    for picture in (*times, *agreement, *machinery):
+        if type(picture) is Picture:
+            write_bytes(folder / f"{picture.name}.pdf", picture.pdf)
+            write_bytes(folder / f"{picture.name}.svg", picture.svg)
+    page = (
+        environment()
+        .get_template("scaling.html.j2")
+        .render(
+            name=found["study"],
+            points=_points(found),
+            times=times,
+            fits=_fit_table(found),
+            agreement=agreement,
+            machinery=machinery,
+            costs=[_cost_table(found), _overtaking_table(found)],
+        )
+    )
+    path = directory / "scaling.html"
+    write_bytes(path, page.encode("utf-8"))
+    return path
+
+
+def scaling_lines(found: Found) -> list[str]:
+    """The exponents and the largest pull as lines for a terminal."""
+    table = _fit_table(found)
+    rows = [table.head, *table.rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    pulls = found["pulls"]
+    worst = max(pulls, key=lambda p: abs(p["pull"]), default=None)
+    told = f"{len(pulls)} differences between samplers"
+    if worst is not None:
+        told += f", the largest {signed(worst['pull'])}: {_pair(worst)} at L = {worst['extent']}, {worst['observable']}"
+    return [*lines, told, *(f"verdict {name}: {verdict['status']}" for name, verdict in found["verdicts"].items())]
+
+
+def _read(path: Path) -> Found:
+    if not path.is_file():
+        raise MissingInputError(str(path), value="no such file", hint="`latflow scaling` writes it")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(str(path), value=str(error), allowed="a JSON object") from error
+
+
+def _points(found: Found) -> str:
+    pairs = zip(found["extents"], found["couplings"], strict=True)
+    return "φ⁴ at " + ", ".join(f"L = {extent}, λ = {coupling:g}" for extent, coupling in pairs)
+
+
+def _observables(found: Found) -> list[str]:
+    return list(dict.fromkeys(name for entry in found["samplers"] for name in entry["tau_int"]))
+
+
+def _main_runs(found: Found) -> list[str]:
+    """The run of every size that holds all samplers."""
+    return list(dict.fromkeys(e["run"] for e in found["samplers"] if e["training"] is None))
+
+
+def _samplers(found: Found) -> list[str]:
+    return list(dict.fromkeys(entry["sampler"] for entry in found["samplers"]))
+
+
+def _look(found: Found, sampler: str) -> tuple[str, str, str]:
+    """Label, colour and marker; every flow has its own."""
+    flows = [s for s in _samplers(found) if s.startswith("flow")]
+    if sampler in flows:
+        return (sampler, *_FLOWS[flows.index(sampler) % len(_FLOWS)])
+    known = sampler_style(sampler)
+    return known.label, known.colour, known.marker
+
+
+def _words(name: str) -> tuple[str, str, str]:
+    known = observable_words(name)
+    return WORDS.get(name, (known.symbol, known.math, known.title))
+
+
+def _times(found: Found, observable: str) -> Picture | Omitted:
+    """τ_int of one observable against L, all samplers, with the fitted powers."""
+    symbol, math, title = _words(observable)
+    name, heading = f"tau_{observable}", f"τ_int of the {title}"
+    points = {s: _series(found, s, observable) for s in _samplers(found)}
+    points = {s: p for s, p in points.items() if len(p)}
+    if not points:
+        return Omitted(name, heading, "no sampler has an autocorrelation time yet")
+    figure, axes = single_axes(height=2.7, above=TWO_ROWS)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for sampler, p in points.items():
+        label, colour, marker = _look(found, sampler)
+        fitted = p[:, 3] > 0
+        bars = np.stack([np.minimum(p[:, 2], 0.9 * p[:, 1]), p[:, 2]])
+        axes.errorbar(p[fitted, 0], p[fitted, 1], bars[:, fitted], fmt=marker, color=colour, label=label, elinewidth=1)
+        if not fitted.all():
+            open_label = None if fitted.any() else label
+            axes.errorbar(
+                p[~fitted, 0], p[~fitted, 1], bars[:, ~fitted], fmt=marker, color=colour, mfc="none", label=open_label
+            )
+        law = _law(found, sampler, observable)
+        if law is not None:
+            x = np.array([p[fitted, 0].min(), p[fitted, 0].max()])
+            axes.plot(x, law["amplitude"] * x ** law["z"], "--", color=colour, linewidth=0.9)
+    _extent_ticks(axes, found["extents"])
+    readable_log(axes.yaxis)
+    axes.set_xlabel("$L$")
+    axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {math} (updates)")
+    legend_above(figure, axes, columns=3)
+    svg, pdf = encode(figure)
+    laws = [(s, law) for s in points if (law := _law(found, s, observable)) is not None]
+    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law['z'], law['z_error'])}" for s, law in laws)
+    return Picture(name, heading, f"{symbol}. {told or 'Too few sizes for a fit'}.", f"{heading}. {told}.", svg, pdf)
+
+
+def _series(found: Found, sampler: str, observable: str) -> np.ndarray:
+    """Rows of L, τ_int, its error, and whether it was fitted."""
+    rows = [
+        (e["extent"], *e["tau_int"][observable], float(e["training"] is None or e["training"]["reached"]))
+        for e in found["samplers"]
+        if e["sampler"] == sampler and observable in e["tau_int"]
+    ]
+    return np.array(rows, dtype=float).reshape(-1, 4)
+
+
+def _law(found: Found, sampler: str, observable: str) -> Mapping[str, Any] | None:
+    laws = (fit for fit in found["fits"] if (fit["sampler"], fit["observable"]) == (sampler, observable))
+    return next(laws, None)
+
+
+def _extent_ticks(axes: Any, extents: list[int]) -> None:
+    axes.set_xticks(extents, [str(extent) for extent in extents])
+    axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+
+
+def _agreement(found: Found) -> Picture | Omitted:
+    """All pulls of pairs of samplers at every size."""
+    name, heading = "pulls", "Differences between samplers"
+    if not found["pulls"]:
+        return Omitted(name, heading, "no two samplers have the same observable at the same size")
+    figure, axes = single_axes(above=ONE_ROW)
+    axes.axhspan(-3, 3, color=FAINT, alpha=0.12, linewidth=0)
+    axes.axhspan(-1, 1, color=FAINT, alpha=0.22, linewidth=0)
+    rows = np.array([(found["extents"].index(p["extent"]), p["pull"]) for p in found["pulls"]], dtype=float)
+    spread = 0.6 * ((np.arange(len(rows)) * 0.618) % 1 - 0.5)
+    axes.plot(rows[:, 0] + spread, rows[:, 1], "o", color=sampler_style("hmc").colour, markersize=2.6)
+    axes.set_xticks(range(len(found["extents"])), [str(extent) for extent in found["extents"]])
+    axes.set_xlabel("$L$")
+    axes.set_ylabel("pull (combined standard deviations)")
+    largest = max(3.5, 1.1 * float(np.abs(rows[:, 1]).max()))
+    axes.set_ylim(-largest, largest)
+    svg, pdf = encode(figure)
+    beyond = [p for p in found["pulls"] if abs(p["pull"]) > SUSPICIOUS]
+    listed = "; ".join(f"{_pair(p)} at L = {p['extent']}, {p['observable']}: {signed(p['pull'])}" for p in beyond)
+    words = f"{len(rows)} pulls of all pairs of samplers in all observables, rms {plain(_rms(rows[:, 1]), 3)}; "
+    words += f"beyond ±{SUSPICIOUS:g}: {listed or 'none'}."
+    caption = f"{words} Shaded: one and three standard deviations. Observables of one run are correlated."
+    return Picture(name, heading, caption, words, svg, pdf)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _pair(entry: Mapping[str, Any]) -> str:
+    return " − ".join(entry["samplers"])
+
+
+def _machinery(path: Path) -> list[Picture | Omitted]:
+    """Errors against N and rejection runs of one run, under its name."""
+    run = data.load(path)
+    drawings: tuple[Callable[[data.Run], Picture | Omitted], ...] = (
+        diagnostics.error_scaling,
+        diagnostics.rejection_runs,
+    )
+    drawn = [draw(run) for draw in drawings]
+    return [replace(p, name=f"{path.name}_{p.name}", title=f"{path.name}: {p.title}") for p in drawn]
+
+
+def _fit_table(found: Found) -> Table:
+    names = _observables(found)
+    rows = []
+    for sampler in _samplers(found):
+        laws = [_law(found, sampler, name) for name in names]
+        cells = [ABSENT if law is None else _exponent(law) for law in laws]
+        rows.append([_look(found, sampler)[0], *cells])
+    return Table("Exponents z of τ_int, with χ²/dof", ["sampler", *(_words(name)[0] for name in names)], rows)
+
+
+def _exponent(law: Mapping[str, Any]) -> str:
+    goodness = f", {plain(law['chi2'] / law['dof'], 2)}" if law["dof"] else ""
+    return f"{compact(law['z'], law['z_error'])}{goodness}"
+
+
+def _cost_table(found: Found) -> Table:
+    head = ["sampler", *(f"L = {extent}" for extent in found["extents"])]
+    rows = []
+    for sampler in _samplers(found):
+        entries = {e["extent"]: e for e in found["samplers"] if e["sampler"] == sampler}
+        each = [entries.get(extent, {}).get("seconds_per_independent") for extent in found["extents"]]
+        rows.append([_look(found, sampler)[0], *(duration(seconds) for seconds in each)])
+        training = [(entries.get(extent) or {}).get("training") for extent in found["extents"]]
+        if any(training):
+            rows.append([f"{sampler}: training", *(_training(entry) for entry in training)])
+    return Table("Time per independent configuration, and of training", head, rows)
+
+
+def _training(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return ABSENT
+    return f"{duration(entry['seconds'])}, acceptance {plain(entry['acceptance'], 2)}"
+
+
+def _overtaking_table(found: Found) -> Table:
+    sizes = {(p["flow"], p["sampler"], p["extent"]): p["independent_configurations"] for p in found["overtaking"]}
+    pairs = dict.fromkeys((flow, sampler) for flow, sampler, _ in sizes)
+    rows = [
+        [f"{flow} against {_look(found, sampler)[0]}", *(_size(sizes, flow, sampler, L) for L in found["extents"])]
+        for flow, sampler in pairs
+    ]
+    head = ["independent configurations", *(f"L = {extent}" for extent in found["extents"])]
+    return Table("Ensemble from which on the flow, its training counted, is the cheaper one", head, rows)
+
+
+def _size(sizes: Mapping[tuple[str, str, int], float | None], flow: str, sampler: str, extent: int) -> str:
+    if (flow, sampler, extent) not in sizes:
+        return ABSENT
+    size = sizes[flow, sampler, extent]
+    return count(size) if is_number(size) else "never"

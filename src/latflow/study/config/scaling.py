@@ -1,0 +1,157 @@
+"""A scaling study: one theory at several sizes along a line in the space of couplings, every sampler at each.
+
+Its points are ordinary studies, made here from one file, so each is a run directory like any other.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from latflow.errors import ConfigError
+from latflow.study.config.flows import FlowConfig, RealNVPConfig
+from latflow.study.config.reading import complaints, marked, merge, read_table
+from latflow.study.config.rules import Complaint
+from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
+from latflow.study.config.study import NAME, StudyConfig
+from latflow.study.config.values import AbstractSection, Coupling, Extent, Fraction, List, Mass
+from latflow.study.config.writing import toml_text
+
+QUICK_CONFIGURATIONS = 8192
+"""Configurations per sampler of a quick look."""
+
+QUICK_MINUTES = 0.4
+"""Longest training of one flow in a quick look."""
+
+
+class PointsConfig(AbstractSection):
+    """Where the theory is studied: φ⁴ on hypercubic lattices."""
+
+    dimensions: Annotated[int, Field(ge=1, le=6)] = Field(default=2, description="directions of every lattice")
+    extents: List[Extent] = Field(min_length=1, max_length=32, description="L of every point")
+    couplings: List[Coupling] = Field(min_length=1, max_length=32, description="λ of every point")
+    mass_squared: Mass = Field(description="m² of all points")
+    acceptances: List[Fraction] = Field(
+        default=(0.5, 0.7), min_length=1, max_length=4, description="one flow is trained to each of these acceptances"
+    )
+
+
+class ScalingConfig(AbstractSection):
+    """A whole scaling study."""
+
+    name: str = NAME
+    seed: Annotated[int, Field(ge=0, le=2**31)] = Field(default=1, description="root of all random numbers")
+    points: PointsConfig
+    flow: FlowConfig = Field(default_factory=RealNVPConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    hmc: HMCConfig = Field(default_factory=HMCConfig)
+    local: LocalConfig = Field(default_factory=LocalConfig)
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig)
+
+    def to_toml(self, *, commented: bool = False) -> str:
+        """The study as a file, every key written out."""
+        return toml_text(self.model_dump(mode="json"), ScalingConfig, commented=commented)
+
+    def runs(self) -> tuple[tuple[str, StudyConfig], ...]:
+        """Every run by the name of its directory: size by size, the tightest flow together with the classical samplers.
+
+        Flows of the other acceptances have a directory of their own, with HMC beside them as their target draws.
+
+        Raises:
+            ConfigError: If a point cannot be a study, with the complaints of all.
+        """
+        found: list[tuple[str, StudyConfig]] = []
+        broken: dict[str, None] = {}
+        # Runs have seeds of their own: with one seed two flows would share their latent draws.
+        for extent, coupling in zip(self.points.extents, self.points.couplings, strict=True):
+            for acceptance in sorted(self.points.acceptances, reverse=True):
+                name = f"L{extent:02d}" if acceptance == max(self.points.acceptances) else _loose(extent, acceptance)
+                try:
+                    found.append((name, self._study(name, extent, coupling, acceptance, seed=self.seed + len(found))))
+                except ConfigError as error:
+                    broken |= dict.fromkeys(error.complaints)
+        if broken:
+            raise ConfigError(list(broken))
+        return tuple(found)
+
+    def quick(self) -> "ScalingConfig":
+        """The same with small statistics and short trainings, under a name of its own."""
+        minutes = min(QUICK_MINUTES, self.training.stop.minutes or QUICK_MINUTES)
+        configurations = min(QUICK_CONFIGURATIONS, self.sampling.configurations)
+        stop = self.training.stop.model_copy(update={"minutes": minutes})
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-quick",
+                "training": self.training.model_copy(update={"stop": stop}),
+                "sampling": self.sampling.model_copy(update={"configurations": configurations}),
+            }
+        )
+
+    def _study(self, name: str, extent: int, coupling: float, acceptance: float, *, seed: int) -> StudyConfig:
+        plain = self.model_dump(mode="json", exclude={"points"})
+        plain["training"]["stop"]["acceptance"] = acceptance
+        if not name.endswith(f"L{extent:02d}"):
+            kept = [word for word in self.sampling.samplers if word in ("flow", "hmc")]
+            plain["sampling"]["samplers"] = kept
+        return StudyConfig.model_validate(
+            {
+                **plain,
+                "name": f"{self.name}-{name}",
+                "seed": seed,
+                "lattice": {"shape": [extent] * self.points.dimensions},
+                "action": {"kind": "phi4", "mass_squared": self.points.mass_squared, "coupling": coupling},
+            }
+        )
+
+
+def load_scaling(path: Path, overrides: Mapping[str, str] | None = None) -> ScalingConfig:
+    """Read and check a scaling study.
+
+    Args:
+        path: The file.
+        overrides: Values by dotted key that replace those of the file, as written on the command line.
+
+    Raises:
+        MissingInputError, DataError, StorageError: As for a study.
+        ConfigError: With every complaint about its content and about the studies of its points.
+    """
+    data, refused = merge(read_table(path), overrides or {}, ScalingConfig)
+    config = None
+    try:
+        config = ScalingConfig.model_validate(data)
+    except ValidationError as error:
+        refused += complaints(error.errors(include_url=False), data, ScalingConfig)
+    refused += _together(config) if config is not None else []
+    lines = [complaint.text() for complaint in marked(refused, overrides or {})]
+    if config is not None and not refused:
+        try:
+            config.runs()
+        except ConfigError as error:
+            lines += error.complaints
+    if config is None or lines:
+        raise ConfigError([f"{path}: {line}" for line in lines])
+    return config
+
+
+def _together(config: ScalingConfig) -> list[Complaint]:
+    """What the keys of a scaling study must fulfil together."""
+    points, found = config.points, []
+    if len(points.couplings) != len(points.extents):
+        count = f"{len(points.couplings)} entries"
+        found.append(Complaint("points.couplings", count, f"one per extent, {len(points.extents)}"))
+    repeated: dict[str, tuple[Any, ...]] = {"points.extents": points.extents, "points.acceptances": points.acceptances}
+    for key, entries in repeated.items():
+        if len(set(entries)) != len(entries):
+            found.append(Complaint(key, str(list(entries)), "each once"))
+    if config.training.stop.acceptance is not None:
+        value, hint = str(config.training.stop.acceptance), "points.acceptances says it"
+        found.append(Complaint("training.stop.acceptance", value, "unset in a scaling study", hint))
+    if "flow" not in config.sampling.samplers:
+        found.append(Complaint("sampling.samplers", str(list(config.sampling.samplers)), 'with "flow"'))
+    return found
+
+
+def _loose(extent: int, acceptance: float) -> str:
+    return f"L{extent:02d}-a{100 * acceptance:g}"

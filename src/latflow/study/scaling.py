@@ -1,0 +1,226 @@
+"""The scaling verb: every run of a scaling study, and the laws that its results follow.
+
+Runs are ordinary run directories in one folder and driven by the ordinary stages, so what is done is not done again.
+What they found is collected into ``scaling.json``: autocorrelation times and their powers of L, differences between
+samplers, costs.
+"""
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latflow.errors import ConfigError
+from latflow.stats.estimates import Estimate, pull
+from latflow.stats.power_law import fit_power_law
+from latflow.store.atomic import make_directory, write_bytes, write_json
+from latflow.store.lock import RunLock
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.scaling import ScalingConfig, load_scaling
+from latflow.study.context import Progress
+from latflow.study.run import STAGES, run_stages
+from latflow.study.stages.claims import differing_keys
+from latflow.study.trajectory import tuned
+
+SCHEMA = 1
+
+OBSERVABLES = ("susceptibility", "ising_energy", "two_point_0", "pole_mass", "phi_squared")
+"""What autocorrelation times and samplers are compared in; `two_point_0` is G_c(0)."""
+
+REACHED = 0.95
+"""A flow counts as trained to its acceptance if it has at least this share of it; others are shown, not fitted."""
+
+
+def run_scaling(
+    config: ScalingConfig,
+    directory: Path,
+    *,
+    progress: Progress,
+    write_report: Callable[[Path], Path] | None = None,
+) -> dict[str, Any]:
+    """Do all runs and collect them.
+
+    Args:
+        config: The scaling study.
+        directory: Where the run directories lie; created if need be.
+        progress: Display.
+        write_report: What is called with every finished run directory.
+
+    Returns:
+        The content of ``scaling.json``.
+
+    Raises:
+        ConfigError: If the directory belongs to another scaling study.
+        CannotCreateError: If another process works in it.
+        Interrupted: After a signal; everything done so far is saved.
+    """
+    make_directory(directory)
+    with RunLock(directory):
+        _claim(config, directory)
+        done: dict[str, dict[str, Any]] = {}
+        for name, study in config.runs():
+            done[name] = _run(study, directory / name, progress=progress, write_report=write_report)
+            write_json(directory / "scaling.json", collect(config, done))
+        return collect(config, done)
+
+
+def _claim(config: ScalingConfig, directory: Path) -> None:
+    """Leave the study in its directory, or refuse one that holds another."""
+    path = directory / "scaling.toml"
+    differences = differing_keys(load_scaling(path), config) if path.exists() else []
+    if differences:
+        hint = "use --run-dir for another place"
+        raise ConfigError([f"{directory}: belongs to another scaling study; {line}; {hint}" for line in differences])
+    write_bytes(path, config.to_toml().encode())
+
+
+def _run(
+    study: StudyConfig, directory: Path, *, progress: Progress, write_report: Callable[[Path], Path] | None
+) -> dict[str, Any]:
+    """The results of one run, made or found."""
+    stored, results = directory / "study.toml", directory / "results.json"
+    # The trajectory was chosen when the run began; choosing it again could only contradict what is there.
+    if stored.exists():
+        study = study.model_copy(update={"hmc": load_study(stored).hmc})
+    elif "hmc" in study.sampling.samplers:
+        progress.stage("trajectory", f"of HMC for {study.name}")
+        study = tuned(study)
+    if results.exists():
+        found = json.loads(results.read_text())
+        if found["provenance"]["inputs"]["config"] == study.digest():
+            progress.line(f"scaling  {study.name}: up to date")
+            return found
+    return run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report)
+
+
+def collect(config: ScalingConfig, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything that is compared, from the results of the runs by name; runs not done yet are left out."""
+    done = [(name, study, results[name]) for name, study in config.runs() if name in results]
+    entries = [{"run": name, **entry} for name, study, found in done for entry in _entries(study, found)]
+    return {
+        "schema": SCHEMA,
+        "study": config.name,
+        "extents": list(config.points.extents),
+        "couplings": list(config.points.couplings),
+        "samplers": entries,
+        "fits": _fits(entries),
+        "pulls": _pulls(entries),
+        "overtaking": _overtaking(entries),
+        "verdicts": {name: found["verdict"] for name, found in results.items()},
+    }
+
+
+def _entries(study: StudyConfig, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One entry per sampler of a run; HMC beside a loose flow is only there for the evidence and is left out."""
+    loose = len(study.sampling.samplers) < 3 and "flow" in study.sampling.samplers
+    shown = ("flow",) if loose else study.sampling.samplers
+    return [_entry(study, results, sampler) for sampler in shown]
+
+
+def _entry(study: StudyConfig, results: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+    thin = 1 if sampler == "flow" else getattr(study, sampler).thin
+    rows = {row["observable"]: row for row in results["estimates"] if row["sampler"] == sampler}
+    values = {name: _component(rows, name) for name in OBSERVABLES}
+    cost, flow = results["cost"].get(sampler) or {}, results["flow"] or {}
+    wanted = study.training.stop.acceptance or 0.0
+    length = study.hmc.trajectory_length
+    label = f"flow {100 * wanted:g} %" if sampler == "flow" else sampler
+    training = {
+        "acceptance": flow.get("acceptance"),
+        "wanted": wanted,
+        "reached": (flow.get("acceptance") or 0.0) >= REACHED * wanted,
+        "seconds": flow.get("training_seconds"),
+        "steps": flow.get("training_steps"),
+        "stopped_by": flow.get("stopped_by"),
+    }
+    return {
+        "sampler": label,
+        "extent": study.lattice.shape[0],
+        "estimates": {name: value for name, value in values.items() if value is not None},
+        "tau_int": {name: _tau(value, thin) for name, value in values.items() if value is not None},
+        "seconds_per_independent": cost.get("seconds_per_independent"),
+        "training": training if sampler == "flow" else None,
+        "trajectory": {"n_steps": study.hmc.n_steps, "length": length} if sampler == "hmc" else None,
+    }
+
+
+def _component(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """Value, error, τ_int and its error of a scalar observable; G_c(0) is the first entry of the two-point function."""
+    row = rows.get("two_point" if name == "two_point_0" else name)
+    if row is None:
+        return None
+    fields = ("value", "error", "tau_int", "tau_int_error")
+    found = {field: row[field][0] if type(row[field]) is list else row[field] for field in fields}
+    return found if all(found[field] is not None for field in fields) else None
+
+
+def _tau(value: Mapping[str, Any], thin: int) -> list[float]:
+    """τ_int and its error in updates of the sampler."""
+    return [thin * value["tau_int"], thin * value["tau_int_error"]]
+
+
+def _fits(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """τ_int ∝ L^z for every sampler and observable with at least two sizes; of flows only those that were trained."""
+    found = []
+    for sampler, name in itertools.product(dict.fromkeys(e["sampler"] for e in entries), OBSERVABLES):
+        kept = [e for e in entries if e["sampler"] == sampler and name in e["tau_int"] and _trained(e)]
+        points = np.array([(e["extent"], *e["tau_int"][name]) for e in kept], dtype=float).reshape(-1, 3)
+        points = points[points[:, 2] > 0]
+        if np.unique(points[:, 0]).size < 2:
+            continue
+        law = fit_power_law(*points.T)
+        found.append(
+            {
+                "sampler": sampler,
+                "observable": name,
+                "z": law.exponent,
+                "z_error": law.error,
+                "amplitude": law.amplitude,
+                "chi2": law.chi2,
+                "dof": law.dof,
+                "probability": law.probability,
+            }
+        )
+    return found
+
+
+def _trained(entry: Mapping[str, Any]) -> bool:
+    return entry["training"] is None or entry["training"]["reached"]
+
+
+def _pulls(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Differences of all pairs of samplers at the same size, in combined errors."""
+    found = []
+    for a, b in itertools.combinations(entries, 2):
+        if a["extent"] != b["extent"]:
+            continue
+        for name in a["estimates"].keys() & b["estimates"].keys():
+            one, other = (Estimate(e["estimates"][name]["value"], e["estimates"][name]["error"]) for e in (a, b))
+            value = pull(one, other)
+            if math.isfinite(value):
+                pair = {"extent": a["extent"], "samplers": [a["sampler"], b["sampler"]], "observable": name}
+                found.append({**pair, "pull": value})
+    return sorted(found, key=lambda p: (p["extent"], p["samplers"], OBSERVABLES.index(p["observable"])))
+
+
+def _overtaking(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Independent configurations from which on a flow, its training counted, is cheaper than a classical sampler.
+
+    Training over the difference of the costs of one; null where a configuration of the flow is not cheaper.
+    """
+    found = []
+    for flow, other in itertools.product(entries, entries):
+        costs = flow["seconds_per_independent"], other["seconds_per_independent"]
+        if flow["training"] is None or other["training"] is not None or flow["extent"] != other["extent"]:
+            continue
+        if None in costs or flow["training"]["seconds"] is None:
+            continue
+        saved = costs[1] - costs[0]
+        size = flow["training"]["seconds"] / saved if saved > 0 else None
+        pair = {"extent": flow["extent"], "flow": flow["sampler"], "sampler": other["sampler"]}
+        found.append({**pair, "independent_configurations": size})
+    return found
