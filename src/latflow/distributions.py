@@ -60,6 +60,12 @@ class FreeFieldPrior(AbstractDistribution):
 
     log_widths: Float[Array, " n_orbits"]
     lattice: Lattice = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, log_widths: Float[Array, " n_orbits"], lattice: Lattice) -> None:
+        self.log_widths = log_widths
+        self.lattice = lattice
+        self.shape = lattice.shape
 
     @classmethod
     def of_mass(cls, lattice: Lattice, *, mass_squared: float) -> "FreeFieldPrior":
@@ -70,11 +76,6 @@ class FreeFieldPrior(AbstractDistribution):
             mass_squared: $m^2>0$ in lattice units.
         """
         return cls(jnp.asarray(free_log_widths(lattice, mass_squared=mass_squared)), lattice)
-
-    @property
-    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Sites along each direction."""
-        return self.lattice.shape
 
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:

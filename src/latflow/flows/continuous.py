@@ -5,7 +5,7 @@ as many steps as bring the error of log q below a bound: the weights stay, the i
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -23,6 +23,8 @@ from latflow.lattice import Lattice
 
 MAX_LOG_PROB_ERROR = 1e-7
 """Bound on the error of log q of a production draw; a configuration's promise is 1e-6."""
+
+_FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
 
 _PROBES = 64
 _MOST_STEPS = 256
@@ -83,7 +85,7 @@ def continuous_flow(
     return Flow(prior, ContinuousFlow(velocity, n_steps, SCHEMES[scheme]))
 
 
-def with_integrator(flow: AbstractDistribution, scheme: RungeKutta, n_steps: int) -> AbstractDistribution:
+def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
     """The same flow with every continuous part integrated by `scheme` in `n_steps` steps."""
     return jax.tree.map(
         lambda node: dataclasses.replace(node, scheme=scheme, n_steps=n_steps) if _is_continuous(node) else node,
@@ -132,7 +134,7 @@ def production_steps(
     Raises:
         PhysicsStop: If no affordable number of steps reaches the bound.
     """
-    n_steps = 2
+    n_steps, error = 2, float("inf")
     while n_steps <= _MOST_STEPS:
         finer = with_integrator(flow, RK8, 2 * n_steps)
         error = log_prob_error(key, with_integrator(flow, RK8, n_steps), finer)
@@ -145,6 +147,11 @@ def production_steps(
         allowed=f"{bound:.0e}",
         hint="the velocity varies too fast in time; train longer, or with a smaller learning rate",
     )
+
+
+def accurate(key: PRNGKey, flow: _FlowT) -> _FlowT:
+    """The flow as production draws need it: a continuous one integrated in as many steps as `production_steps` says."""
+    return with_integrator(flow, RK8, production_steps(key, flow)[0]) if is_continuous(flow) else flow
 
 
 def _is_continuous(node: Any) -> bool:

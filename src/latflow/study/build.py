@@ -12,7 +12,6 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
-from latflow.flows.architectures import real_nvp
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
 from latflow.samplers.hmc import HMC
@@ -20,6 +19,7 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
+from latflow.study.flow_builders import BUILDERS
 from latflow.training.losses import AbstractLoss, ForwardKL, Mixture, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
@@ -36,6 +36,8 @@ STREAMS = {
     "evidence": 8,
     "target": 9,
     "trajectory": 10,
+    "curriculum": 11,
+    "accuracy": 12,
 }
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 
@@ -67,18 +69,10 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> Trainabl
         config: The study.
         precision: Dtype of the network weights; by default the training precision.
     """
-    flow = config.flow
-    built = real_nvp(
-        stream(config, "flow"),
-        build_lattice(config),
-        n_layers=flow.layers,
-        network=flow.network,
-        hidden=tuple(flow.hidden),
-        kernel_size=flow.kernel_size,
-        log_scale_bound=flow.log_scale_bound,
-        dtype=jnp.dtype(precision or config.training.precision),
-    )
-    return Z2Mixture(built) if flow.mixture == "z2" else built
+    table = config.flow
+    precision = precision or config.training.precision
+    built = BUILDERS[table.kind](stream(config, "flow"), build_lattice(config), table, precision)
+    return Z2Mixture(built) if table.mixture == "z2" else built
 
 
 def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.flows.architectures import cast
+from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
@@ -24,6 +25,9 @@ from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_es
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.stages.flow_ensemble import flow_block
+
+# Child of the root key on which the accuracy of a continuous flow is measured.
+_ACCURACY = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,7 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
 
     Args:
         key: Root key; draw i depends on (key, i) only.
-        flow: A trained flow; its networks are evaluated in float64.
+        flow: A trained flow; its networks are evaluated in float64, and a continuous one is integrated accurately.
         action: Target S, p ∝ exp(−S).
         n: Number of draws.
         block_size: Draws computed at once.
@@ -71,7 +75,8 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
     Returns:
         The draws, their weights and the exact chain.
     """
-    sampler = FlowSampler(cast(flow, "float64"), action)
+    exact = accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
+    sampler = FlowSampler(exact, action)
     draw_key, accept_key = jax.random.split(key)
     blocks, log_weight, index = [], -math.inf, -1
     for first in range(0, n, block_size):

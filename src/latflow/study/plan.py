@@ -28,35 +28,39 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     itemsize = np.dtype(config.training.precision).itemsize
     volume = math.prod(config.lattice.shape)
     training = config.training
-    uses = _uses_per_parameter(config)
-    step = 6.0 * parameters * uses * training.batch_size / NOMINAL_FLOPS
+    products, units = _work(config, parameters)
+    step = 6.0 * products * training.batch_size / NOMINAL_FLOPS
     n_steps = training.stop.steps
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
     train = min(bound, math.inf if n_steps is None else n_steps * step)
     draws = config.sampling.configurations
     has_flow = "flow" in config.sampling.samplers
-    activations = training.batch_size * config.flow.layers * (sum(config.flow.hidden) + 4 * volume) * itemsize
+    activations = training.batch_size * (units + 4 * volume) * itemsize
     return {
         "parameters": parameters,
         "memory_bytes": {
-            "training": int(4 * parameters * itemsize + 3 * activations * _sites_per_unit(config)),
+            "training": int(4 * parameters * itemsize + 3 * activations),
             "block": 8 * config.sampling.block_size * (volume + 5),
         },
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
-            "sample_flow": 2 * 2.0 * parameters * uses * draws / NOMINAL_FLOPS if has_flow else 0.0,
+            "sample_flow": 2 * 2.0 * products * draws / NOMINAL_FLOPS if has_flow else 0.0,
         },
         "disk_bytes": len(config.sampling.samplers) * 8 * draws * (volume + 5),
     }
 
 
-def _uses_per_parameter(config: StudyConfig) -> int:
-    """How often one weight is used per configuration: once in a dense network, once per site in a convolution."""
-    return math.prod(config.lattice.shape) if config.flow.network == "convolutional" else 1
-
-
-def _sites_per_unit(config: StudyConfig) -> int:
-    return math.prod(config.lattice.shape) if config.flow.network == "convolutional" else 1
+def _work(config: StudyConfig, parameters: int) -> tuple[int, int]:
+    """Products with a weight per draw, and numbers kept per draw for the gradient."""
+    flow, volume = config.flow, math.prod(config.lattice.shape)
+    if flow.kind == "continuous":
+        # Every weight acts at every site in every evaluation; kept are the four evaluations of one step and all steps.
+        evaluations = 4 * flow.steps
+        return parameters // flow.times * volume * evaluations, volume * (4 * 4 * flow.hidden + flow.steps)
+    if flow.kind == "multiscale":
+        return parameters * volume, (flow.coarse_layers + flow.fine_layers) * sum(flow.hidden) * volume
+    sites = 1 if flow.network == "dense" else volume
+    return parameters * sites, flow.layers * sum(flow.hidden) * sites
 
 
 def _finite(seconds: float) -> float | None:

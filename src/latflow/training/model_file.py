@@ -95,6 +95,16 @@ def load_model(directory: Path, template: PyTree) -> tuple[PyTree, dict[str, JSO
     return _load(directory / HEADER, directory / WEIGHTS, template)
 
 
+def read_header(directory: Path) -> dict[str, Any]:
+    """The caller's header of a model, without its weights.
+
+    Raises:
+        MissingInputError: There is no model.
+        DataError: The header is damaged, foreign or newer.
+    """
+    return _read_header(Path(directory) / HEADER)["header"]
+
+
 def save_checkpoint(directory: Path, state: PyTree, *, step: int, header: Mapping[str, JSON], keep: int = 3) -> str:
     """Write the state at `step`, then remove all but the `keep` newest up to it; returns its identity.
 

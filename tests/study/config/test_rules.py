@@ -11,6 +11,7 @@ GOOD: dict[str, Any] = {
     "action.kind": "phi4",
     "action.mass_squared": -4.0,
     "action.coupling": 6.975,
+    "flow.kind": "real_nvp",
     "flow.network": "convolutional",
     "flow.kernel_size": 3,
     "training.warmup_steps": 10,
@@ -22,6 +23,12 @@ GOOD: dict[str, Any] = {
     "local.chains": 8,
     "cluster.chains": 8,
 }
+
+
+def course(extents: tuple[int, ...], couplings: tuple[float, ...], steps: tuple[int, ...]) -> dict[str, Any]:
+    """The three lists of a curriculum by key."""
+    lists = {"extents": extents, "couplings": couplings, "steps": steps}
+    return {f"training.curriculum.{name}": entries for name, entries in lists.items()}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +56,14 @@ GOOD: dict[str, Any] = {
             ["cluster.chains"],
         ),
         ({"lattice.shape": (5, 6), "sampling.samplers": ("cluster",)}, ["lattice.shape"]),
+        ({"lattice.shape": (5, 6), "sampling.samplers": ("flow", "hmc"), "flow.kind": "continuous"}, []),
+        ({"flow.kind": "continuous", **course((4,), (7.0,), (10,))}, []),
+        (
+            {"flow.kind": "continuous", **course((4, 6), (7.0,), ())},
+            ["training.curriculum.couplings", "training.curriculum.steps"],
+        ),
+        (course((4,), (7.0,), (10,)), ["training.curriculum"]),
+        ({"flow.kind": "continuous", "action.kind": "free", **course((4,), (7.0,), (10,))}, ["training.curriculum"]),
     ],
 )
 def test_rule(changes: dict[str, Any], wrong: list[str]) -> None:

@@ -39,7 +39,7 @@ def test_every_key_is_explained() -> None:
         ("lattice.shape", "", "list of 1 to 6 entries, each integer ≥ 1 and ≤ 16777216", REQUIRED, "list"),
         ("action.coupling", "phi4", "number ≥ 0 and ≤ 1e6", REQUIRED, "scalar"),
         ("training.stop.ess", "", "number > 0 and < 1", None, "scalar"),
-        ("flow.network", "", '"dense" or "convolutional"', "dense", "text"),
+        ("flow.network", "real_nvp", '"dense" or "convolutional"', "dense", "text"),
         ("hmc.target_acceptance", "", 'number > 0 and < 1 or "flow"', 0.8, "scalar"),
     ],
 )

@@ -58,7 +58,9 @@ def test_minimal_study_has_sensible_defaults(study_file: Path) -> None:
         ('["flow", "hmc"]', "sampling.samplers", ("flow", "hmc")),
         ("flow", "hmc.target_acceptance", "flow"),
         ("0.6", "hmc.target_acceptance", 0.6),
-        ("convolutional", "flow.network", "convolutional"),
+        ("z2", "flow.mixture", "z2"),
+        ("24", "flow.hidden", 24),
+        ("multiscale", "flow.kind", "multiscale"),
         ("123", "name", "123"),
         ("7", "seed", 7),
         ("factorial", "action.normalisation", "factorial"),
@@ -116,8 +118,8 @@ def test_equal_content_equal_digest(study_file: Path) -> None:
 def test_every_value_enters_the_digest(study_file: Path) -> None:
     overrides = {
         "name": "other", "seed": "2", "lattice.shape": "4 8", "action.coupling": "6.9750000000000005",
-        "action.normalisation": "half", "flow.layers": "9", "training.stop.minutes": "1", "sampling.samplers": "flow",
-        "hmc.thin": "2", "local.warmup": "1",
+        "action.normalisation": "half", "flow.radius": "2", "training.stop.minutes": "1", "sampling.samplers": "flow",
+        "hmc.thin": "2", "local.warmup": "7",
     }  # fmt: skip
     digests = {load_study(study_file, {key: text}).digest() for key, text in overrides.items()}
     assert len(digests | {load_study(study_file).digest()}) == len(overrides) + 1

@@ -55,8 +55,9 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     shape, samplers = value("lattice.shape"), value("sampling.samplers")
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
-    needing = [word for word in ("flow", "local", "cluster") if word in samplers]
-    hint = f"the checkerboards of {' and '.join(needing)} need them; hmc alone runs on odd extents"
+    coupled = ("flow",) if value("flow.kind") in ("real_nvp", "spline") else ()
+    needing = [word for word in (*coupled, "local", "cluster") if word in samplers]
+    hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
 
 
@@ -124,6 +125,24 @@ def _chains(value: Lookup) -> list[Complaint]:
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 
 
+def _curriculum(value: Lookup) -> list[Complaint]:
+    lists = {name: value(f"training.curriculum.{name}") for name in ("extents", "couplings", "steps")}
+    if any(entries is None for entries in lists.values()) or not any(lists.values()):
+        return []
+    n = len(lists["extents"])
+    found = [
+        Complaint(f"training.curriculum.{name}", f"{len(entries)} entries", f"as many as extents, {n}")
+        for name, entries in lists.items()
+        if len(entries) != n
+    ]
+    if value("flow.kind") != "continuous":
+        hint = "weights of other flows belong to their lattice"
+        found.append(Complaint("training.curriculum", f"with a {value('flow.kind')} flow", "continuous flows", hint))
+    if value("action.kind") not in ("phi4", None):
+        found.append(Complaint("training.curriculum", f"with action.kind {value('action.kind')}", '"phi4"'))
+    return found
+
+
 _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _volume,
     _even_extents,
@@ -131,6 +150,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _bounded_hopping,
     _kernel,
     _warmup,
+    _curriculum,
     _once,
     _matched_acceptance,
     _chains,

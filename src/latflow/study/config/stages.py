@@ -4,7 +4,17 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from latflow.study.config.values import AbstractSection, Count, Fraction, List, Number, Positive, Warmup
+from latflow.study.config.values import (
+    AbstractSection,
+    Count,
+    Coupling,
+    Extent,
+    Fraction,
+    List,
+    Number,
+    Positive,
+    Warmup,
+)
 
 Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster"]
 
@@ -22,6 +32,14 @@ class StopConfig(AbstractSection):
     steps: Count = Field(default=20000, description="stop after so many steps")
     minutes: Positive | None = Field(default=None, description="stop after so many minutes of training")
     plateau: Count | None = Field(default=None, description="stop after so many evaluations without improvement")
+
+
+class CurriculumConfig(AbstractSection):
+    """Smaller lattices on which the flow is trained first; their numbers are lists of equal length."""
+
+    extents: List[Extent] = Field(default=(), max_length=16, description="L of hypercubic lattices to train on first")
+    couplings: List[Coupling] = Field(default=(), max_length=16, description="λ of each of them")
+    steps: List[Count] = Field(default=(), max_length=16, description="training steps on each of them")
 
 
 class TrainingConfig(AbstractSection):
@@ -51,7 +69,11 @@ class TrainingConfig(AbstractSection):
     evaluate_every: Count = Field(default=100, description="steps between evaluations")
     evaluation_draws: Annotated[int, Field(ge=16, le=2**24)] = Field(default=4096, description="draws per evaluation")
     checkpoint_minutes: Positive = Field(default=1.0, description="minutes between checkpoints")
+    start_from: str | None = Field(
+        default=None, min_length=1, max_length=1000, description="model to start from: a run, a model or zoo:NAME"
+    )
     stop: StopConfig = Field(default_factory=StopConfig)
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
 
 
 class SamplingConfig(AbstractSection):

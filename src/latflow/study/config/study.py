@@ -11,10 +11,18 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from latflow.errors import ConfigError
-from latflow.study.config.flows import RealNVPConfig
+from latflow.study.config.flows import ContinuousConfig, FlowConfig
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
 from latflow.study.config.rules import broken_rules
-from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
+from latflow.study.config.stages import (
+    ClusterConfig,
+    CurriculumConfig,
+    HMCConfig,
+    LocalConfig,
+    SamplingConfig,
+    StopConfig,
+    TrainingConfig,
+)
 from latflow.study.config.theory import ActionConfig, LatticeConfig
 from latflow.study.config.values import AbstractSection
 from latflow.study.config.writing import toml_text
@@ -40,7 +48,7 @@ class StudyConfig(AbstractSection):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(default=1, description="root of all random numbers")
     lattice: LatticeConfig
     action: ActionConfig
-    flow: RealNVPConfig = Field(default_factory=RealNVPConfig)
+    flow: FlowConfig = Field(default_factory=ContinuousConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
     hmc: HMCConfig = Field(default_factory=HMCConfig)
@@ -53,6 +61,29 @@ class StudyConfig(AbstractSection):
         if broken:
             raise ConfigError([complaint.text() for complaint in broken])
         return self
+
+    def course(self) -> tuple["StudyConfig", ...]:
+        """The studies whose trainings follow one another: those of the curriculum, then this one."""
+        first = self.training.curriculum
+        rows = zip(first.extents, first.couplings, first.steps, strict=True)
+        return (*(self._before(*row) for row in rows), self)
+
+    def _before(self, extent: int, coupling: float, steps: int) -> "StudyConfig":
+        training = self.training
+        return self.model_copy(
+            update={
+                "lattice": LatticeConfig(shape=(extent,) * len(self.lattice.shape)),
+                "action": self.action.model_copy(update={"coupling": coupling}),
+                "training": training.model_copy(
+                    update={
+                        "loss": "reverse_kl",
+                        "warmup_steps": min(training.warmup_steps, steps // 2),
+                        "stop": StopConfig(steps=steps),
+                        "curriculum": CurriculumConfig(),
+                    }
+                ),
+            }
+        )
 
     def to_toml(self, *, commented: bool = False) -> str:
         """The study as a file, every key written out.

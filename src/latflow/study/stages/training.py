@@ -8,12 +8,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from latflow.bijections.runge_kutta import RK8
 from latflow.flows.architectures import cast
+from latflow.flows.continuous import is_continuous, production_steps, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
+from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
+from latflow.study.models import adapted, load_foreign_flow
 from latflow.study.stages.claims import MODEL_SECTIONS
 from latflow.study.stages.targets import target_draws
 from latflow.training.fit import FitResult, TrainingState, fit
@@ -37,7 +43,23 @@ def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
     """
     template = build_flow(context.config)
     flow, header = load_model(model_directory(context), template)
-    return cast(flow, "float64"), {**header, "sha256": sha256_file(model_directory(context) / "model.json")}
+    return production_flow(flow, header), {**header, "sha256": sha256_file(model_directory(context) / "model.json")}
+
+
+def production_flow(flow: TrainableFlow, header: dict[str, Any]) -> TrainableFlow:
+    """The flow in float64, integrated as finely as the header of its model says."""
+    exact = cast(flow, "float64")
+    integration = header.get("integration")
+    return exact if integration is None else with_integrator(exact, RK8, integration["steps"])
+
+
+def _integration(context: RunContext, flow: TrainableFlow) -> dict[str, Any]:
+    """How finely production draws integrate the flow, and the error of log q that remains; empty if nothing is."""
+    if not is_continuous(flow):
+        return {}
+    steps, error = production_steps(stream(context.config, "accuracy"), cast(flow, "float64"))
+    context.progress.line(f"train    draws use {steps} steps of order 8: error of log q {error:.1e}")
+    return {"integration": {"scheme": RK8.name, "steps": steps, "log_prob_error": error}}
 
 
 def train(context: RunContext) -> None:
@@ -59,14 +81,50 @@ def train(context: RunContext) -> None:
 def describe(context: RunContext) -> str:
     """One phrase on what is trained."""
     flow, training = context.config.flow, context.config.training
-    return f"{flow.kind}, {flow.layers} {flow.network} layers, batch {training.batch_size}, {training.precision}"
+    first = "".join(f"{extent} → " for extent in training.curriculum.extents)
+    course = f", L = {first}{max(context.config.lattice.shape)}" if first else ""
+    return f"{flow.kind}, batch {training.batch_size}, {training.precision}{course}"
 
 
 def _fit(context: RunContext) -> FitResult:
+    """The trainings of the curriculum one after another, each from the flow of the one before, then that of the study.
+
+    The result of the last one tells the steps and seconds of all; records of earlier ones name their lattice.
+    """
+    course = context.config.course()
+    results: list[FitResult] = []
+    for i, config in enumerate(course):
+        flow = adapted(results[-1].flow, config, config) if results else _first_flow(context, config)
+        results.append(_fit_one(dataclasses.replace(context, config=config), i, flow, len(course)))
+    records: list[dict[str, Any]] = []
+    seconds = 0.0
+    for config, result in zip(course, results, strict=True):
+        before = records[-1]["step"] if records else 0
+        extra = {"lattice": list(config.lattice.shape)} if len(course) > 1 else {}
+        records += [
+            {**record, "step": record["step"] + before, "seconds": record["seconds"] + seconds, **extra}
+            for record in result.history
+        ]
+        seconds += result.seconds
+    return dataclasses.replace(results[-1], history=tuple(records), seconds=seconds)
+
+
+def _first_flow(context: RunContext, config: StudyConfig) -> TrainableFlow:
+    source = context.config.training.start_from
+    if source is None:
+        return build_flow(config)
+    flow, trained = load_foreign_flow(source)
+    context.progress.line(f"train    from {source}, trained on {list(trained.lattice.shape)}")
+    return adapted(flow, trained, config)
+
+
+def _fit_one(context: RunContext, index: int, flow: TrainableFlow, n_stages: int) -> FitResult:
     config = context.config
+    last = index == n_stages - 1
     directory = model_directory(context) / "checkpoints"
+    directory = directory if n_stages == 1 else directory / f"stage-{index:02d}"
     optimiser = build_optimiser(config)
-    template = TrainingState.start(build_flow(config), optimiser)
+    template = TrainingState.start(flow, optimiser)
     checkpoint = load_checkpoint(directory, template)
     state, history, elapsed = template, [], 0.0
     if checkpoint is not None:
@@ -76,9 +134,9 @@ def _fit(context: RunContext) -> FitResult:
         context.progress.line(f"train    resumed at step {checkpoint.step}")
     saver = _Saver(context, directory, history)
     targets = target_draws(context, directory) if config.training.loss == "mixture" else None
-
-    return fit(
-        stream(config, "train"),
+    key = stream(config, "train") if last else jax.random.fold_in(stream(config, "curriculum"), index)
+    result = fit(
+        key,
         state.flow,
         build_action(config),
         loss=build_loss(config, targets=targets),
@@ -93,6 +151,9 @@ def _fit(context: RunContext) -> FitResult:
         on_progress=saver.evaluated,
         on_pause=saver.pause,
     )
+    if not last:
+        saver.finish()
+    return result
 
 
 @dataclasses.dataclass
@@ -125,6 +186,11 @@ class _Saver:
             self._save(self.state)
         self.context.interrupts.check()
 
+    def finish(self) -> None:
+        """Save the last state of a stage of the curriculum, from which a restart goes on to the next one."""
+        if self.state is not None:
+            self._save(self.state)
+
     def _save(self, state: TrainingState) -> None:
         header = {"history": self.history, "seconds": self.history[-1]["seconds"]}
         save_checkpoint(self.directory, state, step=self.history[-1]["step"], header=header)
@@ -142,6 +208,7 @@ def _write(context: RunContext, result: FitResult) -> None:
         "identity": identity(context.config, *MODEL_SECTIONS),
         "stopped_by": result.stopped_by,
         "training": last,
+        **_integration(context, result.flow),
     }
     save_model(directory, result.flow, header=header)
     # Only now: until the model stands, the checkpoints are what a killed run goes on from.

@@ -1,0 +1,109 @@
+"""Trained models by name: of a run, of a directory, or of the zoo shipped with the package."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+from pydantic import ValidationError
+
+from latflow.errors import ConfigError, MissingInputError
+from latflow.flows.architectures import cast
+from latflow.flows.mixture import TrainableFlow
+from latflow.flows.transfer import transferred
+from latflow.store.records import FormatError
+from latflow.study.build import build_flow, build_lattice
+from latflow.study.config import StudyConfig
+from latflow.training.model_file import ModelMismatchError, load_model, read_header
+
+ZOO = "zoo:"
+
+# Keys of a flow that are no part of its weights.
+_FREE = ("steps",)
+
+
+def zoo_names() -> tuple[str, ...]:
+    """Names of the models shipped with the package."""
+    folder = resources.files("latflow.study").joinpath("zoo")
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.joinpath("model.json").is_file()))
+
+
+def model_path(name: str) -> Path:
+    """The directory of a model.
+
+    Args:
+        name: A run directory, a model directory or ``zoo:NAME``.
+
+    Raises:
+        MissingInputError: If there is no model.
+    """
+    if name.startswith(ZOO):
+        known = zoo_names()
+        if name.removeprefix(ZOO) not in known:
+            raise MissingInputError(name, value="not in the zoo", allowed=", ".join(f"{ZOO}{n}" for n in known))
+        return Path(str(resources.files("latflow.study").joinpath("zoo", name.removeprefix(ZOO))))
+    for path in (Path(name), Path(name) / "model"):
+        if (path / "model.json").is_file():
+            return path
+    raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
+
+
+def trained_config(path: Path) -> StudyConfig:
+    """The study a model was trained by, as far as its header tells: lattice, action, flow, training and seed.
+
+    Raises:
+        DataError: If the header is damaged, foreign or of a format this version does not read.
+    """
+    header = read_header(path)
+    try:
+        return StudyConfig.model_validate({"name": "model", **header["identity"]})
+    except (KeyError, TypeError, ValidationError, ConfigError) as error:
+        raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
+
+
+def load_foreign_flow(name: str) -> tuple[TrainableFlow, StudyConfig]:
+    """A trained flow in the precision of its training, and the study it was trained by.
+
+    Args:
+        name: A run directory, a model directory or ``zoo:NAME``.
+
+    Raises:
+        MissingInputError: If there is no model.
+        DataError: If it is damaged.
+    """
+    path = model_path(name)
+    config = trained_config(path)
+    flow, _ = load_model(path, build_flow(config))
+    return flow, config
+
+
+def adapted(flow: TrainableFlow, trained: StudyConfig, config: StudyConfig) -> TrainableFlow:
+    """A flow of one study as the start of a training of another one.
+
+    Args:
+        flow: The flow.
+        trained: The study that trained it.
+        config: The study that shall go on.
+
+    Raises:
+        ModelMismatchError: If the flows of the two studies have different weights; names every differing key.
+        TransferError: If the flow cannot be carried to the other lattice.
+    """
+    old, new = trained.flow.model_dump(), config.flow.model_dump()
+    keys = sorted((set(old) | set(new)) - set(_FREE))
+    differences = [f"flow.{key}: {old.get(key)} → {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+    if differences:
+        raise ModelMismatchError(
+            "training.start_from: another flow", value="; ".join(differences), hint="use the flow it was trained with"
+        )
+    lattice = build_lattice(config)
+    moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
+    return with_steps(cast(moved, config.training.precision), config)
+
+
+def with_steps(flow: TrainableFlow, config: StudyConfig) -> TrainableFlow:
+    """The same weights in the structure of an untrained flow of `config`: its integration steps are the study's."""
+    weights = jax.tree.leaves(eqx.filter(flow, eqx.is_array))
+    arrays, static = eqx.partition(build_flow(config), eqx.is_array)
+    return eqx.combine(jax.tree.unflatten(jax.tree.structure(arrays), weights), static)
