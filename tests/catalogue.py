@@ -195,7 +195,7 @@ def _z2_real_nvp(network: str) -> Flow:
 def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False) -> Flow:
     networks = Networks(network=network, hidden=(6,), kernel_size=3, z2=z2, dtype="float64")
     return rational_quadratic_spline(
-        key(13), Lattice((4, 2)), n_layers=2, n_affine=0, n_bins=n_bins, half_width=3.0, networks=networks
+        key(13), Lattice((4, 2)), n_layers=2, n_splines=2, n_bins=n_bins, half_width=3.0, networks=networks
     )
 
 

@@ -11,8 +11,9 @@ from latflow.actions.scalar import FreeField
 from latflow.bijections.compose import Chain
 from latflow.bijections.elementwise import Scale
 from latflow.errors import ConfigError
-from latflow.flows.architectures import ARCHITECTURE, cast, real_nvp
+from latflow.flows.architectures import ARCHITECTURE, cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.flow import Flow
+from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler, draw_block
 from latflow.lattice import Lattice
 from latflow.testing.bijections import scrambled
@@ -114,3 +115,28 @@ def test_unknown_settings_are_refused(arguments, key):
 def test_odd_extents_are_refused():
     with pytest.raises(ConfigError, match=r"lattice\.shape"):
         real_nvp(jax.random.key(1), Lattice((3, 4)))
+
+
+SMALL = Networks(hidden=(4,), kernel_size=3, dtype="float64")
+
+
+@pytest.mark.parametrize("make", [multiscale, rational_quadratic_spline])
+def test_other_flows_begin_as_the_identity_too(make):
+    x = jax.random.normal(jax.random.key(2), (4, 2))
+    y, log_det = make(jax.random.key(1), Lattice((4, 2)), networks=SMALL).bijection.forward_and_log_det(x)
+    np.testing.assert_allclose(y, x, rtol=0, atol=1e-14)
+    assert abs(float(log_det)) < 1e-13
+
+
+def test_coarse_sites_know_nothing_of_the_fluctuations_between_them():
+    """The density of a multiscale flow factorises level by level, and every site is transformed."""
+    flow = multiscale(jax.random.key(1), Lattice((8,)), n_coarse=2, n_fine=2, networks=SMALL)
+    bijection = scrambled(jax.random.key(3), flow).bijection
+    x = jax.random.normal(jax.random.key(2), (8,))
+    reads = np.asarray(jax.jacobian(lambda z: bijection.forward_and_log_det(z)[0])(x)) != 0
+    coarsest, middle, fine = np.array([0, 4]), np.array([2, 6]), np.array([1, 3, 5, 7])
+    assert not reads[np.ix_(coarsest, np.concatenate([middle, fine]))].any()
+    assert not reads[np.ix_(middle, fine)].any()
+    assert reads[np.ix_(middle, coarsest)].all()
+    assert reads[fine].any(axis=1).all()
+    assert not jnp.any(bijection.forward_and_log_det(x)[0] == x)

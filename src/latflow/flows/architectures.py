@@ -78,7 +78,7 @@ def rational_quadratic_spline(
     lattice: Lattice,
     *,
     n_layers: int = 8,
-    n_affine: int = 6,
+    n_splines: int = 2,
     n_bins: int = 8,
     half_width: float = 4.0,
     log_scale_bound: float = 2.0,
@@ -93,7 +93,7 @@ def rational_quadratic_spline(
         key: Randomness of the networks.
         lattice: Even extents.
         n_layers: Couplings; each transforms half of the sites.
-        n_affine: How many of them are affine; may be none.
+        n_splines: How many of them, the last ones, are splines.
         n_bins: Bins of a spline.
         half_width: Largest value that a spline changes, before the global scale.
         log_scale_bound: Largest |s| of an affine coupling.
@@ -111,7 +111,7 @@ def rational_quadratic_spline(
     for i in range(n_layers):
         partition = Partition.of(lattice.checkerboard(parity=i % 2))
         layer_key = jax.random.fold_in(key, i)
-        if i < n_affine:
+        if i < n_layers - n_splines:
             conditioner = networks.conditioner(layer_key, partition, n_even=1, n_odd=1)
             layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
         else:
