@@ -42,7 +42,13 @@ def _real_nvp(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
 def _spline(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
     networks = Networks(table.network, tuple(table.hidden), table.kernel_size, z2=table.z2, dtype=dtype)
     return rational_quadratic_spline(
-        key, lattice, n_layers=table.layers, n_bins=table.bins, half_width=table.half_width, networks=networks
+        key,
+        lattice,
+        n_layers=table.layers,
+        n_splines=table.splines,
+        n_bins=table.bins,
+        half_width=table.half_width,
+        networks=networks,
     )
 
 

@@ -48,7 +48,7 @@ class RealNVPConfig(AbstractSection):
 
 
 class SplineConfig(AbstractSection):
-    """Rational-quadratic spline couplings on alternating checkerboards."""
+    """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
     kind: Literal["spline"] = Field(default="spline", description=_KINDS)
     layers: Layers = Field(default=8, description="coupling layers")
@@ -57,7 +57,10 @@ class SplineConfig(AbstractSection):
     )
     hidden: Widths = Field(default=(32, 32, 32), min_length=1, max_length=8, description=_HIDDEN)
     kernel_size: Window = Field(default=7, description=_WINDOW)
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=8, description="bins of a spline")
+    splines: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=2, description="how many couplings, the last ones, are splines; the others are affine"
+    )
+    bins: Annotated[int, Field(ge=2, le=64)] = Field(default=8, description="bins of a spline")
     half_width: Positive = Field(default=4.0, description="splines act on values between ± this")
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)

@@ -83,15 +83,26 @@ def _bounded_hopping(value: Lookup) -> list[Complaint]:
 
 def _kernel(value: Lookup) -> list[Complaint]:
     size, shape = value("flow.kernel_size"), value("lattice.shape")
-    if value("flow.network") != "convolutional" or size is None:
+    multiscale = value("flow.kind") == "multiscale"
+    if size is None or not (multiscale or value("flow.network") == "convolutional"):
         return []
     if size % 2 == 0:
         return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
+    if multiscale:
+        # A window meets lattices of many extents and is the whole of the small ones; of one site it sees nothing.
+        return [] if size > 1 else [Complaint("flow.kernel_size", str(size), "3 or more")]
     # One more than an even extent is the odd window that holds the whole lattice.
     if shape is None or size <= max(shape) + 1:
         return []
     hint = f"{max(shape) // 2 * 2 + 1} covers the lattice"
     return [Complaint("flow.kernel_size", str(size), f"at most {max(shape) + 1}", hint)]
+
+
+def _splines(value: Lookup) -> list[Complaint]:
+    splines, layers = value("flow.splines"), value("flow.layers")
+    if splines is None or layers is None or splines <= layers:
+        return []
+    return [Complaint("flow.splines", str(splines), f"at most flow.layers, {layers}")]
 
 
 def _warmup(value: Lookup) -> list[Complaint]:
@@ -149,6 +160,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _bounded_phi4,
     _bounded_hopping,
     _kernel,
+    _splines,
     _warmup,
     _curriculum,
     _once,
