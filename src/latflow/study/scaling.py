@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,13 @@ OBSERVABLES = ("susceptibility", "ising_energy", "two_point_0", "pole_mass", "ph
 
 REACHED = 0.95
 """A flow counts as trained to its acceptance if it has at least this share of it; others are shown, not fitted."""
+
+
+class Done(NamedTuple):
+    """A finished run: its study, with the trajectory that was found for it, and its results."""
+
+    study: StudyConfig
+    results: Mapping[str, Any]
 
 
 def run_scaling(
@@ -61,7 +68,7 @@ def run_scaling(
     make_directory(directory)
     with RunLock(directory):
         _claim(config, directory)
-        done: dict[str, dict[str, Any]] = {}
+        done: dict[str, Done] = {}
         for name, study in config.runs():
             done[name] = _run(study, directory / name, progress=progress, write_report=write_report)
             write_json(directory / "scaling.json", collect(config, done))
@@ -80,8 +87,8 @@ def _claim(config: ScalingConfig, directory: Path) -> None:
 
 def _run(
     study: StudyConfig, directory: Path, *, progress: Progress, write_report: Callable[[Path], Path] | None
-) -> dict[str, Any]:
-    """The results of one run, made or found."""
+) -> Done:
+    """One run, made or found."""
     stored, results = directory / "study.toml", directory / "results.json"
     # The trajectory was chosen when the run began; choosing it again could only contradict what is there.
     if stored.exists():
@@ -93,14 +100,13 @@ def _run(
         found = json.loads(results.read_text())
         if found["provenance"]["inputs"]["config"] == study.digest():
             progress.line(f"scaling  {study.name}: up to date")
-            return found
-    return run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report)
+            return Done(study, found)
+    return Done(study, run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report))
 
 
-def collect(config: ScalingConfig, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything that is compared, from the results of the runs by name; runs not done yet are left out."""
-    done = [(name, study, results[name]) for name, study in config.runs() if name in results]
-    entries = [{"run": name, **entry} for name, study, found in done for entry in _entries(study, found)]
+def collect(config: ScalingConfig, done: Mapping[str, Done]) -> dict[str, Any]:
+    """Everything that is compared, from the runs done so far by name."""
+    entries = [{"run": name, **entry} for name, run in done.items() for entry in _entries(run.study, run.results)]
     return {
         "schema": SCHEMA,
         "study": config.name,
@@ -110,7 +116,7 @@ def collect(config: ScalingConfig, results: Mapping[str, Mapping[str, Any]]) -> 
         "fits": _fits(entries),
         "pulls": _pulls(entries),
         "overtaking": _overtaking(entries),
-        "verdicts": {name: found["verdict"] for name, found in results.items()},
+        "verdicts": {name: run.results["verdict"] for name, run in done.items()},
     }
 
 
