@@ -41,13 +41,15 @@ def test_preset(entry: Preset) -> None:
     assert entry.text.partition("\n\n")[2] == study.to_toml(commented=True), RENEW
 
 
-def test_the_published_parameters() -> None:
-    found = {
-        name: (study.lattice.shape, study.action.house(2))
-        for name in ("phi4-e1", "phi4-e2")
-        for study in [load_study(STUDIES / f"{name}.toml")]
-    }
-    assert found == {"phi4-e1": ((6, 6), (-4.0, 6.975)), "phi4-e2": ((8, 8), (-4.0, 6.008))}
+POINTS = {1: (6, 6.975), 2: (8, 6.008), 3: (10, 5.55), 4: (12, 5.276), 5: (14, 5.113)}
+
+
+@pytest.mark.parametrize("suffix", ["", "-realnvp"])
+@pytest.mark.parametrize("number", POINTS)
+def test_the_published_parameters(number: int, suffix: str) -> None:
+    study = load_study(STUDIES / f"phi4-e{number}{suffix}.toml")
+    extent, coupling = POINTS[number]
+    assert (study.lattice.shape, study.action.house(2)) == ((extent, extent), (-4.0, coupling))
 
 
 def test_unknown_preset() -> None:

@@ -76,7 +76,8 @@ class StudyConfig(AbstractSection):
                 "action": self.action.model_copy(update={"coupling": coupling}),
                 "training": training.model_copy(
                     update={
-                        "loss": "reverse_kl",
+                        # A forward KL reads draws of the study's own theory, which those before it do not have.
+                        "loss": "reverse_kl" if training.loss == "mixture" else training.loss,
                         "warmup_steps": min(training.warmup_steps, steps // 2),
                         "stop": StopConfig(steps=steps),
                         "curriculum": CurriculumConfig(),
