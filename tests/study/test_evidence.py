@@ -40,6 +40,7 @@ kind = "phi4"
 mass_squared = {mass_squared}
 coupling = {coupling}
 [flow]
+kind = "real_nvp"
 layers = 2
 hidden = [4]
 network = "convolutional"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from latflow.errors import ConfigError
-from latflow.study.config.flows import FlowConfig, RealNVPConfig
+from latflow.study.config.flows import ContinuousConfig, FlowConfig
 from latflow.study.config.reading import complaints, marked, merge, read_table
 from latflow.study.config.rules import Complaint
 from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
@@ -43,7 +43,7 @@ class ScalingConfig(AbstractSection):
     name: str = NAME
     seed: Annotated[int, Field(ge=0, le=2**31)] = Field(default=1, description="root of all random numbers")
     points: PointsConfig
-    flow: FlowConfig = Field(default_factory=RealNVPConfig)
+    flow: FlowConfig = Field(default_factory=ContinuousConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
     hmc: HMCConfig = Field(default_factory=HMCConfig)
