@@ -1,0 +1,304 @@
+"""Bugs that must not survive: one changed text each, and the test that has to go red.
+
+`tests/test_planted_bugs.py` checks on every run that each text still stands exactly once in its file, and at night
+plants them one after another. docs/planted-bugs.md shows the table with the last result.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+PAGE = Path(__file__).parents[1] / "docs" / "planted-bugs.md"
+
+HEADING = """# Planted bugs
+
+A law is trusted after it was seen failing. Each line is one changed text in the package, from `tests/planted_bugs.py`,
+and the test that has to go red for it; a bug that survives is a hole in the tests. `make test` checks that each text
+still stands exactly once and that this page lists every bug. At night the bugs are planted one after another in a copy
+of the package, whose tests pass without them:
+
+```sh
+python -m pytest -m nightly tests/test_planted_bugs.py --junitxml planted.xml
+python tests/planted_bugs.py planted.xml    # writes this page
+```
+
+{summary}.
+
+| bug | file | test | verdict |
+|---|---|---|---|
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bug:
+    """A mistake that someone could make.
+
+    Attributes:
+        name: What is wrong.
+        file: Where, relative to the package.
+        right: The text as it should be; stands exactly once in the file.
+        wrong: What is planted in its place.
+        test: The test that must fail.
+    """
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    test: str
+
+
+BIJECTION = "tests/laws/test_bijection_laws.py::test_bijection_law"
+ACTION = "tests/laws/test_action_laws.py::test_action_law"
+KERNEL = "tests/laws/test_kernel_laws.py"
+EXACT_MATRIX = "tests/laws/test_exact_transition_matrix.py"
+
+BUGS = (
+    Bug(
+        "log-det of the wrong sign",
+        "bijections/coupling.py",
+        "active * jnp.exp(log_scale) + shift), jnp.sum(log_scale)",
+        "active * jnp.exp(log_scale) + shift), -jnp.sum(log_scale)",
+        f"{BIJECTION}[affine dense, even-log_det_is_jacobian]",
+    ),
+    Bug(
+        "log-det of all layers but the last dropped",
+        "bijections/compose.py",
+        "x, step = bijection.forward_and_log_det(x)\n            log_det = log_det + step",
+        "x, step = bijection.forward_and_log_det(x)\n            log_det = step",
+        f"{BIJECTION}[real nvp dense-log_det_is_jacobian]",
+    ),
+    Bug(
+        "s unbounded in the inverse only",
+        "bijections/coupling.py",
+        "log_scale, shift = self._parameters(frozen)\n        return self.partition.merge(frozen, (active - shift)",
+        "log_scale, shift = self.conditioner(frozen).T\n        return self.partition.merge(frozen, (active - shift)",
+        f"{BIJECTION}[affine dense, even-round_trip_worst]",
+    ),
+    Bug(
+        "layers inverted in the forward order",
+        "bijections/compose.py",
+        "for bijection in reversed(self.bijections):",
+        "for bijection in self.bijections:",
+        f"{BIJECTION}[real nvp dense-round_trip_worst]",
+    ),
+    Bug(
+        "log-det of the inverse subtracted in a density",
+        "flows/flow.py",
+        "return self.prior.log_prob(z) + log_det",
+        "return self.prior.log_prob(z) - log_det",
+        "tests/laws/test_density_laws.py::test_log_prob_is_sampled[scaled normal]",
+    ),
+    Bug(
+        "prior not normalised",
+        "distributions.py",
+        "-0.5 * jnp.sum(x**2 + jnp.log(2 * jnp.pi))",
+        "-0.5 * jnp.sum(x**2 + jnp.log(jnp.pi))",
+        "tests/laws/test_density_laws.py::test_density_is_normalised[normal]",
+    ),
+    Bug(
+        "weight exp(+S) instead of exp(-S)",
+        "flows/weighted.py",
+        "Weighted(x, -self.action(x) - log_prob)",
+        "Weighted(x, self.action(x) - log_prob)",
+        "tests/laws/test_density_laws.py::test_weights_average_to_z[scaled normal on free 4x2]",
+    ),
+    Bug(
+        "every block draws the same configurations",
+        "flows/weighted.py",
+        "jnp.arange(first, first + n, dtype=jnp.uint32)",
+        "jnp.arange(n, dtype=jnp.uint32)",
+        "tests/flows/test_weighted.py::test_draws_do_not_depend_on_the_block",
+    ),
+    Bug(
+        "force twice too large",
+        "actions/scalar.py",
+        "return x * (diagonal + 4 * self.coupling * x * x) - 2 * neighbour_sum(x)",
+        "return 2 * (x * (diagonal + 4 * self.coupling * x * x) - 2 * neighbour_sum(x))",
+        f"{ACTION}[phi4 2x2-force_is_finite_difference]",
+    ),
+    Bug(
+        "action that comes with the force off in the quartic term",
+        "actions/scalar.py",
+        "0.5 * jnp.sum(x * force) - self.coupling",
+        "0.5 * jnp.sum(x * force) - 0.5 * self.coupling",
+        f"{ACTION}[phi4 2x2-value_comes_with_the_force]",
+    ),
+    Bug(
+        "one direction missing among the neighbours of a site",
+        "actions/scalar.py",
+        "for mu in range(x.ndim) for s in (-1, 1)",
+        "for mu in range(x.ndim) for s in (-1, -1)",
+        f"{ACTION}[phi4 3x3-force_is_gradient]",
+    ),
+    Bug(
+        "wrong sign of the mass term",
+        "actions/scalar.py",
+        "quadratic = (2 * x.ndim + self.mass_squared) * x**2",
+        "quadratic = (2 * x.ndim - self.mass_squared) * x**2",
+        "tests/actions/test_scalar.py::test_house_normalisation[shape0]",
+    ),
+    Bug(
+        "4! forgotten in a normalisation",
+        "actions/scalar.py",
+        "coupling=coupling / 6)",
+        "coupling=coupling)",
+        "tests/actions/test_scalar.py::test_factorial_normalisation[shape0]",
+    ),
+    Bug(
+        "double bonds of the 2x2 lattice counted once",
+        "actions/exact.py",
+        "quadratic=4 + mass_squared, quartic=coupling, bond=4.0",
+        "quadratic=4 + mass_squared, quartic=coupling, bond=2.0",
+        "tests/actions/test_exact.py::test_two_by_two_digits",
+    ),
+    Bug(
+        "masks that do not complement each other",
+        "lattice.py",
+        "return self.parity() == parity",
+        "return self.parity() == 0",
+        "tests/test_lattice.py::test_checkerboards_partition_the_sites_and_never_touch",
+    ),
+    Bug(
+        "momenta not refreshed",
+        "samplers/hmc.py",
+        "self.action.space.momentum(fold_in(key, 0))",
+        "self.action.space.momentum(jax.random.key(0))",
+        f"{KERNEL}::test_exact_observables[hmc leapfrog]",
+    ),
+    Bug(
+        "action of a rejected proposal kept",
+        "samplers/hmc.py",
+        "return chosen, Transition(",
+        "return HMCState(chosen.x, proposal.action), Transition(",
+        f"{KERNEL}::test_energy_average_is_one[0.18]",
+    ),
+    Bug(
+        "last kick of a trajectory of the wrong length",
+        "samplers/integrators.py",
+        "return x, p - scaled(last, force), value",
+        "return x, p - scaled(first + last, force), value",
+        f"{KERNEL}::test_dynamics_law[hmc leapfrog-trajectory_is_reversible]",
+    ),
+    Bug(
+        "two digits of a fourth-order coefficient exchanged",
+        "samplers/integrators.py",
+        "0.2539785108410595",
+        "0.2593785108410595",
+        f"{KERNEL}::test_energy_error_has_order[omf4]",
+    ),
+    Bug(
+        "always accept",
+        "samplers/metropolis.py",
+        "return (log_u < log_ratio) & ",
+        "return (log_u < jnp.inf) & ",
+        f"{EXACT_MATRIX}::test_metropolis_with_a_symmetric_proposal",
+    ),
+    Bug(
+        "not a number accepted",
+        "samplers/metropolis.py",
+        "return (log_u < log_ratio) & (log_ratio < jnp.inf)",
+        "return ~(log_u >= log_ratio) & ~(log_ratio == jnp.inf)",
+        "tests/samplers/test_metropolis.py::test_rule",
+    ),
+    Bug(
+        "both colours of the checkerboard updated at once",
+        "samplers/local.py",
+        "jnp.where(self._mask(x, parity=parity) & is_accepted(log_u, log_ratio), proposal, x)",
+        "jnp.where(is_accepted(log_u, log_ratio), proposal, x)",
+        f"{EXACT_MATRIX}::test_half_sweep[0]",
+    ),
+    Bug(
+        "proposals not centred",
+        "samplers/local.py",
+        "fold_in(key, 0), shape) - 1.0)",
+        "fold_in(key, 0), shape) - 0.9)",
+        f"{KERNEL}::test_exact_observables[local on phi4]",
+    ),
+    Bug(
+        "log w of a rejected proposal kept",
+        "samplers/independence.py",
+        "moved = (jnp.where(accepted, proposed, here),",
+        "moved = (proposed,",
+        "tests/samplers/test_independence.py::test_sequence_is_a_loop",
+    ),
+    Bug(
+        "log w after a resume taken from the last draw, not from where the chain stands",
+        "study/stages/flow_ensemble.py",
+        'arrays["log_weight"][row])',
+        'arrays["log_weight"][-1])',
+        "tests/study/test_run.py::test_verify_passes_and_notices_a_flipped_byte",
+    ),
+    Bug(
+        "all chains use the same key",
+        "samplers/chains.py",
+        "return jax.vmap(fold_in, (None, 0))(key, jnp.asarray(chains))",
+        "return jax.vmap(fold_in, (None, 0))(key, 0 * jnp.asarray(chains))",
+        "tests/samplers/test_chains.py::test_records_are_those_of_single_chains",
+    ),
+    Bug(
+        "a restarted chain repeats its random numbers",
+        "samplers/chains.py",
+        "numbers = first + jnp.arange(",
+        "numbers = 0 * first + jnp.arange(",
+        "tests/samplers/test_chains.py::test_restart_is_bitwise",
+    ),
+    Bug(
+        "neighbour product summed over directions",
+        "observables/scalar.py",
+        "return jnp.mean(jnp.stack([jnp.mean(x * jnp.roll",
+        "return jnp.sum(jnp.stack([jnp.mean(x * jnp.roll",
+        "tests/observables/test_scalar.py::test_columns_are_their_definitions",
+    ),
+    Bug(
+        "autocorrelation left out of the error",
+        "stats/gamma.py",
+        "gamma_method(S=2.0)",
+        "gamma_method(S=0.0)",
+        "tests/stats/test_gamma.py::test_error_bars_of_a_chain_cover",
+    ),
+    Bug(
+        "error of weighted means from plain fluctuations",
+        "stats/weights.py",
+        "influence = w[:, None] * (matrix - means)",
+        "influence = (matrix - means) / len(w)",
+        "tests/stats/test_weights.py::test_error_bars_of_weighted_ratios_cover",
+    ),
+    Bug(
+        "hash of a block not checked",
+        "store/ensemble.py",
+        "if got != entry.sha256:",
+        "if got == '':",
+        "tests/store/test_ensemble.py::test_every_damage_of_a_block_is_found",
+    ),
+    Bug(
+        "weights of another revision of the flows accepted",
+        "training/model_file.py",
+        "if found != ARCHITECTURE:",
+        "if found is None:",
+        "tests/training/test_model_file.py::test_models_of_another_revision_of_the_flows_are_refused[0]",
+    ),
+)
+
+
+def page(verdicts: dict[str, str], summary: str) -> str:
+    """docs/planted-bugs.md: the table with what happened to each bug."""
+    rows = "".join(f"| {bug.name} | `{bug.file}` | `{bug.test}` | {verdicts[bug.name]} |\n" for bug in BUGS)
+    return HEADING.format(summary=summary) + rows
+
+
+def renew(report: Path) -> None:
+    """Write the page from the JUnit report of a nightly run."""
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    found = {}
+    for case in suite.iter("testcase"):
+        name = case.attrib["name"].removeprefix("test_bug_is_caught[").removesuffix("]")
+        found[name] = "caught" if case.find("failure") is None and case.find("error") is None else "**survived**"
+    caught = sum(verdict == "caught" for verdict in found.values())
+    summary = f"{caught} of {len(BUGS)} caught"
+    PAGE.write_text(page(found, summary), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew(Path(sys.argv[1]))
