@@ -243,7 +243,7 @@ def _seconds_above(axes: Axes, run: Run) -> None:
     top.set_xlabel("training seconds")
     marked = [tick for tick in axes.get_xticks() if len(steps) and max(limits[0], steps[0]) <= tick <= limits[1]]
     passed = np.interp(marked, steps, seconds) if marked else []
-    top.set_xticks(marked, [f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in passed])
+    top.set_xticks(marked, [f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in passed])
 
 
 def _show_after_start(axes: Axes, run: Run, key: str, *, floor: float | None) -> None:

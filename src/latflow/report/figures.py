@@ -138,7 +138,7 @@ def agreement(run: Run) -> Picture | Omitted:
     legend_above(figure, axes, columns=4)
     svg, pdf = encode(figure)
     caption = (
-        "Pull = (estimate − yardstick) / combined error. Yardstick: exact or published value; the HMC estimate where "
+        "Pull = (estimate − yardstick) / combined error. Yardstick: the reference value; the HMC estimate where "
         "marked *. Shaded: one and three standard deviations."
     )
     largest = f"{signed(drawn[worst])} ({worst[0].replace('_', ' ')}, {worst[1]})"

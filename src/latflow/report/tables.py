@@ -305,7 +305,7 @@ def _training_words(flow: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, list):
-        return "×".join(_value(item) for item in value)
+        return "-".join(_value(item) for item in value)
     return f"{value:g}".replace("-", "−") if is_number(value) else str(value)
 
 
