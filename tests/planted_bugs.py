@@ -279,6 +279,34 @@ BUGS = (
         "if found is None:",
         "tests/training/test_model_file.py::test_models_of_another_revision_of_the_flows_are_refused[0]",
     ),
+    Bug(
+        "log-slope of a spline without the square of its mean slope",
+        "bijections/spline.py",
+        "return image, 2 * jnp.log(mean)",
+        "return image, jnp.log(mean)",
+        f"{BIJECTION}[spline dense, odd bins-log_det_is_jacobian]",
+    ),
+    Bug(
+        "log-det of the coarse lattice dropped",
+        "bijections/sublattice.py",
+        "self.bijection.forward_and_log_det(kept)\n        return self._merge(rest, image), log_det",
+        "self.bijection.forward_and_log_det(kept)\n        return self._merge(rest, image), 0 * log_det",
+        f"{BIJECTION}[multiscale-log_det_is_jacobian]",
+    ),
+    Bug(
+        "shifts even in the field where they should be odd",
+        "bijections/parity.py",
+        "odd = 0.5 * (here - mirrored)",
+        "odd = 0.5 * (here + mirrored)",
+        "tests/laws/test_bijection_laws.py::test_claimed_symmetries[real nvp convolutional, z2]",
+    ),
+    Bug(
+        "slope of the action missing in a path gradient",
+        "training/losses.py",
+        "return fixed.log_prob(x) + energy, energy",
+        "return fixed.log_prob(x), energy",
+        "tests/training/test_gradients.py::test_path_gradient_has_the_mean_of_the_reverse_kl",
+    ),
 )
 
 
