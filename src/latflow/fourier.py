@@ -20,7 +20,7 @@ from latflow.lattice import Lattice
 def basis(extent: int) -> Float[np.ndarray, "L L"]:
     """The orthonormal basis of one direction, one function per row, in the order of `wave_numbers`."""
     n = np.arange(extent)
-    rows = [np.ones(extent) / math.sqrt(extent)]
+    rows: list[np.ndarray] = [np.ones(extent) / math.sqrt(extent)]
     for j in range(1, (extent - 1) // 2 + 1):
         angle = 2 * np.pi * j * n / extent
         rows += [math.sqrt(2 / extent) * np.cos(angle), math.sqrt(2 / extent) * np.sin(angle)]

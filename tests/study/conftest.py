@@ -14,6 +14,7 @@ kind = "phi4"
 mass_squared = -4.0
 coupling = 8.0
 [flow]
+kind = "real_nvp"
 layers = 2
 hidden = [8]
 [training]

@@ -23,6 +23,7 @@ kind = "phi4"
 mass_squared = -2.0
 coupling = 3.0
 [flow]
+kind = "real_nvp"
 layers = 2
 network = "dense"
 hidden = [8]

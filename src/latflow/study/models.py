@@ -1,6 +1,5 @@
-"""Trained models by name: of a run, of a directory, or of the zoo shipped with the package."""
+"""Trained models as the start of another training."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +16,23 @@ from latflow.study.build import build_flow, build_lattice
 from latflow.study.config import StudyConfig
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
-ZOO = "zoo:"
-
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps",)
-
-
-def zoo_names() -> tuple[str, ...]:
-    """Names of the models shipped with the package."""
-    folder = resources.files("latflow.study").joinpath("zoo")
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.joinpath("model.json").is_file()))
 
 
 def model_path(name: str) -> Path:
     """The directory of a model.
 
     Args:
-        name: A run directory, a model directory or ``zoo:NAME``.
+        name: A run directory or a model directory.
 
     Raises:
         MissingInputError: If there is no model.
     """
-    if name.startswith(ZOO):
-        known = zoo_names()
-        if name.removeprefix(ZOO) not in known:
-            raise MissingInputError(name, value="not in the zoo", allowed=", ".join(f"{ZOO}{n}" for n in known))
-        return Path(str(resources.files("latflow.study").joinpath("zoo", name.removeprefix(ZOO))))
     for path in (Path(name), Path(name) / "model"):
         if (path / "model.json").is_file():
             return path
-    raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
+    raise MissingInputError(name, value="no trained model", allowed="a run or a model directory")
 
 
 def trained_config(path: Path) -> StudyConfig:
@@ -66,7 +52,7 @@ def load_foreign_flow(name: str) -> tuple[TrainableFlow, StudyConfig]:
     """A trained flow in the precision of its training, and the study it was trained by.
 
     Args:
-        name: A run directory, a model directory or ``zoo:NAME``.
+        name: A run directory or a model directory.
 
     Raises:
         MissingInputError: If there is no model.

@@ -70,7 +70,10 @@ class TrainingConfig(AbstractSection):
     evaluation_draws: Annotated[int, Field(ge=16, le=2**24)] = Field(default=4096, description="draws per evaluation")
     checkpoint_minutes: Positive = Field(default=1.0, description="minutes between checkpoints")
     start_from: str | None = Field(
-        default=None, min_length=1, max_length=1000, description="model to start from: a run, a model or zoo:NAME"
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="trained model to start from: a run or model directory",
     )
     stop: StopConfig = Field(default_factory=StopConfig)
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)

@@ -1,0 +1,118 @@
+"""Trained weights as the start of another training: a curriculum, another lattice, and what is refused."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latflow.errors import Interrupted, MissingInputError
+from latflow.store.ensemble import Ensemble
+from latflow.study.config import StudyConfig
+from latflow.study.context import Silent
+from latflow.study.models import adapted, load_foreign_flow
+from latflow.study.run import run_stages
+from latflow.training.model_file import ModelMismatchError
+
+FLOW = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times": 2, "radius": 1, "steps": 2}
+
+
+def study(path: Path, **changes: Any) -> StudyConfig:
+    data: dict[str, Any] = tomllib.loads(path.read_text())
+    data["lattice"]["shape"] = [4, 4]
+    data["flow"] = FLOW
+    data["training"] |= {"evaluate_every": 4, "stop": {"steps": 8}}
+    data["training"]["curriculum"] = {"extents": [2, 3], "couplings": [8.0, 7.5], "steps": [8, 4]}
+    data["sampling"] |= {"samplers": ["flow"], "configurations": 128}
+    data["hmc"]["target_acceptance"] = 0.8
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        data[section][name] = value
+    return StudyConfig.model_validate(data)
+
+
+class StopAfter:
+    """A display that asks for an interruption at one update."""
+
+    def __init__(self, updates: int) -> None:
+        self.left = updates
+
+    def stage(self, name: str, detail: str) -> None:
+        """Not counted."""
+
+    def line(self, text: str) -> None:
+        """Not counted."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("stopped by the test")
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("course") / "run"
+    run_stages(study(tiny_study), directory, stages=("train", "sample"), progress=Silent())
+    return directory
+
+
+def test_a_curriculum_ends_on_the_lattice_of_the_study(finished: Path) -> None:
+    records = [json.loads(line) for line in (finished / "model/train.jsonl").read_text().splitlines()]
+    lattices = [tuple(record["lattice"]) for record in records]
+    assert lattices == sorted(lattices)
+    assert set(lattices) == {(2, 2), (3, 3), (4, 4)}
+    steps = [record["step"] for record in records]
+    assert steps == sorted(steps)
+    assert steps[-1] == 8 + 4 + 8
+    fields = Ensemble.open(finished / "ensembles/flow", writable=False).read(0, ("fields",)).arrays["fields"]
+    assert fields.shape[1:] == (4, 4)
+
+
+def test_draws_are_integrated_accurately(finished: Path) -> None:
+    integration = json.loads((finished / "model/model.json").read_text())["header"]["integration"]
+    assert integration["scheme"] == "rk8"
+    assert integration["log_prob_error"] <= 1e-7
+
+
+@pytest.mark.parametrize("updates", [2, 5])
+def test_an_interrupted_curriculum_ends_with_the_same_bits(
+    tiny_study: Path, finished: Path, tmp_path: Path, updates: int
+) -> None:
+    config = study(tiny_study, training__checkpoint_minutes=1e-9)
+    with pytest.raises(Interrupted):
+        run_stages(config, tmp_path / "run", stages=("train",), progress=StopAfter(updates))
+    run_stages(config, tmp_path / "run", stages=("train", "sample"), progress=Silent())
+    weights = "model/weights.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (finished / weights).read_bytes()
+
+
+def test_training_starts_from_another_model(tiny_study: Path, finished: Path, tmp_path: Path) -> None:
+    none = {"extents": [], "couplings": [], "steps": []}
+    config = study(
+        tiny_study,
+        lattice__shape=[2, 4],
+        training__curriculum=none,
+        training__start_from=str(finished),
+        training__stop={"steps": 1},
+        training__learning_rate=1e-9,
+    )
+    run_stages(config, tmp_path / "run", stages=("train",), progress=Silent())
+    parent, _ = load_foreign_flow(str(finished))
+    child, trained = load_foreign_flow(str(tmp_path / "run/model"))
+    assert trained.lattice.shape == (2, 4)
+    assert np.allclose(child.bijection.velocity.kernel, parent.bijection.velocity.kernel, atol=1e-6)
+    assert np.any(np.asarray(parent.bijection.velocity.weight))
+
+
+def test_another_flow_is_refused_key_by_key(tiny_study: Path, finished: Path) -> None:
+    flow, trained = load_foreign_flow(str(finished))
+    config = study(tiny_study, flow__hidden=5)
+    with pytest.raises(ModelMismatchError, match=r"flow\.hidden: 3 → 5"):
+        adapted(flow, trained, config)
+
+
+def test_no_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no trained model"):
+        load_foreign_flow(str(tmp_path))
