@@ -47,6 +47,21 @@ def test_flow_and_reweighted_are_never_compared() -> None:
     assert not table.has_reference
 
 
+def test_samplers_without_a_common_observable_are_not_compared() -> None:
+    run = run_of(
+        [entry("log_z", "reverse", 1.0, 0.1), entry("log_z", "reweighted", 1.0, 0.1), entry("phi_squared", "hmc", 1, 1)]
+    )
+    assert tables.sampler_pairs(run.results) == [("reweighted", "reverse")]
+
+
+def test_the_study_is_said_in_words() -> None:
+    flow = {"kind": "real_nvp", "hidden": [32, 16], "z2": False, "mixture": "none", "wide": True, "bound": -2.0}
+    run = data.Run(Path(), {}, {"flow": flow, "action": {"kind": "free"}}, (), None, {}, {})
+    words = dict(tables.study_lines(run))
+    assert words["Flow"] == "real_nvp (hidden 32-16, wide yes, bound −2)"
+    assert words["Action"] == "free"
+
+
 def test_observables_and_samplers_keep_the_order_of_the_house_and_unknown_ones_follow() -> None:
     run = run_of([entry(o, s, 1.0, 0.1) for o in ("zeta", "log_z", "susceptibility") for s in ("new", "local", "flow")])
     found = tables.observable_tables(run)
@@ -104,6 +119,12 @@ def test_evidence_shows_open_checks_as_open() -> None:
     items = [{"name": "a", "value": 1.0, "limit": 2, "passed": p} for p in (True, False, None)]
     found = tables.verdict_of({"verdict": {"status": "exact", "evidence": items}}).evidence
     assert [e.outcome for e in found] == ["pass", "FAIL", "open"]
+
+
+def test_evidence_without_a_limit_has_no_outcome() -> None:
+    items = [{"name": "a", "value": 0.123456, "limit": "", "passed": True}]
+    (found,) = tables.verdict_of({"verdict": {"status": "exact", "evidence": items}}).evidence
+    assert (found.value, found.limit, found.outcome) == ("0.123", ABSENT, ABSENT)
 
 
 def test_cost_lists_training_first_and_skips_totals(full_run: Path) -> None:

@@ -243,7 +243,8 @@ def _seconds_above(axes: Axes, run: Run) -> None:
     top.set_xlabel("training seconds")
     marked = [tick for tick in axes.get_xticks() if len(steps) and max(limits[0], steps[0]) <= tick <= limits[1]]
     passed = np.interp(marked, steps, seconds) if marked else []
-    top.set_xticks(marked, [f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in passed])
+    labels = [[f"{value:.{decimals}f}" for value in passed] for decimals in (0, 1, 2)]
+    top.set_xticks(marked, next((words for words in labels if len(set(words)) == len(words)), labels[-1]))
 
 
 def _show_after_start(axes: Axes, run: Run, key: str, *, floor: float | None) -> None:

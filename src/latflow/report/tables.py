@@ -81,7 +81,7 @@ class VectorTable:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL` or `open`."""
+    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, `open`, or a dash without a limit."""
 
     name: str
     value: str
@@ -127,9 +127,10 @@ def samplers_of(results: Mapping[str, Any]) -> list[str]:
 
 
 def sampler_pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pairs of samplers whose estimates are independent."""
-    pairs = combinations(samplers_of(results), 2)
-    return [pair for pair in pairs if frozenset(pair) not in DEPENDENT_PAIRS]
+    """Pairs of samplers whose estimates are independent and of which some scalar observable knows both."""
+    found = {(e["observable"], e["sampler"]) for e in results.get("estimates") or [] if is_number(e.get("value"))}
+    pairs = [pair for pair in combinations(samplers_of(results), 2) if frozenset(pair) not in DEPENDENT_PAIRS]
+    return [(a, b) for a, b in pairs if any((o, a) in found and (o, b) in found for o in scalar_observables(results))]
 
 
 def observable_tables(run: Run) -> list[ObservableTable]:
@@ -157,9 +158,9 @@ def verdict_of(results: Mapping[str, Any]) -> Verdict:
     evidence = [
         Evidence(
             str(e.get("name", "")),
-            compact(e.get("value"), e.get("error")),
+            compact(e["value"], e["error"]) if e.get("error") else plain(e.get("value"), 3),
             _limit(e.get("limit")),
-            _outcome(e.get("passed")),
+            _outcome(e.get("passed")) if e.get("limit") else ABSENT,
         )
         for e in table.get("evidence") or []
     ]
@@ -193,7 +194,8 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
     flow = study.get("flow") or {}
-    network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in flow.items() if key != "kind")
+    used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
+    network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in used.items())
     return [
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
         ("Lattice", f"{shape}, periodic"),
@@ -306,6 +308,8 @@ def _training_words(flow: Mapping[str, Any]) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return "-".join(_value(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}".replace("-", "−") if is_number(value) else str(value)
 
 
