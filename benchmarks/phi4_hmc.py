@@ -3,7 +3,8 @@
 Both integrate the same number of leapfrog steps and include momenta, both energies and the accept/reject.
 The C program (reference/phi4_hmc.c, gcc -O3 -march=native, double precision) shares its chains among OpenMP threads.
 Rounds alternate, so that whatever else the machine does hits both; the ratio is the median over rounds. A site update
-is one integrator step at one site. Goal: at least half the rate of C.
+is one integrator step at one site. Goal: at least half the rate of C. With ``--split`` trajectories of 5 to 40 steps
+tell what a step costs and what a trajectory costs beside its steps: momenta, energies, accept/reject, starting loops.
 """
 
 import argparse
@@ -35,15 +36,16 @@ def step_size(extent):
     return 0.1 * (8 / extent) ** 0.5
 
 
-def c_round(program, extent, trajectories, cores):
+def c_round(program, extent, trajectories, cores, n_steps=N_STEPS):
     """(wall seconds, processor seconds, acceptance, share of the momenta) of one run."""
-    arguments = [extent, CHAINS, N_STEPS, trajectories, MASS_SQUARED, COUPLING, step_size(extent), cores]
+    epsilon = step_size(extent) * N_STEPS / n_steps
+    arguments = [extent, CHAINS, n_steps, trajectories, MASS_SQUARED, COUPLING, epsilon, cores]
     out = subprocess.run([program, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
     wall, cpu, acceptance, _, _, momenta = map(float, out.split())
     return wall, cpu, acceptance, momenta / wall
 
 
-def package_rounds(extent, trajectories):
+def package_rounds(extent, trajectories, n_steps=N_STEPS):
     """A function that runs one round of the package; compiled and warm."""
     import jax
 
@@ -55,7 +57,7 @@ def package_rounds(extent, trajectories):
     from latflow.samplers.integrators import LEAPFROG
 
     action = PhiFour(Lattice((extent, extent)), mass_squared=MASS_SQUARED, coupling=COUPLING)
-    kernel = HMC(action, LEAPFROG, step_size=step_size(extent), n_steps=N_STEPS)
+    kernel = HMC(action, LEAPFROG, step_size=step_size(extent) * N_STEPS / n_steps, n_steps=n_steps)
     state = {"x": 0.3 * jax.random.normal(jax.random.key(1), (CHAINS, extent, extent)), "round": 0}
 
     def round_():
@@ -90,29 +92,64 @@ def compare(program, extent, *, cores, rounds, updates):
     return row
 
 
+def split(program, extent, *, cores, rounds, updates):
+    """One row: processor nanoseconds per site and core of a step and of a trajectory beside its steps."""
+    lengths = (5, 10, 20, 40)
+    counts = {n: max(2, int(updates) // (CHAINS * extent**2 * n)) for n in lengths}
+    packages = {n: package_rounds(extent, counts[n], n) for n in lengths}
+    seconds = {"latflow": {n: [] for n in lengths}, "C": {n: [] for n in lengths}}
+    for _ in range(rounds):
+        for n in lengths:
+            seconds["latflow"][n].append(packages[n]()[1] / counts[n])
+            if program:
+                seconds["C"][n].append(c_round(program, extent, counts[n], cores, n)[1] / counts[n])
+    row = [f"{extent}"]
+    for found in seconds.values():
+        if found[lengths[0]]:
+            least = [min(found[n]) for n in lengths]  # processor time: other work can only add to it
+            slope, rest = statistics.linear_regression(lengths, least)
+            row += [f"{1e9 * cost / (CHAINS * extent**2 * cores):.2f}" for cost in (slope, rest)]
+    return row
+
+
+def columns_of(program):
+    columns = ["L", "latflow ns/update", "acceptance"]
+    if program:
+        columns += ["C ns/update", "acceptance", "rate of latflow / rate of C", "the same, processor time"]
+        columns += ["momenta in C"]
+    return columns
+
+
+def split_columns(program):
+    parts = ("step, ns/site", "trajectory beside its steps, ns/site")
+    return ["L", *(f"{name}: {part}" for name in ("latflow", "C")[: 2 if program else 1] for part in parts)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one small round")
     parser.add_argument("--cores", type=int, default=None, help="how many cores both may use; by default all")
+    parser.add_argument("--split", action="store_true", help="cost of a step and of a trajectory beside its steps")
     arguments = parser.parse_args()
     available = sorted(os.sched_getaffinity(0))
     cores = arguments.cores or len(available)
     # Before jax is imported: XLA makes as many threads as it may use cores; the C program inherits the same mask.
     os.sched_setaffinity(0, available[:cores])
     extents, rounds, updates = ((8,), 1, 2e6) if arguments.quick else ((8, 16, 32, 64), 15, 2e8)
-    print(f"φ⁴ HMC, {CHAINS} chains, {N_STEPS} leapfrog steps, {cores} core(s), medians of {rounds} round(s)")
+    if arguments.split:
+        rounds, updates = min(rounds, 7), min(updates, 6e7)
+    what = "processor time, least" if arguments.split else f"{N_STEPS} leapfrog steps, medians"
+    print(f"φ⁴ HMC, {CHAINS} chains, {cores} core(s), {what} of {rounds} round(s)")
     with tempfile.TemporaryDirectory() as directory:
         program = compile_reference(directory)
-        columns = ["L", "latflow ns/update", "acceptance"]
-        if program:
-            columns += ["C ns/update", "acceptance", "rate of latflow / rate of C", "the same, processor time"]
-            columns += ["momenta in C"]
-        else:
+        if not program:
             print("no gcc here: nothing to compare with")
+        columns = split_columns(program) if arguments.split else columns_of(program)
         print("| " + " | ".join(columns) + " |")
         print("|" + "---|" * len(columns))
         for extent in extents:
-            row = compare(program, extent, cores=cores, rounds=rounds, updates=updates)
+            measure = split if arguments.split else compare
+            row = measure(program, extent, cores=cores, rounds=rounds, updates=updates)
             print("| " + " | ".join(row) + " |", flush=True)
 
 
