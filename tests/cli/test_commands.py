@@ -284,7 +284,9 @@ def test_a_terminal_without_unicode_and_a_closed_pipe() -> None:
 
 def test_interrupt_while_starting() -> None:
     program = (
-        "import os, signal, sys\nfrom latflow.cli import main\nimport latflow.study.config as config\n"
+        # a shell starts background jobs with SIGINT ignored, and Python inherits that
+        "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from latflow.cli import main\nimport latflow.study.config as config\n"
         "config.load_study = lambda *a: os.kill(os.getpid(), signal.SIGINT)\nsys.exit(main(['run', 'x.toml']))"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
