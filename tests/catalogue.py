@@ -6,6 +6,7 @@ cached, so importing this module costs nothing and equal objects share compiled 
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -324,6 +325,14 @@ def hmc(action: AbstractAction, scheme: str, step_size: float, n_steps: int) -> 
     return HMC(action, SCHEMES[scheme], step_size=step_size, n_steps=n_steps)
 
 
+def resonant(jitter: float) -> HMC:
+    """Trajectories of half a period of the constant mode, which would only change its sign."""
+    mass_squared = 1.0
+    length = math.pi / math.sqrt(2 * mass_squared)
+    action = FreeField(Lattice((2, 2)), mass_squared=mass_squared)
+    return HMC(action, SCHEMES["omf4"], step_size=length / 4, n_steps=4, jitter=jitter)
+
+
 def _independence(case: WeightedCase) -> IndependenceSampler:
     return IndependenceSampler(case.sampler, lambda x: -case.action(x) - case.density.log_prob(x))
 
@@ -344,6 +353,7 @@ KERNELS: dict[str, Callable[[], KernelCase]] = {
         (4, 3),
         _free_values(Lattice((4, 3)), 0.7),
     ),
+    "hmc with jitter": lambda: KernelCase(resonant(0.3), (2, 2), _free_values(Lattice((2, 2)), 1.0)),
     "local on phi4": lambda: KernelCase(
         LocalMetropolis(phi_four_2x2(), width=0.9), (2, 2), _ring_values(RING_2X2()), n_records=400
     ),

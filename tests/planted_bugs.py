@@ -168,6 +168,13 @@ BUGS = (
         f"{KERNEL}::test_exact_observables[hmc leapfrog]",
     ),
     Bug(
+        "random step sizes never used",
+        "samplers/hmc.py",
+        "self._jittered(fold_in(key, 2))._trajectory(state.x, p)",
+        "self._trajectory(state.x, p)",
+        f"{KERNEL}::test_exact_observables[hmc with jitter]",
+    ),
+    Bug(
         "action of a rejected proposal kept",
         "samplers/hmc.py",
         "return chosen, Transition(",

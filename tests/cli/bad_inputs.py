@@ -105,6 +105,7 @@ def _numbers() -> list[Case]:
         "sampling.block_size": ("-5", "1_000_000_000_000", "integer ≥ 1"),
         "hmc.trajectory_length": ("0", "1e9", "number > 0"),
         "hmc.n_steps": ("0", "1_000_000_000_000", "integer ≥ 1"),
+        "hmc.jitter": ("-0.1", "1.0", "number ≥ 0 and < 1"),
         "hmc.target_acceptance": ("0", "1", "number > 0 and < 1"),
         "hmc.chains": ("0", "1_000_000_000_000", "integer ≥ 1"),
         "hmc.warmup": ("2", "1_000_000_000_000", "integer ≥ 3"),

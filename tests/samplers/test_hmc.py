@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from catalogue import resonant
 from latflow.actions import exact
 from latflow.actions.scalar import FreeField
 from latflow.errors import ConfigError
@@ -97,6 +98,26 @@ def test_trajectory_length_is_kept():
 def test_no_steps_is_refused():
     with pytest.raises(ConfigError, match=r"hmc\.n_steps: 0"):
         HMC(ACTION, LEAPFROG, step_size=0.1, n_steps=0)
+
+
+@pytest.mark.parametrize("jitter", [-0.1, 1.0, float("nan")])
+def test_impossible_jitter_is_refused(jitter):
+    with pytest.raises(ConfigError, match=r"hmc\.jitter: .*; allowed: at least 0 and less than 1"):
+        HMC(ACTION, LEAPFROG, step_size=0.1, n_steps=2, jitter=jitter)
+
+
+def test_without_jitter_a_mode_can_be_caught_in_resonance():
+    """After trajectories of half a period the constant mode is where it was, up to its sign: the target is not seen."""
+    x = jnp.broadcast_to(jnp.linspace(2.0, 4.0, 8)[:, None, None], (8, 2, 2))
+
+    def constant_mode(jitter):
+        end, _ = advance(resonant(jitter), jax.random.key(15), x, first=0, n_records=1, thin=40)
+        return jnp.abs(jnp.mean(end, axis=(1, 2)))
+
+    start = jnp.mean(x, axis=(1, 2))
+    assert jnp.max(jnp.abs(constant_mode(0.0) - start)) < 0.02
+    # its standard deviation is 0.35
+    assert jnp.max(constant_mode(0.3)) < 1.8
 
 
 def test_step_by_hand():

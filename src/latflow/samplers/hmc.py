@@ -47,23 +47,39 @@ class HMC(AbstractTunableKernel):
         scheme: Integrator table.
         step_size: Length of one integrator step.
         n_steps: Integrator steps per trajectory, at least 1.
+        jitter: Every trajectory has its own step size, uniform in ((1 − jitter) · `step_size`, `step_size`], drawn
+            before it begins; never a larger one, which might be unstable. With a fixed length a harmonic mode whose
+            half-period fits into it returns to ±itself for ever: the target is invariant and never reached
+            (P. B. Mackenzie, Phys. Lett. B 226 (1989) 369).
 
     Raises:
-        ConfigError: If `n_steps` is not positive.
+        ConfigError: If `n_steps` is not positive or `jitter` not in [0, 1).
     """
 
     action: AbstractAction
     scheme: Scheme = eqx.field(static=True)
     step_size: Scalar
     n_steps: int = eqx.field(static=True)
+    jitter: float = eqx.field(static=True)
 
-    def __init__(self, action: AbstractAction, scheme: Scheme, *, step_size: float | Scalar, n_steps: int) -> None:
+    def __init__(
+        self,
+        action: AbstractAction,
+        scheme: Scheme,
+        *,
+        step_size: float | Scalar,
+        n_steps: int,
+        jitter: float = 0.0,
+    ) -> None:
         if n_steps < 1:
             raise ConfigError([f"hmc.n_steps: {n_steps}; allowed: at least 1"])
+        if not 0 <= jitter < 1:
+            raise ConfigError([f"hmc.jitter: {jitter}; allowed: at least 0 and less than 1"])
         self.action = action
         self.scheme = scheme
         self.step_size = jnp.asarray(step_size, dtype=float)
         self.n_steps = n_steps
+        self.jitter = jitter
 
     @property
     @override
@@ -89,12 +105,18 @@ class HMC(AbstractTunableKernel):
     @override
     def step(self, key: PRNGKey, state: HMCState) -> tuple[HMCState, Transition]:
         p = batch_last(self.action.space.momentum(fold_in(key, 0)))
-        proposal, p_end = self._trajectory(state.x, p)
+        proposal, p_end = self._jittered(fold_in(key, 2))._trajectory(state.x, p)
         log_ratio = (state.action - proposal.action) + (_kinetic(p) - _kinetic(p_end))
         # XLA keeps the result of its own logarithm; a cheaper one it would compute again at every site.
         accepted = is_accepted(jnp.log(uniform(fold_in(key, 1))), log_ratio)
         chosen = jax.tree.map(lambda new, old: _choose(accepted, new, old), proposal, state)
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
+
+    def _jittered(self, key: PRNGKey) -> "HMC":
+        """The kernel of one trajectory: its step size knows nothing of the configuration."""
+        if self.jitter == 0:
+            return self
+        return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
     def reversibility(self, key: PRNGKey, x: Float[Array, "*shape"]) -> Scalar:
         """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.

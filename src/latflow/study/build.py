@@ -137,6 +137,7 @@ def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis | W
             SCHEMES[hmc.integrator],
             step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
             n_steps=hmc.n_steps,
+            jitter=hmc.jitter,
         )
     if sampler == "cluster":
         sweeps, clusters = config.cluster.sweeps, config.cluster.clusters

@@ -95,6 +95,9 @@ class HMCConfig(AbstractSection):
     integrator: Literal["leapfrog", "omf2", "omf4"] = Field(default="omf2", description="scheme of the trajectories")
     trajectory_length: Positive = Field(default=1.0, description="before the warm-up tunes the step size")
     n_steps: Annotated[int, Field(ge=1, le=10**6)] = Field(default=4, description="integration steps per trajectory")
+    jitter: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="random shortening of a trajectory, against modes in resonance with it"
+    )
     target_acceptance: Fraction | Literal["flow"] = Field(
         default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
     )
