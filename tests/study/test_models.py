@@ -14,6 +14,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.context import Silent
 from latflow.study.models import adapted, load_foreign_flow
 from latflow.study.run import run_stages
+from latflow.study.verify import verify
 from latflow.training.model_file import ModelMismatchError
 
 FLOW = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times": 2, "radius": 1, "steps": 2}
@@ -74,6 +75,14 @@ def test_draws_are_integrated_accurately(finished: Path) -> None:
     integration = json.loads((finished / "model/model.json").read_text())["header"]["integration"]
     assert integration["scheme"] == "rk8"
     assert integration["log_prob_error"] <= 1e-7
+
+
+def test_verify_allows_for_the_integration_and_no_more(finished: Path) -> None:
+    checks = verify(finished)
+    assert [check for check in checks if not check.passed] == []
+    densities = [check for check in checks if "log_prob" in check.name]
+    assert [check.limit for check in densities] == [1e-6, 1e-6]
+    assert all(0 < check.value < 1e-6 for check in densities)
 
 
 @pytest.mark.parametrize("updates", [2, 5])

@@ -9,9 +9,11 @@ from latflow.bijections.elementwise import Scale
 from latflow.distributions import Normal
 from latflow.flows.flow import Flow
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.presets import presets
 from latflow.testing import selfcheck, study
 
-SHIPPED = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+STUDIES = Path(__file__).parents[2] / "studies"
+
 
 STUDY = """
 name = "small"
@@ -53,10 +55,19 @@ def test_a_study_without_a_flow_may_have_odd_extents(config, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_study_passes(path):
-    results = selfcheck(load_study(path))
+@pytest.mark.parametrize("name", [entry.name for entry in presets()])
+def test_every_shipped_study_passes(name):
+    results = selfcheck(load_study(STUDIES / f"{name}.toml"))
     assert [result.line() for result in results if not result.passed] == []
+
+
+def test_a_continuous_flow_is_integrated_as_finely_as_the_laws_ask(config, monkeypatch):
+    monkeypatch.setattr(study, "_dynamics_laws", lambda *_: [])
+    flow = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times": 2, "radius": 1, "steps": 2}
+    plain = {**config.model_dump(), "flow": flow, "lattice": {"shape": (2, 2)}}
+    results = selfcheck(StudyConfig.model_validate(plain))
+    assert [result.line() for result in results if not result.passed] == []
+    assert "log-det equals the Jacobian's" in {result.name for result in results}
 
 
 class LyingScale(AbstractBijection):

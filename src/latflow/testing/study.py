@@ -4,11 +4,15 @@ A fresh flow is the identity and keeps every law trivially, so its weights are s
 given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites.
 """
 
+import math
+
 import jax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
+from latflow.bijections.runge_kutta import RK8
 from latflow.fields.symmetry import generators, random_words
+from latflow.flows.continuous import is_continuous, production_steps, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
@@ -43,7 +47,8 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
     lattice, action = build_lattice(config), build_action(config)
     hmc = config.hmc
     kernel = HMC(action, SCHEMES[hmc.integrator], step_size=hmc.trajectory_length / hmc.n_steps, n_steps=hmc.n_steps)
-    checked = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
+    flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
+    checked = None if flow is None else _finely_integrated(jax.random.fold_in(key, 4), flow)
     return [
         *spaces.space_laws(key, action.space),
         *_action_laws(action, lattice, key),
@@ -55,6 +60,14 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
 def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
     """The study's architecture away from the identity, but not so far that its Jacobian is ill conditioned."""
     return bijections.scrambled(jax.random.fold_in(key, 0), build_flow(config, precision="float64"), scale=0.1)
+
+
+def _finely_integrated(key: PRNGKey, flow: TrainableFlow) -> TrainableFlow:
+    """A continuous flow keeps the laws up to its integration error, so that is made as small as their limits."""
+    if not is_continuous(flow):
+        return flow
+    n_steps, _ = production_steps(key, flow, bound=bijections.LOG_DET_PER_DOF * math.prod(flow.shape))
+    return with_integrator(flow, RK8, 2 * n_steps)  # twice, for fields wider than draws
 
 
 def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
