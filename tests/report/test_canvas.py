@@ -5,7 +5,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from latflow.report.canvas import INK, Picture, encode, readable_log, single_axes, style
+from latflow.report.canvas import INK, ONE_ROW, Picture, encode, legend_above, readable_log, single_axes, style
 
 
 def drawing() -> Figure:
@@ -50,6 +50,22 @@ def test_pictures_know_their_size_and_nothing_is_cut_off_by_the_paper() -> None:
     picture = Picture("a", "A", "", "", svg, pdf)
     assert (picture.width, picture.height) == (336, 240)
     assert pdf.startswith(b"%PDF-")
+
+
+def test_wide_numbers_and_long_legends_make_the_axes_smaller() -> None:
+    with style():
+        figure, axes = single_axes(above=ONE_ROW)
+        for i in range(5):
+            axes.plot([1, 2], [-6.9725 - 1e-4 * i, -6.985], label=f"a long name {i}")
+        axes.set_ylabel("a label")
+        axes.set_yticks([-6.97251, -6.98501], ["−6.972510000", "−6.985010000"])
+        legend_above(figure, axes, columns=4)
+        encode(figure)
+        box, legend = axes.get_tightbbox(), figure.legends[0].get_window_extent()
+    assert box is not None
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert axes.get_window_extent().y1 < legend.y0
 
 
 def test_short_logarithmic_axes_have_plain_numbers() -> None:

@@ -83,6 +83,9 @@ _DARK_RULE = (
 )
 
 
+_GAP_PIXELS = 3
+
+
 @dataclass(frozen=True)
 class Picture:
     """A finished figure with its words.
@@ -169,10 +172,27 @@ def encode(figure: Figure) -> tuple[bytes, bytes]:
     Returns:
         SVG bytes and PDF bytes; equal figures give equal bytes.
     """
+    _make_room(figure)
     svg = _saved(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8")
     svg = svg.replace("</style>", f"{_DARK_RULE}</style>", 1)
     pdf = _saved(figure, "pdf", {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None})
     return svg.encode("utf-8"), pdf
+
+
+def _make_room(figure: Figure) -> None:
+    """Wide numbers push their axis' label off the paper, and long legends reach into the axes: the axes give way."""
+    figure.draw_without_rendering()
+    boxes = [box for axes in figure.axes if (box := axes.get_tightbbox()) is not None]
+    outside = max((-box.x0 for box in boxes), default=0.0)
+    start = min((axes.get_window_extent().x0 for axes in figure.axes), default=0.0)
+    squeeze = 1 - (outside + _GAP_PIXELS) / (figure.bbox.width - start) if outside > 0 else 1.0
+    floor = min((legend.get_window_extent().y0 for legend in figure.legends), default=figure.bbox.height)
+    reaching = max((axes.get_window_extent().y1 for axes in figure.axes), default=0.0) - floor
+    lower = (reaching + _GAP_PIXELS) / figure.bbox.height if reaching > 0 else 0.0
+    for axes in figure.axes if outside > 0 or reaching > 0 else ():
+        box = axes.get_position()
+        left, right = (1 - (1 - edge) * squeeze for edge in (box.x0, box.x1))
+        axes.set_position((left, box.y0, right - left, box.height - lower))
 
 
 def readable_log(axis: Axis) -> None:
