@@ -85,6 +85,15 @@ def test_verify_allows_for_the_integration_and_no_more(finished: Path) -> None:
     assert all(0 < check.value < 1e-6 for check in densities)
 
 
+def test_every_stage_of_a_curriculum_has_its_learning_rate(tiny_study: Path) -> None:
+    stages = {"extents": [2, 3], "couplings": [8.0, 7.5], "steps": [8, 4]}
+    plain = study(tiny_study, training__learning_rate=0.3, training__curriculum=stages)
+    assert [config.training.learning_rate for config in plain.course()] == [0.3, 0.3, 0.3]
+    rates = {**stages, "learning_rates": [0.1, 0.2]}
+    own = study(tiny_study, training__learning_rate=0.3, training__curriculum=rates)
+    assert [config.training.learning_rate for config in own.course()] == [0.1, 0.2, 0.3]
+
+
 @pytest.mark.parametrize("updates", [2, 5])
 def test_an_interrupted_curriculum_ends_with_the_same_bits(
     tiny_study: Path, finished: Path, tmp_path: Path, updates: int

@@ -67,6 +67,18 @@ def course(extents: tuple[int, ...], couplings: tuple[float, ...], steps: tuple[
             {"flow.kind": "continuous", **course((4, 6), (7.0,), ())},
             ["training.curriculum.couplings", "training.curriculum.steps"],
         ),
+        (
+            {
+                "flow.kind": "continuous",
+                **course((4,), (7.0,), (10,)),
+                "training.curriculum.learning_rates": (0.1, 0.2),
+            },
+            ["training.curriculum.learning_rates"],
+        ),
+        (
+            {"flow.kind": "continuous", **course((), (), ()), "training.curriculum.learning_rates": (0.1,)},
+            ["training.curriculum.learning_rates"],
+        ),
         (course((4,), (7.0,), (10,)), ["training.curriculum"]),
         ({"flow.kind": "continuous", "action.kind": "free", **course((4,), (7.0,), (10,))}, ["training.curriculum"]),
     ],

@@ -138,8 +138,10 @@ def _chains(value: Lookup) -> list[Complaint]:
 
 def _curriculum(value: Lookup) -> list[Complaint]:
     lists = {name: value(f"training.curriculum.{name}") for name in ("extents", "couplings", "steps")}
-    if any(entries is None for entries in lists.values()) or not any(lists.values()):
+    rates = value("training.curriculum.learning_rates")
+    if any(entries is None for entries in lists.values()) or not (any(lists.values()) or rates):
         return []
+    lists |= {"learning_rates": rates} if rates else {}
     n = len(lists["extents"])
     found = [
         Complaint(f"training.curriculum.{name}", f"{len(entries)} entries", f"as many as extents, {n}")

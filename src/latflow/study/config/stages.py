@@ -10,6 +10,7 @@ from latflow.study.config.values import (
     Coupling,
     Extent,
     Fraction,
+    LearningRate,
     List,
     Number,
     Positive,
@@ -40,6 +41,9 @@ class CurriculumConfig(AbstractSection):
     extents: List[Extent] = Field(default=(), max_length=16, description="L of hypercubic lattices to train on first")
     couplings: List[Coupling] = Field(default=(), max_length=16, description="λ of each of them")
     steps: List[Count] = Field(default=(), max_length=16, description="training steps on each of them")
+    learning_rates: List[LearningRate] = Field(
+        default=(), max_length=16, description="highest learning rate on each of them; empty: training.learning_rate"
+    )
 
 
 class TrainingConfig(AbstractSection):
@@ -57,7 +61,7 @@ class TrainingConfig(AbstractSection):
     precision: Literal["float32", "float64"] = Field(
         default="float32", description="of the networks while training; densities are always float64"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(default=1e-3, description="of Adam, at its highest")
+    learning_rate: LearningRate = Field(default=1e-3, description="of Adam, at its highest")
     schedule: Literal["constant", "cosine", "exponential"] = Field(
         default="cosine", description="decay of the learning rate over stop.steps"
     )

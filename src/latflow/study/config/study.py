@@ -65,10 +65,11 @@ class StudyConfig(AbstractSection):
     def course(self) -> tuple["StudyConfig", ...]:
         """The studies whose trainings follow one another: those of the curriculum, then this one."""
         first = self.training.curriculum
-        rows = zip(first.extents, first.couplings, first.steps, strict=True)
+        rates = first.learning_rates or (self.training.learning_rate,) * len(first.extents)
+        rows = zip(first.extents, first.couplings, first.steps, rates, strict=True)
         return (*(self._before(*row) for row in rows), self)
 
-    def _before(self, extent: int, coupling: float, steps: int) -> "StudyConfig":
+    def _before(self, extent: int, coupling: float, steps: int, learning_rate: float) -> "StudyConfig":
         training = self.training
         return self.model_copy(
             update={
@@ -78,6 +79,7 @@ class StudyConfig(AbstractSection):
                     update={
                         # A forward KL reads draws of the study's own theory, which those before it do not have.
                         "loss": "reverse_kl" if training.loss == "mixture" else training.loss,
+                        "learning_rate": learning_rate,
                         "warmup_steps": min(training.warmup_steps, steps // 2),
                         "stop": StopConfig(steps=steps),
                         "curriculum": CurriculumConfig(),
