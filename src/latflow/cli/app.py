@@ -16,7 +16,7 @@ from latflow.cli.device import prepare_jax
 from latflow.cli.judgement import judge
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
-from latflow.errors import DataError, MissingInputError, PhysicsStop
+from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
 
 app = App(
     name="latflow",
@@ -42,6 +42,7 @@ class StageOptions:
     Args:
         run_dir: Directory of the run; by default runs/NAME.
         samplers: Work for these samplers of the study only.
+        start: Start the training from this model: a run, a model directory or zoo:NAME; short for training.start_from.
         dry_run: Print the resolved study and what it needs; write nothing.
         fork: If the directory holds another study, go on beside it.
         json: Machine-readable output.
@@ -51,6 +52,7 @@ class StageOptions:
 
     run_dir: Path | None = None
     samplers: Words = ()
+    start: Annotated[str, Parameter(name="--from")] = ""
     dry_run: Flag = False
     fork: Flag = False
     json: Flag = False
@@ -110,14 +112,37 @@ def train(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
 
 
 @app.command(sort_key=3)
-def sample(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
-    """Sample the ensembles of a study.
+def sample(
+    study: Path | None = None,
+    /,
+    *,
+    model: str = "",
+    configurations: Annotated[int | None, Parameter(name=("--configurations", "-n"))] = None,
+    ledger_only: Flag = False,
+    options: StageOptions = StageOptions(),
+) -> None:
+    """Sample the ensembles of a study, or draw from a trained model alone.
 
     Args:
-        study: A study file or a run directory.
+        study: A study file or a run directory; none if a model is named.
+        model: Draw from this model: zoo:NAME, a run or a model directory.
+        configurations: How many, in place of sampling.configurations.
+        ledger_only: Keep weights and decisions of the flow's draws, not the fields: `latflow regenerate` makes them.
         options: What all these commands share.
     """
-    _stages(study, options, ("sample",))
+    from latflow.cli.models import Wanted, sample_model
+
+    if model:
+        if study is not None:
+            raise UsageError("sample", value="a study and a model", allowed="one of them")
+        wanted = Wanted(model, configurations, ledger_only, options.run_dir, options.settings)
+        sample_model(wanted, machine=options.json)
+        return
+    if study is None:
+        raise UsageError("sample", value="nothing to sample", allowed="a study, or --model MODEL")
+    more = [f"sampling.configurations={configurations}"] if configurations is not None else []
+    more += ["sampling.ledger_only=true"] if ledger_only else []
+    _stages(study, dataclasses.replace(options, settings=(*options.settings, *more)), ("sample",))
 
 
 @app.command(sort_key=4)
@@ -142,16 +167,59 @@ def report(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
     _stages(study, options, ("analyse", "report"))
 
 
+@app.command(sort_key=5)
+def models(*, json: Flag = False, debug: Flag = False) -> None:
+    """List the trained models of the zoo.
+
+    Args:
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.cli.models import list_models
+
+    list_models(machine=json)
+
+
+@app.command(sort_key=5)
+def regenerate(
+    ensemble: Path,
+    /,
+    *,
+    index: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
+    out: Path = Path("configurations.npy"),
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Make configurations of a flow's ensemble again from its model, key and ledger.
+
+    Args:
+        ensemble: A run directory or its ensembles/flow.
+        index: Numbers of configurations of the Markov chain, from 0.
+        out: Where they go, as one NumPy array in the order asked for.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.cli.models import regenerate as made_again
+
+    made_again(ensemble, index, out=out, machine=json)
+
+
 @app.command(sort_key=6)
 def verify(path: Path, /, *, json: Flag = False, debug: Flag = False) -> int:
     """Verify a run, an ensemble, a measurement or a model: hashes, recomputed actions and densities.
 
     Args:
-        path: Its directory.
+        path: Its directory, or zoo:NAME for a model of the zoo and its card.
         json: Machine-readable output.
         debug: Show the traceback of an error.
     """
     del debug
+    if str(path).startswith("zoo:"):
+        from latflow.cli.models import verify_model
+
+        return verify_model(str(path), machine=json)
     if not path.is_dir():
         raise MissingInputError(str(path), value="no such directory", hint="name a directory that `run` wrote")
     prepare_jax()
@@ -242,7 +310,8 @@ def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None
     from latflow.study.config import load_study
 
     place = find_place(study)
-    config = load_study(place.study, as_mapping(options.settings))
+    more = (f"training.start_from={options.start}",) if options.start else ()
+    config = load_study(place.study, as_mapping((*options.settings, *more)))
     directory = options.run_dir or place.directory or Path("runs") / config.name
     if options.dry_run:
         dry_run(config, directory, machine=options.json)

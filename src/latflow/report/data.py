@@ -104,10 +104,10 @@ class Shown:
 def configurations(run: Run, sampler: str, number: int) -> Shown | None:
     """The last configurations of an ensemble, `number` of them: distinct accepted draws, or distinct chains.
 
-    Only the newest block is read, so memory does not grow with the run.
+    Only the newest block is read, so memory does not grow with the run. None where only the ledger was kept.
     """
     ensemble = run.ensembles.get(sampler)
-    if ensemble is None or ensemble.n_blocks == 0:
+    if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
         return None
     last = ensemble.n_blocks - 1
     if sampler not in CHAIN_SAMPLERS:

@@ -13,6 +13,7 @@ from latflow.flows.mixture import TrainableFlow
 from latflow.flows.transfer import transferred
 from latflow.store.records import FormatError
 from latflow.study.build import build_flow, build_lattice
+from latflow.study.card import PREFIX, zoo_directory
 from latflow.study.config import StudyConfig
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
@@ -24,15 +25,17 @@ def model_path(name: str) -> Path:
     """The directory of a model.
 
     Args:
-        name: A run directory or a model directory.
+        name: A run directory, a model directory, or ``zoo:`` and the name of a model of the zoo.
 
     Raises:
         MissingInputError: If there is no model.
     """
+    if name.startswith(PREFIX):
+        return zoo_directory(name)
     for path in (Path(name), Path(name) / "model"):
         if (path / "model.json").is_file():
             return path
-    raise MissingInputError(name, value="no trained model", allowed="a run or a model directory")
+    raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
 
 
 def trained_config(path: Path) -> StudyConfig:
@@ -52,7 +55,7 @@ def load_foreign_flow(name: str) -> tuple[TrainableFlow, StudyConfig]:
     """A trained flow in the precision of its training, and the study it was trained by.
 
     Args:
-        name: A run directory or a model directory.
+        name: As in `model_path`.
 
     Raises:
         MissingInputError: If there is no model.

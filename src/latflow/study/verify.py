@@ -4,7 +4,6 @@ Hashes are compared, and then physics: actions and log-densities are recomputed,
 every parent is looked up. A number, its limit and a verdict stand in each line.
 """
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -21,12 +20,14 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action, stream
+from latflow.study.checks import Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages import evidence
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.redraw import FieldSource
 from latflow.study.stages.training import load_flow
 
 RECOMPUTED = 256
@@ -34,16 +35,6 @@ RECOMPUTED = 256
 
 TOLERANCE = 1e-10
 """Largest deviation per square root of the number of sites."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One verified statement."""
-
-    name: str
-    value: float | str
-    limit: float | str
-    passed: bool
 
 
 def verify(path: Path) -> list[Check]:
@@ -124,7 +115,14 @@ def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> li
     config = context.config
     last = ensemble.n_blocks - 1
     block = ensemble.read(last).arrays
-    x = jnp.asarray(block["fields"][:RECOMPUTED])
+    source = FieldSource(context, ensemble)
+    try:
+        fields, level = source.read(last)
+    except LatflowError as error:
+        return [
+            Check(f"{name}: last block drawn again", str(error), "exact, or close on another platform", passed=False)
+        ]
+    x = jnp.asarray(fields[:RECOMPUTED])
     action = jax.jit(jax.vmap(build_action(config)))(x)
     flow, header = load_flow(context)
     log_prob = jax.jit(jax.vmap(flow.log_prob))(x)
@@ -134,8 +132,10 @@ def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> li
         header["sha256"][:16],
         passed=ensemble.manifest["identity"]["model"] == header["sha256"],
     )
+    redrawn = [] if source.stored else [Check(f"{name}: last block drawn again", level, "exact or close", passed=True)]
     return [
         parent,
+        *redrawn,
         _deviation(f"{name}: stored action = S(x)", block["action"][:RECOMPUTED], action, limit=_rounding(config)),
         _deviation(
             f"{name}: stored log q = log_prob(x)",

@@ -77,7 +77,7 @@ class TrainingConfig(AbstractSection):
         default=None,
         min_length=1,
         max_length=1000,
-        description="trained model to start from: a run or model directory",
+        description="trained model to start from: a run, a model directory or zoo:NAME",
     )
     stop: StopConfig = Field(default_factory=StopConfig)
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
@@ -91,6 +91,9 @@ class SamplingConfig(AbstractSection):
         default=("flow", "hmc", "local"), min_length=1, max_length=4, description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
+    ledger_only: bool = Field(
+        default=False, description="keep weights and decisions of the flow's draws, but no fields: they are drawn again"
+    )
 
 
 class HMCConfig(AbstractSection):

@@ -110,14 +110,31 @@ def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyC
         StorageError: If it cannot be read.
         ConfigError: With every complaint about its content, each naming the file and the key.
     """
-    table = read_table(path)
-    data, refused = merge(table, overrides or {}, StudyConfig)
+    study, lines = _checked(read_table(path), overrides or {})
+    if study is None or lines:
+        raise ConfigError([f"{path}: {line}" for line in lines])
+    return study
+
+
+def with_overrides(study: StudyConfig, overrides: Mapping[str, str]) -> StudyConfig:
+    """A study with other values of some keys, written as on the command line.
+
+    Raises:
+        ConfigError: With every complaint about them.
+    """
+    changed, lines = _checked(study.model_dump(mode="json", exclude_none=True), overrides)
+    if changed is None or lines:
+        raise ConfigError(lines)
+    return changed
+
+
+def _checked(table: Mapping[str, Any], overrides: Mapping[str, str]) -> tuple[StudyConfig | None, list[str]]:
+    """The study that a table with overrides describes, if it does, and every complaint about them."""
+    data, refused = merge(table, overrides, StudyConfig)
+    study = None
     try:
         study = StudyConfig.model_validate(data)
     except (ValidationError, ConfigError) as error:
         details = error.errors(include_url=False) if type(error) is ValidationError else []
         refused += complaints(details, data, StudyConfig)
-        study = None
-    if study is None or refused:
-        raise ConfigError([f"{path}: {complaint.text()}" for complaint in marked(refused, overrides or {})])
-    return study
+    return study, [complaint.text() for complaint in marked(refused, overrides)]

@@ -18,6 +18,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.training import load_flow, model_is_trained, train
 
 
@@ -91,7 +92,10 @@ def sample_flow(context: RunContext) -> None:
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler="flow", block=block, n=n):
             columns = flow_block(sampler, *keys, first=block * n, n=n, **_chain_state(ensemble))
-            ensemble.append(columns, n=n, attributes={"first": block * n})
+            attributes: dict[str, Any] = {"first": block * n}
+            if config.sampling.ledger_only:
+                attributes[DIGEST] = fields_digest(columns.pop("fields"))
+            ensemble.append(columns, n=n, attributes=attributes)
         context.progress.update("sample flow", block + 1, n_blocks, {"acceptance": float(columns["accepted"].mean())})
         context.interrupts.check()
 
@@ -115,6 +119,7 @@ def _manifest(context: RunContext, header: dict[str, Any], block_size: int) -> d
             **identity(context.config, "lattice", "action"),
             "block_size": block_size,
             "model": header["sha256"],
+            **({"fields": "drawn again"} if context.config.sampling.ledger_only else {}),
         },
         "origin": origin(),
     }

@@ -10,6 +10,7 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action
 from latflow.study.context import RunContext, identity
+from latflow.study.stages.redraw import FieldSource
 
 
 def measure(context: RunContext, sampler: str) -> None:
@@ -36,10 +37,11 @@ def measure(context: RunContext, sampler: str) -> None:
     if measurement.n_blocks >= ensemble.n_blocks:
         context.progress.line(f"measure  {sampler}: up to date")
         return
+    source_fields = FieldSource(context, ensemble)
     context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations")
     for index in range(measurement.n_blocks, ensemble.n_blocks):
         with context.timed(stage="measure", sampler=sampler, block=index):
-            fields = ensemble.read(index, ("fields",)).arrays["fields"]
+            fields, _ = source_fields.read(index)
             entry = ensemble.entries[index]
             columns = _measure_block(observables, fields, len(tuple(context.config.lattice.shape)))
             measurement.append(columns, n=entry.n, attributes={"source": entry.sha256})

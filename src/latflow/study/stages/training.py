@@ -19,7 +19,7 @@ from latflow.study.build import build_action, build_flow, build_loss, build_opti
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, identity
 from latflow.study.known import known_log_z
-from latflow.study.models import adapted, load_foreign_flow
+from latflow.study.models import adapted, load_foreign_flow, model_path
 from latflow.study.stages.claims import MODEL_SECTIONS
 from latflow.study.stages.targets import target_draws
 from latflow.training.fit import FitResult, TrainingState, fit
@@ -71,7 +71,12 @@ def train(context: RunContext) -> None:
     with context.timed(stage="train"):
         result = _fit(context)
     _write(context, result)
-    last = result.history[-1]
+    first, last = result.history[0], result.history[-1]
+    if context.config.training.start_from is not None:
+        context.progress.line(
+            f"train    {context.config.training.start_from} as it came: "
+            f"acceptance {first['acceptance']:.3f}, reweighting ESS {first['reweighting_ess']:.3f}"
+        )
     context.progress.line(
         f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
         f"acceptance {last['acceptance']:.3f}, reweighting ESS {last['reweighting_ess']:.3f}"
@@ -197,6 +202,12 @@ class _Saver:
         self.saved_at = time.monotonic()
 
 
+def _parents(context: RunContext) -> dict[str, str]:
+    """SHA-256 of the model that the training started from."""
+    source = context.config.training.start_from
+    return {} if source is None else {"start_from": sha256_file(model_path(source) / "model.json")}
+
+
 def _write(context: RunContext, result: FitResult) -> None:
     directory = model_directory(context)
     make_directory(directory)
@@ -208,6 +219,7 @@ def _write(context: RunContext, result: FitResult) -> None:
         "identity": identity(context.config, *MODEL_SECTIONS),
         "stopped_by": result.stopped_by,
         "training": last,
+        "parents": _parents(context),
         **_integration(context, result.flow),
     }
     save_model(directory, result.flow, header=header)

@@ -1,0 +1,20 @@
+"""What a verification finds: one statement, its number, its limit and whether it holds."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One verified statement.
+
+    Attributes:
+        name: What was compared with what.
+        value: What was found.
+        limit: What was allowed.
+        passed: Whether it holds.
+    """
+
+    name: str
+    value: float | str
+    limit: float | str
+    passed: bool
