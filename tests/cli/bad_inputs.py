@@ -126,6 +126,88 @@ def _numbers() -> list[Case]:
     ]
 
 
+def gauge(name: str, data: str, *says: str, argv: str = "inspect u", exit_code: int = 65) -> Case:
+    """A file `u` that is no gauge configuration, or not to be treated like that."""
+    return Case(f"gauge-{name}", exit_code, says, argv=tuple(argv.split()), files={"u": f"latin1:{data}"})
+
+
+def _gauge_files() -> list[Case]:
+    """Damaged files of every format, wrong words and places; links of real size are for the tests of the readers."""
+    lime = "\x45\x67\x89\xab\x00\x01\xc0\x00" + "\0" * 7 + "{length}" + "ildg-binary-data" + "\0" * 112
+    milc = "\x87N\0\0" + "\4\0\0\0" * 4 + "\0" * 76
+    openqcd = "\2\0\0\0" * 4 + "\0" * 7 + "\x40" + "\0" * (16 * 4 * 144)
+    head = "BEGIN_HEADER\nDATATYPE = {kind}\n" + "".join(f"DIMENSION_{i} = 4\n" for i in (1, 2, 3, 4))
+    nersc = head + "FLOATING_POINT = IEEE64BIG\nCHECKSUM = 0\nPLAQUETTE = 1.0000\nEND_HEADER\n"
+    zeros = nersc.format(kind="4D_SU3_GAUGE_3x3") + "\0" * (256 * 576)
+    return [
+        gauge("empty", "", "u: not a gauge configuration: the file is empty"),
+        gauge("hdf5", "\x89HDF\r\n\x1a\n", "begins with", "openQCD"),
+        gauge("lime-cut", "\x45\x67\x89\xab", "u: has 4 bytes", "allowed: 144 bytes", "truncated"),
+        gauge("lime-short", lime.format(length="\xff"), "u: has 144 bytes", "allowed: 400 bytes"),
+        gauge("lime-shapeless", lime.format(length="\0"), "no record says the shape", "--shape X Y Z T"),
+        gauge(
+            "lime-empty",
+            lime.format(length="\0"),
+            "has 0 bytes",
+            "lattice 2x2x2x1, 32 links",
+            argv="inspect u --shape 2 2 2 1",
+        ),
+        gauge("lime-second", lime.format(length="\0") + "x" * 144, "no LIME record at byte 144"),
+        gauge("lime-no-data", lime.format(length="\0").replace("ildg", "xxxx"), "no record ildg-binary-data"),
+        gauge("milc-short", milc, "u: has 96 bytes", "allowed: 73824 bytes"),
+        gauge("milc-order", milc[:-12] + "\7" + milc[-11:], "order of sites: 7"),
+        gauge("milc-extent", milc.replace("\4", "\0"), "extent: '0'"),
+        gauge("openqcd-plaquette", openqcd, "plaquette of the links: 0"),
+        gauge("nersc-cut", nersc[:60].format(kind="4D_SU3_GAUGE"), "not a NERSC header"),
+        gauge("nersc-kind", nersc.format(kind="4D_U1_GAUGE"), "DATATYPE: '4D_U1_GAUGE'", "allowed: 4D_SU3_GAUGE_3x3"),
+        gauge("nersc-short", nersc.format(kind="4D_SU3_GAUGE_3x3"), "bytes; allowed:", "truncated"),
+        gauge("nersc-plaquette", zeros, "plaquette of the links: 0; allowed: 1 ± 0.0001"),
+        gauge(
+            "nersc-checksum",
+            zeros.replace("CHECKSUM = 0", "CHECKSUM = 1"),
+            "checksum of the links: 00000000; allowed: 1",
+        ),
+        gauge(
+            "nersc-defect",
+            zeros.replace("PLAQUETTE = 1.0000\n", ""),
+            "defect of the links: 1; allowed: 1e-05",
+            "--force",
+        ),
+        gauge("verify", zeros, "checks failed: plaquette; defect", argv="verify u --json"),
+        gauge("text-shapeless", "0.5\n0.5\n", "--shape X Y Z T"),
+        gauge(
+            "text-short", "0.5\n0.5\n", "u: has 8 bytes", "2304 numbers for 2x2x2x4", argv="inspect u --shape 2 2 2 4"
+        ),
+        gauge("text-no-number", "1\n" * 287 + "1e\n", "not a number", argv="inspect u --shape 1 1 1 4"),
+        gauge("shape-zero", "1\n", "shape: (0, 2)", argv="inspect u --shape 0 2"),
+        gauge("shape-word", "1\n", "--shape", argv="inspect u --shape four", exit_code=64),
+        gauge("convert-damaged", zeros, "plaquette", argv="convert u v.ildg"),
+        gauge("convert-exists", zeros, "u: exists already", argv="convert u u --format nersc --force", exit_code=73),
+        gauge(
+            "convert-no-format", zeros, "--format: missing; allowed: ildg", ".nersc", argv="convert u v", exit_code=64
+        ),
+        gauge(
+            "convert-format", zeros, "--format: 'idlg'; allowed: ildg", argv="convert u v --format idlg", exit_code=64
+        ),
+        gauge(
+            "convert-precision",
+            zeros,
+            "--precision: 'double'",
+            argv="convert u v.ildg --precision double",
+            exit_code=64,
+        ),
+        gauge("convert-rounds", zeros, "--precision float32 rounds", argv="convert u v.milc --force"),
+        gauge("convert-openqcd-single", zeros, "float64 only", argv="convert u v.openqcd --precision float32 --force"),
+        gauge("convert-two-row", zeros, "nersc-two-row: defect 1; use nersc", argv="convert u v.nersc-two-row --force"),
+        gauge("convert-ensemble", zeros, "--format: ensemble", argv="convert u v --format ensemble", exit_code=64),
+        gauge("convert-one-path", zeros, "TARGET", argv="convert u", exit_code=64),
+        gauge("convert-missing", zeros, "w: no such file or folder", argv="convert w v.ildg", exit_code=66),
+        gauge("inspect-missing", zeros, "w: no such file", argv="inspect w", exit_code=66),
+        gauge("inspect-folder", zeros, "not a regular file", argv="inspect ."),
+        gauge("inspect-key", zeros, "takes no keys of a study", argv="inspect u --hmc.thin 3", exit_code=64),
+    ]
+
+
 CASES: tuple[Case, ...] = (
     *_numbers(),
     # Integers that are not, words that are none, and close misses.
@@ -254,8 +336,9 @@ CASES: tuple[Case, ...] = (
     Case("below-a-file", 66, ("x.toml/y: no such file",), argv=("run", "x.toml/y"), files={"x.toml": study()}),
     Case("null-device", 66, ("/dev/null: not a file",), argv=("run", "/dev/null")),
     Case("long-name", 74, ("File name too long",), argv=("run", "y" * 300)),
-    Case("verify-missing", 66, ("nowhere: no such directory",), argv=("verify", "nowhere")),
-    Case("verify-file", 66, ("x.toml: no such directory",), argv=("verify", "x.toml"), files={"x.toml": study()}),
+    Case("verify-missing", 66, ("nowhere: no such file or directory",), argv=("verify", "nowhere")),
+    Case("verify-file", 65, ("x.toml: not a gauge configuration", "ILDG"), argv=("verify", "x.toml"), files={"x.toml": study()}),
+    *_gauge_files(),
     Case("selfcheck-missing", 66, ("y.toml: no such file",), argv=("selfcheck", "y.toml")),
     Case("selfcheck-config", 78, ("x.toml: hmc.thin",), argv=("selfcheck", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),
     Case("train-config", 78, ("x.toml: hmc.thin",), argv=("train", "x.toml"), files={"x.toml": study(**{"hmc.thin": "0"})}),

@@ -13,9 +13,11 @@ from cyclopts import App, Parameter
 
 from latflow import __version__
 from latflow.cli.device import prepare_jax
+from latflow.cli.gauge_commands import convert, inspect
 from latflow.cli.judgement import judge
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
+from latflow.cli.parameters import Extents, Flag
 from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
 
 app = App(
@@ -29,7 +31,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
-Flag: TypeAlias = Annotated[bool, Parameter(negative=())]
+app.command(inspect, sort_key=8)
+app.command(convert, sort_key=8)
+
 Words: TypeAlias = Annotated[tuple[str, ...], Parameter(consume_multiple=1, negative=())]
 Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, show=False, negative=())]
 
@@ -207,11 +211,12 @@ def regenerate(
 
 
 @app.command(sort_key=6)
-def verify(path: Path, /, *, json: Flag = False, debug: Flag = False) -> int:
-    """Verify a run, an ensemble, a measurement or a model: hashes, recomputed actions and densities.
+def verify(path: Path, /, *, shape: Extents = (), json: Flag = False, debug: Flag = False) -> int:
+    """Verify a run, an ensemble, a measurement, a model or a gauge configuration: hashes, recomputed quantities.
 
     Args:
-        path: Its directory, or zoo:NAME for a model of the zoo and its card.
+        path: Its directory, the file of a gauge configuration, or zoo:NAME for a model of the zoo and its card.
+        shape: Extents of a configuration whose file does not say them, time last.
         json: Machine-readable output.
         debug: Show the traceback of an error.
     """
@@ -220,8 +225,13 @@ def verify(path: Path, /, *, json: Flag = False, debug: Flag = False) -> int:
         from latflow.cli.models import verify_model
 
         return verify_model(str(path), machine=json)
+    if path.is_file():
+        from latflow.cli.gauge_files import verify as verify_file
+
+        return verify_file(path, shape=shape, machine=json)
     if not path.is_dir():
-        raise MissingInputError(str(path), value="no such directory", hint="name a directory that `run` wrote")
+        hint = "name a directory that `run` wrote, or a gauge configuration"
+        raise MissingInputError(str(path), value="no such file or directory", hint=hint)
     prepare_jax()
     from latflow.study.verify import verify as verified
 

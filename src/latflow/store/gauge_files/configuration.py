@@ -1,0 +1,182 @@
+"""One gauge configuration as it stands in a file, with everything that was checked about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latflow.errors import DataError
+from latflow.store.gauge_files import measure
+from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.refusals import MeasuredError, UnitarityError
+from latflow.store.records import ChecksumError
+
+LARGEST_DEFECT = 1e-5
+"""Links that once were in single precision are in SU(N) to 5e-7, whatever precision they are stored in now."""
+
+PRECISIONS = {"float32": "c8", "float64": "c16"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a file says about its links, or that must hold for any.
+
+    Attributes:
+        name: What was compared.
+        value: As computed from the links.
+        limit: What it has to be.
+        passed: Whether it is.
+        refusal: The named refusal it amounts to.
+        hint: What to do if not.
+    """
+
+    name: str
+    value: str | float
+    limit: str
+    passed: bool
+    refusal: type[DataError] = field(default=DataError, repr=False)
+    hint: str = field(default="the file is damaged; --force reads it all the same", repr=False)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Links and what came with them.
+
+    Attributes:
+        links: ``U[mu, a, b, x, …, t]`` as stored: single precision is not projected (`measure.reunitarised` does that).
+        format: ``ildg``, ``scidac``, ``nersc``, ``milc``, ``openqcd`` or ``bridge``.
+        precision: ``float32`` or ``float64``, of the numbers in the file.
+        details: Facts of the format in words: byte order, rows, writer, ….
+        checks: Comparisons made, the failed ones too if the caller insisted on reading.
+        plaquette: Average of Re tr P / N.
+        plaquette_space: The same over planes without the time direction.
+        plaquette_time: The same over planes with it.
+        link_trace: Average of tr U / N.
+        defect: Distance of the worst link from SU(N).
+    """
+
+    links: Links
+    format: str
+    precision: str
+    details: Mapping[str, str]
+    checks: tuple[Check, ...]
+    plaquette: float
+    plaquette_space: float
+    plaquette_time: float
+    link_trace: complex
+    defect: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the lattice, time last."""
+        return self.links.shape[3:]
+
+    @property
+    def colours(self) -> int:
+        """N of SU(N)."""
+        return self.links.shape[1]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass; empty unless reading was forced."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def summary(self) -> dict[str, Any]:
+        """What `latflow inspect` says, as plain data."""
+        return {
+            "format": self.format,
+            "shape": list(self.shape),
+            "group": f"SU({self.colours})",
+            "precision": self.precision,
+            "plaquette": self.plaquette,
+            "plaquette_space": self.plaquette_space,
+            "plaquette_time": self.plaquette_time,
+            "link_trace": self.link_trace.real,
+            "link_trace_imaginary": self.link_trace.imag,
+            "checksums": {check.name: check.value for check in self.checks if check.refusal is ChecksumError},
+            "defect": self.defect,
+            "checks": [{"name": c.name, "value": c.value, "limit": c.limit, "passed": c.passed} for c in self.checks],
+            "details": dict(self.details),
+        }
+
+    def reunitarised(self) -> "Configuration":
+        """The same field, projected to SU(N) in double precision and measured again."""
+        return examine(measure.reunitarised(self.links), format=self.format, precision="float64", details=self.details)
+
+
+def stored_alike(original: Configuration, stored: Configuration) -> bool:
+    """Whether what was read is, bit for bit, what was written: rounded if asked, without the rows that are restored."""
+    rows = int(stored.details.get("rows", stored.colours))
+    rounded = original.links.astype(np.dtype(PRECISIONS[stored.precision]))
+    return np.array_equal(stored.links[:, :rows], rounded[:, :rows], equal_nan=True)
+
+
+def checksum(name: str, *, stored: str, computed: str) -> Check:
+    """Hexadecimal checksums compared as numbers."""
+    return Check(name, computed, stored, int(stored, 16) == int(computed, 16), ChecksumError)
+
+
+def declared(name: str, *, stored: float, tolerance: float) -> tuple[str, float, float]:
+    """A measured quantity that the file gives: `plaquette` or `link_trace`, normalised to 1."""
+    return name, stored, tolerance
+
+
+def examine(
+    links: Links,
+    *,
+    format: str,
+    precision: str,
+    details: Mapping[str, str],
+    checks: Sequence[Check] = (),
+    declarations: Sequence[tuple[str, float, float]] = (),
+) -> Configuration:
+    """Measure links and compare with what their file declares; nothing is refused yet."""
+    with np.errstate(all="ignore"):  # what is not finite becomes NaN, which no check passes
+        planes = measure.plaquettes(links)
+        found = Configuration(
+            links,
+            format,
+            precision,
+            details,
+            (),
+            measure.mean_plaquette(planes),
+            measure.spatial_plaquette(planes),
+            measure.temporal_plaquette(planes),
+            measure.link_trace(links),
+            measure.defect(links),
+        )
+    values = {"plaquette": found.plaquette, "link trace": found.link_trace.real}
+    measured = [
+        Check(
+            name,
+            values[name],
+            f"{stored:.12g} ± {tolerance:.1g}",
+            abs(values[name] - stored) <= tolerance,
+            MeasuredError,
+        )
+        for name, stored, tolerance in declarations
+    ]
+    unitary = Check(
+        "defect",
+        found.defect,
+        f"{LARGEST_DEFECT:.0e}",
+        found.defect <= LARGEST_DEFECT,
+        UnitarityError,
+        "the links are not in the group: damaged, or not what the file says; --force reads it all the same",
+    )
+    return replace(found, checks=(*checks, *measured, unitary))
+
+
+def accept(configuration: Configuration, path: Path, *, force: bool) -> Configuration:
+    """The configuration, if every check passed or the caller insists.
+
+    Raises:
+        DataError: The first failed check, under its own name: expected, got, remedy.
+    """
+    if configuration.failed and not force:
+        check = configuration.failed[0]
+        value = check.value if isinstance(check.value, str) else f"{check.value:.12g}"
+        raise check.refusal(f"{path}: {check.name} of the links", value=value, allowed=check.limit, hint=check.hint)
+    return configuration

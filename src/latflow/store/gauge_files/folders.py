@@ -1,0 +1,190 @@
+"""A gauge ensemble of ours as a folder with one file per configuration, and back.
+
+An interrupted conversion is continued by the same call: files that hold what they should are left alone, and blocks
+of an ensemble follow those that are there.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latflow.errors import CannotCreateError, LatflowError, MissingInputError
+from latflow.store.atomic import is_temporary, make_directory, sha256_file
+from latflow.store.ensemble import Ensemble, Entry
+from latflow.store.gauge_files.configuration import Configuration, accept, examine, stored_alike
+from latflow.store.gauge_files.files import read_configuration, write_configuration
+from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.refusals import UnsupportedError
+from latflow.store.records import FormatError, resolve_inside
+
+FIELDS = "fields"
+"""Name of the array of configurations in the blocks of every ensemble."""
+
+_SMALLEST_BLOCK = 64 << 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a folder are read; see `files.read_configuration`."""
+
+    shape: Sequence[int] | None = None
+    force: bool = False
+
+
+def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str | None = None) -> list[str]:
+    """Write every configuration of an ensemble into a file of its own.
+
+    Args:
+        ensemble: Directory of an ensemble whose ``fields`` are links, ``[n, mu, a, b, x, …, t]`` or, from several
+            chains, ``[record, chain, mu, …]``.
+        folder: Where the files go, ``000000.ildg`` and so on, or ``chain-0000-000000.ildg``; created if absent.
+        format: One of `files.FORMATS`.
+        precision: By default that of the ensemble.
+
+    Returns:
+        The names of all files, in the order of the ensemble.
+
+    Raises:
+        UnsupportedError: No links of SU(N), or more than the format can hold.
+        CannotCreateError: A file of one of the names holds something else.
+    """
+    opened = Ensemble.open(ensemble, writable=False)
+    names: list[str] = []
+    make_directory(folder)
+    first = 0
+    for index, entry in enumerate(opened.entries):
+        links = opened.read(index, (FIELDS,)).arrays[FIELDS]
+        chains = _chains(links, entry, what=str(ensemble))
+        for place, field in _fields(links, chains):
+            stem = f"{first + place[0]:06d}"
+            name = (stem if chains is None else f"chain-{place[1]:04d}-{stem}") + f".{format}"
+            _put(folder / name, _measured(field, ensemble / f"{entry.file} {place}"), format, precision=precision)
+            names.append(name)
+        first += len(links)
+    return names
+
+
+def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> int:
+    """Gather the files of a folder, in the order of their names with numbers as numbers, into an ensemble.
+
+    Returns:
+        The number of configurations.
+
+    Raises:
+        DataError: A file that cannot be read, or of another lattice or group than the first.
+        CannotCreateError: `ensemble` is an ensemble of other files.
+    """
+    names = configuration_files(folder)
+    hashes = [sha256_file(resolve_inside(folder, name)) for name in names]
+    first = _read(folder, names[0], reading)
+    digest = hashlib.sha256("\n".join(f"{h}  {n}" for n, h in zip(names, hashes, strict=True)).encode()).hexdigest()
+    what = {"shape": list(first.shape), "group": f"SU({first.colours})", "files": digest}
+    opened = Ensemble.open_or_create(ensemble, {"kind": "ensemble", "sampler": "files", "identity": what})
+    size = max(1, _SMALLEST_BLOCK // max(1, first.links.nbytes))
+    for start in range(opened.n_records, len(names), size):
+        chosen = names[start : start + size]
+        found = [_read(folder, name, reading) for name in chosen]
+        for name, each in zip(chosen, found, strict=True):
+            _require_same(first, each, folder / name)
+        links = np.stack([each.links.astype(first.links.dtype) for each in found])
+        facts = {"first": start, "files": chosen, "failed_checks": [[c.name for c in each.failed] for each in found]}
+        opened.append({FIELDS: links}, n=len(chosen), attributes=facts)
+    return opened.n_records
+
+
+def convert_folder(
+    folder: Path, target: Path, format: str, reading: Reading = Reading(), *, precision: str | None = None
+) -> list[str]:
+    """Write every file of a folder in another format under its own name with another ending.
+
+    Returns:
+        The names of the files written.
+    """
+    names = configuration_files(folder)
+    written = [f"{Path(name).stem}.{format}" for name in names]
+    if len(set(written)) < len(written):
+        raise CannotCreateError(
+            f"{target}: two files would have one name", hint="rename the files in the source folder"
+        )
+    make_directory(target)
+    for name, new in zip(names, written, strict=True):
+        _put(target / new, _read(folder, name, reading), format, precision=precision)
+    return written
+
+
+def configuration_files(folder: Path) -> list[str]:
+    """Names of the plain files in a folder, numbers in them compared as numbers.
+
+    Raises:
+        MissingInputError: There are none.
+    """
+    names = [n for n in os.listdir(folder) if (folder / n).is_file() and not n.startswith(".") and not is_temporary(n)]
+    if not names:
+        raise MissingInputError(
+            f"{folder}: no files there", hint="name a folder of gauge configurations or an ensemble"
+        )
+    return sorted(
+        names,
+        key=lambda name: [
+            (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"([0-9]+)", name)
+        ],
+    )
+
+
+def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
+    """How many chains a block has on its second axis; None if it has no such axis."""
+    for leading, chains in ((1, None), (2, links.shape[1] if links.ndim > 1 else 0)):
+        d = links.ndim - leading - 3
+        counts = int(np.prod(links.shape[:leading])) == entry.n
+        d_, *square = links.shape[leading : leading + 3] if d >= 1 else (0, 0, 1)
+        if counts and d_ == d and square[0] == square[1] > 1 and np.iscomplexobj(links):
+            return chains
+    raise UnsupportedError(
+        f"{what}: fields",
+        value=f"{links.dtype} {list(links.shape)}",
+        allowed="complex links [n, mu, a, b, x, …, t] of SU(N)",
+    )
+
+
+def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, ...], Links]]:
+    """Place and links of every configuration, chain by chain within a block."""
+    if chains is None:
+        return (((i,), field) for i, field in enumerate(links))
+    return (((i, chain), links[i, chain]) for chain in range(chains) for i in range(len(links)))
+
+
+def _measured(links: Links, what: Path) -> Configuration:
+    """Links of a block as a configuration; those that left the group are refused."""
+    precision = "float32" if links.dtype == np.complex64 else "float64"
+    return accept(examine(links, format="ensemble", precision=precision, details={}), what, force=False)
+
+
+def _put(path: Path, configuration: Configuration, format: str, *, precision: str | None) -> None:
+    """Write a file, or find that it holds these links already."""
+    if not path.exists():
+        write_configuration(path, configuration, format, precision=precision)
+        return
+    try:
+        same = stored_alike(configuration, read_configuration(path, force=True))
+    except LatflowError:
+        same = False
+    if not same:
+        raise CannotCreateError(f"{path}: exists already and holds something else", hint="choose another folder")
+
+
+def _read(folder: Path, name: str, reading: Reading) -> Configuration:
+    return read_configuration(resolve_inside(folder, name), shape=reading.shape, force=reading.force)
+
+
+def _require_same(first: Configuration, other: Configuration, path: Path) -> None:
+    if (first.links.shape, first.precision) != (other.links.shape, other.precision):
+        raise FormatError(
+            f"{path}: another lattice, group or precision",
+            value=f"SU({other.colours}), {list(other.shape)}, {other.precision}",
+            allowed=f"SU({first.colours}), {list(first.shape)}, {first.precision}, as the first file",
+        )

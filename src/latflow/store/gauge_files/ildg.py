@@ -1,0 +1,282 @@
+"""ILDG and SciDAC files: LIME records with the links big-endian, XML about them, and the SciDAC checksum.
+
+Written are all eight records in the order of QIO, which every reader known takes. Read is also what others leave out:
+the file name of the grid, the private records, and, if the caller says the shape, everything but the links.
+"""
+
+import math
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from latflow.store.gauge_files import lime, markup
+from latflow.store.gauge_files.checksums import SciDACChecksum
+from latflow.store.gauge_files.configuration import PRECISIONS, Check, Configuration, checksum, declared, examine
+from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
+from latflow.store.gauge_files.lime import Record
+from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.refusals import LengthError, ShapeUnknownError, UnsupportedError
+from latflow.store.records import FormatError
+
+_XML = '<?xml version="1.0" encoding="UTF-8"?>'
+_BITS = {"32": "float32", "64": "float64"}
+_LETTERS = {"F": "float32", "D": "float64"}
+_MOST_DIMENSIONS = 6
+_T = TypeVar("_T", tuple[int, ...], int, str)
+_DATA = {"ildg-binary-data": "ildg", "scidac-binary-data": "scidac"}
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the caller knows about a file that does not say it; a file that does must agree.
+
+    Attributes:
+        shape: Extents, time last.
+        colours: N of SU(N).
+        precision: ``float32`` or ``float64``.
+    """
+
+    shape: tuple[int, ...] | None = None
+    colours: int | None = None
+    precision: str | None = None
+
+
+def read(source: Source, hints: Hints) -> Configuration:
+    """Read an ILDG or SciDAC file.
+
+    Raises:
+        DataError: Not one, or with sizes that contradict each other or the file's length.
+    """
+    records = lime.scan(source)
+    data = _only(source, records, *_DATA)
+    facts = _facts(source, records, data)
+    shape, colours, precision = _layout(source, data, facts, hints)
+    dtype = np.dtype(f">{PRECISIONS[precision]}")
+    sums = SciDACChecksum(len(shape) * colours * colours * dtype.itemsize)
+    links = read_links(source, data.offset, shape=shape, dtype=dtype, colours=colours, seen=sums.add)
+    checks = [
+        Check("records", "in messages", "messages that begin and end", lime.messages_are_whole(records), FormatError),
+        *_checksums(source, records, sums),
+    ]
+    return examine(
+        links,
+        format=_DATA[data.type],
+        precision=precision,
+        details=_details(source, records),
+        checks=checks,
+        declarations=_declarations(source, records, precision),
+    )
+
+
+def spell(links: Links, *, precision: str, information: str = "", ildg: bool = True, lfn: str = "latflow") -> bytes:
+    """The bytes of an ILDG file, or of a SciDAC one, which holds any dimension.
+
+    Args:
+        links: The field.
+        precision: ``float32`` or ``float64``; the caller has seen to it that nothing is lost unasked.
+        information: Free text for the user record.
+        ildg: Whether to write the records that make a SciDAC file an ILDG one.
+        lfn: Logical file name of the grid.
+
+    Raises:
+        UnsupportedError: ILDG knows four dimensions only.
+    """
+    require_group(links, format="ildg" if ildg else "scidac", colours=None, dimension=4 if ildg else None)
+    dtype = np.dtype(f">{PRECISIONS[precision]}")
+    payload = spell_links(links, dtype)
+    sums = SciDACChecksum(len(links) * links.shape[1] ** 2 * dtype.itemsize)
+    sums.add(payload)
+    stored = links.astype(dtype.newbyteorder("="))
+    measured = examine(stored, format="ildg", precision=precision, details={})
+    private, user = _record_xml(measured, information)
+    suma, sumb = sums.values
+    middle = [("ildg-format", _ildg_xml(measured)), ("ildg-data-lfn", lfn.encode())] if ildg else []
+    messages = [
+        [
+            ("scidac-private-file-xml", _file_xml(measured.shape)),
+            ("scidac-file-xml", f"{_XML}<title>gauge configuration</title>".encode()),
+        ],
+        [
+            ("scidac-private-record-xml", private),
+            ("scidac-record-xml", user),
+            *middle,
+            ("ildg-binary-data" if ildg else "scidac-binary-data", payload),
+            (
+                "scidac-checksum",
+                f"{_XML}<scidacChecksum><version>1.0</version><suma>{suma}</suma><sumb>{sumb}</sumb></scidacChecksum>".encode(),
+            ),
+        ],
+    ]
+    return lime.spell(messages)
+
+
+def _only(source: Source, records: list[Record], *types: str) -> Record:
+    found = [record for record in records if record.type in types]
+    if not found:
+        raise FormatError(f"{source.path}: no record {' or '.join(types)}", hint="not a gauge configuration")
+    if len(found) > 1:
+        raise UnsupportedError(
+            f"{source.path}: records {types[0]}", value=str(len(found)), allowed="one configuration per file"
+        )
+    return found[0]
+
+
+def _xml(source: Source, records: list[Record], kind: str) -> dict[str, list[str]] | None:
+    """Elements of the first record of a type; None if there is none."""
+    record = next((record for record in records if record.type == kind), None)
+    if record is None:
+        return None
+    if record.length > markup.LARGEST:
+        raise FormatError(f"{source.path}: {kind}", value=f"{record.length} bytes", allowed=f"at most {markup.LARGEST}")
+    return markup.texts(source.read(record.offset, record.length), what=f"{source.path}: {kind}")
+
+
+def _facts(source: Source, records: list[Record], data: Record) -> list[Hints]:
+    """What each record of the file says about the layout."""
+    facts = []
+    if (found := _xml(source, records, "ildg-format")) is not None:
+        what = f"{source.path}: ildg-format"
+        extents = [
+            markup.whole(markup.one(found, tag, what=what), what=f"{what} {tag}") for tag in ("lx", "ly", "lz", "lt")
+        ]
+        field = re.fullmatch(r"su([1-9])gauge", markup.one(found, "field", what=what))
+        bits = _BITS.get(markup.one(found, "precision", what=what))
+        if field is None or bits is None or field[1] == "1":
+            raise UnsupportedError(what, value=f"{found['field']}, {found['precision']}", allowed="su3gauge, 32 or 64")
+        facts.append(Hints(tuple(extents), int(field[1]), bits))
+    if (found := _xml(source, records, "scidac-private-record-xml")) is not None:
+        facts.append(_private(found, what=f"{source.path}: scidac-private-record-xml"))
+    if data.type == "scidac-binary-data" and (found := _xml(source, records, "scidac-private-file-xml")) is not None:
+        facts.append(Hints(shape=_dims(found, what=f"{source.path}: scidac-private-file-xml")))
+    return facts
+
+
+def _private(found: dict[str, list[str]], *, what: str) -> Hints:
+    kind = markup.one(found, "datatype", what=what, default="ColorMatrix")
+    precision = _LETTERS.get(markup.one(found, "precision", what=what))
+    if "ColorMatrix" not in kind or precision is None:
+        raise UnsupportedError(
+            f"{what}: datatype", value=repr(kind[:40]), allowed="QDP_D3_ColorMatrix, QDP_F3_ColorMatrix"
+        )
+    return Hints(
+        colours=markup.whole(markup.one(found, "colors", what=what), what=f"{what} colors", largest=16),
+        precision=precision,
+    )
+
+
+def _dims(found: dict[str, list[str]], *, what: str) -> tuple[int, ...]:
+    words = markup.one(found, "dims", what=what).split()
+    if markup.one(found, "volfmt", what=what, default="0") != "0" or not 1 <= len(words) <= _MOST_DIMENSIONS:
+        raise UnsupportedError(f"{what}: layout", allowed=f"one file in 1 to {_MOST_DIMENSIONS} dimensions (volfmt 0)")
+    return tuple(markup.whole(word, what=f"{what} dims") for word in words)
+
+
+def _layout(source: Source, data: Record, facts: list[Hints], hints: Hints) -> tuple[tuple[int, ...], int, str]:
+    """Shape, colours and precision that everything agrees on, compared with the length of the links."""
+    shape = _agreed(source, "shape", [fact.shape for fact in (*facts, hints)])
+    if shape is None:
+        raise ShapeUnknownError(
+            f"{source.path}: no record says the shape of the lattice", hint="say it: --shape X Y Z T"
+        )
+    colours = _agreed(source, "colours", [fact.colours for fact in (*facts, hints)])
+    precision = _agreed(source, "precision", [fact.precision for fact in (*facts, hints)])
+    fitting = [
+        (n, p)
+        for n in ([colours] if colours else range(2, 17))
+        for p in ([precision] if precision else PRECISIONS)
+        if payload_bytes(shape, n, p) == data.length
+    ]
+    if len(fitting) != 1:
+        numbers = math.prod(shape) * len(shape)
+        raise LengthError(
+            f"{source.path}: {data.type} has {data.length} bytes",
+            value=f"lattice {'x'.join(map(str, shape))}, {numbers} links",
+            allowed=f"{payload_bytes(shape, colours or 3, precision or 'float64')} bytes",
+            hint="the file is damaged, or not what it says",
+        )
+    return (shape, *fitting[0])
+
+
+def _agreed(source: Source, name: str, values: Iterable[_T | None]) -> _T | None:
+    """The one value among those given; None if there is none."""
+    distinct = {value for value in values if value is not None}
+    if len(distinct) > 1:
+        raise FormatError(f"{source.path}: {name}", value=" and ".join(sorted(map(str, distinct))), allowed="one value")
+    return distinct.pop() if distinct else None
+
+
+def _checksums(source: Source, records: list[Record], sums: SciDACChecksum) -> list[Check]:
+    found = _xml(source, records, "scidac-checksum")
+    if found is None:
+        return []
+    checks = []
+    for tag, computed in zip(("suma", "sumb"), sums.values, strict=True):
+        stored = markup.one(found, tag, what=f"{source.path}: scidac-checksum")
+        if not re.fullmatch(r"[0-9a-fA-F]{1,8}", stored):
+            raise FormatError(f"{source.path}: {tag}", value=repr(stored[:40]), allowed="up to 8 hexadecimal digits")
+        checks.append(checksum(tag, stored=stored, computed=computed))
+    return checks
+
+
+def _declarations(source: Source, records: list[Record], precision: str) -> list[tuple[str, float, float]]:
+    """Plaquette and link trace of the user record, where it is the one of USQCD; anything may stand there."""
+    try:
+        found = _xml(source, records, "scidac-record-xml") or {}
+    except FormatError:
+        return []
+    tolerance = {"float32": 1e-5, "float64": 1e-8}[precision]
+    names = {"plaq": "plaquette", "linktr": "link trace"}
+    numbers = {tag: _number(found.get(tag, [""])[0]) for tag in names} if "usqcdInfo" in found else {}
+    return [declared(names[tag], stored=x, tolerance=tolerance) for tag, x in numbers.items() if x is not None]
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[+-]?[0-9]{1,20}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?", text) else None
+
+
+def _details(source: Source, records: list[Record]) -> dict[str, str]:
+    lfn = next((record for record in records if record.type == "ildg-data-lfn"), None)
+    text = source.read(lfn.offset, min(lfn.length, 1000)).decode("utf-8", "replace").strip(" \r\n\0") if lfn else ""
+    return {"byte order": "big", "records": ", ".join(dict.fromkeys(r.type for r in records[:100]))} | (
+        {"lfn": text} if text else {}
+    )
+
+
+def _file_xml(shape: tuple[int, ...]) -> bytes:
+    dims = " ".join(map(str, shape))
+    return (
+        f"{_XML}<scidacFile><version>1.1</version><spacetime>{len(shape)}</spacetime><dims>{dims} </dims>"
+        "<volfmt>0</volfmt></scidacFile>"
+    ).encode()
+
+
+def _record_xml(measured: Configuration, information: str) -> tuple[bytes, bytes]:
+    """The private record and the user record."""
+    letter = {precision: letter for letter, precision in _LETTERS.items()}[measured.precision]
+    n, d = measured.colours, len(measured.shape)
+    date = time.strftime("%a %b %d %H:%M:%S %Y UTC", time.gmtime())
+    size = n * n * np.dtype(PRECISIONS[measured.precision]).itemsize
+    private = (
+        f"{_XML}<scidacRecord><version>1.1</version><date>{date}</date><recordtype>0</recordtype>"
+        f"<datatype>QDP_{letter}{n}_ColorMatrix</datatype><precision>{letter}</precision><colors>{n}</colors>"
+        f"<spins>1</spins><typesize>{size}</typesize><datacount>{d}</datacount></scidacRecord>"
+    )
+    user = (
+        f"{_XML}<usqcdInfo><version>1.0</version><plaq>{measured.plaquette:.12g}</plaq>"
+        f"<linktr>{measured.link_trace.real:.12g}</linktr><info>{markup.escape(information)}</info></usqcdInfo>"
+    )
+    return private.encode(), user.encode()
+
+
+def _ildg_xml(measured: Configuration) -> bytes:
+    extents = "".join(f"<l{axis}>{n}</l{axis}>" for axis, n in zip("xyzt", measured.shape, strict=True))
+    bits = {precision: bits for bits, precision in _BITS.items()}[measured.precision]
+    return (
+        f'{_XML}<ildgFormat xmlns="http://www.lqcd.org/ildg" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        'xsi:schemaLocation="http://www.lqcd.org/ildg filefmt.xsd"><version>1.0</version>'
+        f"<field>su{measured.colours}gauge</field><precision>{bits}</precision>{extents}</ildgFormat>"
+    ).encode()
