@@ -23,7 +23,7 @@ from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, Normal
-from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.continuous import continuous_flow
@@ -31,6 +31,7 @@ from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
+from latflow.groups import named
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
 from latflow.observables.scalar import scalar_observables
@@ -57,10 +58,19 @@ def key(stream: int) -> jax.Array:
 
 # Spaces -------------------------------------------------------------------------------------------------------------
 
+
+def gauge_space(group: str, shape: tuple[int, ...]) -> GaugeSpace:
+    """Links by the name of their group."""
+    return GaugeSpace(Lattice(shape), named(group))
+
+
 SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
     "scalar 5": lambda: ScalarSpace((5,)),
     "scalar 3x4": lambda: ScalarSpace((3, 4)),
     "scalar 2x1x3": lambda: ScalarSpace((2, 1, 3)),
+    "U(1) 3x2": lambda: gauge_space("U(1)", (3, 2)),
+    "SU(2) 2x3": lambda: gauge_space("SU(2)", (2, 3)),
+    "SU(3) 2x1x2": lambda: gauge_space("SU(3)", (2, 1, 2)),
 }
 
 # Actions ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 
 from typing import TypeAlias
 
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Key
 
 PRNGKey: TypeAlias = Key[Array, ""]
 """A typed key, `jax.random.key(...)`; used once."""
@@ -13,8 +13,14 @@ PRNGKey: TypeAlias = Key[Array, ""]
 Scalar: TypeAlias = Float[Array, ""]
 """A real number on the device."""
 
-Field: TypeAlias = Float[Array, "*shape"]
-"""One configuration of a real scalar field, one number per site."""
+Field: TypeAlias = Inexact[Array, "*shape"]
+"""One configuration: real numbers at sites, angles or complex matrices on links."""
+
+Matrices: TypeAlias = Complex[Array, "row column *sites"]
+"""One matrix per site, indices before sites."""
+
+Links: TypeAlias = Complex[Array, "mu row column *sites"]
+"""One matrix per link; the one of direction mu at x goes from x to x + mu."""
 
 Tangent: TypeAlias = Float[Array, "*tangent"]
 """Real coordinates of a displacement or momentum."""

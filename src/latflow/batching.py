@@ -1,13 +1,14 @@
-"""Where the batch axis lives in memory: five operations with `vmap` rules of their own.
+"""Where the batch axis lives in memory: operations with `vmap` rules of their own.
 
 A stencil runs fastest when the chains of a batch are the fastest axis: a neighbour is then a whole vector of chains.
 JAX's gather and its loops move a batch to the front, and its roll becomes a concatenation, which keeps a fused loop
 from being vectorised. `shift` is a gather, `repeat` and `settle` are loops that leave the batch where it is best;
-`batch_last` puts it there, and `beside` gives numbers and masks the place of the array they meet. None of them changes
-a number.
+`batch_last` puts it there, `beside` gives numbers and masks the place of the array they meet, and `trailing` makes a
+whole function of such arrays one operation. None of them changes a number.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -49,6 +50,49 @@ def beside(x: float | Shaped[Array | np.ndarray, "..."], y: Shaped[Array, "*site
         y: Only its shape and the place of its batch are used.
     """
     return _beside.bind(jnp.broadcast_to(x, y.shape) if jnp.ndim(x) else jnp.asarray(x), y)
+
+
+def trailing(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Make a function of arrays one operation; under `vmap` the batch is one more axis behind the sites.
+
+    The function must count axes from the front and treat all that follow alike: it is given arrays with one axis more
+    than it is called with. Inside it anything that JAX offers may be used, the batch stays the fastest axis.
+
+    Args:
+        function: Array positional arguments, each at least as deep as the axes it names; hashable keyword-only ones.
+            Returns one array that has the trailing axes of its arguments.
+    """
+    primitive = Primitive(function.__name__)
+
+    def batch(args: Sequence[Any], dims: Sequence[int | None], **static: Any) -> tuple[Array, int]:
+        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
+        moved = [
+            jnp.broadcast_to(x[..., None], (*x.shape, size)) if d is None else jnp.moveaxis(x, d, -1)
+            for x, d in zip(args, dims, strict=True)
+        ]
+        out = primitive.bind(*moved, **static)
+        return out, out.ndim - 1
+
+    def differentiate(primals: Sequence[Any], tangents: Sequence[Any], **static: Any) -> tuple[Array, Array]:
+        tangents = [ad.instantiate_zeros(t) for t in tangents]
+        return jax.jvp(functools.partial(function, **static), tuple(primals), tuple(tangents))
+
+    def abstract(*args: Any, **static: Any) -> Any:
+        out = jax.eval_shape(functools.partial(function, **static), *args)
+        return core.ShapedArray(out.shape, out.dtype)
+
+    names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    primitive.def_impl(jax.jit(function, static_argnames=names))
+    primitive.def_abstract_eval(abstract)
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=False))
+    ad.primitive_jvps[primitive] = differentiate
+    batching.primitive_batchers[primitive] = batch
+
+    @functools.wraps(function)
+    def operation(*args: Any, **static: Any) -> Array:
+        return primitive.bind(*(jnp.asarray(x) for x in args), **static)
+
+    return operation
 
 
 def repeat(body: Callable[[Index, Carry], Carry], carry: Carry, *, n: int) -> Carry:

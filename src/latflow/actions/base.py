@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from latflow._typing import Scalar
+from latflow._typing import Field, Scalar, Tangent
 from latflow.fields.spaces import AbstractFieldSpace
 
 
-def autodiff_force(action: "AbstractAction", x: Float[Array, "*shape"]) -> Float[Array, "*tangent"]:
+def autodiff_force(action: "AbstractAction", x: Field) -> Tangent:
     """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement."""
-    zero = jnp.zeros(action.space.tangent_shape, dtype=x.dtype)
+    zero = jnp.zeros(action.space.tangent_shape, dtype=jnp.finfo(x.dtype).dtype)
     return jax.grad(lambda p: action(action.space.move(x, p)))(zero)
 
 
@@ -26,17 +26,17 @@ class AbstractAction(eqx.Module):
     space: eqx.AbstractVar[AbstractFieldSpace]
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+    def __call__(self, x: Field) -> Scalar:
         """S(x), a real number."""
 
     @abc.abstractmethod
-    def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*tangent"]:
+    def force(self, x: Field) -> Tangent:
         """Gradient dS/dp of S(move(x, p)) at p = 0; the molecular-dynamics force is its negative.
 
         New actions may return `autodiff_force(self, x)` until an analytic one is faster.
         """
 
-    def value_and_force(self, x: Float[Array, "*shape"]) -> tuple[Scalar, Float[Array, "*tangent"]]:
+    def value_and_force(self, x: Field) -> tuple[Scalar, Tangent]:
         """S(x) and the force together; an action may share work between them."""
         return self(x), self.force(x)
 

@@ -1,6 +1,7 @@
 """Configurations: the spaces they live in and the symmetries that act on them."""
 
 from latflow.fields.spaces import AbstractFieldSpace as AbstractFieldSpace
+from latflow.fields.spaces import GaugeSpace as GaugeSpace
 from latflow.fields.spaces import ScalarSpace as ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry as AbstractSymmetry
 from latflow.fields.symmetry import Product as Product

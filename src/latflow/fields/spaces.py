@@ -5,13 +5,19 @@ Tangent vectors are arrays of real coordinates in an orthonormal frame: the kine
 """
 
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, Links, PRNGKey, Scalar, Tangent
+from latflow.batching import trailing
+from latflow.errors import ConfigError
+from latflow.groups.base import AbstractGroup
+from latflow.lattice import Lattice
 from latflow.randomness import standard_normal
 
 
@@ -22,27 +28,27 @@ class AbstractFieldSpace(eqx.Module):
     tangent_shape: eqx.AbstractVar[tuple[int, ...]]
 
     @abc.abstractmethod
-    def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
+    def random(self, key: PRNGKey) -> Field:
         """A reference draw: Haar or uniform on compact spaces, standard normal on R^n."""
 
     @abc.abstractmethod
-    def move(self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
+    def move(self, x: Field, p: Tangent) -> Field:
         """The point reached from `x` along `p`, exp(p) x: stays in the space to rounding."""
 
     @abc.abstractmethod
-    def displace(self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
+    def displace(self, x: Field, p: Tangent) -> Field:
         """First-order part of `move`: the array tangent d/de move(x, e p) at e = 0."""
 
     @abc.abstractmethod
-    def coordinates(self, x: Float[Array, "*shape"], dx: Float[Array, "*shape"]) -> Float[Array, "*tangent"]:
+    def coordinates(self, x: Field, dx: Field) -> Tangent:
         """Inverse of `displace`: real coordinates of the array tangent `dx` at `x`."""
 
     @abc.abstractmethod
-    def defect(self, x: Float[Array, "*shape"]) -> Scalar:
+    def defect(self, x: Field) -> Scalar:
         """Distance of the array `x` from the space; zero inside."""
 
     @abc.abstractmethod
-    def momentum(self, key: PRNGKey) -> Float[Array, "*tangent"]:
+    def momentum(self, key: PRNGKey) -> Tangent:
         """Standard normal real coordinates."""
 
 
@@ -83,3 +89,117 @@ class ScalarSpace(AbstractFieldSpace):
     @override
     def momentum(self, key: PRNGKey) -> Float[Array, "*tangent"]:
         return standard_normal(key, self.tangent_shape)
+
+
+class GaugeSpace(AbstractFieldSpace):
+    r"""Elements of a group on the links of a periodic lattice, with the normalised Haar measure.
+
+    One array: direction, indices of the element, sites; `U[mu, row, column, x_0, ...]`, or angles `theta[mu, x_0, ...]`
+    for U(1). The link (mu, x) goes from x to $x+\hat\mu$; a momentum is `p[mu, generator, x_0, ...]` and moves it to
+    $e^{ip_aT_a}U$.
+
+    Args:
+        lattice: At least two directions.
+        group: What lives on the links.
+
+    Raises:
+        ConfigError: On a lattice of one direction, which has no plaquettes.
+    """
+
+    lattice: Lattice = eqx.field(static=True)
+    group: AbstractGroup
+    shape: tuple[int, ...] = eqx.field(static=True)
+    tangent_shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, lattice: Lattice, group: AbstractGroup) -> None:
+        d = lattice.ndim
+        if d < 2:
+            raise ConfigError(
+                [f"lattice.shape: {list(lattice.shape)}; allowed: two or more directions for gauge fields"]
+            )
+        self.lattice = lattice
+        self.group = group
+        self.shape = (d, *group.element_shape, *lattice.shape)
+        self.tangent_shape = (d, *group.algebra_shape, *lattice.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of directions d."""
+        return self.lattice.ndim
+
+    def cold(self) -> Field:
+        """The unit element on every link."""
+        return _directions_first(self.group.identity((self.ndim, *self.lattice.shape)), group=self.group)
+
+    def matrices(self, x: Field) -> Links:
+        """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on."""
+        return _matrices(x, group=self.group)
+
+    def project(self, x: Field) -> Field:
+        """The configuration with every link carried back into the group: removes rounding."""
+        return _project(x, group=self.group)
+
+    @override
+    def random(self, key: PRNGKey) -> Field:
+        return _directions_first(self.group.haar(key, (self.ndim, *self.lattice.shape)), group=self.group)
+
+    @override
+    def move(self, x: Field, p: Tangent) -> Field:
+        return _move(x, p, group=self.group)
+
+    @override
+    def displace(self, x: Field, p: Tangent) -> Field:
+        return _displace(x, p, group=self.group)
+
+    @override
+    def coordinates(self, x: Field, dx: Field) -> Tangent:
+        return _coordinates(x, dx, group=self.group)
+
+    @override
+    def defect(self, x: Field) -> Scalar:
+        return jnp.max(jnp.stack([self.group.defect(x[mu]) for mu in range(self.ndim)]))
+
+    @override
+    def momentum(self, key: PRNGKey) -> Tangent:
+        return standard_normal(key, self.tangent_shape)
+
+
+def _each(group: AbstractGroup, function: Callable[..., Array], *arrays: Array) -> Array:
+    """One direction after another: the program is compiled once, and matrices stay where they are.
+
+    Where an element has no indices, directions are sites like others.
+    """
+    if not group.element_shape:
+        return function(*arrays)
+    return jax.lax.map(lambda parts: function(*parts), arrays)
+
+
+@trailing
+def _move(x: Field, p: Tangent, *, group: AbstractGroup) -> Field:
+    return _each(group, group.move, x, p)
+
+
+@trailing
+def _displace(x: Field, p: Tangent, *, group: AbstractGroup) -> Field:
+    return _each(group, group.displace, x, p)
+
+
+@trailing
+def _coordinates(x: Field, dx: Field, *, group: AbstractGroup) -> Tangent:
+    return _each(group, group.displacement, x, dx)
+
+
+@trailing
+def _project(x: Field, *, group: AbstractGroup) -> Field:
+    return _each(group, lambda u: group.project(group.matrices(u)), x)
+
+
+@trailing
+def _matrices(x: Field, *, group: AbstractGroup) -> Links:
+    return x if group.element_shape else jnp.moveaxis(group.matrices(x), 2, 0)
+
+
+@trailing
+def _directions_first(x: Field, *, group: AbstractGroup) -> Inexact[Array, "mu ..."]:
+    """From element indices, direction, sites to direction, element indices, sites."""
+    return jnp.moveaxis(x, len(group.element_shape), 0)

@@ -11,9 +11,9 @@ import itertools
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from typing_extensions import override
 
+from latflow._typing import Field
 from latflow.errors import UsageError
 from latflow.lattice import Lattice
 
@@ -26,7 +26,7 @@ class AbstractSymmetry(eqx.Module):
     """A group element acting on configurations (and on tangent vectors of flat spaces)."""
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         """The transformed field g·x."""
 
     @abc.abstractmethod
@@ -44,7 +44,7 @@ class Translation(AbstractSymmetry):
     steps: tuple[int, ...] = eqx.field(static=True)
 
     @override
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         return jnp.roll(x, self.steps, axis=tuple(range(x.ndim)))
 
     @override
@@ -62,7 +62,7 @@ class Reflection(AbstractSymmetry):
     mu: int = eqx.field(static=True)
 
     @override
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         return jnp.roll(jnp.flip(x, axis=self.mu), 1, axis=self.mu)
 
     @override
@@ -85,7 +85,7 @@ class Rotation(AbstractSymmetry):
     turns: int = eqx.field(static=True, default=1)
 
     @override
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         mu, nu = self.plane
         if self.turns % 2 and x.shape[mu] != x.shape[nu]:
             raise NotASymmetryError(
@@ -102,7 +102,7 @@ class SignFlip(AbstractSymmetry):
     """Z₂: φ → −φ."""
 
     @override
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         return -x
 
     @override
@@ -120,7 +120,7 @@ class Product(AbstractSymmetry):
     factors: tuple[AbstractSymmetry, ...]
 
     @override
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def __call__(self, x: Field) -> Field:
         for factor in reversed(self.factors):
             x = factor(x)
         return x

@@ -7,9 +7,8 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
-from jaxtyping import Array, Float
 
-from latflow._typing import Flag, PRNGKey, Scalar
+from latflow._typing import Field, Flag, PRNGKey, Scalar
 
 
 class Transition(NamedTuple):
@@ -32,7 +31,7 @@ class AbstractKernel(eqx.Module):
     """A Markov kernel that leaves exp(−S) invariant."""
 
     @abc.abstractmethod
-    def init(self, x: Float[Array, "*shape"]) -> Any:
+    def init(self, x: Field) -> Any:
         """The state of a chain that stands at `x`: a pytree with the configuration as `state.x` and what is cached."""
 
     @abc.abstractmethod
@@ -56,7 +55,7 @@ class AbstractTunableKernel(AbstractKernel):
 class Weighted(NamedTuple):
     """One independent draw with the logarithm of its importance weight; E[exp(log_weight)] = Z."""
 
-    x: Float[Array, "*shape"]
+    x: Field
     log_weight: Scalar
 
 

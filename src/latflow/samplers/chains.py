@@ -15,9 +15,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, Key
+from jaxtyping import Array, Float, Inexact, Integer, Key
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, PRNGKey, Scalar
 from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
@@ -39,19 +39,19 @@ class Records(NamedTuple):
         transition: One entry per step, (n_records * thin, chains).
     """
 
-    x: Float[Array, "records chains *shape"]
+    x: Inexact[Array, "records chains *shape"]
     transition: Transition
 
 
 def advance(
     kernel: AbstractKernel,
     key: PRNGKey,
-    x: Float[Array, "chains *shape"],
+    x: Inexact[Array, "chains *shape"],
     *,
     first: int,
     n_records: int,
     thin: int,
-) -> tuple[Float[Array, "chains *shape"], Records]:
+) -> tuple[Inexact[Array, "chains *shape"], Records]:
     """Run every chain for ``n_records * thin`` steps.
 
     Args:
@@ -71,7 +71,7 @@ def advance(
     _require_float64()
     start = jnp.asarray(first * thin, dtype=jnp.uint32)
 
-    def run(chains: Integer[np.ndarray, " group"], group: Float[Array, "group *shape"]) -> tuple[Array, Records]:
+    def run(chains: Integer[np.ndarray, " group"], group: Inexact[Array, "group *shape"]) -> tuple[Array, Records]:
         result = _advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
         return jax.block_until_ready(result)
 
@@ -84,12 +84,12 @@ def advance(
 
 
 @functools.partial(jax.jit, static_argnames="size")
-def _split(x: Float[Array, "chains *shape"], *, size: int) -> list[Float[Array, "group *shape"]]:
+def _split(x: Inexact[Array, "chains *shape"], *, size: int) -> list[Inexact[Array, "group *shape"]]:
     return jnp.split(x, len(x) // size)
 
 
 @jax.jit
-def _join(parts: list[tuple[Array, Records]]) -> tuple[Float[Array, "chains *shape"], Records]:
+def _join(parts: list[tuple[Array, Records]]) -> tuple[Inexact[Array, "chains *shape"], Records]:
     ends, records = zip(*parts, strict=True)
     return jnp.concatenate(ends), jax.tree.map(lambda *a: jnp.concatenate(a, axis=1), *records)
 
@@ -99,12 +99,12 @@ def _advance(
     kernel: AbstractKernel,
     key: PRNGKey,
     chains: Integer[Array | np.ndarray, " group"],
-    x: Float[Array, "group *shape"],
+    x: Inexact[Array, "group *shape"],
     first: Integer[Array, ""],
     *,
     n_records: int,
     thin: int,
-) -> tuple[Float[Array, "group *shape"], Records]:
+) -> tuple[Inexact[Array, "group *shape"], Records]:
     streams = _streams(key, chains)
 
     def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
@@ -117,7 +117,7 @@ def _advance(
     return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
 
 
-def _group_size(x: Float[Array, "chains *shape"]) -> int:
+def _group_size(x: Inexact[Array, "chains *shape"]) -> int:
     """How many chains run together in one program.
 
     The fields of a group should stay in the cache of one core and fill a few vector registers, and there should be
@@ -134,11 +134,11 @@ def _group_size(x: Float[Array, "chains *shape"]) -> int:
 def warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
-    x: Float[Array, "chains *shape"],
+    x: Inexact[Array, "chains *shape"],
     *,
     n_steps: int,
     target_acceptance: float,
-) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"], float]:
+) -> tuple[AbstractTunableKernel, Inexact[Array, "chains *shape"], float]:
     r"""Thermalise and tune the kernel's scale to a mean acceptance; the scale is frozen afterwards.
 
     Robbins–Monro on the logarithm of the scale with gains falling like $i^{-1/2}$. During the first third every chain
@@ -172,11 +172,11 @@ def warm_up(
 def _warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
-    x: Float[Array, "chains *shape"],
+    x: Inexact[Array, "chains *shape"],
     target: Scalar,
     *,
     n_steps: int,
-) -> tuple[Scalar, Float[Array, "chains *shape"], Scalar]:
+) -> tuple[Scalar, Inexact[Array, "chains *shape"], Scalar]:
     streams = _streams(key, jnp.arange(x.shape[0]))
 
     common = n_steps // 3
@@ -204,7 +204,7 @@ def _tuned_step(
     return step(scales, keys, state)
 
 
-def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array, "chains *shape"]:
+def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Inexact[Array, "chains *shape"]:
     """Over-dispersed starting points of a scalar theory: by turns hot, cold, and ordered with either sign.
 
     Hot is standard normal noise, cold is narrow noise about zero, ordered is narrow noise about plus or minus one.
@@ -218,7 +218,7 @@ def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Float[Array,
     width = jnp.asarray([1.0, 0.1, 0.1, 0.1])
     centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
 
-    def start(c: Integer[Array, ""]) -> Float[Array, "*shape"]:
+    def start(c: Integer[Array, ""]) -> Field:
         return centre[c % 4] + width[c % 4] * space.random(fold_in(key, c))
 
     return jax.vmap(start)(jnp.arange(chains))
@@ -228,7 +228,7 @@ def _streams(key: PRNGKey, chains: Integer[Array | np.ndarray, " chains"]) -> PR
     return jax.vmap(fold_in, (None, 0))(key, jnp.asarray(chains))
 
 
-def _init(kernel: AbstractKernel, x: Float[Array, "chains *shape"]) -> Any:
+def _init(kernel: AbstractKernel, x: Inexact[Array, "chains *shape"]) -> Any:
     return jax.vmap(kernel.init, out_axes=-1)(x)
 
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Flag, PRNGKey, Scalar
+from latflow._typing import Field, Flag, PRNGKey, Scalar, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
@@ -32,7 +31,7 @@ _NEVER_ACCEPTED = 37.0
 class HMCState(NamedTuple):
     """Where a chain stands: configuration and its action."""
 
-    x: Float[Array, "*shape"]
+    x: Field
     action: Scalar
 
 
@@ -98,7 +97,7 @@ class HMC(AbstractTunableKernel):
         return dataclasses.replace(self, n_steps=n_steps, step_size=length / n_steps)
 
     @override
-    def init(self, x: Float[Array, "*shape"]) -> HMCState:
+    def init(self, x: Field) -> HMCState:
         x = batch_last(x)
         return HMCState(x, self.action.value_and_force(x)[0])
 
@@ -118,7 +117,7 @@ class HMC(AbstractTunableKernel):
             return self
         return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
-    def reversibility(self, key: PRNGKey, x: Float[Array, "*shape"]) -> Scalar:
+    def reversibility(self, key: PRNGKey, x: Field) -> Scalar:
         """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.
 
         A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−52) or not a number,
@@ -132,16 +131,14 @@ class HMC(AbstractTunableKernel):
         back_and_forth = jnp.abs((back.action - start.action) + (_kinetic(p_back) - _kinetic(p)))
         return jnp.where(forth <= _NEVER_ACCEPTED, back_and_forth, 0.0)
 
-    def _trajectory(
-        self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]
-    ) -> tuple[HMCState, Float[Array, "*tangent"]]:
+    def _trajectory(self, x: Field, p: Tangent) -> tuple[HMCState, Tangent]:
         x, p, action = integrate(self.action, self.scheme, x, p, step_size=self.step_size, n_steps=self.n_steps)
         return HMCState(x, action), p
 
 
-def _choose(accepted: Flag, new: Float[Array, "*shape"], old: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def _choose(accepted: Flag, new: Field, old: Field) -> Field:
     return jnp.where(beside(accepted, new), new, old)
 
 
-def _kinetic(p: Float[Array, "*tangent"]) -> Scalar:
+def _kinetic(p: Tangent) -> Scalar:
     return 0.5 * jnp.sum(p**2)

@@ -8,9 +8,9 @@ use the same force and are made as one, so a step costs as many forces as it has
 import dataclasses
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
-from latflow._typing import Scalar
+from latflow._typing import Field, Scalar, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import beside, repeat
 
@@ -57,12 +57,12 @@ SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (LEAPFROG, OMF2,
 def integrate(
     action: AbstractAction,
     scheme: Scheme,
-    x: Float[Array, "*shape"],
-    p: Float[Array, "*tangent"],
+    x: Field,
+    p: Tangent,
     *,
     step_size: Scalar,
     n_steps: int,
-) -> tuple[Float[Array, "*shape"], Float[Array, "*tangent"], Scalar]:
+) -> tuple[Field, Tangent, Scalar]:
     """Follow Hamilton's equations for S(x) + p²/2.
 
     Args:
@@ -79,7 +79,7 @@ def integrate(
     first, last = scheme.kicks[0], scheme.kicks[-1]
     inner = tuple(zip(scheme.drifts[:-1], scheme.kicks[1:-1], strict=True))
 
-    def scaled(coefficient: float | Scalar, y: Float[Array, "*tangent"]) -> Float[Array, "*tangent"]:
+    def scaled(coefficient: float | Scalar, y: Tangent) -> Tangent:
         return beside(coefficient * step_size, y) * y
 
     def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction, AbstractLocalAction, autodiff_force
@@ -23,7 +23,7 @@ FINITE_DIFFERENCE = 1e-9
 ROUNDING = 1e-12
 """Limit for identities that hold up to rounding."""
 
-Fields = Float[Array, "n *shape"]
+Fields = Inexact[Array, "n *shape"]
 Elements = tuple[AbstractSymmetry, ...]
 
 _STEP = 2.0**-9  # truncation h⁴/30 ~ 5e-13 and rounding 1e-16 |S|/h stay far below 1e-9

@@ -13,9 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Inexact, Int
 
-from latflow._typing import PRNGKey
+from latflow._typing import Field, PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.samplers.base import AbstractKernel
 from latflow.samplers.chains import advance
@@ -27,8 +27,8 @@ VOLUME = 1e-10
 REVERSIBILITY_PER_ROOT_SITE = 1e-12
 CREUTZ_SIGMAS = 5.5
 
-Fields = Float[Array, "n *shape"]
-Observable = Callable[[Float[Array, "*shape"]], Float[Array, ""]]
+Fields = Inexact[Array, "n *shape"]
+Observable = Callable[[Field], Float[Array, ""]]
 
 
 def _keys(key: PRNGKey, n: int) -> Array:
@@ -49,7 +49,7 @@ def trajectory_is_reversible(key: PRNGKey, kernel: HMC, fields: Fields) -> LawRe
 
 
 @eqx.filter_jit
-def _log_volume(key: PRNGKey, kernel: HMC, x: Float[Array, "*shape"]) -> Float[Array, ""]:
+def _log_volume(key: PRNGKey, kernel: HMC, x: Field) -> Float[Array, ""]:
     """Log |det ∂(x', p')/∂(x, p)| in tangent coordinates."""
     space = kernel.action.space
     p = space.momentum(key)
@@ -93,7 +93,7 @@ def _energy_violation(
 ) -> Float[Array, ""]:
     """Root mean square ΔH over trajectories from `fields`, made of units of two steps: one program for all lengths."""
 
-    def one(k: PRNGKey, x: Float[Array, "*shape"]) -> Float[Array, ""]:
+    def one(k: PRNGKey, x: Field) -> Float[Array, ""]:
         def unit(_: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
             return integrate(action, scheme, *state, step_size=step_size, n_steps=_UNIT)[:2]
 

@@ -1,0 +1,108 @@
+r"""Parallel transport: plaquettes, loops, staples and lines of link matrices, in any dimension.
+
+All functions take matrices `[mu, row, column, *sites]` (`GaugeSpace.matrices`; 1×1 for U(1)) and return one matrix
+per site, whose loop begins at that site. Periodic boundaries. Each is one operation under `vmap`
+(`latflow.batching.trailing`).
+"""
+
+import functools
+import operator
+from collections.abc import Iterable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact
+
+from latflow._typing import Links, Matrices
+from latflow.batching import trailing
+from latflow.groups.matrices import multiply
+
+
+def neighbour(m: Matrices, mu: int, steps: int = 1) -> Matrices:
+    r"""The matrices at $x+s\hat\mu$, seen from x; for use inside an operation that is already `trailing`."""
+    return jnp.roll(m, -steps, axis=2 + mu)
+
+
+@trailing
+def shifted(m: Matrices, *, mu: int, steps: int = 1) -> Matrices:
+    r"""The matrices at $x+s\hat\mu$, seen from x."""
+    return neighbour(m, mu, steps)
+
+
+@trailing
+def plaquette(links: Links, *, mu: int, nu: int) -> Matrices:
+    r"""$P_{\mu\nu}(x)=U_\mu(x)U_\nu(x+\hat\mu)U_\mu^\dagger(x+\hat\nu)U_\nu^\dagger(x)$.
+
+    Args:
+        links: One gauge configuration as matrices.
+        mu: First direction.
+        nu: Second direction, another one.
+    """
+    return _loop(links[mu], links[nu], mu, nu, 1, 1)
+
+
+@trailing
+def wilson_loop(links: Links, *, mu: int, nu: int, steps_mu: int, steps_nu: int) -> Matrices:
+    r"""The rectangle of `steps_mu` × `steps_nu` plaquettes that leaves x in direction `mu`.
+
+    Args:
+        links: One gauge configuration as matrices.
+        mu: First direction.
+        nu: Second direction, another one.
+        steps_mu: Extent along `mu`, at least 1.
+        steps_nu: Extent along `nu`, at least 1.
+    """
+    return _loop(_line(links[mu], mu, steps_mu), _line(links[nu], nu, steps_nu), mu, nu, steps_mu, steps_nu)
+
+
+@trailing
+def line(links: Links, *, mu: int, steps: int) -> Matrices:
+    r"""$U_\mu(x)U_\mu(x+\hat\mu)\cdots$, `steps` links long."""
+    return _line(links[mu], mu, steps)
+
+
+@trailing
+def polyakov_line(links: Links, *, mu: int) -> Inexact[Array, "row column *others"]:
+    r"""The product of all links along `mu`, from $x_\mu=0$ around the lattice: `[row, column, *other sites]`."""
+    along = [jnp.take(links[mu], i, axis=2 + mu) for i in range(links.shape[3 + mu])]
+    return functools.reduce(multiply, along)
+
+
+@trailing
+def staples(links: Links, *, mu: int) -> Matrices:
+    r"""Sum of the three-link paths closing every link in direction `mu`.
+
+    Summed so that $\sum_{P\ni U}\mathrm{Re\,tr}\,P=\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)$; see docs/conventions.md,
+    "links". In general not in the group.
+
+    Args:
+        links: One gauge configuration as matrices.
+        mu: Direction, ``0 <= mu < d``.
+
+    References:
+        Gattringer & Lang, Quantum Chromodynamics on the Lattice (2010), section 4.1.
+    """
+    return total(part for nu in range(len(links)) if nu != mu for part in _two_staples(links, mu, nu))
+
+
+def total(parts: Iterable[Inexact[Array, "*shape"]]) -> Inexact[Array, "*shape"]:
+    """Sum of at least one array."""
+    return functools.reduce(operator.add, parts)
+
+
+def _two_staples(links: Links, mu: int, nu: int) -> tuple[Matrices, Matrices]:
+    """The path over the side x + nu, and the one over x − nu."""
+    u, v = links[mu], links[nu]
+    end = neighbour(v, mu)
+    above = multiply(multiply(end, neighbour(u, nu), right_adjoint=True), v, right_adjoint=True)
+    below = multiply(multiply(u, end), v, left_adjoint=True)
+    return above, neighbour(below, nu, -1)
+
+
+def _line(u: Matrices, mu: int, steps: int) -> Matrices:
+    return functools.reduce(multiply, (neighbour(u, mu, i) for i in range(steps)))
+
+
+def _loop(u: Matrices, v: Matrices, mu: int, nu: int, steps_mu: int, steps_nu: int) -> Matrices:
+    """The loop of transporters u, `steps_mu` long along mu, and v, `steps_nu` long along nu."""
+    there = multiply(u, neighbour(v, mu, steps_mu))
+    return multiply(there, multiply(v, neighbour(u, nu, steps_nu)), right_adjoint=True)

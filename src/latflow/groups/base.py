@@ -1,0 +1,99 @@
+r"""What transport, actions and samplers ask of a group.
+
+Elements are arrays with the indices of the element before those of the sites: angles `[*sites]` for U(1), matrices
+`[row, column, *sites]` for SU(N). Algebra elements are real coefficients `[generator, *sites]` of Hermitian generators
+with $\mathrm{tr}\,T_aT_b=c\,\delta_{ab}$. `matrices` shows every group as matrices, 1×1 for U(1), so that loops and
+staples are written once.
+"""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from latflow._typing import Field, Matrices, PRNGKey, Scalar, Tangent
+
+
+class AbstractGroup(eqx.Module):
+    """A compact matrix group acting on itself."""
+
+    name: eqx.AbstractVar[str]
+    n: eqx.AbstractVar[int]
+    element_shape: eqx.AbstractVar[tuple[int, ...]]
+    algebra_shape: eqx.AbstractVar[tuple[int, ...]]
+    trace_norm: eqx.AbstractVar[float]
+
+    @property
+    def n_generators(self) -> int:
+        """Dimension of the algebra."""
+        return self.algebra_shape[0] if self.algebra_shape else 1
+
+    @abc.abstractmethod
+    def identity(self, sites: tuple[int, ...]) -> Field:
+        """The unit element at every site."""
+
+    @abc.abstractmethod
+    def haar(self, key: PRNGKey, sites: tuple[int, ...]) -> Field:
+        """Independent draws of the Haar measure; under `vmap` the batch is last in memory."""
+
+    @abc.abstractmethod
+    def compose(self, g: Field, h: Field) -> Field:
+        """The product gh at every site."""
+
+    @abc.abstractmethod
+    def adjoint(self, g: Field) -> Field:
+        """The inverse at every site."""
+
+    @abc.abstractmethod
+    def conjugate(self, g: Field) -> Field:
+        """Entry by entry complex conjugated at every site."""
+
+    @abc.abstractmethod
+    def exp(self, p: Tangent) -> Field:
+        r"""$\exp(i\,p_aT_a)$ at every site."""
+
+    @abc.abstractmethod
+    def move(self, g: Field, p: Tangent) -> Field:
+        r"""$\exp(i\,p_aT_a)\,g$ at every site: the update of a link."""
+
+    @abc.abstractmethod
+    def displace(self, g: Field, p: Tangent) -> Field:
+        r"""$i\,p_aT_a\,g$ as a tangent of the array: the first order of `move`."""
+
+    @abc.abstractmethod
+    def displacement(self, g: Field, dg: Field) -> Tangent:
+        """Inverse of `displace`: coefficients of the array tangent `dg` at `g`."""
+
+    @abc.abstractmethod
+    def matrices(self, g: Field) -> Matrices:
+        """The elements as matrices `[n, n, *sites]`."""
+
+    @abc.abstractmethod
+    def algebra(self, p: Tangent) -> Matrices:
+        r"""$i\,p_aT_a$ as matrices."""
+
+    @abc.abstractmethod
+    def coefficients(self, m: Matrices) -> Tangent:
+        r"""Orthogonal projection of matrices on the algebra, $p_a=\mathrm{Im\,tr}(T_am)/c$: inverse of `algebra`.
+
+        Traces (for SU(N)) and Hermitian parts drop out. The derivative of $\mathrm{Re\,tr}(e^{ip_aT_a}m)$ at p = 0 is
+        $-c$ times this.
+        """
+
+    @abc.abstractmethod
+    def project(self, m: Matrices) -> Field:
+        r"""The element of the group next to matrices near it: unitary factor, $N$-th root of the determinant removed.
+
+        Rounding or truncated digits are repaired with it. Far from the group the phase may not be that of the nearest
+        element of SU(N).
+        """
+
+    @abc.abstractmethod
+    def defect(self, g: Field) -> Scalar:
+        r"""Largest $|g^\dagger g-1|$ and $|\det g-1|$ over all sites, or distance of angles from (−π, π]."""
+
+
+def wrap(angle: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
+    """The same angle in (−π, π]."""
+    return angle + 2 * jnp.pi * jnp.floor((jnp.pi - angle) / (2 * jnp.pi))

@@ -1,0 +1,189 @@
+r"""SU(N): special unitary matrices, indices before sites.
+
+Generators are half the generalised Gell-Mann matrices, in the usual order for N = 2 (Pauli) and 3 (Gell-Mann):
+$\mathrm{tr}\,T_aT_b=\tfrac12\delta_{ab}$.
+"""
+
+import functools
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+from typing_extensions import override
+
+from latflow._typing import Field, Matrices, PRNGKey, Scalar, Tangent
+from latflow.batching import trailing
+from latflow.errors import ConfigError
+from latflow.groups.base import AbstractGroup
+from latflow.groups.exponential import exponential
+from latflow.groups.matrices import (
+    adjoint,
+    determinant,
+    deviation_from_unitarity,
+    product,
+)
+from latflow.randomness import standard_normal
+
+_LARGEST = 8
+_PASSES = 2
+
+
+@functools.cache
+def generators(n: int) -> Complex[np.ndarray, "generator row column"]:
+    r"""$T_a$, $a=1\dots N^2-1$: for every column its pairs with earlier rows, then the diagonal one."""
+    out = []
+    for k in range(1, n):
+        for j in range(k):
+            for off in (0.5, -0.5j):
+                t = np.zeros((n, n), dtype=complex)
+                t[j, k], t[k, j] = off, np.conj(off)
+                out.append(t)
+        out.append(np.diag([1.0] * k + [-k] + [0.0] * (n - k - 1)) / math.sqrt(2 * k * (k + 1)))
+    return np.stack(out)
+
+
+class SU(AbstractGroup):
+    """The special unitary group.
+
+    Args:
+        n: Size of the matrices, 2 to 8.
+
+    Raises:
+        ConfigError: If `n` is out of range; SU(1) has no links to move.
+    """
+
+    name: str = eqx.field(static=True)
+    n: int = eqx.field(static=True)
+    element_shape: tuple[int, ...] = eqx.field(static=True)
+    algebra_shape: tuple[int, ...] = eqx.field(static=True)
+    trace_norm: float = eqx.field(static=True)
+
+    def __init__(self, n: int) -> None:
+        if not 2 <= n <= _LARGEST:
+            raise ConfigError([f"group: SU({n}); allowed: SU(2) to SU({_LARGEST})"])
+        self.name = f"SU({n})"
+        self.n = n
+        self.element_shape = (n, n)
+        self.algebra_shape = (n * n - 1,)
+        self.trace_norm = 0.5
+
+    @override
+    def identity(self, sites: tuple[int, ...]) -> Field:
+        one = jnp.eye(self.n, dtype=complex).reshape(self.n, self.n, *(1,) * len(sites))
+        return jnp.broadcast_to(one, (self.n, self.n, *sites))
+
+    @override
+    def haar(self, key: PRNGKey, sites: tuple[int, ...]) -> Field:
+        return _unitary_of(standard_normal(key, (2, self.n, self.n, *sites)))
+
+    @override
+    def compose(self, g: Field, h: Field) -> Field:
+        return product(g, h)
+
+    @override
+    def adjoint(self, g: Field) -> Field:
+        return adjoint(g)
+
+    @override
+    def conjugate(self, g: Field) -> Field:
+        return jnp.conj(g)
+
+    @override
+    def exp(self, p: Tangent) -> Field:
+        return _exp(p, n=self.n)
+
+    @override
+    def move(self, g: Field, p: Tangent) -> Field:
+        return product(_exp(p, n=self.n), g)
+
+    @override
+    def displace(self, g: Field, p: Tangent) -> Field:
+        return product(_algebra(p, n=self.n), g)
+
+    @override
+    def displacement(self, g: Field, dg: Field) -> Tangent:
+        return _coefficients(product(dg, g, right_adjoint=True))
+
+    @override
+    def matrices(self, g: Field) -> Matrices:
+        return g
+
+    @override
+    def algebra(self, p: Tangent) -> Matrices:
+        return _algebra(p, n=self.n)
+
+    @override
+    def coefficients(self, m: Matrices) -> Tangent:
+        return _coefficients(m)
+
+    @override
+    def project(self, m: Matrices) -> Field:
+        return _project(m)
+
+    @override
+    def defect(self, g: Field) -> Scalar:
+        return deviation_from_unitarity(g)
+
+
+def _hermitian(p: Float[Array, "generator *sites"], *, n: int) -> tuple[Array, Array]:
+    """Real and imaginary part of p_a T_a."""
+    t = np.moveaxis(generators(n), 0, -1)
+    re, im = (jnp.tensordot(part.astype(p.dtype), p, 1) for part in (np.real(t), np.imag(t)))
+    return re, im
+
+
+@trailing
+def _algebra(p: Float[Array, "generator *sites"], *, n: int) -> Matrices:
+    re, im = _hermitian(p, n=n)
+    return jax.lax.complex(-im, re)
+
+
+@trailing
+def _exp(p: Float[Array, "generator *sites"], *, n: int) -> Matrices:
+    return exponential(jax.lax.optimization_barrier(jax.lax.complex(*_hermitian(p, n=n))))
+
+
+@trailing
+def _coefficients(m: Matrices) -> Float[Array, "generator *sites"]:
+    r"""$2\,\mathrm{Im\,tr}(T_am)$."""
+    t = 2 * np.swapaxes(generators(len(m)), 1, 2)
+    re, im = jnp.real(m), jnp.imag(m)
+    return jnp.tensordot(np.real(t).astype(re.dtype), im, 2) + jnp.tensordot(np.imag(t).astype(re.dtype), re, 2)
+
+
+@trailing
+def _unitary_of(z: Float[Array, "2 row column *sites"]) -> Matrices:
+    r"""Haar matrices of normal numbers: the Q of a QR decomposition whose R has a positive diagonal.
+
+    Gram–Schmidt has that phase by itself. The last column takes the phase that makes the determinant 1; the
+    distribution stays invariant under multiplication from the left, which is what Haar means. Done twice, because once
+    leaves the rounding of a nearly singular matrix.
+    """
+    columns = [jax.lax.complex(z[0, :, j], z[1, :, j]) for j in range(z.shape[2])]
+    for _ in range(_PASSES):
+        columns = _orthonormal(columns)
+    u = jnp.stack(columns, axis=1)
+    last = columns[-1] * jnp.conj(determinant(u))[None]
+    return jnp.stack([*columns[:-1], last], axis=1)
+
+
+def _orthonormal(columns: list[Array]) -> list[Array]:
+    out: list[Array] = []
+    for column in columns:
+        for earlier in out:
+            column = column - earlier * jnp.sum(jnp.conj(earlier) * column, axis=0, keepdims=True)
+        length = jnp.sqrt(jnp.sum(jnp.real(column) ** 2 + jnp.imag(column) ** 2, axis=0, keepdims=True))
+        out.append(jax.lax.optimization_barrier(column / length))
+    return out
+
+
+@trailing
+def _project(m: Matrices) -> Matrices:
+    last = jnp.moveaxis(m, (0, 1), (-2, -1))
+    left, _, right = jnp.linalg.svd(last)
+    u = jnp.moveaxis(left @ right, (-2, -1), (0, 1))
+    phase = jnp.angle(determinant(u)) / len(m)
+    return u * jnp.exp(-1j * phase)[None, None]
