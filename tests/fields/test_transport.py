@@ -25,7 +25,7 @@ every_case = pytest.mark.parametrize("name", CASES)
 def fields(name):
     group, shape = CASES[name]
     space = GaugeSpace(Lattice(shape), group)
-    return shape, space.matrices(space.random(jax.random.key(31)))
+    return shape, space.links(space.random(jax.random.key(31)))
 
 
 class Walker:
@@ -112,8 +112,8 @@ def test_staples_count_every_plaquette_of_a_link(name):
 def test_batches_are_loops():
     space = GaugeSpace(Lattice((3, 4)), SU(2))
     x = jax.vmap(space.random)(jax.random.split(jax.random.key(32), 3))
-    staples = jax.vmap(lambda x: transport.staples(space.matrices(x), mu=1))
-    one = transport.staples(space.matrices(x[1]), mu=1)
+    staples = jax.vmap(lambda x: transport.staples(space.links(x), mu=1))
+    one = transport.staples(space.links(x[1]), mu=1)
     assert np.allclose(staples(x)[1], one, rtol=0, atol=1e-14)
-    moved = jax.vmap(lambda x: transport.staples(space.matrices(x), mu=1), in_axes=-1)(jnp.moveaxis(x, 0, -1))
+    moved = jax.vmap(lambda x: transport.staples(space.links(x), mu=1), in_axes=-1)(jnp.moveaxis(x, 0, -1))
     assert np.allclose(moved, staples(x), rtol=0, atol=1e-14)

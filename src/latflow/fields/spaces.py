@@ -131,13 +131,13 @@ class GaugeSpace(AbstractFieldSpace):
         """The unit element on every link."""
         return _directions_first(self.group.identity((self.ndim, *self.lattice.shape)), group=self.group)
 
-    def matrices(self, x: Field) -> Links:
+    def links(self, x: Field) -> Links:
         """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on."""
-        return _matrices(x, group=self.group)
+        return _links(x, group=self.group)
 
-    def project(self, x: Field) -> Field:
+    def reunitarised(self, x: Field) -> Field:
         """The configuration with every link carried back into the group: removes rounding."""
-        return _project(x, group=self.group)
+        return _reunitarised(x, group=self.group)
 
     @override
     def random(self, key: PRNGKey) -> Field:
@@ -190,12 +190,12 @@ def _coordinates(x: Field, dx: Field, *, group: AbstractGroup) -> Tangent:
 
 
 @trailing
-def _project(x: Field, *, group: AbstractGroup) -> Field:
+def _reunitarised(x: Field, *, group: AbstractGroup) -> Field:
     return _each(group, lambda u: group.project(group.matrices(u)), x)
 
 
 @trailing
-def _matrices(x: Field, *, group: AbstractGroup) -> Links:
+def _links(x: Field, *, group: AbstractGroup) -> Links:
     return x if group.element_shape else jnp.moveaxis(group.matrices(x), 2, 0)
 
 

@@ -1,6 +1,6 @@
 r"""Parallel transport: plaquettes, loops, staples and lines of link matrices, in any dimension.
 
-All functions take matrices `[mu, row, column, *sites]` (`GaugeSpace.matrices`; 1×1 for U(1)) and return one matrix
+All functions take matrices `[mu, row, column, *sites]` (`GaugeSpace.links`; 1×1 for U(1)) and return one matrix
 per site, whose loop begins at that site. Periodic boundaries. Each is one operation under `vmap`
 (`latflow.batching.trailing`).
 """
