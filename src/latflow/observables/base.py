@@ -12,7 +12,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
+
+from latflow._typing import Field
 
 _CHUNK_BYTES = 2**24
 
@@ -27,12 +29,12 @@ class AbstractObservable(eqx.Module):
     name: ClassVar[str]
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*value"]:
+    def __call__(self, x: Field) -> Float[Array, "*value"]:
         """The value on configuration `x`."""
 
 
 def measure(
-    observables: Sequence[AbstractObservable], fields: Float[Array | np.ndarray, "n *shape"]
+    observables: Sequence[AbstractObservable], fields: Inexact[Array | np.ndarray, "n *shape"]
 ) -> dict[str, np.ndarray]:
     """Measure every observable on every configuration.
 
@@ -50,7 +52,7 @@ def measure(
     return {name: values[: len(fields)] for name, values in joined.items()}
 
 
-def _pieces(fields: Float[np.ndarray, "n *shape"]) -> Iterator[Float[np.ndarray, "piece *shape"]]:
+def _pieces(fields: Inexact[np.ndarray, "n *shape"]) -> Iterator[Inexact[np.ndarray, "piece *shape"]]:
     """Equal pieces; the last is filled up with copies of the first configuration so that nothing is compiled twice."""
     size = min(len(fields), max(1, _CHUNK_BYTES // fields[0].nbytes))
     for start in range(0, len(fields), size):
@@ -60,6 +62,6 @@ def _pieces(fields: Float[np.ndarray, "n *shape"]) -> Iterator[Float[np.ndarray,
 
 @eqx.filter_jit
 def _measure(
-    observables: tuple[AbstractObservable, ...], fields: Float[Array | np.ndarray, "n *shape"]
+    observables: tuple[AbstractObservable, ...], fields: Inexact[Array | np.ndarray, "n *shape"]
 ) -> dict[str, Float[Array, "n ..."]]:
     return {observable.name: jax.vmap(observable)(jnp.asarray(fields)) for observable in observables}
