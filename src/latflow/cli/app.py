@@ -296,6 +296,22 @@ def scaling(
         run(config, directory, machine=json)
 
 
+@app.command(name="free-energy", sort_key=8)
+def free_energy(first: Path, second: Path, /, *, json: Flag = False, debug: Flag = False) -> None:
+    """Difference of the free energies −ln Z of two runs on one lattice, by every way that their draws allow.
+
+    Args:
+        first: Run directory A.
+        second: Run directory B; the difference is F_B − F_A.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.cli.free_energy import compare
+
+    compare(first, second, machine=json)
+
+
 @app.command(sort_key=9)
 def doctor(*, json: Flag = False, debug: Flag = False) -> None:
     """Say what this machine offers: versions, devices, precision, memory, disk, optional tools.

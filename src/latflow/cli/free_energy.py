@@ -1,0 +1,41 @@
+"""The free-energy command: one line per way to the difference of two free energies."""
+
+import dataclasses
+from pathlib import Path
+
+from latflow.cli.device import prepare_jax
+from latflow.cli.output import emit, emit_json, table_lines
+from latflow.errors import MissingInputError
+
+
+def compare(first: Path, second: Path, *, machine: bool) -> None:
+    """Print F_B − F_A of two runs, and per site.
+
+    Raises:
+        MissingInputError: If one of them is no run directory.
+    """
+    for path in (first, second):
+        if not (path / "study.toml").is_file():
+            raise MissingInputError(str(path), value="no run", hint="name a directory that `latflow run` wrote")
+    prepare_jax()
+    from latflow.report.numbers import ABSENT, compact, plain
+    from latflow.study.free_energy import free_energy_differences
+
+    found = free_energy_differences(first, second)
+    if machine:
+        rows = [dataclasses.asdict(row) for row in found]
+        emit_json({"a": str(first), "b": str(second), "differences": rows})
+        return
+    cells = [
+        [
+            row.way,
+            compact(row.value, row.error),
+            compact(row.per_site, row.per_site_error),
+            ABSENT if row.n is None else str(row.n),
+            plain(row.tail, 2),
+            row.doubt,
+        ]
+        for row in found
+    ]
+    emit(f"A: {first}\nB: {second}")
+    emit("\n".join(table_lines([["way", "F_B − F_A", "per site", "N", "k̂", "doubt"], *cells])))

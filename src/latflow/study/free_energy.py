@@ -1,0 +1,184 @@
+r"""Differences of free energy between two runs on the same lattice, by every way that their ensembles allow.
+
+With F = −ln Z, $F_B-F_A$ comes from draws of A reweighted to B, $-\ln\langle e^{-(S_B-S_A)}\rangle_A$, from draws of B
+reweighted to A, and from two log Z, which a flow gives in either direction. The first two need overlap: the tail k̂ of
+the ratios tells. Where two ways disagree, one of them has not seen all of its theory.
+"""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow.actions.base import AbstractAction
+from latflow.errors import MissingInputError, UsageError
+from latflow.stats.estimates import Estimate
+from latflow.stats.evidence import TAIL_LIMIT
+from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
+from latflow.stats.weights import pareto_k
+from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
+from latflow.study.build import build_action
+from latflow.study.config import load_study
+from latflow.study.config.stages import SAMPLERS
+from latflow.study.context import RunContext, Silent
+from latflow.study.known import known_values
+from latflow.study.stages.redraw import FieldSource
+
+BELIEVED = {"reweighted": ("exact",), "reverse": ("exact", "collapsed")}
+"""Verdicts with which a log Z from draws of the flow, or from draws of the target, can be believed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """F_B − F_A one way.
+
+    Args:
+        way: Which draws, or which two log Z.
+        value: F_B − F_A.
+        error: One standard deviation.
+        per_site: F_B − F_A per site.
+        per_site_error: Its error.
+        n: Draws; None for closed forms.
+        tail: Pareto k̂ of the ratios that were averaged; None where nothing was reweighted.
+        doubt: Why it should not be believed; empty if nothing speaks against it.
+    """
+
+    way: str
+    value: float
+    error: float
+    per_site: float
+    per_site_error: float
+    n: int | None
+    tail: float | None
+    doubt: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    name: str
+    context: RunContext
+    action: AbstractAction
+    results: dict[str, Any]
+
+
+def free_energy_differences(first: Path, second: Path) -> list[Difference]:
+    """Every estimate of F_B − F_A that two run directories allow; the exact value first where it is known.
+
+    Errors of two log Z are added as of independent numbers.
+
+    Raises:
+        MissingInputError: If a directory is no run or holds nothing to compare.
+        UsageError: If the lattices differ.
+    """
+    a, b = _open(first, "A"), _open(second, "B")
+    shapes = [tuple(run.context.config.lattice.shape) for run in (a, b)]
+    if shapes[0] != shapes[1]:
+        words = " and ".join(str(list(shape)) for shape in shapes)
+        raise UsageError(str(second), value=f"lattices {words}", allowed="two runs on one lattice")
+    volume = math.prod(shapes[0])
+    found = [*_closed_form(a, b, volume), *_reweighted(a, b, volume), *_reweighted(b, a, volume)]
+    found += [row for sampler in BELIEVED for row in _two_log_z(a, b, sampler, volume)]
+    if not found:
+        raise MissingInputError(str(first), value="no draws to compare", hint="run `latflow run` on both studies first")
+    return found
+
+
+def _open(path: Path, name: str) -> _Run:
+    if not (path / "study.toml").is_file():
+        raise MissingInputError(str(path), value="no run", hint="name a directory that `run` wrote")
+    config = load_study(path / "study.toml")
+    stored = path / "results.json"
+    results = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
+    return _Run(name, RunContext(config, path, Silent(), Interrupts()), build_action(config), results)
+
+
+def _closed_form(a: _Run, b: _Run, volume: int) -> list[Difference]:
+    of_a, of_b = (known_values(run.context.config).get("log_z") for run in (a, b))
+    if of_a is None or of_b is None:
+        return []
+    return [_row(f"reference, {of_a.source}", of_b.value - of_a.value, math.hypot(of_a.error, of_b.error), volume)]
+
+
+def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
+    """From the draws of one run; the sign is that of F_B − F_A whichever run that is."""
+    sign = 1 if source.name == "A" else -1
+    rows = []
+    for sampler in SAMPLERS:
+        path = source.context.path("ensembles", sampler)
+        if not (path / "manifest.json").exists():
+            continue
+        ensemble = Ensemble.open(path, writable=False)
+        delta = _action_differences(source, target, ensemble)
+        if sampler == "flow":
+            log_weights = ensemble.column("log_weight")
+            estimate, ratios = weighted_log_z_difference(delta, log_weights), log_weights - delta
+            doubt = _verdict_doubt(source, "reweighted")
+        else:
+            estimate, ratios = chain_log_z_difference(delta.T), -delta.reshape(-1)
+            doubt = ""
+        tail = pareto_k(ratios)
+        doubt = doubt if tail <= TAIL_LIMIT else f"too little overlap: k̂ > {TAIL_LIMIT:g}"
+        way = f"{source.name} → {target.name}, {sampler} draws of {source.name}"
+        rows.append(_row(way, sign * estimate.value, estimate.error, volume, n=delta.size, tail=tail, doubt=doubt))
+    return rows
+
+
+def _two_log_z(a: _Run, b: _Run, sampler: str, volume: int) -> list[Difference]:
+    of_a, of_b = _log_z(a, sampler), _log_z(b, sampler)
+    if of_a is None or of_b is None:
+        return []
+    way = f"two log Z, {'of the flows' if sampler == 'reweighted' else 'from draws of the targets'}"
+    value, error = of_b.value - of_a.value, math.hypot(of_a.error, of_b.error)
+    doubts = filter(None, (_verdict_doubt(run, sampler) for run in (a, b)))
+    return [_row(way, value, error, volume, n=of_a.n + of_b.n, doubt="; ".join(doubts))]
+
+
+def _log_z(run: _Run, sampler: str) -> Estimate | None:
+    rows = [r for r in run.results.get("estimates", []) if (r["observable"], r["sampler"]) == ("log_z", sampler)]
+    if not rows or rows[0]["value"] is None or rows[0]["error"] is None:
+        return None
+    return Estimate(rows[0]["value"], rows[0]["error"], n=rows[0]["n"])
+
+
+def _verdict_doubt(run: _Run, sampler: str) -> str:
+    status = run.results.get("verdict", {}).get("status", "no verdict")
+    return "" if status in BELIEVED[sampler] else f"flow of {run.name}: {status}"
+
+
+def _row(
+    way: str,
+    log_z_difference: float,
+    error: float,
+    volume: int,
+    *,
+    n: int | None = None,
+    tail: float | None = None,
+    doubt: str = "",
+) -> Difference:
+    value = -log_z_difference
+    return Difference(way, value, error, value / volume, error / volume, n, tail, doubt)
+
+
+def _action_differences(source: _Run, target: _Run, ensemble: Ensemble) -> Float[np.ndarray, "..."]:
+    """S_target − S_source at every draw of the source: axes (draws,) or (records, chains)."""
+    fields = FieldSource(source.context, ensemble)
+    shape = tuple(source.context.config.lattice.shape)
+    parts = []
+    for block in range(ensemble.n_blocks):
+        x, _ = fields.read(block)
+        values = _difference(target.action, source.action, jnp.asarray(x.reshape(-1, *shape)))
+        parts.append(np.asarray(values).reshape(x.shape[: x.ndim - len(shape)]))
+    return np.concatenate(parts)
+
+
+@eqx.filter_jit
+def _difference(to: AbstractAction, of: AbstractAction, fields: Float[Array, "n *shape"]) -> Float[Array, " n"]:
+    return jax.vmap(to)(fields) - jax.vmap(of)(fields)
