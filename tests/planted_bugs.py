@@ -52,6 +52,7 @@ class Bug:
 BIJECTION = "tests/laws/test_bijection_laws.py::test_bijection_law"
 ACTION = "tests/laws/test_action_laws.py::test_action_law"
 KERNEL = "tests/laws/test_kernel_laws.py"
+GAUGE_FILES = "tests/store/gauge_files"
 EXACT_MATRIX = "tests/laws/test_exact_transition_matrix.py"
 
 BUGS = (
@@ -313,6 +314,55 @@ BUGS = (
         "return fixed.log_prob(x) + energy, energy",
         "return fixed.log_prob(x), energy",
         "tests/training/test_gradients.py::test_path_gradient_has_the_mean_of_the_reverse_kl",
+    ),
+    Bug(
+        "openQCD's points with x fastest, as in the other formats",
+        "store/gauge_files/openqcd.py",
+        "y, z = np.nonzero((np.arange(ny)[:, None] + np.arange(nz) + t + x) % 2)",
+        "z, y = np.nonzero((np.arange(nz)[:, None] + np.arange(ny) + t + x) % 2)",
+        f"{GAUGE_FILES}/test_traps.py::test_openqcd_runs_over_odd_points_with_z_fastest",
+    ),
+    Bug(
+        "openQCD's plaquette taken as normalised to 1",
+        "store/gauge_files/openqcd.py",
+        "stored=plaquette / 3",
+        "stored=plaquette",
+        f"{GAUGE_FILES}/test_traps.py::test_openqcd_plaquette_runs_to_three",
+    ),
+    Bug(
+        "third row of a link not conjugated",
+        "store/gauge_files/measure.py",
+        "np.cross(wide[..., 0, :], wide[..., 1, :]).conj()",
+        "np.cross(wide[..., 0, :], wide[..., 1, :])",
+        f"{GAUGE_FILES}/test_traps.py::test_nersc_variants",
+    ),
+    Bug(
+        "SciDAC checksum that starts counting sites again in every piece",
+        "store/gauge_files/checksums.py",
+        "self._sites += len(crcs)",
+        "self._sites = 0",
+        f"{GAUGE_FILES}/test_traps.py::test_round_trip_is_exact",
+    ),
+    Bug(
+        "byte order believed, whatever the checksum says",
+        "store/gauge_files/nersc.py",
+        "return other if matches[other] and not matches[order] else order",
+        "return order",
+        f"{GAUGE_FILES}/test_traps.py::test_nersc_variants",
+    ),
+    Bug(
+        "determinant forgotten in the distance from SU(N)",
+        "store/gauge_files/measure.py",
+        "np.abs(gram).max(), np.abs(_determinant(here) - 1).max())",
+        "np.abs(gram).max())",
+        f"{GAUGE_FILES}/test_traps.py::test_defect_sees_the_determinant",
+    ),
+    Bug(
+        "gauge file accepted in spite of a failed check",
+        "store/gauge_files/configuration.py",
+        "if configuration.failed and not force:",
+        "if configuration.failed and force:",
+        f"{GAUGE_FILES}/test_traps.py::test_flipped_words_are_found",
     ),
 )
 
