@@ -4,10 +4,12 @@ import re
 import struct
 import tracemalloc
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from latflow.errors import CannotCreateError, DataError, MissingInputError
+from latflow.fields import transport
 from latflow.store.gauge_files import lime, markup, measure, milc, nersc, openqcd
 from latflow.store.gauge_files.files import FORMATS, SUFFIXES, read_configuration, spell, write_configuration
 from latflow.store.gauge_files.layout import Source
@@ -75,6 +77,14 @@ def test_plaquette_against_loops(shape, n):
     weights = [(d - 1) * (d - 2) / 2, d - 1]
     mean = sum(w * p for w, p in zip(weights, split, strict=True) if w) / sum(weights)
     assert mean == pytest.approx(naive_plaquette(links), rel=1e-12)
+
+
+def test_the_annex_agrees_with_the_house():
+    """The plaquettes of files and those of samplers are two codes."""
+    planes = measure.plaquettes(LINKS)
+    for mu, nu in ((0, 1), (1, 3), (2, 3)):
+        traces = np.einsum("aa...->...", np.asarray(transport.plaquette(jnp.asarray(LINKS), mu=mu, nu=nu)))
+        assert planes[mu, nu] == pytest.approx(traces.real.mean() / 3, rel=1e-12)
 
 
 def test_pieces_do_not_change_the_plaquette(monkeypatch):

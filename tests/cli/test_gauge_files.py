@@ -1,0 +1,141 @@
+"""The commands for gauge configurations of other codes, from arguments to what is printed and written."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from latflow.cli import main
+from latflow.store.ensemble import Ensemble
+from latflow.store.gauge_files.files import FORMATS, read_configuration, write_configuration
+from store.gauge_files.fields import configuration, needs_real_files, real
+
+FIELD = configuration((2, 2, 4, 2))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_configuration(tmp_path / "a.ildg", FIELD, "ildg")
+    damaged = bytearray((tmp_path / "a.ildg").read_bytes())
+    damaged[-402] ^= 1  # the last bits of a number
+    (tmp_path / "damaged").write_bytes(damaged)
+    return tmp_path
+
+
+def run(capsys, *argv):
+    exit_code = main(argv)
+    out, err = capsys.readouterr()
+    return exit_code, out, err
+
+
+def test_inspect_as_json(capsys):
+    exit_code, out, _ = run(capsys, "inspect", "a.ildg", "--json")
+    facts = json.loads(out)
+    assert exit_code == 0
+    expected = {"format": "ildg", "shape": [2, 2, 4, 2], "group": "SU(3)", "precision": "float64", "forced": []}
+    assert {name: facts[name] for name in expected} == expected
+    assert facts["plaquette"] == pytest.approx(FIELD.plaquette, rel=1e-14)
+    assert facts["link_trace"] == pytest.approx(FIELD.link_trace.real, rel=1e-14)
+    assert set(facts["checksums"]) == {"suma", "sumb"}
+    assert facts["defect"] < 1e-14
+
+
+def test_inspect_in_words(capsys):
+    exit_code, out, _ = run(capsys, "inspect", "a.ildg")
+    assert exit_code == 0
+    assert "SU(3)" in out
+    assert f"{FIELD.plaquette:.12g}" in out
+
+
+def test_damage_is_refused_and_forcing_is_said(capsys, folder):
+    assert run(capsys, "inspect", "damaged")[0] == 65
+    exit_code, out, _ = run(capsys, "inspect", "damaged", "--force")
+    assert exit_code == 0
+    assert out.startswith("FORCED: damaged: suma is ")
+    assert json.loads(run(capsys, "inspect", "damaged", "--force", "--json")[1])["forced"] == ["suma", "sumb"]
+    assert run(capsys, "convert", "damaged", "b.nersc")[0] == 65
+    assert not (folder / "b.nersc").exists()
+    exit_code, out, _ = run(capsys, "convert", "damaged", "b.nersc", "--force")
+    assert exit_code == 0
+    assert "FORCED: damaged: suma" in out
+    assert b"in spite of failed checks: suma, sumb" in (folder / "b.nersc").read_bytes()
+
+
+def test_verify_a_file(capsys):
+    exit_code, out, err = run(capsys, "verify", "a.ildg")
+    assert (exit_code, err) == (0, "")
+    assert out.count("PASS") == 6
+    exit_code, out, err = run(capsys, "verify", "damaged", "--json")
+    assert exit_code == 65
+    assert "2 of 6 checks failed: suma; sumb" in err
+    verdicts = {check["name"]: check["passed"] for check in json.loads(out)["checks"]}
+    assert verdicts == {
+        "records": True,
+        "suma": False,
+        "sumb": False,
+        "plaquette": True,
+        "link trace": True,
+        "defect": True,
+    }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_convert_by_ending(format, capsys, folder):
+    options = ("--precision", "float32") if format == "milc" else ()
+    exit_code, out, err = run(capsys, "convert", "a.ildg", f"b.{format}", *options)
+    assert (exit_code, err) == (0, "")
+    assert "read back and equal" in out
+    found = read_configuration(folder / f"b.{format}")
+    assert found.format == format.removesuffix("-two-row")
+    np.testing.assert_allclose(found.links, FIELD.links, atol=1e-7)
+
+
+def test_convert_projects_when_asked(capsys, folder):
+    assert run(capsys, "convert", "a.ildg", "s.milc", "--precision", "float32")[0] == 0
+    assert run(capsys, "convert", "s.milc", "plain.openqcd")[0] == 0
+    exit_code, out, _ = run(capsys, "convert", "s.milc", "p.openqcd", "--reunitarise", "--json")
+    facts = json.loads(out)
+    assert (exit_code, facts["reunitarised"]) == (0, True)
+    assert facts["target"]["defect"] < 1e-14 < facts["source"]["defect"]
+    assert read_configuration(folder / "plain.openqcd").defect == facts["source"]["defect"]
+
+
+def test_ensemble_to_folder_and_back(capsys, folder):
+    fields = np.stack([configuration((2, 2, 4, 2), seed=seed).links for seed in range(3)])
+    made = Ensemble.create(folder / "ours", {"kind": "ensemble", "identity": {}})
+    made.append({"fields": fields}, n=3, attributes={})
+    exit_code, out, _ = run(capsys, "convert", "ours", "files", "--format", "nersc")
+    assert (exit_code, out) == (0, "3 configurations: ours -> files\n")
+    assert run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")[0] == 0
+    assert run(capsys, "convert", "more", "again")[0] == 0
+    np.testing.assert_array_equal(Ensemble.open(folder / "again").column("fields"), fields)
+    assert run(capsys, "verify", "again")[0] == 0
+    for argv, exit_code in (
+        (("convert", "ours", "x"), 64),
+        (("convert", "files", "a.ildg"), 73),
+        (("convert", "files", "x", "--reunitarise"), 64),
+        (("convert", "files", "x.d", "--format", "ildg", "--shape", "2", "2", "2", "2"), 65),
+    ):
+        assert run(capsys, *argv)[0] == exit_code
+
+
+def test_no_command_on_files_waits_for_jax(folder):
+    code = (
+        "import sys; from latflow.cli import main;"
+        "codes = [main(argv.split()) for argv in ('inspect a.ildg', 'verify a.ildg', 'convert a.ildg b.nersc')];"
+        "assert not {'jax', 'h5py', 'scipy'} & set(sys.modules), sorted(sys.modules); sys.exit(max(codes))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+
+
+@needs_real_files
+def test_round_trip_of_real_files(capsys, folder):
+    for name in ("nersc.l8t4b3360", "t_nersc.cfg", "lat.sample.l4444"):
+        assert run(capsys, "convert", str(real(name)), f"{name}.ildg")[0] == 0
+        assert run(capsys, "verify", f"{name}.ildg")[0] == 0
+        assert run(capsys, "convert", f"{name}.ildg", f"{name}.nersc")[0] == 0
+        there = read_configuration(folder / f"{name}.nersc").links
+        np.testing.assert_array_equal(there[:, :2], read_configuration(real(name)).links[:, :2])
