@@ -51,4 +51,4 @@ def _section(
 def _explained(key: Key, value: Any) -> str:
     setting = f"# {key.name} =" if value is None else f"{key.name} = {toml_value(value)}"
     choice = f": {' | '.join(key.choices)}" if len(key.choices) > 1 and key.choices[0] not in key.description else ""
-    return f"{setting:<{COMMENT_COLUMN}}# {key.description}{choice}"
+    return f"{setting:<{COMMENT_COLUMN - 1}} # {key.description}{choice}"
