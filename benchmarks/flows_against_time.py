@@ -17,16 +17,16 @@ import jax
 jax.config.update("jax_enable_x64", val=True)
 
 import equinox as eqx  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from latflow.actions.scalar import PhiFour  # noqa: E402
-from latflow.flows.architectures import multiscale, rational_quadratic_spline, real_nvp  # noqa: E402
+from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp  # noqa: E402
+from latflow.flows.continuous import accurate, continuous_flow, is_continuous  # noqa: E402
 from latflow.flows.networks import Networks  # noqa: E402
 from latflow.flows.weighted import FlowSampler  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.stats.weights import independence_acceptance, reweighting_ess  # noqa: E402
-from latflow.training.fit import TrainingState, evaluation_weights, run_steps  # noqa: E402
+from latflow.training.fit import TrainingState, advance, evaluation_weights  # noqa: E402
 from latflow.training.losses import PathGradient, ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
 
@@ -42,6 +42,7 @@ FLOWS = {
         key, lattice, networks=Networks(kernel_size=window(lattice))
     ),
     "multiscale": lambda key, lattice: multiscale(key, lattice, networks=Networks(kernel_size=5)),
+    "continuous": lambda key, lattice: continuous_flow(key, lattice, radius=4),
 }
 
 LOSSES = {"reverse_kl": ReverseKL, "path_gradient": PathGradient}
@@ -72,15 +73,16 @@ class Training:
         curve = schedule("cosine", learning_rate=self.rate, n_steps=n_steps, warmup_steps=warm_up)
         self.optimiser = adam(curve, gradient_clip=10.0)
         self.state = TrainingState.start(self.flow, self.optimiser)
-        self.advance(0)  # compiles
+        state = self.state
+        self.advance(1)  # compiles
+        self.state = state
         self.seconds = 0.0
 
     def advance(self, target: int) -> None:
         """Go on to step `target`."""
         start = time.process_time()
         settings = {"action": self.action, "loss": self.loss, "optimiser": self.optimiser}
-        stop = jnp.asarray(target, dtype=jnp.int32)
-        self.state, progress = run_steps(self.state, self.key, stop, **settings)
+        self.state, progress = advance(self.state, self.key, target, **settings)
         assert bool(jax.block_until_ready(progress).finite)
         self.seconds += time.process_time() - start
 
@@ -95,8 +97,10 @@ class Training:
 
 
 def quality(training: Training, key: jax.Array, n: int) -> tuple[float, float]:
-    """Acceptance and reweighting ESS of `n` fresh draws."""
-    log_weights = np.asarray(evaluation_weights(FlowSampler(training.state.flow, training.action), key, n=n))
+    """Acceptance and reweighting ESS of `n` fresh draws, those of a continuous flow integrated as in production."""
+    flow = training.state.flow
+    flow = accurate(key, cast(flow, "float64")) if is_continuous(flow) else flow
+    log_weights = np.asarray(evaluation_weights(FlowSampler(flow, training.action), key, n=n))
     return float(independence_acceptance(log_weights)), float(reweighting_ess(log_weights))
 
 

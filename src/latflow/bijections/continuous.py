@@ -62,16 +62,16 @@ class ContinuousFlow(AbstractBijection):
             t = start + i * step
             slopes: list[Carry] = []
             for node, row in zip(self.scheme.nodes, self.scheme.matrix, strict=True):
-                y = x + step * _combine(row, [slope for slope, _ in slopes]) if row else x
+                y = x + step * combine(row, [slope for slope, _ in slopes]) if row else x
                 slopes.append(self.velocity(t + node * step, y))
-            x = x + step * _combine(self.scheme.weights, [slope for slope, _ in slopes])
-            return (x, log_det + step * _combine(self.scheme.weights, [divergence for _, divergence in slopes])), None
+            x = x + step * combine(self.scheme.weights, [slope for slope, _ in slopes])
+            return (x, log_det + step * combine(self.scheme.weights, [divergence for _, divergence in slopes])), None
 
         (x, log_det), _ = jax.lax.scan(advance, (x, jnp.zeros(())), jnp.arange(self.n_steps))
         return x, log_det
 
 
-def _combine(coefficients: tuple[float, ...], terms: list[Array]) -> Array:
+def combine(coefficients: tuple[float, ...], terms: list[Array]) -> Array:
     """The linear combination without the terms of coefficient zero."""
     pairs = zip(coefficients, terms, strict=True)
     return sum((c * term for c, term in pairs if c), start=jnp.zeros_like(terms[0]))

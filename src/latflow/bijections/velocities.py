@@ -107,17 +107,16 @@ class LatticeVelocity(AbstractVelocity):
 
     @override
     def __call__(self, t: Scalar, x: Float[Array, "*sites"]) -> tuple[Float[Array, "*sites"], Scalar]:
-        at = _times(t, len(self.weight)).astype(self.weight.dtype)
+        at = time_basis(t, len(self.weight)).astype(self.weight.dtype)
         phi = x.astype(self.weight.dtype)
         context, linear, constant = self._convolve(at, phi)
         # Channels come last: every sum over channels is then one matrix product, of a whole batch under `vmap`.
-        own, weight, offset = at @ self.own, at @ self.weight, at @ self.offset
+        own, weight = at @ self.own, at @ self.weight
         mixing = jnp.concatenate([own[None], jnp.tensordot(at, self.context, 1).T])
         argument = jnp.concatenate([phi.reshape(1, -1), context]).T @ mixing
-        offset = jnp.broadcast_to(offset, argument.shape)
-        up, down = jnp.tanh(argument + offset), jnp.tanh(argument - offset)
-        velocity = linear + (up + down) @ weight
-        divergence = jnp.sum((2 - up**2 - down**2) @ (weight * own)) + constant
+        odd, slope = _bump(argument, at @ self.offset)
+        velocity = linear + odd @ weight
+        divergence = jnp.sum(slope @ (weight * own)) + constant
         return velocity.reshape(x.shape).astype(x.dtype), divergence.astype(x.dtype)
 
     def _convolve(
@@ -147,7 +146,19 @@ class LatticeVelocity(AbstractVelocity):
         return jnp.concatenate([phi, phi / (1 + squares * phi**2)])
 
 
-def _times(t: Scalar, n: int) -> Float[Array, " n"]:
+def _bump(z: Float[Array, "n h"], b: Float[Array, " h"]) -> tuple[Float[Array, "n h"], Float[Array, "n h"]]:
+    r"""$\tanh(z+b)+\tanh(z-b)$ and its slope in z, by one tanh and one division.
+
+    With $T=\tanh z$ and $\tau=\tanh b$ they are $2(1-\tau^2)Tu$ and $2(1-\tau^2)(1-T^2)u(2u-1)$, $u=1/(1-\tau^2T^2)$.
+    """
+    complement = jnp.broadcast_to(1 / jnp.cosh(b) ** 2, z.shape)
+    hyperbolic = jnp.tanh(z)
+    even = 1 - hyperbolic**2
+    u = 1 / (complement + (1 - complement) * even)
+    return 2 * complement * hyperbolic * u, 2 * complement * even * u * (2 * u - 1)
+
+
+def time_basis(t: Scalar, n: int) -> Float[Array, " n"]:
     """The time basis: bells of equal width around equidistant centres, divided by their sum."""
     centres = jnp.arange(n) / max(n - 1, 1)
     bells = jnp.exp(-0.5 * ((t - centres) * (n - 1) / _TIME_WIDTH) ** 2)

@@ -14,16 +14,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.errors import PhysicsStop
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
-from latflow.training.losses import AbstractLoss, ReverseKL
+from latflow.training.losses import AbstractLoss, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam
+from latflow.training.split_steps import Integration, run_split_steps
+from latflow.training.steps import Progress, TrainingState, run_steps
 from latflow.training.stop import StopCriterion
 
 Record = dict[str, Any]
@@ -40,31 +42,6 @@ class TrainingDiverged(PhysicsStop):
     """A loss, gradient or weight was not finite, again, after one return to a good state."""
 
     code = "DIVERGED"
-
-
-class TrainingState(eqx.Module):
-    """All that the next step needs.
-
-    Args:
-        flow: The flow so far.
-        optimiser_state: Moments of the gradient.
-        step: Steps done.
-        learning_rate_scale: Factor on the schedule; halved by a rollback.
-        rollbacks: How often training returned to an earlier state after a number was not finite.
-    """
-
-    flow: TrainableFlow
-    optimiser_state: PyTree
-    step: Int[Array, ""]
-    learning_rate_scale: Scalar
-    rollbacks: Int[Array, ""]
-
-    @classmethod
-    def start(cls, flow: TrainableFlow, optimiser: Optimiser) -> "TrainingState":
-        """The state before the first step."""
-        optimiser_state = optimiser.transform.init(eqx.filter(flow, eqx.is_inexact_array))
-        zero = jnp.zeros((), dtype=jnp.int32)
-        return cls(flow, optimiser_state, zero, jnp.ones(()), zero)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,72 +63,20 @@ class FitResult:
     seconds: float
 
 
-class _Progress(eqx.Module):
-    """What a chunk of steps tells: whether every number was finite, and the last gradient norm."""
-
-    finite: Bool[Array, ""]
-    gradient_norm: Scalar
-
-
-def _step(
-    state: TrainingState, key: PRNGKey, *, action: AbstractAction, loss: AbstractLoss, optimiser: Optimiser
-) -> tuple[TrainingState, _Progress]:
-    """One step of the optimiser; the state is returned as it was if a number is not finite."""
-    parameters, static = eqx.partition(state.flow, eqx.is_inexact_array)
-
-    def objective(parameters: PyTree) -> tuple[Scalar, Float[Array, " n"]]:
-        return loss(eqx.combine(parameters, static), action, key)
-
-    (value, log_weights), gradient = jax.value_and_grad(objective, has_aux=True)(parameters)
-    norm = _global_norm(gradient)
-    finite = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.all(jnp.isfinite(log_weights))
-    direction, optimiser_state = optimiser.transform.update(gradient, state.optimiser_state, parameters)
-    length = optimiser.learning_rate(state.step) * state.learning_rate_scale
-    moved = jax.tree.map(lambda p, d: p - (length * d).astype(p.dtype), parameters, direction)
-    # A selection per array and not a branch: it fuses with the update, and no state is copied.
-    parameters, optimiser_state = jax.tree.map(
-        lambda new, old: jnp.where(finite, new, old), (moved, optimiser_state), (parameters, state.optimiser_state)
-    )
-    after = TrainingState(
-        eqx.combine(parameters, static),
-        optimiser_state,
-        state.step + finite,
-        state.learning_rate_scale,
-        state.rollbacks,
-    )
-    return after, _Progress(finite, norm)
-
-
-def _global_norm(gradient: PyTree) -> Scalar:
-    return jnp.sqrt(sum((jnp.sum(g.astype(float) ** 2) for g in jax.tree.leaves(gradient)), start=jnp.zeros(())))
-
-
-@eqx.filter_jit
-def run_steps(
+def advance(
     state: TrainingState,
     key: PRNGKey,
-    target: Int[Array, ""],
+    target: int,
     *,
     action: AbstractAction,
     loss: AbstractLoss,
     optimiser: Optimiser,
-) -> tuple[TrainingState, _Progress]:
-    """Steps until `target` have been done or a number is not finite, in one compiled loop."""
-    arrays, static = eqx.partition(state, eqx.is_array)
-
-    def unfinished(carry: tuple[PyTree, _Progress]) -> Bool[Array, ""]:
-        arrays, progress = carry
-        return (arrays.step < target) & progress.finite
-
-    def body(carry: tuple[PyTree, _Progress]) -> tuple[PyTree, _Progress]:
-        state = eqx.combine(carry[0], static)
-        step_key = jax.random.fold_in(key, state.step)
-        state, progress = _step(state, step_key, action=action, loss=loss, optimiser=optimiser)
-        return eqx.filter(state, eqx.is_array), progress
-
-    start = _Progress(jnp.ones((), bool), jnp.zeros(()))
-    arrays, progress = jax.lax.while_loop(unfinished, body, (arrays, start))
-    return eqx.combine(arrays, static), progress
+) -> tuple[TrainingState, Progress]:
+    """Steps until `target` have been done or a number is not finite, in the way that is fastest for loss and flow."""
+    if isinstance(loss, PathGradient) and Integration.of(state.flow) is not None:
+        return run_split_steps(state, key, target, action=action, batch_size=loss.batch_size, optimiser=optimiser)
+    stop = jnp.asarray(target, dtype=jnp.int32)
+    return run_steps(state, key, stop, action=action, loss=loss, optimiser=optimiser)
 
 
 @eqx.filter_jit
@@ -259,11 +184,11 @@ class _Program:
     def advance(self, state: TrainingState, target: int) -> tuple[TrainingState, float, bool]:
         """Steps to `target` with a pause every few seconds; where the pauses fall changes no number."""
         key = jax.random.fold_in(self.key, _RETRY) if int(state.rollbacks) else self.key
-        progress = _Progress(jnp.ones((), bool), jnp.zeros(()))
+        progress = Progress.start()
         while int(state.step) < target and bool(progress.finite):
             start = time.perf_counter()
-            pause = jnp.asarray(min(target, int(state.step) + self.pace), dtype=jnp.int32)
-            state, progress = run_steps(state, key, pause, action=self.action, loss=self.loss, optimiser=self.optimiser)
+            pause = min(target, int(state.step) + self.pace)
+            state, progress = advance(state, key, pause, action=self.action, loss=self.loss, optimiser=self.optimiser)
             jax.block_until_ready(progress)
             self._adapt(time.perf_counter() - start)
             self.on_pause()
