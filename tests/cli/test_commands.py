@@ -109,6 +109,9 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_command_runs_its_stages(
     study: FakeStudy, command: str, stages: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    run = Path("runs/phi4-quick")
+    (run / "measurements").mkdir(parents=True)
+    (run / "study.toml").write_text(load_study(Path("phi4-quick.toml")).to_toml())
     assert main([command, "phi4-quick.toml"]) == 0
     (call,) = study.calls
     assert call["config"] == load_study(Path("phi4-quick.toml"))

@@ -23,8 +23,8 @@ def prepare_jax() -> None:
     platforms = os.environ.get("JAX_PLATFORMS", "")
     try:
         jax.devices()
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+    except (RuntimeError, AssertionError) as error:  # an assertion where a plugin's library is not there
+        reason = " ".join(str(error).split())[:200] or "no such device"
         raise UnavailableError(
             "environment variable JAX_PLATFORMS",
             value=platforms or "unset",

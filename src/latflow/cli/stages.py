@@ -8,7 +8,7 @@ from typing import Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
-from latflow.errors import CannotCreateError, UsageError
+from latflow.errors import CannotCreateError, MissingInputError, UsageError
 from latflow.study.config import StudyConfig
 from latflow.study.config.reading import did_you_mean
 from latflow.study.stages.claims import claim
@@ -60,10 +60,13 @@ def run(
     Raises:
         UsageError: If a sampler is named that the study does not have.
         CannotCreateError: If the run directory cannot be one.
+        MissingInputError: If there is nothing to report on.
     """
     _refuse_samplers(samplers, config.sampling.samplers)
     refuse_directory(directory)
     directory = claim(config, directory, fork=fork)
+    if "analyse" in stages and "measure" not in stages and not (directory / "measurements").is_dir():
+        raise MissingInputError(str(directory), value="nothing was measured", hint="run `latflow run` first")
     prepare_jax()
     from latflow.cli.progress import progress_on
     from latflow.study.run import run_stages

@@ -5,7 +5,7 @@ script and no remote asset, and says so to the browser.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,28 @@ DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
 
 @dataclass(frozen=True)
 class Work:
-    """One entry of the bibliography: what it is, its number on arXiv if it has one, what it is cited for."""
+    """One entry of the bibliography.
+
+    Attributes:
+        text: What it is.
+        arxiv: Its number on arXiv, if it has one.
+        used_for: What it is cited for.
+        key: Dotted key of the study that decides whether it was used; empty for what every report rests on.
+        values: Values of that key at which it was.
+    """
 
     text: str
     arxiv: str
     used_for: str
+    key: str = ""
+    values: tuple[str, ...] = ()
+
+    def is_used(self, study: Mapping[str, Any]) -> bool:
+        """Whether a study used it, as far as its file says."""
+        found: Any = study
+        for part in self.key.split(".") if self.key else ():
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return not self.key or found in self.values
 
 
 BIBLIOGRAPHY = (
@@ -49,7 +66,33 @@ BIBLIOGRAPHY = (
         "flow proposals with independence Metropolis for φ⁴, and the normalisation of its action",
     ),
     Work(
-        "L. Dinh, J. Sohl-Dickstein and S. Bengio, Density estimation using Real NVP", "1605.08803", "affine couplings"
+        "L. Dinh, J. Sohl-Dickstein and S. Bengio, Density estimation using Real NVP",
+        "1605.08803",
+        "affine couplings",
+        key="flow.kind",
+        values=("real_nvp", "spline", "multiscale"),
+    ),
+    Work(
+        "C. Durkan, A. Bekasov, I. Murray and G. Papamakarios, Neural Spline Flows",
+        "1906.04032",
+        "rational-quadratic spline couplings",
+        key="flow.kind",
+        values=("spline",),
+    ),
+    Work(
+        "M. Gerdes, P. de Haan, C. Rainone, R. Bondesan and M. C. N. Cheng, Learning lattice quantum field theories "
+        "with equivariant continuous flows",
+        "2207.00283",
+        "continuous flows with the symmetries of the lattice",
+        key="flow.kind",
+        values=("continuous",),
+    ),
+    Work(
+        "L. Vaitl, K. A. Nicoli, S. Nakajima and P. Kessel, Path-gradient estimators for continuous normalizing flows",
+        "2206.09016",
+        "gradients along the path, without the score",
+        key="training.loss",
+        values=("path_gradient",),
     ),
     Work(
         "U. Wolff, Monte Carlo errors with less errors", "hep-lat/0306017", "errors and autocorrelation times, Γ method"
@@ -149,6 +192,6 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
         "cost": tables.cost_rows(run.results),
         "provenance": tables.provenance_rows(run.results),
-        "bibliography": BIBLIOGRAPHY,
+        "bibliography": [work for work in BIBLIOGRAPHY if work.is_used(run.study)],
         "suspicious": tables.SUSPICIOUS,
     }

@@ -32,8 +32,8 @@ OBSERVABLES = ("susceptibility", "ising_energy", "two_point_0", "pole_mass", "ph
 """What autocorrelation times and samplers are compared in; `two_point_0` is G_c(0)."""
 
 HELD = 0.06
-"""A flow counts as held at its acceptance if it is no further from it; others are shown, not fitted. A training stops at
-the first evaluation above, so a flow that learns in leaps may end far above."""
+"""A flow counts as held at its acceptance if it is no further from it; others are shown, not fitted. A training stops
+at the first evaluation above, so a flow that learns in leaps may end far above."""
 
 
 class Done(NamedTuple):

@@ -36,6 +36,7 @@ _RETRY = 2**32 - 2
 
 _EVALUATION_BATCH = 512
 _SECONDS_BETWEEN_PAUSES = 2.0
+_TRUSTED_ESS = 0.5
 
 
 class TrainingDiverged(PhysicsStop):
@@ -119,7 +120,8 @@ def fit(
         state: State to continue from.
         elapsed: Seconds spent in earlier sittings.
         history: Records of earlier sittings.
-        log_z: Logarithm of the partition function where known; else it is estimated from the weights.
+        log_z: Logarithm of the partition function where known; else, and where the weights know it well, it is
+            estimated from them.
         on_progress: Called after every evaluation with the state and its record; may raise, for instance
             `latflow.errors.Interrupted`, having saved both.
         on_pause: Called every few seconds between steps; may raise. What it ends is repeated after a restart.
@@ -222,11 +224,13 @@ def _nothing() -> None:
 
 
 def _quality(log_weights: Float[np.ndarray, " n"], *, log_z: float | None) -> dict[str, float]:
-    loss = -float(np.mean(log_weights))
+    loss, ess = -float(np.mean(log_weights)), float(reweighting_ess(log_weights))
+    # Near the target the weights tell log Z better than they tell their mean: what both estimates share cancels.
+    divergence = float(kl(log_weights).value) if log_z is None or ess > _TRUSTED_ESS else loss + log_z
     return {
         "loss": loss,
-        "kl": float(kl(log_weights).value) if log_z is None else loss + log_z,
-        "reweighting_ess": float(reweighting_ess(log_weights)),
+        "kl": divergence,
+        "reweighting_ess": ess,
         "acceptance": float(independence_acceptance(log_weights)),
     }
 

@@ -45,7 +45,8 @@ class StopCriterion:
             "acceptance": self.acceptance is not None and last["acceptance"] >= self.acceptance,
             "ess": self.ess is not None and last["reweighting_ess"] >= self.ess,
             "steps": self.steps is not None and last["step"] >= self.steps,
-            "seconds": self.seconds is not None and last["seconds"] >= self.seconds,
+            # A clock may run out while the first step is compiled; a flow that made no step is no trained one.
+            "seconds": self.seconds is not None and last["step"] > 0 and last["seconds"] >= self.seconds,
             "plateau": self.plateau is not None and _evaluations_since_best(history) >= self.plateau,
         }
         return next((name for name, is_met in met.items() if is_met), None)

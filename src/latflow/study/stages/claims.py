@@ -7,13 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from latflow.errors import ConfigError
+from latflow.errors import CannotCreateError, ConfigError
+from latflow.store.atomic import is_temporary
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.values import AbstractSection
 from latflow.study.context import identity
 
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
+
+_BEFORE_STUDY = {"model", "run.lock"}
+"""What a run directory may hold before its study: a model to draw from, the lock of a process that was killed."""
 
 FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
 """Keys that may change between two starts in one directory: they add to a run without contradicting it."""
@@ -27,6 +31,7 @@ def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
     """
     stored = directory / "study.toml"
     if not stored.exists():
+        _refuse_foreign(directory)
         return directory
     differences = differing_keys(load_study(stored), config)
     if not differences:
@@ -37,6 +42,15 @@ def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
     forked = directory.with_name(f"{directory.name}-{config.digest()[:8]}")
     _carry_over(config, directory, forked)
     return forked
+
+
+def _refuse_foreign(directory: Path) -> None:
+    """Refuse to scatter a run among other files."""
+    foreign = sorted({path.name for path in directory.iterdir()} - _BEFORE_STUDY) if directory.is_dir() else []
+    foreign = [name for name in foreign if not is_temporary(name)]
+    if foreign:
+        value = f"holds other files: {', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}"
+        raise CannotCreateError(str(directory), value=value, hint="name an empty or a new --run-dir")
 
 
 def differing_keys(old: AbstractSection, new: AbstractSection) -> list[str]:

@@ -77,6 +77,10 @@ def train(context: RunContext) -> None:
             f"train    {context.config.training.start_from} as it came: "
             f"acceptance {first['acceptance']:.3f}, reweighting ESS {first['reweighting_ess']:.3f}"
         )
+    if result.stopped_by == "seconds":
+        context.progress.line(
+            "train    ended by the time limit: elsewhere it ends at another step; a limit of steps is the same everywhere"
+        )
     context.progress.line(
         f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
         f"acceptance {last['acceptance']:.3f}, reweighting ESS {last['reweighting_ess']:.3f}"
