@@ -160,6 +160,7 @@ def test_unfinished_runs_give_an_honest_report(
     assert shown | omitted == set(FIGURES)
     assert "Verdict: no verdict" in page.text
     assert "It is not a pass." in page.text
+    assert "Do not use the draws" not in page.text
     assert not [a for a in page.all("section") if a.get("class") == "verdict good"]
 
 
@@ -176,6 +177,7 @@ def test_text_from_the_run_is_escaped(make_run: Callable[..., Path], tmp_path: P
     assert "<script" not in report.read_text()
     assert not read(report).all("script")
     assert "alert(1)" in read(report).text
+    assert "Do not use the draws of this flow." in read(report).text  # a verdict that is neither exact nor open
 
 
 def test_what_is_no_run_or_damaged_leaves_no_report(tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ def test_only_exact_is_shown_as_good(verdict: object, status: str, tone: str) ->
     assert (found.status, found.tone) == (status, tone)
 
 
+@pytest.mark.parametrize(("status", "said"), [("collapsed", True), ("exact", False), ("no verdict", False)])
+def test_the_headline_of_a_collapsed_flow_says_what_its_log_z_lacks(status: str, said: bool) -> None:
+    run = run_of([], verdict=status, flow={"log_z": 29.4, "kl": 0.2})
+    words = {term: meaning for term, _, meaning in tables.headline(run)}
+    assert ("lacks the lost weight" in words["log Z"]) is said
+    assert ("too small" in words["KL(q‖p)"]) is said
+
+
 @pytest.mark.parametrize("given", [{"reason": "a"}, {"reasons": ["a"]}])
 def test_reasons_are_given_one_or_many(given: dict[str, object]) -> None:
     assert tables.verdict_of({"verdict": {"status": "no verdict", **given}}).reasons == ["a"]

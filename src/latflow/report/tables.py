@@ -177,11 +177,20 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
         draws_and_expected += f"; {plain(flow['expected_acceptance'])} expected from the weights"
     if is_number(flow.get("pareto_k")):
         draws_and_tail += f"; Pareto k̂ {plain(flow['pareto_k'], 2)}"
+    lost = verdict_of(run.results).tone == "bad"
     return [
         ("Acceptance", plain(flow.get("acceptance")), f"independence Metropolis, {draws_and_expected}"),
         ("Reweighting ESS", plain(flow.get("reweighting_ess")), f"(Σw)² / (N Σw²), {draws_and_tail}"),
-        ("log Z", compact(flow.get("log_z"), flow.get("log_z_error")), "ln⟨w⟩ over the flow draws"),
-        ("KL(q‖p)", compact(flow.get("kl"), flow.get("kl_error")), "nats, with the log Z given here"),
+        (
+            "log Z",
+            compact(flow.get("log_z"), flow.get("log_z_error")),
+            "ln⟨w⟩ over the flow draws" + ("; lacks the lost weight" if lost else ""),
+        ),
+        (
+            "KL(q‖p)",
+            compact(flow.get("kl"), flow.get("kl_error")),
+            "nats, with the log Z given here" + (", so too small" if lost else ""),
+        ),
         ("Training", duration(flow.get("training_seconds")), _training_words(flow)),
     ]
 

@@ -163,7 +163,7 @@ def _row(
     tail: float | None = None,
     doubt: str = "",
 ) -> Difference:
-    value = -log_z_difference
+    value = 0.0 - log_z_difference  # so that nothing reads −0
     return Difference(way, value, error, value / volume, error / volume, n, tail, doubt)
 
 
