@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from latflow.actions import exact
+from latflow.actions import exact, exact_gauge
 from latflow.actions.base import AbstractAction, AbstractLocalAction
+from latflow.actions.gauge import ImprovedAction, WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
@@ -23,8 +24,9 @@ from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, Normal
+from latflow.fields.gauge_symmetry import ChargeConjugation, GaugeTransformation, link_generators
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
-from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation
+from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
@@ -93,7 +95,30 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "phi4 3": lambda: PhiFour(Lattice((3,)), mass_squared=-1.0, coupling=2.0),
     "phi4 3x3": lambda: PhiFour(Lattice((3, 3)), mass_squared=-4.0, coupling=6.975),
     "phi4 1x4": lambda: PhiFour(Lattice((1, 4)), mass_squared=-1.0, coupling=2.0),
+    "U(1) wilson 3x4": lambda: wilson("U(1)", (3, 4), 1.7),
+    "U(1) wilson 3x3, open": lambda: wilson("U(1)", (3, 3), 1.7, open_boundaries=True),
+    "SU(2) wilson 2x3, open": lambda: wilson("SU(2)", (2, 3), 2.2, open_boundaries=True),
+    "SU(3) wilson 2x1x2x2": lambda: wilson("SU(3)", (2, 1, 2, 2), 5.7),
+    "U(1) tree level 3x3x2": lambda: ImprovedAction.luescher_weisz(Lattice((3, 3, 2)), named("U(1)"), beta=1.1),
+    "SU(2) iwasaki 3x2": lambda: ImprovedAction.iwasaki(Lattice((3, 2)), named("SU(2)"), beta=0.9),
 }
+
+
+def wilson(group: str, shape: tuple[int, ...], beta: float, *, open_boundaries: bool = False) -> WilsonAction:
+    """Wilson's action by the name of its group."""
+    return WilsonAction(Lattice(shape), named(group), beta=beta, open_boundaries=open_boundaries)
+
+
+def symmetries(action: AbstractAction) -> tuple[AbstractSymmetry, ...]:
+    """What generates the symmetries that the action should have."""
+    space = action.space
+    if not isinstance(space, GaugeSpace):
+        return generators(Lattice(space.shape))
+    every = link_generators(key(60), space)
+    if isinstance(action, WilsonAction) and action.open_boundaries:
+        return tuple(g for g in every if isinstance(g, ChargeConjugation | GaugeTransformation))
+    return every
+
 
 OBSERVABLE_ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     name: ACTIONS[name] for name in ("phi4 4x4", "phi4 3", "free 3x5", "phi4 2x4x2")
@@ -386,3 +411,29 @@ KERNELS: dict[str, Callable[[], KernelCase]] = {
         _independence(WEIGHTED["trained real nvp on phi4 2x2"]()), (2, 2), _ring_values(RING_2X2()), n_records=400
     ),
 }
+
+
+def _u1_hmc(shape: tuple[int, int], beta: float) -> KernelCase:
+    volume = math.prod(shape)
+    values = {
+        "plaquette": exact_gauge.u1_wilson_loop(beta, volume=volume),
+        "loop 1x2": exact_gauge.u1_wilson_loop(beta, volume=volume, area=2),
+        "charge squared": exact_gauge.u1_charge_squared(beta, volume=volume),
+    }
+    return KernelCase(hmc(wilson("U(1)", shape, beta), "leapfrog", 0.3, 5), shape, values, n_records=400)
+
+
+def _sun_hmc(n: int, shape: tuple[int, int], beta: float, scheme: str, step_size: float, n_steps: int) -> KernelCase:
+    volume = math.prod(shape)
+    values = {"plaquette": exact_gauge.sun_wilson_loop(n, beta, volume=volume)}
+    if shape[1] > 2:
+        values["loop 1x2"] = exact_gauge.sun_wilson_loop(n, beta, volume=volume, area=2)
+    return KernelCase(hmc(wilson(f"SU({n})", shape, beta), scheme, step_size, n_steps), shape, values)
+
+
+GAUGE_KERNELS: dict[str, Callable[[], KernelCase]] = {
+    "U(1) leapfrog": lambda: _u1_hmc((3, 4), 1.5),
+    "SU(2) leapfrog": lambda: _sun_hmc(2, (2, 3), 2.2, "leapfrog", 0.25, 4),
+    "SU(3) omf2": lambda: _sun_hmc(3, (2, 2), 5.0, "omf2", 0.3, 3),
+}
+"""HMC on tori of two dimensions, whose loops are known."""

@@ -66,8 +66,9 @@ def _coefficients(c: Polynomial) -> Parts:
     scale = jnp.ldexp(jnp.ones_like(c[0]), -halvings)
     scale, scaled = _kept((scale, [c[j] * scale ** (n - j) for j in range(n)]))
     re, im = _kept(_taylor(scaled))
-    few = jax.lax.cond(jnp.any(halvings > 0), lambda f: _square_few(f, scaled, halvings), lambda f: f, (re, im))
-    re, im = jax.lax.cond(jnp.any(halvings > _FEW), lambda f: _square_many(f, scaled, halvings), lambda f: f, few)
+    for first, last in ((0, _FEW), (_FEW, _FEW + _MANY)):
+        squared = functools.partial(_square_from, c=scaled, halvings=halvings, first=first, last=last)
+        re, im = jax.lax.cond(jnp.any(halvings > first), squared, lambda f: f, (re, im))
     return [re[j] * scale**j for j in range(n)], [im[j] * scale**j for j in range(n)]
 
 
@@ -117,11 +118,6 @@ def _square(f: Parts, c: Polynomial, wanted: Bool[Array, "*sites"]) -> Parts:
     )
 
 
-def _square_few(f: Parts, c: Polynomial, halvings: Int[Array, "*sites"]) -> Parts:
-    for i in range(_FEW):
-        f = _kept(_square(f, c, halvings > i))
-    return f
-
-
-def _square_many(f: Parts, c: Polynomial, halvings: Int[Array, "*sites"]) -> Parts:
-    return jax.lax.fori_loop(_FEW, _FEW + _MANY, lambda i, f: _square(f, c, halvings > i), f)
+def _square_from(f: Parts, c: Polynomial, halvings: Int[Array, "*sites"], *, first: int, last: int) -> Parts:
+    """Squarings first … last − 1; a loop, because unrolled ones take seconds to compile."""
+    return jax.lax.fori_loop(first, last, lambda i, f: _square(f, c, halvings > i), f)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from latflow._typing import PRNGKey
+from latflow._typing import Field, PRNGKey, Tangent
 from latflow.actions.base import AbstractAction, AbstractLocalAction, autodiff_force
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.symmetry import AbstractSymmetry
 from latflow.testing.result import LawResult, judge
 
@@ -153,17 +154,29 @@ LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent, bonds_ar
 
 @eqx.filter_jit
 def _asymmetry(key: PRNGKey, action: AbstractAction, elements: Elements) -> Float[Array, ""]:
-    x = action.space.random(key)
+    space = action.space
+    x = space.random(key)
     before, force = action(x), action.force(x)
-    images = jnp.stack([element(x) for element in elements])
-    expected = jnp.stack([element(force) for element in elements])
-    change = jnp.max(jnp.abs(jax.vmap(action)(images) - before)) / jnp.maximum(1.0, jnp.abs(before))
-    turned = jnp.max(jnp.abs(jax.vmap(action.force)(images) - expected)) / jnp.max(jnp.abs(force))
+    images = [element(x) for element in elements]
+    carried = jnp.stack(
+        [_carried_back(space, element, x, y, action.force(y)) for element, y in zip(elements, images, strict=True)]
+    )
+    change = jnp.max(jnp.abs(jax.vmap(action)(jnp.stack(images)) - before)) / jnp.maximum(1.0, jnp.abs(before))
+    turned = jnp.max(jnp.abs(carried - force[None])) / jnp.max(jnp.abs(force))
     return jnp.maximum(change, turned)
 
 
+def _carried_back(space: AbstractFieldSpace, element: AbstractSymmetry, x: Field, y: Field, force: Tangent) -> Tangent:
+    """The force at y = g·x as a force at x: the transpose of the map that g makes of tangent vectors."""
+
+    def image(p: Tangent) -> Tangent:
+        return space.coordinates(y, jax.jvp(element, (x,), (space.displace(x, p),))[1])
+
+    return jax.vjp(image, jnp.zeros_like(force))[1](force)[0]
+
+
 def invariant_under(key: PRNGKey, action: AbstractAction, elements: Elements) -> LawResult:
-    """S(g·x) = S(x) and F(g·x) = g·F(x) for every given group element, on a flat space."""
+    """S(g·x) = S(x), and the force at g·x is the one at x as g carries tangent vectors, for every given element."""
     worst = _asymmetry(key, action, elements)
     return judge("action and force respect the symmetries", worst, limit=ROUNDING, detail=f"{len(elements)} elements")
 

@@ -71,7 +71,12 @@ def _log_volume(key: PRNGKey, kernel: HMC, x: Field) -> Float[Array, ""]:
 def trajectory_preserves_volume(key: PRNGKey, kernel: HMC, fields: Fields) -> LawResult:
     """The map (x, p) → (x', p') has Jacobian determinant 1; meant for at most 256 degrees of freedom."""
     defect = jnp.abs(_log_volume(key, kernel, fields[0]))
-    return judge("molecular dynamics preserves volume", defect, limit=VOLUME, detail=f"{2 * fields[0].size} dimensions")
+    return judge(
+        "molecular dynamics preserves volume",
+        defect,
+        limit=VOLUME,
+        detail=f"{2 * math.prod(kernel.action.space.tangent_shape)} dimensions",
+    )
 
 
 HMC_LAWS = (trajectory_is_reversible, trajectory_preserves_volume)
