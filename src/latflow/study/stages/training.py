@@ -79,7 +79,7 @@ def train(context: RunContext) -> None:
         )
     if result.stopped_by == "seconds":
         context.progress.line(
-            "train    ended by the time limit: elsewhere it ends at another step; a limit of steps is the same everywhere"
+            "train    ended by its time limit: elsewhere it ends at another step; a limit of steps holds everywhere"
         )
     context.progress.line(
         f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
