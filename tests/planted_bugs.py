@@ -385,6 +385,27 @@ BUGS = (
         "pool.map(part, keys[:1] * len(keys))",
         "tests/training/test_split_steps.py::test_parts_add_up_to_the_batch",
     ),
+    Bug(
+        "a heat bath at half the coupling",
+        "samplers/heatbath.py",
+        "su2_boltzmann(2 * coupling * k, trials)",
+        "su2_boltzmann(coupling * k, trials)",
+        "tests/samplers/test_heatbath.py::test_the_plaquette_is_exact",
+    ),
+    Bug(
+        "a link is moved to its minimum, not reflected about it",
+        "samplers/heatbath.py",
+        "return _times(inverse, inverse),",
+        "return inverse,",
+        "tests/samplers/test_heatbath.py::test_overrelaxation_keeps_the_action_and_moves_every_link",
+    ),
+    Bug(
+        "trials of Creutz accepted with the squared weight",
+        "samplers/link_draws.py",
+        "creutz = u[:, 3] ** 2 <= 1 - x**2",
+        "creutz = u[:, 3] <= 1 - x**2",
+        "tests/samplers/test_link_draws.py::test_su2",
+    ),
 )
 
 

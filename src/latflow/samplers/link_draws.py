@@ -1,0 +1,81 @@
+r"""Draws of one link given the staples around it, from a fixed number of uniform numbers.
+
+Rejection with a bounded number of trials: where all of them fail nothing is drawn, and a kernel leaves the link as it
+is. Whether that happens depends on the staples and on the uniform numbers alone, so the update is a mixture of the heat
+bath and of no update at all, and leaves the target invariant exactly however few the trials are.
+
+References:
+    Best & Fisher, Appl. Statist. 28 (1979) 152; Creutz, Phys. Rev. D 21 (1980) 2308; Kennedy & Pendleton, Phys. Lett. B
+    156 (1985) 393.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+UNIFORMS_PER_TRIAL = {"von_mises": 3, "su2": 4}
+"""How many uniform numbers one trial uses."""
+
+# From here on the trials of Kennedy and Pendleton are accepted more often than those of Creutz.
+_STRONG = 2.0
+_TINY = 2.0**-60
+_WEAK = 1e-8
+
+
+def von_mises(
+    kappa: Float[Array, "*sites"], u: Float[Array, "trials three *sites"]
+) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
+    r"""Angles in [−π, π] with density ∝ $e^{\kappa\cos\theta}$, and where a trial succeeded.
+
+    Args:
+        kappa: Not negative.
+        u: Uniform in [0, 1).
+    """
+    kappa = kappa[None]
+    safe = jnp.maximum(kappa, _WEAK)
+    tau = 1 + jnp.sqrt(1 + 4 * safe**2)
+    rho = (tau - jnp.sqrt(2 * tau)) / (2 * safe)
+    r = (1 + rho**2) / (2 * rho)
+    z = jnp.cos(jnp.pi * u[:, 0])
+    f = (1 + r * z) / (r + z)
+    # log instead of the ratio: c = 0 with probability zero would only be a rejected trial
+    c = safe * (r - f)
+    accepted = jnp.log(jnp.maximum(c, _TINY)) - jnp.log(jnp.maximum(u[:, 1], _TINY)) + 1 - c >= 0
+    angle = jnp.sign(u[:, 2] - 0.5) * jnp.arccos(jnp.clip(f, -1.0, 1.0))
+    uniform = jnp.pi * (2 * u[:, 2] - 1)
+    weak = kappa < _WEAK
+    return _first(jnp.where(weak, uniform, angle), accepted | weak)
+
+
+def su2_boltzmann(
+    kappa: Float[Array, "*sites"], u: Float[Array, "trials four *sites"]
+) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
+    r"""Numbers $a_0$ in [−1, 1] with density ∝ $\sqrt{1-a_0^2}\,e^{\kappa a_0}$, and where a trial succeeded.
+
+    Trials of Kennedy and Pendleton where κ ≥ 2, of Creutz below: at least six of ten succeed at every κ.
+
+    Args:
+        kappa: Not negative.
+        u: Uniform in [0, 1).
+    """
+    kappa, positive = kappa[None], 1 - u
+    strong = jnp.maximum(kappa, _STRONG)
+    cosine = jnp.cos(2 * jnp.pi * u[:, 1])
+    half_gap = -(jnp.log(positive[:, 0]) + cosine**2 * jnp.log(positive[:, 2])) / (2 * strong)
+    pendleton = u[:, 3] ** 2 <= 1 - half_gap
+    weak = jnp.clip(kappa, _WEAK, _STRONG)
+    # the inverse of the distribution function of e^{κx} on [−1, 1]
+    x = 1 + jnp.log(positive[:, 0] + u[:, 0] * jnp.exp(-2 * weak)) / weak
+    creutz = u[:, 3] ** 2 <= 1 - x**2
+    large = kappa >= _STRONG
+    return _first(jnp.where(large, 1 - 2 * half_gap, x), jnp.where(large, pendleton, creutz))
+
+
+def _first(
+    values: Float[Array, "trials *sites"], accepted: Bool[Array, "trials *sites"]
+) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
+    """The first accepted trial of every site, and whether there is one."""
+    value, found = values[-1], accepted[-1]
+    for trial in range(len(values) - 2, -1, -1):
+        value = jnp.where(accepted[trial], values[trial], value)
+        found = found | accepted[trial]
+    return value, found
