@@ -406,6 +406,20 @@ BUGS = (
         "creutz = u[:, 3] <= 1 - x**2",
         "tests/samplers/test_link_draws.py::test_su2",
     ),
+    Bug(
+        "chains of a gauge field start outside the group",
+        "fields/spaces.py",
+        "self.move(self.cold(), _NARROW * self.momentum(key))",
+        "_NARROW * self.cold()",
+        "tests/laws/test_space_laws.py::test_space_law[SU(2) 2x3-starts_are_inside]",
+    ),
+    Bug(
+        "determinant left in a projection on SU(N)",
+        "groups/sun.py",
+        "return u * jnp.exp(-1j * phase)[None, None]",
+        "return u",
+        "tests/groups/test_groups.py::test_project_is_the_polar_factor[SU(2)]",
+    ),
 )
 
 

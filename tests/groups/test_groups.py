@@ -129,6 +129,34 @@ def test_project_repairs(group):
 
 
 @matrix_group
+def test_project_is_the_polar_factor(group):
+    """Far from the group, against the singular value decomposition; the scale of a matrix drops out."""
+    z = jax.random.normal(key(12), (2, group.n, group.n, *FEW))
+    m = jax.lax.complex(z[0], z[1])
+    left, _, right = np.linalg.svd(last(m))
+    unitary = left @ right
+    phase = np.angle(np.linalg.det(unitary)) / group.n
+    ours = jax.jit(group.project)(jnp.stack([m, 3 * m], axis=-1))
+    assert float(group.defect(ours)) < 1e-12
+    for i in range(2):
+        assert np.allclose(last(ours[..., i]), unitary * np.exp(-1j * phase)[..., None, None], rtol=0, atol=1e-11)
+
+
+def test_project_has_derivatives_at_the_group():
+    """Along the group it moves with the matrix, across it not at all."""
+    group = SU(3)
+
+    @jax.jit
+    def slopes(g, p):
+        along = group.displace(g, p)
+        return along, *(jax.jvp(group.project, (g,), (tangent,))[1] for tangent in (along, 1j * along))
+
+    along, with_it, across = slopes(group.haar(key(13), FEW), coefficients(group))
+    assert np.allclose(with_it, along, rtol=0, atol=1e-12)
+    assert np.abs(across).max() < 1e-12
+
+
+@matrix_group
 def test_defect_sees_length_and_determinant(group):
     g = group.haar(key(5), FEW)
     assert float(group.defect(g.at[:, :, 1, 2].multiply(1 + 1e-6))) > 1e-7

@@ -43,6 +43,10 @@ class BrokenSpace(AbstractFieldSpace):
         return PLAIN.random(key)
 
     @override
+    def start(self, key: Array, number: Array) -> Array:
+        return PLAIN.start(key, number) / jnp.where(self.fault == "starts outside", number - 3, 1)
+
+    @override
     def move(self, x: Array, p: Array) -> Array:
         if self.fault == "escapes":
             return x + p / 0.0
@@ -70,6 +74,7 @@ SPACE_FAULTS = {
     "coordinates": spaces.coordinates_invert_displace,
     "displace": spaces.displace_is_first_order,
     "escapes": spaces.move_stays_inside,
+    "starts outside": spaces.starts_are_inside,
     "one way": spaces.move_reverses,
     "cold": spaces.momentum_is_standard_normal,
     "drifting": spaces.momentum_is_standard_normal,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
 from latflow._typing import Field, Links, PRNGKey, Scalar, Tangent
@@ -19,6 +19,9 @@ from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import standard_normal
+
+_NARROW = 0.1
+"""Width of the noise of starts that are not hot, in tangent coordinates."""
 
 
 class AbstractFieldSpace(eqx.Module):
@@ -30,6 +33,10 @@ class AbstractFieldSpace(eqx.Module):
     @abc.abstractmethod
     def random(self, key: PRNGKey) -> Field:
         """A reference draw: Haar or uniform on compact spaces, standard normal on R^n."""
+
+    @abc.abstractmethod
+    def start(self, key: PRNGKey, number: Int[Array, ""]) -> Field:
+        """Where chain `number` of an over-dispersed set starts: hot, cold, and what else the space knows, by turns."""
 
     @abc.abstractmethod
     def move(self, x: Field, p: Tangent) -> Field:
@@ -55,6 +62,8 @@ class AbstractFieldSpace(eqx.Module):
 class ScalarSpace(AbstractFieldSpace):
     """Real scalar fields: R^V with Lebesgue measure.
 
+    Chains start hot, with standard normal noise; cold, with narrow noise about zero; and ordered, about 1 and −1.
+
     Args:
         shape: Sites along each direction.
     """
@@ -69,6 +78,12 @@ class ScalarSpace(AbstractFieldSpace):
     @override
     def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
         return standard_normal(key, self.shape)
+
+    @override
+    def start(self, key: PRNGKey, number: Int[Array, ""]) -> Float[Array, "*shape"]:
+        width = jnp.asarray([1.0, _NARROW, _NARROW, _NARROW])
+        centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
+        return centre[number % 4] + width[number % 4] * self.random(key)
 
     @override
     def move(self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
@@ -97,6 +112,8 @@ class GaugeSpace(AbstractFieldSpace):
     One array: direction, indices of the element, sites; `U[mu, row, column, x_0, ...]`, or angles `theta[mu, x_0, ...]`
     for U(1). The link (mu, x) goes from x to $x+\hat\mu$; a momentum is `p[mu, generator, x_0, ...]` and moves it to
     $e^{ip_aT_a}U$.
+
+    Chains start hot, with Haar links, and cold, with links near the unit element, by turns.
 
     Args:
         lattice: At least two directions.
@@ -142,6 +159,11 @@ class GaugeSpace(AbstractFieldSpace):
     @override
     def random(self, key: PRNGKey) -> Field:
         return _directions_first(self.group.haar(key, (self.ndim, *self.lattice.shape)), group=self.group)
+
+    @override
+    def start(self, key: PRNGKey, number: Int[Array, ""]) -> Field:
+        near = self.move(self.cold(), _NARROW * self.momentum(key))
+        return jnp.where(number % 2 == 0, self.random(key), near)
 
     @override
     def move(self, x: Field, p: Tangent) -> Field:

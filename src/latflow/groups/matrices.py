@@ -89,6 +89,16 @@ def elementary(traces: list[Inexact[Array, "*sites"]]) -> list[Inexact[Array, "*
     return out
 
 
+def inverse(a: Matrices) -> Matrices:
+    r"""$a^{-1}=\frac1{\det a}\sum_{k<N}(-1)^{N-1-k}e_ka^{N-1-k}$, by Cayley–Hamilton; for eigenvalues of order one."""
+    n = len(a)
+    basis = powers(a, n - 1)
+    e = jax.lax.optimization_barrier(elementary(power_traces(basis, n)))
+    one = jnp.eye(n, dtype=a.dtype).reshape(n, n, *(1,) * (a.ndim - 2))
+    terms = ((-1) ** (n - 1 - k) * e[k][None, None] * (basis[n - 2 - k] if k < n - 1 else one) for k in range(n))
+    return jax.lax.optimization_barrier(functools.reduce(operator.add, terms) / e[n][None, None])
+
+
 def deviation_from_unitarity(a: Matrices) -> Float[Array, ""]:
     r"""Largest entry of $|a^\dagger a-1|$, or $|\det a-1|$."""
     one = jnp.eye(len(a)).reshape(len(a), len(a), *(1,) * (a.ndim - 2))

@@ -21,14 +21,17 @@ from latflow.groups.base import AbstractGroup
 from latflow.groups.exponential import exponential
 from latflow.groups.matrices import (
     adjoint,
+    conjugate_transpose,
     determinant,
     deviation_from_unitarity,
+    inverse,
     product,
 )
 from latflow.randomness import standard_normal
 
 _LARGEST = 8
 _PASSES = 2
+_NEWTON_STEPS = 10  # enough for condition numbers up to 1e8
 
 
 @functools.cache
@@ -182,8 +185,21 @@ def _orthonormal(columns: list[Array]) -> list[Array]:
 
 @trailing
 def _project(m: Matrices) -> Matrices:
-    last = jnp.moveaxis(m, (0, 1), (-2, -1))
-    left, _, right = jnp.linalg.svd(last)
-    u = jnp.moveaxis(left @ right, (-2, -1), (0, 1))
+    u = jax.lax.fori_loop(0, _NEWTON_STEPS, lambda _, x: _newton_step(x), m)
     phase = jnp.angle(determinant(u)) / len(m)
     return u * jnp.exp(-1j * phase)[None, None]
+
+
+def _newton_step(x: Matrices) -> Matrices:
+    r"""$x\to\tfrac12(sx+(sx)^{-\dagger})$, which leads to the unitary polar factor, with s from the norms of both.
+
+    Unlike a singular value decomposition it has derivatives where singular values are equal, as they are in the group.
+    N. J. Higham, Functions of Matrices (2008), section 8.6.
+    """
+    opposite = conjugate_transpose(inverse(x))
+    scale = jax.lax.optimization_barrier(jnp.sqrt(_length(opposite) / _length(x)))[None, None]
+    return jax.lax.optimization_barrier(0.5 * (scale * x + opposite / scale))
+
+
+def _length(a: Matrices) -> Float[Array, "*sites"]:
+    return jnp.sqrt(jnp.sum(jnp.real(a) ** 2 + jnp.imag(a) ** 2, axis=(0, 1)))

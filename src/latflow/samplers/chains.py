@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact, Integer, Key
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
@@ -205,23 +205,16 @@ def _tuned_step(
 
 
 def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Inexact[Array, "chains *shape"]:
-    """Over-dispersed starting points of a scalar theory: by turns hot, cold, and ordered with either sign.
+    """Over-dispersed starting points, as the space knows them: hot, cold and others by turns.
 
-    Hot is standard normal noise, cold is narrow noise about zero, ordered is narrow noise about plus or minus one.
-    Eight chains hold two of each.
+    Eight chains hold at least two of each.
 
     Args:
         key: Chain c uses ``fold_in(key, c)``.
         space: Space of the fields.
         chains: How many.
     """
-    width = jnp.asarray([1.0, 0.1, 0.1, 0.1])
-    centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
-
-    def start(c: Integer[Array, ""]) -> Field:
-        return centre[c % 4] + width[c % 4] * space.random(fold_in(key, c))
-
-    return jax.vmap(start)(jnp.arange(chains))
+    return jax.vmap(lambda c: space.start(fold_in(key, c), c))(jnp.arange(chains))
 
 
 def _streams(key: PRNGKey, chains: Integer[Array | np.ndarray, " chains"]) -> PRNGKeys:

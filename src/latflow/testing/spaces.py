@@ -14,10 +14,14 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.samplers.chains import starts
 from latflow.testing.result import LawResult, judge
 
 ROUNDING = 1e-12
 """Limit for identities that hold up to a few roundings of numbers of order one."""
+
+
+_STARTS = 4
 
 
 class Deviations(NamedTuple):
@@ -26,6 +30,7 @@ class Deviations(NamedTuple):
     coordinates: Float[Array, ""]
     first_order: Float[Array, ""]
     defect: Float[Array, ""]
+    starts: Float[Array, ""]
     reversal: Float[Array, ""]
 
 
@@ -39,6 +44,7 @@ def _deviations(key: PRNGKey, space: AbstractFieldSpace) -> Deviations:
         coordinates=jnp.max(jnp.abs(space.coordinates(x, space.displace(x, p)) - p)),
         first_order=jnp.max(jnp.abs(slope - space.displace(x, p))),
         defect=jnp.maximum(space.defect(x), space.defect(y)),
+        starts=jnp.max(jax.vmap(space.defect)(starts(jax.random.fold_in(key, 2), space, _STARTS))),
         reversal=jnp.max(jnp.abs(space.move(y, -p) - x)),
     )
 
@@ -56,6 +62,11 @@ def displace_is_first_order(key: PRNGKey, space: AbstractFieldSpace) -> LawResul
 def move_stays_inside(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
     """The defect stays at rounding level, both of a reference draw and after a move."""
     return judge("move stays in the space", _deviations(key, space).defect, limit=ROUNDING)
+
+
+def starts_are_inside(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
+    """Chains start in the space, whichever their number."""
+    return judge("starts lie in the space", _deviations(key, space).starts, limit=ROUNDING)
 
 
 def move_reverses(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
@@ -89,6 +100,7 @@ SPACE_LAWS = (
     coordinates_invert_displace,
     displace_is_first_order,
     move_stays_inside,
+    starts_are_inside,
     move_reverses,
     momentum_is_standard_normal,
 )
