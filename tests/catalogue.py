@@ -28,6 +28,7 @@ from latflow.fields.gauge_symmetry import ChargeConjugation, GaugeTransformation
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
+from latflow.flows.conditional import ConditionalFlow, conditioned
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
@@ -204,7 +205,21 @@ BIJECTIONS |= {
         (3, 3), _continuous((3, 3)).bijection, Translation((1, 0)), Rotation((0, 1)), Reflection(0), SignFlip()
     ),
     "continuous, 1d": lambda: _case((4,), _continuous((4,)).bijection, Translation((1,)), SignFlip()),
+    "conditional, lower end": lambda: _at_coupling((3, 3), 5.0),
+    "conditional, inside": lambda: _at_coupling((3, 3), 6.4),
 }
+
+
+def conditional_flow(shape: tuple[int, ...], n_steps: int = 24, scale: float = 0.1) -> ConditionalFlow:
+    """A continuous flow for couplings from 5 to 7 whose weights differ from one coupling to the next."""
+    flat = conditioned(_continuous(shape, n_steps), lower=5.0, upper=7.0, order=2)
+    return scrambled(key(18), flat, scale=scale)
+
+
+def _at_coupling(shape: tuple[int, ...], coupling: float) -> BijectionCase:
+    bijection = conditional_flow(shape, scale=0.3).at(coupling).bijection
+    return BijectionCase(bijection, ScalarSpace(shape), (Translation((1, 0)), Rotation((0, 1)), SignFlip()))
+
 
 # Distributions and flows --------------------------------------------------------------------------------------------
 
@@ -266,6 +281,8 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "real nvp dense": lambda: scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2),
     "real nvp convolutional": lambda: scrambled(key(9), _real_nvp((4, 2), "convolutional"), scale=0.2),
     "continuous": lambda: scrambled(key(16), _continuous((2, 2), n_steps=12), scale=0.2),
+    "conditional, lower end": lambda: conditional_flow((2, 2), n_steps=12).at(5.0),
+    "conditional, inside": lambda: conditional_flow((2, 2), n_steps=12).at(6.4),
     "real nvp, z2": lambda: scrambled(key(15), _z2_real_nvp("convolutional"), scale=0.2),
     "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
@@ -279,7 +296,14 @@ DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     **FLOWS,
 }
 
-LOG_WIDTHS = {"free field": -1.55, "continuous": -1.5, "real nvp convolutional": -0.6, "trained real nvp": -1.5}
+LOG_WIDTHS = {
+    "free field": -1.55,
+    "continuous": -1.5,
+    "conditional, lower end": -1.5,
+    "conditional, inside": -1.5,
+    "real nvp convolutional": -0.6,
+    "trained real nvp": -1.5,
+}
 """Logarithm of the width of a normal density inside the one of that name; -0.3 for the others."""
 
 # Weighted samplers --------------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ BASE = {
 """A study that is right, as TOML literals."""
 
 
+CONTINUOUS = {"flow.kind": '"continuous"', "flow.layers": None}
+"""What turns it into a study of the continuous flow."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One wrong input."""
@@ -263,6 +267,23 @@ CASES: tuple[Case, ...] = (
     key("flow.hidden", "[256, 0]", "flow.hidden[1]"),
     key("flow.hidden", "256", "list of"),
     key("flow.hidden", "[100000]", "≤ 16384"),
+    key("flow.coupling_range", "[5.0, 7.0]", "unknown key", 'it belongs to flow.kind "continuous"'),
+    *(key("flow.coupling_range", ends, *says, **CONTINUOUS) for ends, *says in (
+        ("[]", "list of 2 entries"),
+        ("[5.0]", "list of 2 entries"),
+        ("[5.0, 6.0, 7.0]", "list of 2 entries"),
+        ("[7.0, 5.0]", "two increasing numbers"),
+        ("[5.0, 5.0]", "two increasing numbers"),
+        ("[0.0, 5.0]", "flow.coupling_range[0]", "> 0"),
+        ("[-1.0, 5.0]", "flow.coupling_range[0]", "> 0"),
+        ("[nan, 5.0]", "flow.coupling_range[0]", "> 0"),
+        ('"5 to 7"', "list of"),
+    )),
+    key("flow.coupling_order", "0", "integer ≥ 1", **CONTINUOUS),
+    key("flow.coupling_range", "[5.0, 7.0]", "with action.kind free", '"phi4"', **{**CONTINUOUS, "action.kind": '"free"', "action.mass_squared": "1.0", "action.coupling": None}),
+    key("flow.coupling_range", "[5.0, 7.0]", "with action.kind phi4_hopping", '"phi4"', **{**CONTINUOUS, "action.kind": '"phi4_hopping"', "action.kappa": "0.2", "action.mass_squared": None}),
+    key("training.batch_size", "100", "a multiple of 8 with flow.coupling_range", **{**CONTINUOUS, "flow.coupling_range": "[5.0, 7.0]"}),
+    key("training.loss", '"mixture"', "path_gradient with flow.coupling_range", **{**CONTINUOUS, "flow.coupling_range": "[5.0, 7.0]"}),
     key("flow.kernel_size", "4", "odd", **{"flow.network": '"convolutional"'}),
     key("flow.kernel_size", "9", "at most 7", **{"flow.network": '"convolutional"'}),
     key("training.loss", '"forward_kl"', '"reverse_kl"'),

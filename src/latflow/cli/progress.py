@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 10.0
 """Shortest time between two lines about the same work where there is no terminal."""
 
-HIDDEN = frozenset({"step", "seconds", "seconds_left", "gradient_norm", "learning_rate"})
+HIDDEN = frozenset({"step", "seconds", "seconds_left", "gradient_norm", "learning_rate", "couplings"})
 """Figures that are recorded but not shown: the display has its own clock and counter."""
 
 

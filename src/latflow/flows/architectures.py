@@ -19,7 +19,7 @@ from latflow.bijections.elementwise import Scale
 from latflow.bijections.partition import Partition
 from latflow.bijections.spline import SplineCoupling, parameter_counts
 from latflow.bijections.sublattice import Sublattice, coarse, coarse_mask
-from latflow.distributions import AbstractDistribution, Normal
+from latflow.distributions import Normal
 from latflow.flows.flow import Flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
@@ -28,7 +28,7 @@ ARCHITECTURE = 1
 """Raised whenever the same weights in the same configuration come to mean another function, or the same configuration
 another recipe of training; models and checkpoints of another number are refused."""
 
-_FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
+_FlowT = TypeVar("_FlowT", bound=eqx.Module)
 
 
 def real_nvp(

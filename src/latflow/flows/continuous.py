@@ -27,7 +27,8 @@ PROMISED_LOG_PROB_ERROR = 1e-6
 MAX_LOG_PROB_ERROR = 1e-7
 """The same on the few draws that it is measured with: a margin for the many that follow."""
 
-_FlowT = TypeVar("_FlowT", bound=AbstractDistribution)
+_FlowT = TypeVar("_FlowT", bound=eqx.Module)
+_DensityT = TypeVar("_DensityT", bound=AbstractDistribution)
 
 _PROBES = 64
 _MOST_STEPS = 256
@@ -97,7 +98,7 @@ def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
     )
 
 
-def is_continuous(flow: AbstractDistribution) -> bool:
+def is_continuous(flow: eqx.Module) -> bool:
     """Whether a part of the flow is integrated, so that its log q carries a discretisation error."""
     return any(_is_continuous(node) for node in jax.tree.leaves(flow, is_leaf=_is_continuous))
 
@@ -152,7 +153,7 @@ def production_steps(
     )
 
 
-def accurate(key: PRNGKey, flow: _FlowT) -> _FlowT:
+def accurate(key: PRNGKey, flow: _DensityT) -> _DensityT:
     """The flow as production draws need it: a continuous one integrated in as many steps as `production_steps` says."""
     return with_integrator(flow, RK8, production_steps(key, flow)[0]) if is_continuous(flow) else flow
 

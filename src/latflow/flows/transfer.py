@@ -18,6 +18,7 @@ from latflow.bijections.elementwise import Scale
 from latflow.bijections.velocities import LatticeVelocity
 from latflow.distributions import FreeFieldPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
+from latflow.flows.conditional import ConditionalFlow, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.fourier import orbit_momentum_squared
@@ -52,6 +53,13 @@ def _(part: Flow, lattice: Lattice) -> Flow:
 @transferred.register
 def _(part: Z2Mixture, lattice: Lattice) -> Z2Mixture:
     return Z2Mixture(transferred(part.flow, lattice))
+
+
+@transferred.register
+def _(part: ConditionalFlow, lattice: Lattice) -> ConditionalFlow:
+    return interpolated(
+        lambda coupling: transferred(part.at(coupling), lattice), lower=part.lower, upper=part.upper, order=part.order
+    )
 
 
 @transferred.register

@@ -60,3 +60,19 @@ def weighted_log_z_difference(delta: Float[np.ndarray, " n"], log_weights: Float
     ratios = np.exp(-(delta - delta.min()))
     mean = weighted_estimates({"ratio": ratios}, log_weights, lambda means: means)["ratio"][0]
     return Estimate(value, mean.error / mean.value, n=delta.size)
+
+
+def independent_difference(partition: Estimate, reference: Estimate) -> Estimate:
+    """Difference ln Z' − ln Z from independent estimates, such as those of a conditional flow at two couplings.
+
+    The error does not grow with the distance of the two theories, as that of a ratio of weights does.
+
+    Args:
+        partition: ln Z'.
+        reference: ln Z.
+
+    >>> independent_difference(Estimate(2.0, 0.3), Estimate(1.5, 0.4))
+    Estimate(value=0.5, error=0.5, tau_int=None, tau_int_error=None, n=0)
+    """
+    error = math.hypot(partition.error, reference.error)
+    return Estimate(partition.value - reference.value, error, n=min(partition.n, reference.n))

@@ -4,6 +4,8 @@ Random streams are named here too: every stage draws from its own child of the s
 never changes another one's numbers.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -12,6 +14,7 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
+from latflow.flows.conditional import ConditionalFlow, FlowModel, at_coupling, conditioned
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
 from latflow.samplers.hmc import HMC
@@ -19,7 +22,10 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
+from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.flow_builders import BUILDERS
+from latflow.training.conditional import OverCouplings, assessment
+from latflow.training.fit import Record
 from latflow.training.losses import AbstractLoss, ForwardKL, Mixture, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
@@ -62,8 +68,20 @@ def build_action(config: StudyConfig) -> AbstractLocalAction:
     return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
 
 
-def build_flow(config: StudyConfig, *, precision: str | None = None) -> TrainableFlow:
-    """The untrained flow of the study.
+def house_coupling(config: StudyConfig, coupling: float) -> float:
+    """A coupling in the normalisation of the study as λ of the house."""
+    action = config.action.model_copy(update={"coupling": coupling})
+    return action.house(len(config.lattice.shape))[1]
+
+
+def house_range(config: StudyConfig) -> tuple[float, float] | None:
+    """The range of a conditional flow in the house normalisation."""
+    ends = config.coupling_range()
+    return None if ends is None else (house_coupling(config, ends[0]), house_coupling(config, ends[1]))
+
+
+def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowModel:
+    """The untrained flow of the study, or the family of flows where it names a range of couplings.
 
     Args:
         config: The study.
@@ -72,7 +90,20 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> Trainabl
     table = config.flow
     precision = precision or config.training.precision
     built = BUILDERS[table.kind](stream(config, "flow"), build_lattice(config), table, precision)
-    return Z2Mixture(built) if table.mixture == "z2" else built
+    return over_range(Z2Mixture(built) if table.mixture == "z2" else built, config)
+
+
+def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:
+    """The flow for the range of couplings that the study names, or at its one coupling."""
+    ends = house_range(config)
+    if ends is None or config.flow.kind != "continuous":
+        return study_flow(flow, config)
+    return conditioned(flow, lower=ends[0], upper=ends[1], order=config.flow.coupling_order)
+
+
+def study_flow(flow: FlowModel, config: StudyConfig) -> TrainableFlow:
+    """The ordinary flow that a model is at the coupling of the study."""
+    return at_coupling(flow, config.action.house(len(config.lattice.shape))[1])
 
 
 def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:
@@ -86,15 +117,27 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
         ConfigError: If a mixture is asked for without them.
     """
     training = config.training
-    if training.loss == "path_gradient":
-        return PathGradient(training.batch_size)
-    reverse = ReverseKL(training.batch_size)
-    if training.loss == "reverse_kl":
+    if config.coupling_range() is not None:
+        share = training.batch_size // COUPLINGS_PER_STEP
+        return OverCouplings(_reverse(training.loss, share), COUPLINGS_PER_STEP)
+    reverse = _reverse(training.loss, training.batch_size)
+    if training.loss != "mixture":
         return reverse
     if targets is None:
         raise ConfigError(["training.loss: mixture; allowed: with draws of the target"])
     share = training.forward_weight
     return Mixture((reverse, ForwardKL(targets, training.batch_size)), (1 - share, share))
+
+
+def build_assessment(config: StudyConfig) -> Callable[[ConditionalFlow, PRNGKey], Record | None] | None:
+    """How the training of a conditional flow is judged; None for other flows."""
+    if config.coupling_range() is None:
+        return None
+    return assessment(build_action(config), n=config.training.evaluation_draws)
+
+
+def _reverse(name: str, batch_size: int) -> AbstractLoss:
+    return PathGradient(batch_size) if name == "path_gradient" else ReverseKL(batch_size)
 
 
 def build_optimiser(config: StudyConfig) -> Optimiser:

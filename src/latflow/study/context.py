@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
+
+MODEL_SECTIONS = ("lattice", "action", "flow", "training")
+"""Sections of a study that determine its model."""
 
 
 @runtime_checkable
@@ -87,6 +91,15 @@ class RunContext:
             except json.JSONDecodeError:  # a torn line is expected after a kill
                 continue
         return records
+
+
+def model_identity(config: StudyConfig) -> dict[str, Any]:
+    """The part of a study that determines its model; a conditional one is the same at all couplings of its range."""
+    ends = config.coupling_range()
+    if ends is not None:
+        middle = math.sqrt(ends[0] * ends[1])
+        config = config.model_copy(update={"action": config.action.model_copy(update={"coupling": middle})})
+    return identity(config, *MODEL_SECTIONS)
 
 
 def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from pydantic import ValidationError
 
 from latflow.errors import ConfigError, MissingInputError
 from latflow.flows.architectures import cast
-from latflow.flows.mixture import TrainableFlow
+from latflow.flows.conditional import FlowModel
 from latflow.flows.transfer import transferred
 from latflow.store.records import FormatError
-from latflow.study.build import build_flow, build_lattice
+from latflow.study.build import build_flow, build_lattice, over_range
 from latflow.study.card import PREFIX, zoo_directory
 from latflow.study.config import StudyConfig
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
-_FREE = ("steps",)
+_FREE = ("steps", "coupling_range", "coupling_order")
 
 
 def model_path(name: str) -> Path:
@@ -51,7 +51,7 @@ def trained_config(path: Path) -> StudyConfig:
         raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
 
 
-def load_foreign_flow(name: str) -> tuple[TrainableFlow, StudyConfig]:
+def load_foreign_flow(name: str) -> tuple[FlowModel, StudyConfig]:
     """A trained flow in the precision of its training, and the study it was trained by.
 
     Args:
@@ -67,7 +67,7 @@ def load_foreign_flow(name: str) -> tuple[TrainableFlow, StudyConfig]:
     return flow, config
 
 
-def adapted(flow: TrainableFlow, trained: StudyConfig, config: StudyConfig) -> TrainableFlow:
+def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowModel:
     """A flow of one study as the start of a training of another one.
 
     Args:
@@ -88,10 +88,10 @@ def adapted(flow: TrainableFlow, trained: StudyConfig, config: StudyConfig) -> T
         )
     lattice = build_lattice(config)
     moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
-    return with_steps(cast(moved, config.training.precision), config)
+    return with_steps(cast(over_range(moved, config), config.training.precision), config)
 
 
-def with_steps(flow: TrainableFlow, config: StudyConfig) -> TrainableFlow:
+def with_steps(flow: FlowModel, config: StudyConfig) -> FlowModel:
     """The same weights in the structure of an untrained flow of `config`: its integration steps are the study's."""
     weights = jax.tree.leaves(eqx.filter(flow, eqx.is_array))
     arrays, static = eqx.partition(build_flow(config), eqx.is_array)

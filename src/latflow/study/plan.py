@@ -67,7 +67,8 @@ def _work(config: StudyConfig, parameters: int) -> tuple[int, int]:
     if flow.kind == "continuous":
         # Every weight acts at every site in every evaluation; kept are the four evaluations of one step and all steps.
         evaluations = 4 * flow.steps
-        return parameters // flow.times * volume * evaluations, volume * (4 * 4 * flow.hidden + flow.steps)
+        copies = flow.times * (1 if flow.coupling_range is None else flow.coupling_order + 1)
+        return parameters // copies * volume * evaluations, volume * (4 * 4 * flow.hidden + flow.steps)
     if flow.kind == "multiscale":
         return parameters * volume, (flow.coarse_layers + flow.fine_layers) * sum(flow.hidden) * volume
     sites = 1 if flow.network == "dense" else volume

@@ -19,7 +19,7 @@ from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
-from latflow.study.build import build_action, build_flow, build_lattice
+from latflow.study.build import build_action, build_flow, build_lattice, study_flow
 from latflow.study.config import StudyConfig
 from latflow.testing import actions, bijections, distributions, kernels, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN
@@ -59,7 +59,8 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
 
 def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
     """The study's architecture away from the identity, but not so far that its Jacobian is ill conditioned."""
-    return bijections.scrambled(jax.random.fold_in(key, 0), build_flow(config, precision="float64"), scale=0.1)
+    fresh = build_flow(config, precision="float64")
+    return study_flow(bijections.scrambled(jax.random.fold_in(key, 0), fresh, scale=0.1), config)
 
 
 def _finely_integrated(key: PRNGKey, flow: TrainableFlow) -> TrainableFlow:

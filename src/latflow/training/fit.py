@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.errors import PhysicsStop
+from latflow.flows.conditional import FlowModel
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
@@ -57,7 +58,7 @@ class FitResult:
         seconds: Wall-clock time over all sittings.
     """
 
-    flow: TrainableFlow
+    flow: FlowModel
     state: TrainingState
     stopped_by: str
     history: tuple[Record, ...]
@@ -88,7 +89,7 @@ def evaluation_weights(sampler: FlowSampler, key: PRNGKey, *, n: int) -> Float[A
 
 def fit(
     key: PRNGKey,
-    flow: TrainableFlow,
+    flow: FlowModel,
     action: AbstractAction,
     *,
     stop: StopCriterion,
@@ -100,6 +101,7 @@ def fit(
     elapsed: float = 0.0,
     history: Sequence[Record] = (),
     log_z: float | None = None,
+    assess: Callable[[Any, PRNGKey], Record | None] | None = None,
     on_progress: Callable[[TrainingState, Record], None] | None = None,
     on_pause: Callable[[], None] | None = None,
 ) -> FitResult:
@@ -122,6 +124,8 @@ def fit(
         history: Records of earlier sittings.
         log_z: Logarithm of the partition function where known; else, and where the weights know it well, it is
             estimated from them.
+        assess: What a record tells of a flow, from that and a key; None if a number is not finite. By default loss, KL,
+            ESS and acceptance of `evaluation_draws` weights.
         on_progress: Called after every evaluation with the state and its record; may raise, for instance
             `latflow.errors.Interrupted`, having saved both.
         on_pause: Called every few seconds between steps; may raise. What it ends is repeated after a restart.
@@ -140,17 +144,16 @@ def fit(
     state = TrainingState.start(flow, optimiser) if state is None else state
     records = list(history)
     program = _Program(key, action, loss, optimiser, on_pause or _nothing)
+    assess = _assessment(action, n=evaluation_draws, log_z=log_z) if assess is None else assess
 
     def evaluate(state: TrainingState, gradient_norm: float, steps: int) -> bool:
         evaluation_key = jax.random.fold_in(jax.random.fold_in(key, _EVALUATION), state.step)
-        log_weights = np.asarray(
-            evaluation_weights(FlowSampler(state.flow, action), evaluation_key, n=evaluation_draws)
-        )
-        if not np.all(np.isfinite(log_weights)):
+        found = assess(state.flow, evaluation_key)
+        if found is None:
             return False
         learning_rate = float(optimiser.learning_rate(state.step) * state.learning_rate_scale)
         records.append(
-            {"step": int(state.step), "seconds": clock.total(), **_quality(log_weights, log_z=log_z)}
+            {"step": int(state.step), "seconds": clock.total(), **found}
             | {"gradient_norm": gradient_norm, "learning_rate": learning_rate}
             | {"steps_per_second": clock.rate(steps), "rollbacks": int(state.rollbacks)}
         )
@@ -223,7 +226,26 @@ def _nothing() -> None:
     """The pause of a caller who has none to make."""
 
 
-def _quality(log_weights: Float[np.ndarray, " n"], *, log_z: float | None) -> dict[str, float]:
+def _assessment(
+    action: AbstractAction, *, n: int, log_z: float | None
+) -> Callable[[TrainableFlow, PRNGKey], Record | None]:
+    """The quality of an ordinary flow."""
+
+    def assess(flow: TrainableFlow, key: PRNGKey) -> Record | None:
+        log_weights = np.asarray(evaluation_weights(FlowSampler(flow, action), key, n=n))
+        return quality(log_weights, log_z=log_z) if np.all(np.isfinite(log_weights)) else None
+
+    return assess
+
+
+def quality(log_weights: Float[np.ndarray, " n"], *, log_z: float | None = None) -> dict[str, float]:
+    """Loss, KL, reweighting ESS and acceptance from finite weights.
+
+    Args:
+        log_weights: ln w of independent draws.
+        log_z: Logarithm of the partition function where known; else, and where the weights know it well, it is
+            estimated from them.
+    """
     loss, ess = -float(np.mean(log_weights)), float(reweighting_ess(log_weights))
     # Near the target the weights tell log Z better than they tell their mean: what both estimates share cancels.
     divergence = float(kl(log_weights).value) if log_z is None or ess > _TRUSTED_ESS else loss + log_z

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.flows.mixture import TrainableFlow
+from latflow.flows.conditional import FlowModel
 from latflow.training.losses import AbstractLoss
 from latflow.training.schedules import Optimiser
 
@@ -26,14 +26,14 @@ class TrainingState(eqx.Module):
         rollbacks: How often training returned to an earlier state after a number was not finite.
     """
 
-    flow: TrainableFlow
+    flow: FlowModel
     optimiser_state: PyTree
     step: Int[Array, ""]
     learning_rate_scale: Scalar
     rollbacks: Int[Array, ""]
 
     @classmethod
-    def start(cls, flow: TrainableFlow, optimiser: Optimiser) -> "TrainingState":
+    def start(cls, flow: FlowModel, optimiser: Optimiser) -> "TrainingState":
         """The state before the first step."""
         optimiser_state = optimiser.transform.init(eqx.filter(flow, eqx.is_inexact_array))
         zero = jnp.zeros((), dtype=jnp.int32)

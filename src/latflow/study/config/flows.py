@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from latflow.study.config.values import AbstractSection, List, Positive, Width
+from latflow.study.config.values import AbstractSection, List, Pair, Positive, Width
 
 Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
@@ -29,6 +29,10 @@ class ContinuousConfig(AbstractSection):
     radius: Annotated[int, Field(ge=1, le=32)] = Field(default=3, description="largest displacement of a kernel")
     times: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="functions of time per weight")
     steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=6, description="integration steps in training")
+    coupling_range: Pair[Positive] | None = Field(default=None, description="one model for every λ between these two")
+    coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=2, description="degree of the weights as polynomials in ln λ; with coupling_range only"
+    )
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
 

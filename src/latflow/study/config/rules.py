@@ -156,6 +156,33 @@ def _curriculum(value: Lookup) -> list[Complaint]:
     return found
 
 
+COUPLINGS_PER_STEP = 8
+"""Couplings of the range that one training step of a conditional flow sees."""
+
+
+def _coupling_range(value: Lookup) -> list[Complaint]:
+    ends, kind = value("flow.coupling_range"), value("action.kind")
+    batch, loss = value("training.batch_size"), value("training.loss")
+    if ends is None:
+        return []
+    found = []
+    if not ends[0] < ends[1]:
+        found.append(Complaint("flow.coupling_range", str(list(ends)), "two increasing numbers > 0"))
+    if kind not in ("phi4", None):
+        hint = "elsewhere λ is not the only number that changes, or there is none"
+        found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", '"phi4"', hint))
+    if batch is not None and batch % COUPLINGS_PER_STEP:
+        hint = "every step divides its draws among so many couplings"
+        allowed = f"a multiple of {COUPLINGS_PER_STEP} with flow.coupling_range"
+        found.append(Complaint("training.batch_size", str(batch), allowed, hint))
+    if loss == "mixture":
+        hint = "a forward KL reads draws of one theory"
+        found.append(
+            Complaint("training.loss", "'mixture'", "reverse_kl or path_gradient with flow.coupling_range", hint)
+        )
+    return found
+
+
 _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _volume,
     _even_extents,
@@ -165,6 +192,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _splines,
     _warmup,
     _curriculum,
+    _coupling_range,
     _once,
     _matched_acceptance,
     _chains,

@@ -151,7 +151,8 @@ def _allowed(field: _Node, defs: _Node) -> str:
 
 
 def _entries(node: _Node) -> str:
-    return f"{node.get('minItems', 0)} to {node['maxItems']} entries" if "maxItems" in node else "entries"
+    least, most = node.get("minItems", 0), node.get("maxItems")
+    return "entries" if most is None else f"{most} entries" if least == most else f"{least} to {most} entries"
 
 
 def _bounds(node: _Node) -> str:

@@ -75,6 +75,7 @@ class StudyConfig(AbstractSection):
             update={
                 "lattice": LatticeConfig(shape=(extent,) * len(self.lattice.shape)),
                 "action": self.action.model_copy(update={"coupling": coupling}),
+                "flow": self._flow_before(),
                 "training": training.model_copy(
                     update={
                         # A forward KL reads draws of the study's own theory, which those before it do not have.
@@ -87,6 +88,21 @@ class StudyConfig(AbstractSection):
                 ),
             }
         )
+
+    def _flow_before(self) -> AbstractSection:
+        """That of earlier lattices: at their coupling alone, also where the last one is trained over a range."""
+        flow = self.flow
+        return flow.model_copy(update={"coupling_range": None}) if flow.kind == "continuous" else flow
+
+    def coupling_range(self) -> tuple[float, float] | None:
+        """The couplings that one model serves, in the normalisation of the study; None for an ordinary flow."""
+        ends = self.flow.coupling_range if self.flow.kind == "continuous" else None
+        return None if ends is None else (ends[0], ends[1])
+
+    def outside_range(self) -> bool:
+        """Whether the study samples at a coupling that its conditional model was not trained for."""
+        ends = self.coupling_range()
+        return ends is not None and not ends[0] <= getattr(self.action, "coupling", ends[0]) <= ends[1]
 
     def to_toml(self, *, commented: bool = False) -> str:
         """The study as a file, every key written out.

@@ -14,6 +14,7 @@ def _as_tuple(value: object) -> object:
 
 
 List: TypeAlias = Annotated[tuple[_T, ...], BeforeValidator(_as_tuple)]
+Pair: TypeAlias = Annotated[tuple[_T, ...], Field(min_length=2, max_length=2), BeforeValidator(_as_tuple)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Number: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]
 Warmup: TypeAlias = Annotated[int, Field(ge=3, le=10**9)]

@@ -29,7 +29,7 @@ from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
 from latflow.study.stages import evidence
 from latflow.study.stages.provenance import origin
-from latflow.study.stages.training import load_flow
+from latflow.study.stages.training import load_flow, sampling_facts
 
 SCHEMA = 1
 
@@ -179,6 +179,7 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
         "training_seconds": last["seconds"],
         "training_steps": last["step"],
         "stopped_by": header["stopped_by"],
+        **sampling_facts(context.config),
     }
 
 

@@ -11,10 +11,7 @@ from latflow.errors import CannotCreateError, ConfigError
 from latflow.store.atomic import is_temporary
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.values import AbstractSection
-from latflow.study.context import identity
-
-MODEL_SECTIONS = ("lattice", "action", "flow", "training")
-"""Sections of a study that determine its model."""
+from latflow.study.context import model_identity
 
 _BEFORE_STUDY = {"model", "run.lock"}
 """What a run directory may hold before its study: a model to draw from, the lock of a process that was killed."""
@@ -77,7 +74,7 @@ def _flat(config: AbstractSection) -> dict[str, Any]:
 
 def _carry_over(config: StudyConfig, source: Path, target: Path) -> None:
     """Copy the model into a fork when the change does not touch it."""
-    same = identity(load_study(source / "study.toml"), *MODEL_SECTIONS) == identity(config, *MODEL_SECTIONS)
+    same = model_identity(load_study(source / "study.toml")) == model_identity(config)
     if same and (source / "model" / "model.json").exists() and not target.exists():
         target.mkdir(parents=True)
         shutil.copytree(source / "model", target / "model")

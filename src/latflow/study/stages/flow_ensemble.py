@@ -19,7 +19,7 @@ from latflow.study.build import build_action, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import DIGEST, fields_digest
-from latflow.study.stages.training import load_flow, model_is_trained, train
+from latflow.study.stages.training import load_flow, model_is_trained, sampling_facts, train, warn_outside_range
 
 
 @jax.jit
@@ -79,6 +79,7 @@ def sample_flow(context: RunContext) -> None:
     if not model_is_trained(context):
         train(context)
     flow, header = load_flow(context)
+    warn_outside_range(context)
     config = context.config
     n = config.sampling.block_size
     ensemble = Ensemble.open_or_create(context.path("ensembles", "flow"), _manifest(context, header, n))
@@ -121,5 +122,6 @@ def _manifest(context: RunContext, header: dict[str, Any], block_size: int) -> d
             "model": header["sha256"],
             **({"fields": "drawn again"} if context.config.sampling.ledger_only else {}),
         },
+        **sampling_facts(context.config),
         "origin": origin(),
     }

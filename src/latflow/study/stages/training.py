@@ -12,18 +12,28 @@ import jax
 
 from latflow.bijections.runge_kutta import RK8
 from latflow.flows.architectures import cast
+from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.flows.continuous import is_continuous, production_steps, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
-from latflow.study.build import build_action, build_flow, build_loss, build_optimiser, build_stop, stream
+from latflow.study.build import (
+    build_action,
+    build_assessment,
+    build_flow,
+    build_loss,
+    build_optimiser,
+    build_stop,
+    stream,
+    study_flow,
+)
 from latflow.study.config import StudyConfig
-from latflow.study.context import RunContext, identity
+from latflow.study.context import RunContext, model_identity
 from latflow.study.known import known_log_z
 from latflow.study.models import adapted, load_foreign_flow, model_path
-from latflow.study.stages.claims import MODEL_SECTIONS
 from latflow.study.stages.targets import target_draws
+from latflow.training.conditional import probes
 from latflow.training.fit import FitResult, TrainingState, fit
-from latflow.training.model_file import load_checkpoint, load_model, save_checkpoint, save_model
+from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
 
 
 def model_directory(context: RunContext) -> Path:
@@ -41,9 +51,48 @@ def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
 
     Weights trained in float32 are cast exactly; production arithmetic is float64 throughout.
     """
-    template = build_flow(context.config)
-    flow, header = load_model(model_directory(context), template)
+    directory, config = model_directory(context), context.config
+    model, header = load_model(directory, build_flow(config))
+    _require_range(header, config, directory)
+    flow = study_flow(cast(model, "float64"), config)
     return production_flow(flow, header), {**header, "sha256": sha256_file(model_directory(context) / "model.json")}
+
+
+def _require_range(header: dict[str, Any], config: StudyConfig, directory: Path) -> None:
+    """Weights over another range of couplings have the same shapes and mean other flows."""
+    found, wanted = header.get("coupling_range"), config.coupling_range()
+    if found != (None if wanted is None else list(wanted)):
+        raise ModelMismatchError(
+            f"{directory}: a model of another range of couplings",
+            value=f"flow.coupling_range = {found}",
+            allowed=f"flow.coupling_range = {None if wanted is None else list(wanted)}",
+            hint="use the configuration it was trained with",
+        )
+
+
+def range_facts(config: StudyConfig) -> dict[str, Any]:
+    """What a manifest says of a conditional model; nothing of an ordinary one."""
+    ends = config.coupling_range()
+    return {} if ends is None else {"coupling_range": list(ends)}
+
+
+def sampling_facts(config: StudyConfig) -> dict[str, Any]:
+    """The same of draws at the coupling of the study, and whether that lies inside."""
+    facts = range_facts(config)
+    return facts and {**facts, "inside_coupling_range": not config.outside_range()}
+
+
+def warn_outside_range(context: RunContext) -> None:
+    """Say that a conditional model is asked for a coupling it was not trained for: exact, but with poor weights."""
+    ends = context.config.coupling_range()
+    if ends is None or not context.config.outside_range():
+        return
+    coupling = context.config.model_dump()["action"]["coupling"]
+    nearer = ends[0] if coupling < ends[0] else ends[1]
+    context.progress.line(
+        f"warning  action.coupling = {coupling:g} is outside the range [{ends[0]:g}, {ends[1]:g}] that the model was "
+        f"trained on; draws come from its flow at {nearer:g}"
+    )
 
 
 def production_flow(flow: TrainableFlow, header: dict[str, Any]) -> TrainableFlow:
@@ -53,11 +102,16 @@ def production_flow(flow: TrainableFlow, header: dict[str, Any]) -> TrainableFlo
     return exact if integration is None else with_integrator(exact, RK8, integration["steps"])
 
 
-def _integration(context: RunContext, flow: TrainableFlow) -> dict[str, Any]:
-    """How finely production draws integrate the flow, and the error of log q that remains; empty if nothing is."""
-    if not is_continuous(flow):
+def _integration(context: RunContext, model: FlowModel) -> dict[str, Any]:
+    """How finely production draws integrate the flow, and the error of log q that remains; empty if nothing is.
+
+    A range of couplings needs what its ends and its middle need.
+    """
+    if not is_continuous(model):
         return {}
-    steps, error = production_steps(stream(context.config, "accuracy"), cast(flow, "float64"))
+    exact = cast(model, "float64")
+    flows = [exact.at(c) for c in probes(exact)] if isinstance(exact, ConditionalFlow) else [exact]
+    steps, error = map(max, zip(*(production_steps(stream(context.config, "accuracy"), f) for f in flows), strict=True))
     context.progress.line(f"train    draws use {steps} steps of order 8: error of log q {error:.1e}")
     return {"integration": {"scheme": RK8.name, "steps": steps, "log_prob_error": error}}
 
@@ -118,7 +172,7 @@ def _fit(context: RunContext) -> FitResult:
     return dataclasses.replace(results[-1], history=tuple(records), seconds=seconds)
 
 
-def _first_flow(context: RunContext, config: StudyConfig) -> TrainableFlow:
+def _first_flow(context: RunContext, config: StudyConfig) -> FlowModel:
     source = context.config.training.start_from
     if source is None:
         return build_flow(config)
@@ -127,7 +181,7 @@ def _first_flow(context: RunContext, config: StudyConfig) -> TrainableFlow:
     return adapted(flow, trained, config)
 
 
-def _fit_one(context: RunContext, index: int, flow: TrainableFlow, n_stages: int) -> FitResult:
+def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) -> FitResult:
     config = context.config
     last = index == n_stages - 1
     directory = model_directory(context) / "checkpoints"
@@ -157,6 +211,7 @@ def _fit_one(context: RunContext, index: int, flow: TrainableFlow, n_stages: int
         elapsed=elapsed,
         history=tuple(history),
         log_z=known_log_z(config),
+        assess=build_assessment(config),
         on_progress=saver.evaluated,
         on_pause=saver.pause,
     )
@@ -220,10 +275,11 @@ def _write(context: RunContext, result: FitResult) -> None:
     last = {name: value for name, value in result.history[-1].items() if name not in ("seconds", "steps_per_second")}
     header = {
         "kind": context.config.flow.kind,
-        "identity": identity(context.config, *MODEL_SECTIONS),
+        "identity": model_identity(context.config),
         "stopped_by": result.stopped_by,
         "training": last,
         "parents": _parents(context),
+        **range_facts(context.config),
         **_integration(context, result.flow),
     }
     save_model(directory, result.flow, header=header)
