@@ -10,12 +10,14 @@ import jax
 import numpy as np
 import pytest
 
+from latflow.cli.models import _changed
 from latflow.errors import ConfigError, Interrupted
 from latflow.flows.conditional import ConditionalFlow
 from latflow.flows.mixture import Z2Mixture
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action, build_flow, house_range
+from latflow.study.card_maker import sampling_study
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import adapted, load_foreign_flow
@@ -190,3 +192,13 @@ def test_the_plan_knows_that_draws_cost_the_same(tiny_study: Path) -> None:
     plain, ranged = plan(study(tiny_study, flow__coupling_range=None)), plan(study(tiny_study))
     assert ranged["parameters"] == 3 * plain["parameters"]
     assert ranged["seconds"]["sample_flow"] == pytest.approx(plain["seconds"]["sample_flow"], rel=0.01)
+
+
+def test_the_model_alone_serves_another_coupling_but_no_other_theory(finished: Path) -> None:
+    config = sampling_study(finished / "model", name="draws", draws=128)
+    assert _changed(config, {"action.coupling": "6.975"}).action.coupling == 6.975
+    with pytest.raises(ConfigError, match=r"action\.mass_squared: -4\.0 → -3\.0"):
+        _changed(config, {"action.mass_squared": "-3.0"})
+    ordinary = config.model_copy(update={"flow": config.flow.model_copy(update={"coupling_range": None})})
+    with pytest.raises(ConfigError, match=r"action\.coupling"):
+        _changed(ordinary, {"action.coupling": "6.975"})

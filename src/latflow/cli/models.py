@@ -96,7 +96,8 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     path = model_path(wanted.model)
     name = settings.pop("name", wanted.model.removeprefix(PREFIX) if wanted.model.startswith(PREFIX) else path.name)
     config = _changed(sampling_study(path, name=name, draws=100_000), settings)
-    directory = wanted.run_dir or Path("runs") / f"{config.name}-draws"
+    at = f"-{settings['action.coupling']}" if "action.coupling" in settings else ""
+    directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-draws"
     refuse_directory(directory)
     copy_model(path, directory / "model")
     run(config, directory, stages=("sample",), samplers=("flow",), fork=False, machine=machine)
@@ -105,10 +106,13 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 def _changed(config: Any, settings: dict[str, str]) -> Any:
     """The study with other keys, as long as they leave the model what it is."""
     from latflow.study.config.study import with_overrides
-    from latflow.study.stages.claims import MODEL_SECTIONS, differing_keys
+    from latflow.study.context import MODEL_SECTIONS
+    from latflow.study.stages.claims import differing_keys
 
     changed = with_overrides(config, settings)
-    fixed = [line for line in differing_keys(config, changed) if line.split(".")[0] in MODEL_SECTIONS]
+    served = () if config.coupling_range() is None else ("action.coupling",)
+    lines = [line for line in differing_keys(config, changed) if line.split(":")[0] not in served]
+    fixed = [line for line in lines if line.split(".")[0] in MODEL_SECTIONS]
     if fixed:
         hint = "a model belongs to its theory; train another one from it: latflow train STUDY --from MODEL"
         raise ConfigError([f"{line}; {hint}" for line in fixed])
