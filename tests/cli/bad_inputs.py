@@ -413,6 +413,8 @@ CASES: tuple[Case, ...] = (
     usage("run x.toml --samplers flw", "--samplers: 'flw'", "flow, hmc, local", 'did you mean "flow"'),
     usage("run x.toml --no-json", "--no-json"),
     usage("run x.toml --set hmc.thin", "--set hmc.thin", "key=value"),
+    usage("run x.toml --from nowhere", "nowhere: no trained model", exit_code=66),
+    usage("train x.toml --training.start_from zoo:phi4-e9", "zoo:phi4-e9: no such model in the zoo", exit_code=66),
     usage("report x.toml", "runs/demo: nothing was measured", exit_code=66),
     Case("a run directory among other files", 73, ("elsewhere: holds other files: notes.txt",), argv=("run", "x.toml", "--run-dir", "elsewhere"), files={"x.toml": study(), "elsewhere/notes.txt": "mine"}),
     usage("sample", "nothing to sample", "--model MODEL"),

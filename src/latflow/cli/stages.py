@@ -64,6 +64,7 @@ def run(
     """
     _refuse_samplers(samplers, config.sampling.samplers)
     refuse_directory(directory)
+    _require_start(config, directory, stages=stages)
     directory = claim(config, directory, fork=fork)
     if "analyse" in stages and "measure" not in stages and not (directory / "measurements").is_dir():
         raise MissingInputError(str(directory), value="nothing was measured", hint="run `latflow run` first")
@@ -90,6 +91,15 @@ def run(
             write_report=write,
         )
     _show(results, reports, directory, machine=machine)
+
+
+def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, ...]) -> None:
+    """Refuse a training from a model that is not there, before its name is left in a directory."""
+    from latflow.study.card import model_path
+
+    start = config.training.start_from
+    if start is not None and "train" in stages and not (directory / "model" / "model.json").is_file():
+        model_path(start)
 
 
 def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:

@@ -71,6 +71,23 @@ def zoo_directory(name: str, folder: Path | None = None) -> Path:
     return known[word]
 
 
+def model_path(name: str) -> Path:
+    """The directory of a model.
+
+    Args:
+        name: A run directory, a model directory, or ``zoo:`` and the name of a model of the zoo.
+
+    Raises:
+        MissingInputError: If there is no model.
+    """
+    if name.startswith(PREFIX):
+        return zoo_directory(name)
+    for path in (Path(name), Path(name) / "model"):
+        if (path / "model.json").is_file():
+            return path
+    raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
+
+
 def read_card(directory: Path) -> Card:
     """The card of an entry.
 

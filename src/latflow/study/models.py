@@ -7,35 +7,18 @@ import equinox as eqx
 import jax
 from pydantic import ValidationError
 
-from latflow.errors import ConfigError, MissingInputError
+from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.transfer import transferred
 from latflow.store.records import FormatError
 from latflow.study.build import build_flow, build_lattice, over_range
-from latflow.study.card import PREFIX, zoo_directory
+from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps", "coupling_range", "coupling_order")
-
-
-def model_path(name: str) -> Path:
-    """The directory of a model.
-
-    Args:
-        name: A run directory, a model directory, or ``zoo:`` and the name of a model of the zoo.
-
-    Raises:
-        MissingInputError: If there is no model.
-    """
-    if name.startswith(PREFIX):
-        return zoo_directory(name)
-    for path in (Path(name), Path(name) / "model"):
-        if (path / "model.json").is_file():
-            return path
-    raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
 
 
 def trained_config(path: Path) -> StudyConfig:
