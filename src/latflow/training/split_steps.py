@@ -21,8 +21,8 @@ from latflow.bijections.continuous import ContinuousFlow
 from latflow.bijections.path_adjoint import StageWeights, pull_back, scored_forward, stage_weights
 from latflow.bijections.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution
+from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
-from latflow.flows.mixture import TrainableFlow
 from latflow.training.schedules import Optimiser
 from latflow.training.steps import Progress, TrainingState, update
 
@@ -52,7 +52,7 @@ class Integration(eqx.Module):
     velocity: LatticeVelocity
 
     @classmethod
-    def of(cls, flow: TrainableFlow) -> "Integration | None":
+    def of(cls, flow: FlowModel) -> "Integration | None":
         """The parts of `flow`, or nothing if it is of another kind."""
         if not isinstance(flow, Flow) or not isinstance(flow.bijection, ContinuousFlow):
             return None
@@ -109,7 +109,7 @@ def _end(state: TrainingState, parts: list[Part], *, optimiser: Optimiser) -> tu
     return update(state, gradient, log_weights, optimiser=optimiser)
 
 
-def _prepared(flow: TrainableFlow, key: PRNGKey, batch_size: int) -> tuple[StageWeights, list[Array]]:
+def _prepared(flow: FlowModel, key: PRNGKey, batch_size: int) -> tuple[StageWeights, list[Array]]:
     integration = _taken_apart(flow)
     n_parts = batch_size // part_size(batch_size, integration.velocity.lattice.volume)
     return stage_weights(integration.velocity, integration.map), jnp.split(jax.random.split(key, batch_size), n_parts)
@@ -136,7 +136,7 @@ def _part(flow: Integration, action: AbstractAction, weights: StageWeights, keys
     return Part(log_det - log_prior - energy, transpose(adjoint)[0], contribution)
 
 
-def _collected(flow: TrainableFlow, parts: list[Part]) -> tuple[PyTree, Float[Array, " n"]]:
+def _collected(flow: FlowModel, parts: list[Part]) -> tuple[PyTree, Float[Array, " n"]]:
     """The gradient with respect to the parameters of the flow, of the mean over all draws."""
     integration = _taken_apart(flow)
     log_weights = jnp.concatenate([part.log_weights for part in parts])
@@ -150,7 +150,7 @@ def _collected(flow: TrainableFlow, parts: list[Part]) -> tuple[PyTree, Float[Ar
     return Flow(prior, bijection), log_weights
 
 
-def _taken_apart(flow: TrainableFlow) -> Integration:
+def _taken_apart(flow: FlowModel) -> Integration:
     integration = Integration.of(flow)
     if integration is None:
         raise TypeError(f"{type(flow).__name__}: expected a continuous flow of a lattice velocity; use run_steps")
