@@ -21,7 +21,7 @@ from latflow.study.run import run_stages
 from latflow.study.verify import verify
 from latflow.training.model_file import save_model
 
-VACUUM, WIDTH = 0.78, 0.15
+VACUUM, WIDTH = 0.78, 0.14
 """Where the density of one site has its maximum, and a width with which weights are even."""
 
 MASS_SQUARED, COUPLING = -14.0, 10.5
