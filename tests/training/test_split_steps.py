@@ -94,7 +94,7 @@ def test_gradient_vanishes_where_the_flow_is_the_theory():
         assert np.max(np.abs(a)) < 1e-6 * np.max(np.abs(b))
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (10, 8), (9,), (5, 4, 6)])
+@pytest.mark.parametrize("shape", [(4, 3), (14, 12), (9,), (5, 4, 8)])
 def test_transforms_are_those_of_single_fields(shape):
     """Small lattices at once, larger ones direction by direction; and back."""
     lattice = Lattice(shape)

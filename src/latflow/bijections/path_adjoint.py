@@ -33,7 +33,7 @@ Channels = Float[Array, "_ volume draws"]
 _Carry = tuple[Draws, Float[Array, " draws"], Draws]
 
 # Up to this many sites one product with the matrix of all directions is faster than one product per direction.
-_SMALL = 64
+_SMALL = 144
 
 
 class StageWeights(NamedTuple):
