@@ -462,6 +462,55 @@ BUGS = (
         "return u",
         "tests/groups/test_groups.py::test_project_is_the_polar_factor[SU(2)]",
     ),
+    Bug(
+        "staple walks its last side the wrong way",
+        "fields/transport.py",
+        "neighbour(u, nu), right_adjoint=True), v, right_adjoint=True)",
+        "neighbour(u, nu), right_adjoint=True), v)",
+        "tests/fields/test_transport.py::test_staples_are_paths[SU(2) 4x2]",
+    ),
+    Bug(
+        "one staple of the force dropped",
+        "actions/gauge.py",
+        "rest[nu].append(neighbour(left, mu, -1))",
+        "rest[nu].append(0 * left)",
+        f"{ACTION}[SU(3) wilson 2x1x2x2-force_is_finite_difference]",
+    ),
+    Bug(
+        "staples of a rectangle one step too near",
+        "actions/gauge.py",
+        "short_rest[nu].append(neighbour(left, mu, -2))",
+        "short_rest[nu].append(neighbour(left, mu, -1))",
+        f"{ACTION}[SU(2) iwasaki 3x2-force_is_finite_difference]",
+    ),
+    Bug(
+        "factor 1/2 of the kinetic term missing",
+        "samplers/hmc.py",
+        "return 0.5 * jnp.sum(p**2)",
+        "return jnp.sum(p**2)",
+        "tests/laws/test_gauge_kernel_laws.py::test_exact_observables[SU(2) leapfrog]",
+    ),
+    Bug(
+        "Haar matrices with the phases of a QR decomposition left as they fall",
+        "groups/sun.py",
+        "optimization_barrier(column / length))",
+        "optimization_barrier(column / length * jnp.exp(-1j * jnp.angle(column[:1]))))",
+        "tests/groups/test_groups.py::test_haar_moments[SU(3)]",
+    ),
+    Bug(
+        "angles wrapped at 2π instead of π",
+        "groups/base.py",
+        "jnp.floor((jnp.pi - angle) / (2 * jnp.pi))",
+        "jnp.floor((2 * jnp.pi - angle) / (2 * jnp.pi))",
+        "tests/groups/test_groups.py::test_angles_are_wrapped_to_the_half_open_interval",
+    ),
+    Bug(
+        "squarings of the exponential not undone for large exponents",
+        "groups/exponential.py",
+        "for first, last in ((0, _FEW), (_FEW, _FEW + _MANY)):",
+        "for first, last in ((0, _FEW),):",
+        "tests/groups/test_groups.py::test_exponential[SU(2)-40.0]",
+    ),
 )
 
 
