@@ -120,6 +120,13 @@ BUGS = (
         "tests/training/test_conditional.py::test_every_draw_of_the_range_is_as_likely",
     ),
     Bug(
+        "gradients of the couplings of a split step exchanged",
+        "training/split_couplings.py",
+        "return jax.vmap(at_one)(couplings)",
+        "return jax.vmap(at_one)(couplings[::-1])",
+        "tests/training/test_conditional.py::test_the_split_gradient_is_that_of_the_couplings_one_by_one",
+    ),
+    Bug(
         "model of another range of couplings taken",
         "study/stages/training.py",
         "    _require_range(header, config, directory)\n",

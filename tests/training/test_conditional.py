@@ -12,6 +12,7 @@ import pytest
 from latflow.actions import exact
 from latflow.actions.scalar import PhiFour
 from latflow.bijections.runge_kutta import RK8
+from latflow.flows.architectures import cast
 from latflow.flows.conditional import conditioned
 from latflow.flows.continuous import continuous_flow, with_integrator
 from latflow.flows.weighted import FlowSampler, draw_block
@@ -20,10 +21,13 @@ from latflow.stats.estimates import Estimate, pull
 from latflow.stats.free_energy import independent_difference, weighted_log_z_difference
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.testing import scrambled
-from latflow.training.conditional import OverCouplings, assessment, with_coupling
+from latflow.training.assessment import assessment
+from latflow.training.conditional import OverCouplings, with_coupling
 from latflow.training.fit import fit
 from latflow.training.losses import AbstractLoss, PathGradient
 from latflow.training.schedules import adam, schedule
+from latflow.training.split_couplings import coupling_gradient, splits
+from latflow.training.split_steps import path_gradient
 from latflow.training.stop import StopCriterion
 
 LATTICE = Lattice((2, 2))
@@ -100,6 +104,25 @@ def test_every_draw_of_the_range_is_as_likely():
     positions = jax.vmap(LOSS.positions)(jax.random.split(jax.random.key(5), 4000)).ravel()
     assert float(jnp.abs(jnp.mean(positions))) < 5 / math.sqrt(3 * 16000)
     assert abs(float(jnp.mean(positions**2)) - 1 / 3) < 5 * math.sqrt(4 / 45 / 16000)
+
+
+def test_the_split_gradient_is_that_of_the_couplings_one_by_one():
+    """The coefficient of T_k gets the mean of T_k(u) times the gradient of the ordinary flow at u."""
+    loss = OverCouplings(PathGradient(batch_size=4), n_couplings=2)
+    conditional, key = cast(scrambled(jax.random.key(6), fresh(), scale=0.1), "float64"), jax.random.key(7)
+    assert splits(conditional, loss)
+    assert not splits(conditional, LOSS.loss)
+    gradient, log_weights = eqx.filter_jit(coupling_gradient)(conditional, ACTION, key, loss=loss)
+    keys = jax.random.split(key, 3)
+    positions = np.asarray(loss.positions(keys[0]))
+    each = eqx.filter_jit(functools.partial(path_gradient, batch_size=4))
+    couplings = [float(conditional.coupling(u)) for u in positions]
+    found = [each(conditional.at(c), with_coupling(ACTION, c), k) for c, k in zip(couplings, keys[1:], strict=True)]
+    np.testing.assert_allclose(log_weights, np.concatenate([weights for _, weights in found]), rtol=0, atol=1e-10)
+    polynomials = np.stack([np.ones(2), positions, 2 * positions**2 - 1])
+    for ours, *theirs in zip(*map(jax.tree.leaves, (gradient, *(g for g, _ in found))), strict=True):
+        expected = np.tensordot(polynomials, np.stack(theirs), 1) / 2
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10 * max(1.0, np.max(np.abs(expected))))
 
 
 def test_it_learns_the_whole_range():

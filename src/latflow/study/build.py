@@ -24,7 +24,8 @@ from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.flow_builders import BUILDERS
-from latflow.training.conditional import OverCouplings, assessment
+from latflow.training.assessment import assessment
+from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
 from latflow.training.losses import AbstractLoss, ForwardKL, Mixture, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule

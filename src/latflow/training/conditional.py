@@ -1,25 +1,20 @@
 """Training over a range of couplings.
 
 Every step draws one coupling out of each of several strata of equal width in the logarithm, and lowers the mean of an
-ordinary loss over them, each against the action at its own coupling. Quality is measured at both ends and in the
-middle; a record tells the worst of it, so that a stopping criterion holds for the whole range.
+ordinary loss over them, each against the action at its own coupling.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.flows.conditional import ConditionalFlow
-from latflow.flows.weighted import FlowSampler
-from latflow.training.fit import Record, evaluation_weights, quality
 from latflow.training.losses import AbstractLoss
 
 _PROBES = (-1.0, 0.0, 1.0)
@@ -66,30 +61,3 @@ def with_coupling(action: AbstractAction, coupling: float | Scalar) -> AbstractA
         coupling: λ in the house normalisation.
     """
     return eqx.tree_at(lambda action: action.coupling, action, jnp.asarray(coupling, dtype=float))
-
-
-def assessment(action: AbstractAction, *, n: int) -> Callable[[ConditionalFlow, PRNGKey], Record | None]:
-    """What `fit` shall measure of a conditional flow.
-
-    Args:
-        action: The theory at any coupling.
-        n: Draws of an evaluation, a third of them at each of the `probes`.
-
-    Returns:
-        A function of flow and key. Its record has the mean ``loss`` and ``kl``, the lowest ``reweighting_ess`` and
-        ``acceptance``, and all of these of each probe under ``couplings``.
-    """
-
-    def assess(flow: ConditionalFlow, key: PRNGKey) -> Record | None:
-        found = []
-        for i, coupling in enumerate(probes(flow)):
-            sampler = FlowSampler(flow.at(coupling), with_coupling(action, coupling))
-            log_weights = np.asarray(evaluation_weights(sampler, jax.random.fold_in(key, i), n=-(-n // len(_PROBES))))
-            if not np.all(np.isfinite(log_weights)):
-                return None
-            found.append({"coupling": float(coupling), **quality(log_weights)})
-        means = {name: float(np.mean([probe[name] for probe in found])) for name in ("loss", "kl")}
-        least = {name: min(probe[name] for probe in found) for name in ("reweighting_ess", "acceptance")}
-        return {**means, **least, "couplings": found}
-
-    return assess

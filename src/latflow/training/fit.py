@@ -23,8 +23,10 @@ from latflow.flows.conditional import FlowModel
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
+from latflow.training.conditional import OverCouplings
 from latflow.training.losses import AbstractLoss, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam
+from latflow.training.split_couplings import run_split_couplings, splits
 from latflow.training.split_steps import Integration, run_split_steps
 from latflow.training.steps import Progress, TrainingState, run_steps
 from latflow.training.stop import StopCriterion
@@ -77,6 +79,8 @@ def advance(
     """Steps until `target` have been done or a number is not finite, in the way that is fastest for loss and flow."""
     if isinstance(loss, PathGradient) and Integration.of(state.flow) is not None:
         return run_split_steps(state, key, target, action=action, batch_size=loss.batch_size, optimiser=optimiser)
+    if isinstance(loss, OverCouplings) and splits(state.flow, loss):
+        return run_split_couplings(state, key, target, action=action, loss=loss, optimiser=optimiser)
     stop = jnp.asarray(target, dtype=jnp.int32)
     return run_steps(state, key, stop, action=action, loss=loss, optimiser=optimiser)
 

@@ -85,7 +85,7 @@ def run_split_steps(
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while int(state.step) < target and bool(progress.finite):
             weights, keys = _begin(state, key, batch_size=batch_size)
-            part = functools.partial(_part, _taken_apart(state.flow), action, weights)
+            part = functools.partial(gradient_part, taken_apart(state.flow), action, weights)
             state, progress = _end(state, list(pool.map(part, keys)), optimiser=optimiser)
     return state, progress
 
@@ -95,7 +95,7 @@ def path_gradient(
 ) -> tuple[PyTree, Float[Array, " n"]]:
     """The gradient of ``PathGradient(batch_size)`` with this key up to the discretisation error, and log-weights."""
     weights, keys = _prepared(flow, key, batch_size)
-    return _collected(flow, [_part(_taken_apart(flow), action, weights, some) for some in keys])
+    return _collected(flow, [gradient_part(taken_apart(flow), action, weights, some) for some in keys])
 
 
 @eqx.filter_jit
@@ -110,13 +110,21 @@ def _end(state: TrainingState, parts: list[Part], *, optimiser: Optimiser) -> tu
 
 
 def _prepared(flow: FlowModel, key: PRNGKey, batch_size: int) -> tuple[StageWeights, list[Array]]:
-    integration = _taken_apart(flow)
+    integration = taken_apart(flow)
     n_parts = batch_size // part_size(batch_size, integration.velocity.lattice.volume)
     return stage_weights(integration.velocity, integration.map), jnp.split(jax.random.split(key, batch_size), n_parts)
 
 
 @eqx.filter_jit
-def _part(flow: Integration, action: AbstractAction, weights: StageWeights, keys: Array) -> Part:
+def gradient_part(flow: Integration, action: AbstractAction, weights: StageWeights, keys: Array) -> Part:
+    """What the draws of some keys contribute.
+
+    Args:
+        flow: The flow, taken apart.
+        action: The target theory.
+        weights: `stage_weights` of the flow.
+        keys: One for each draw.
+    """
     lattice, volume = flow.velocity.lattice, flow.velocity.lattice.volume
     parameters, static = eqx.partition(flow.prior, eqx.is_inexact_array)
 
@@ -138,7 +146,7 @@ def _part(flow: Integration, action: AbstractAction, weights: StageWeights, keys
 
 def _collected(flow: FlowModel, parts: list[Part]) -> tuple[PyTree, Float[Array, " n"]]:
     """The gradient with respect to the parameters of the flow, of the mean over all draws."""
-    integration = _taken_apart(flow)
+    integration = taken_apart(flow)
     log_weights = jnp.concatenate([part.log_weights for part in parts])
     prior, weights = jax.tree.map(
         lambda *terms: sum(terms[1:], start=terms[0]) / len(log_weights),
@@ -150,7 +158,8 @@ def _collected(flow: FlowModel, parts: list[Part]) -> tuple[PyTree, Float[Array,
     return Flow(prior, bijection), log_weights
 
 
-def _taken_apart(flow: FlowModel) -> Integration:
+def taken_apart(flow: FlowModel) -> Integration:
+    """The parts of a flow that must be of this kind."""
     integration = Integration.of(flow)
     if integration is None:
         raise TypeError(f"{type(flow).__name__}: expected a continuous flow of a lattice velocity; use run_steps")

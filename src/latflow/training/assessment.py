@@ -1,0 +1,43 @@
+"""How good a conditional flow is while it is trained: at both ends of its range and in the middle.
+
+A record tells the worst of the three, so that a stopping criterion holds for the whole range.
+"""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction
+from latflow.flows.conditional import ConditionalFlow
+from latflow.flows.weighted import FlowSampler
+from latflow.training.conditional import probes, with_coupling
+from latflow.training.fit import Record, evaluation_weights, quality
+
+
+def assessment(action: AbstractAction, *, n: int) -> Callable[[ConditionalFlow, PRNGKey], Record | None]:
+    """What `fit` shall measure of a conditional flow.
+
+    Args:
+        action: The theory at any coupling.
+        n: Draws of an evaluation, a third of them at each of the `probes`.
+
+    Returns:
+        A function of flow and key. Its record has the mean ``loss`` and ``kl``, the lowest ``reweighting_ess`` and
+        ``acceptance``, and all of these of each probe under ``couplings``.
+    """
+
+    def assess(flow: ConditionalFlow, key: PRNGKey) -> Record | None:
+        found, places = [], probes(flow)
+        for i, coupling in enumerate(places):
+            sampler = FlowSampler(flow.at(coupling), with_coupling(action, coupling))
+            log_weights = np.asarray(evaluation_weights(sampler, jax.random.fold_in(key, i), n=-(-n // len(places))))
+            if not np.all(np.isfinite(log_weights)):
+                return None
+            found.append({"coupling": float(coupling), **quality(log_weights)})
+        means = {name: float(np.mean([probe[name] for probe in found])) for name in ("loss", "kl")}
+        least = {name: min(probe[name] for probe in found) for name in ("reweighting_ess", "acceptance")}
+        return {**means, **least, "couplings": found}
+
+    return assess
