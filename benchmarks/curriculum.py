@@ -28,8 +28,8 @@ COURSE = {
     "phi4-e3": (10, 5.550, 1000, 0.006),
     "phi4-e4": (12, 5.276, 1000, 0.005),
     "phi4-e5": (14, 5.113, 1000, 0.005),
-    "phi4-l20": (20, 4.807, 400, 0.005),
-    "phi4-l32": (32, 4.572, 200, 0.005),
+    "phi4-l20": (20, 4.807, 1000, 0.004),
+    "phi4-l32": (32, 4.572, 1200, 0.004),
 }
 """L, λ, steps and highest learning rate of every training, in their order."""
 
@@ -59,6 +59,12 @@ def trained(name: str, before: str, folder: Path, *, quick: bool) -> dict:
     return json.loads(lines[-1])
 
 
+def predecessor(name: str) -> str:
+    """What a model is trained from: the one before it, as the package has it; the first from nothing."""
+    place = list(COURSE).index(name)
+    return f"{PREFIX}{list(COURSE)[place - 1]}" if place else ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four steps on the two smallest lattices")
@@ -69,7 +75,7 @@ def main() -> None:
     models = arguments.models[:2] if arguments.quick else arguments.models
     print("| model | L | λ | steps | seconds | seconds in all | acceptance | ESS |")
     print("|---|---|---|---|---|---|---|---|")
-    total, before = 0.0, ""
+    total, before = 0.0, predecessor(models[0])
     # A model of the package names its parent there, and not a directory that is gone.
     shipping = arguments.zoo is not None and arguments.zoo.resolve() == shipped()
     with tempfile.TemporaryDirectory() as folder:
