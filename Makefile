@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/phi4-e1.toml
 
-.PHONY: run test lint wheel benchmarks clean
+.PHONY: run test lint wheel benchmarks nightly clean
 
 run: $(VENV)/.installed
 	$(BIN)/latflow run $(STUDY)
@@ -22,6 +22,11 @@ wheel: $(VENV)/.installed-dev
 
 benchmarks: $(VENV)/.installed-test
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+
+nightly: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m nightly -n 2 --dist worksteal -q
+	rm -rf build/nightly-scaling
+	$(BIN)/latflow scaling studies/phi4-critical.toml --quick --run-dir build/nightly-scaling
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "latflow needs Python 3.11 or newer; set PYTHON=")'
