@@ -518,6 +518,34 @@ BUGS = (
         "for first, last in ((0, _FEW),):",
         "tests/groups/test_groups.py::test_exponential[SU(2)-40.0]",
     ),
+    Bug(
+        "the proposal made again instead of the draw that stands in the chain",
+        "study/regenerate.py",
+        "draws = [int(standing[index]) for index in indices]",
+        "draws = [int(index) for index in indices]",
+        "tests/study/test_regenerate.py::test_configurations_are_made_again_bit_for_bit",
+    ),
+    Bug(
+        "fields drawn again that differ on the platform that drew them",
+        "study/stages/redraw.py",
+        'if self._ensemble.manifest["origin"] == origin():',
+        'if self._ensemble.manifest["origin"] is None:',
+        "tests/study/test_regenerate.py::test_other_draws_are_refused",
+    ),
+    Bug(
+        "a card compared with itself",
+        "study/card_maker.py",
+        '_agreement(f"card: {name}", _pair(fresh, name), _pair(then, name))',
+        '_agreement(f"card: {name}", _pair(then, name), _pair(then, name))',
+        "tests/study/test_card.py::test_a_wrong_card_is_noticed",
+    ),
+    Bug(
+        "a study written before the model it starts from was looked at",
+        "study/run.py",
+        'if "flow" in samplers and trains(stages, directory):',
+        'if "none" in samplers and trains(stages, directory):',
+        "tests/cli/test_models.py::test_a_start_that_cannot_be_one_leaves_nothing_behind",
+    ),
 )
 
 

@@ -54,6 +54,21 @@ def test_samplers_without_a_common_observable_are_not_compared() -> None:
     assert tables.sampler_pairs(run.results) == [("reweighted", "reverse")]
 
 
+def test_where_a_training_started_is_said() -> None:
+    start = {"model": "zoo:phi4-e1", "acceptance": 0.5312, "reweighting_ess": 0.667, "draws": 4096}
+    flow = {"training_steps": 300, "stopped_by": "steps", "training_seconds": 12.0}
+    for more, says in (
+        ({}, "300 steps, stopped by steps"),
+        ({"start": None}, "300 steps, stopped by steps"),
+        (
+            {"start": start},
+            "300 steps, stopped by steps; started from zoo:phi4-e1 with acceptance 0.5312, reweighting ESS 0.667",
+        ),
+    ):
+        (words,) = (row[2] for row in tables.headline(run_of([], flow={**flow, **more})) if row[0] == "Training")
+        assert words == says
+
+
 def test_the_study_is_said_in_words() -> None:
     flow = {"kind": "real_nvp", "hidden": [32, 16], "z2": False, "mixture": "none", "wide": True, "bound": -2.0}
     run = data.Run(Path(), {}, {"flow": flow, "action": {"kind": "free"}}, (), None, {}, {})

@@ -9,11 +9,11 @@ import pytest
 from latflow.errors import CannotCreateError, DataError, MissingInputError
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.records import seal, unseal
-from latflow.study.card import CARD, Card, read_card, summary, zoo, zoo_directory
-from latflow.study.card_maker import check_card, copy_model, make_card, sampling_study
+from latflow.study.card import CARD, Card, ancestors, model_name, read_card, summary, zoo, zoo_directory
+from latflow.study.card_maker import check_card, copy_model, main, make_card, sampling_study
 from latflow.study.config import load_study
 from latflow.study.context import Silent
-from latflow.study.models import load_foreign_flow, model_path
+from latflow.study.models import lineage, load_foreign_flow, training_log
 from latflow.study.run import run_stages
 from latflow.training.model_file import read_header
 
@@ -58,7 +58,7 @@ def test_a_model_agrees_with_its_card(card: Card) -> None:
     checks = check_card(card, draws=DRAWS, progress=Silent())
     assert [check for check in checks if not check.passed] == []
     names = " ".join(check.name for check in checks)
-    for word in ("acceptance", "log_z", "susceptibility against exact"):
+    for word in ("acceptance", "log_z", "susceptibility against exact", "log q of draws = log_prob", "replayed"):
         assert word in names
 
 
@@ -121,8 +121,95 @@ def test_every_shipped_model_loads_and_is_the_one_of_its_card() -> None:
         assert study.sampling.samplers == ("flow",)
 
 
-def test_a_training_names_its_parent(tiny_study: Path, trained: Path, tmp_path: Path) -> None:
-    config = load_study(tiny_study, {"training.start_from": str(trained), "training.stop.steps": "1"})
-    run_stages(config, tmp_path / "run", stages=("train",), progress=Silent())
-    header = read_header(model_path(str(tmp_path / "run")))
-    assert header["parents"] == {"start_from": sha256_file(trained / "model" / "model.json")}
+def test_a_model_of_the_zoo_is_replaced_when_asked(
+    card: Card, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_model(card.directory, tmp_path / "tiny")
+    (tmp_path / "tiny" / "model.json").write_bytes(b"{}\n")
+    words = [str(trained), "tiny", "2 × 2", "128", "--zoo", str(tmp_path), "--work", str(tmp_path / "work")]
+    with pytest.raises(SystemExit, match="another model"):
+        main(words)
+    assert not (tmp_path / "tiny" / CARD).exists()
+    main([*words, "--replace", "--ancestors", str(trained)])
+    (entry,) = zoo(tmp_path)
+    assert entry.content["model"] == card.content["model"] == sha256_file(tmp_path / "tiny" / "model.json")
+    assert entry.content["measured"]["n"] == 4096  # a whole block
+    assert summary(entry)["ancestors_seconds"] == summary(entry)["training_seconds"] > 0
+    assert "sample: flow, 4096 draws" in capsys.readouterr().err
+    # What was drawn for one card serves the next call.
+    main([*words, "--replace"])
+    assert "sample   flow: up to date, 4096 draws" in capsys.readouterr().err
+
+
+def test_ancestors_that_are_only_named_are_found_in_the_zoo(card: Card) -> None:
+    def entry(name: str, parent: str, seconds: float) -> Card:
+        training = {"seconds": seconds, "steps": 1, "parents": {"start_from": parent} if parent else {}}
+        return Card(name, card.directory, {**card.content, "model": name, "training": training})
+
+    cards = (entry("a", "", 1.0), entry("b", "a", 2.0), entry("c", "b", 4.0), entry("d", "elsewhere", 8.0))
+    assert [model["sha256"] for model in ancestors(cards[2], cards)] == ["a", "b"]
+    assert [summary(one, cards)["ancestors_seconds"] for one in cards] == [0, 1, 3, 0]
+    # A ring of names, which no training makes, ends too.
+    ring = (entry("a", "b", 1.0), entry("b", "a", 2.0))
+    assert summary(ring[0], ring)["ancestors_seconds"] == 2.0
+
+
+@pytest.mark.parametrize("name", ["../up", "Tiny", "", ".x", "a/b", "x" * 65])
+def test_entries_have_plain_names(trained: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(SystemExit, match="small letters"):
+        main([str(trained), name, "t", "--zoo", str(tmp_path)])
+
+
+def test_studies_of_a_model_are_called_after_it(card: Card, trained: Path) -> None:
+    assert {model_name(str(trained)), model_name(str(trained / "model"))} == {"run"}
+    assert model_name(str(card.directory)) == "tiny"
+    assert model_name("zoo:phi4-e1") == "phi4-e1"
+
+
+def test_a_training_names_its_parents(tiny_study: Path, trained: Path, tmp_path: Path) -> None:
+    for start, name in ((trained, "second"), (tmp_path / "second", "third")):
+        config = load_study(tiny_study, {"training.start_from": str(start), "training.stop.steps": "1"})
+        lines = Lines()
+        run_stages(config, tmp_path / name, stages=("train",), progress=lines)
+    header = read_header(tmp_path / "third" / "model")
+    hashes = [sha256_file(path / "model" / "model.json") for path in (trained, tmp_path / "second")]
+    assert header["parents"] == {"start_from": hashes[1]}
+    assert [(ancestor["sha256"], ancestor["steps"]) for ancestor in header["ancestors"]] == [
+        (hashes[0], 60),
+        (hashes[1], 1),
+    ]
+    assert [model["sha256"] for model in lineage(tmp_path / "third" / "model")][:2] == hashes
+    records = training_log(tmp_path / "third" / "model")
+    assert header["start"]["acceptance"] == records[0]["acceptance"]
+    assert header["start"] | {"model": str(start), "draws": 64} == header["start"]
+    assert header["origin"]["versions"]
+    # Before and after: a table with a line for each.
+    place = next(i for i, line in enumerate(lines.said) if "as it came" in line)
+    head, before, after = (line.split() for line in lines.said[place - 1 : place + 2])
+    assert head[-3:] == ["acceptance", "reweighting", "ESS"]
+    assert float(before[-2]) == pytest.approx(records[0]["acceptance"], abs=5e-4)
+    assert float(after[-1]) == pytest.approx(records[-1]["reweighting_ess"], abs=5e-4)
+
+
+class Lines:
+    """A display that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def stage(self, name: str, detail: str) -> None:
+        """Not kept."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        """Not kept."""
+
+    def line(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "nonsense\n", '{"step": "1", "seconds": 1.0}\n'])
+def test_a_damaged_log_of_a_training_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "train.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="no log of a training"):
+        training_log(tmp_path)

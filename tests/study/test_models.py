@@ -10,6 +10,7 @@ import pytest
 
 from latflow.errors import Interrupted, MissingInputError
 from latflow.store.ensemble import Ensemble
+from latflow.study import models
 from latflow.study.config import StudyConfig
 from latflow.study.context import Silent
 from latflow.study.models import adapted, load_foreign_flow
@@ -129,6 +130,13 @@ def test_another_flow_is_refused_key_by_key(tiny_study: Path, finished: Path) ->
     config = study(tiny_study, flow__hidden=5)
     with pytest.raises(ModelMismatchError, match=r"flow\.hidden: 3 → 5"):
         adapted(flow, trained, config)
+
+
+def test_models_on_odd_lattices_are_models(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = models.read_header(finished / "model")
+    header["identity"]["lattice"]["shape"] = [3, 3]
+    monkeypatch.setattr(models, "read_header", lambda path: header)
+    assert models.trained_config(finished / "model").lattice.shape == (3, 3)
 
 
 def test_no_model_is_said(tmp_path: Path) -> None:

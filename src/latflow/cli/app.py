@@ -137,11 +137,22 @@ def sample(
     from latflow.cli.models import Wanted, sample_model
 
     if model:
-        if study is not None:
-            raise UsageError("sample", value="a study and a model", allowed="one of them")
-        wanted = Wanted(model, configurations, ledger_only, options.run_dir, options.settings)
+        for name, given in (("a study", study), ("--from", options.start), ("--samplers", options.samplers)):
+            if given:
+                raise UsageError("sample", value=f"--model and {name}", allowed="one of them")
+        wanted = Wanted(
+            model,
+            configurations,
+            ledger_only,
+            options.run_dir,
+            fork=options.fork,
+            dry_run=options.dry_run,
+            settings=options.settings,
+        )
         sample_model(wanted, machine=options.json)
         return
+    if ledger_only and options.samplers and "flow" not in options.samplers:
+        raise UsageError("--ledger-only", value="without the flow", allowed="--samplers flow", hint="chains keep all")
     if study is None:
         raise UsageError("sample", value="nothing to sample", allowed="a study, or --model MODEL")
     more = [f"sampling.configurations={configurations}"] if configurations is not None else []
@@ -190,7 +201,7 @@ def regenerate(
     ensemble: Path,
     /,
     *,
-    index: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
+    index: Words = (),
     out: Path = Path("configurations.npy"),
     json: Flag = False,
     debug: Flag = False,
@@ -199,7 +210,7 @@ def regenerate(
 
     Args:
         ensemble: A run directory or its ensembles/flow.
-        index: Numbers of configurations of the Markov chain, from 0.
+        index: Numbers of configurations of the Markov chain, from 0, or ranges: 10:20 is 10 to 19.
         out: Where they go, as one NumPy array in the order asked for.
         json: Machine-readable output.
         debug: Show the traceback of an error.

@@ -1,14 +1,20 @@
 """Commands on trained models: the list of the zoo, draws from a model without a study, configurations made again."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.overrides import as_mapping
-from latflow.cli.stages import refuse_directory, run
+from latflow.cli.stages import dry_run, refuse_directory
 from latflow.errors import CannotCreateError, ConfigError, DataError, MissingInputError, UsageError
+
+MAX_CONFIGURATIONS = 1_000_000
+"""Most configurations that one `regenerate` makes."""
+
+_SHOWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +25,9 @@ class Wanted:
         model: ``zoo:NAME``, a run or a model directory.
         configurations: How many; by default the study's default.
         ledger_only: Keep weights and decisions, not the fields.
-        run_dir: Where to; by default runs/NAME.
+        run_dir: Where to; by default runs/NAME-draws.
+        fork: If the directory holds another study, go on beside it.
+        dry_run: Print what would be done, and do nothing.
         settings: Keys of the study as ``key=value``.
     """
 
@@ -27,6 +35,8 @@ class Wanted:
     configurations: int | None
     ledger_only: bool
     run_dir: Path | None
+    fork: bool
+    dry_run: bool
     settings: tuple[str, ...]
 
 
@@ -34,7 +44,8 @@ def list_models(*, machine: bool) -> None:
     """Print the zoo."""
     from latflow.study.card import summary, zoo
 
-    found = [summary(card) for card in zoo()]
+    cards = zoo()
+    found = [summary(card, cards) for card in cards]
     if machine:
         emit_json(found)
         return
@@ -52,9 +63,14 @@ def _row(model: dict[str, Any]) -> list[str]:
         f"{model['reweighting_ess']:.3f}",
         f"{model['draws']:,}",
         f"{model['log_z']:.4f} ± {model['log_z_error']:.4f}",
-        f"{model['training_seconds']:.0f} s",
+        _duration(model),
         model["title"],
     ]
+
+
+def _duration(model: dict[str, Any]) -> str:
+    own, before = f"{model['training_seconds']:.0f} s", model["ancestors_seconds"]
+    return f"{own} after {before:.0f} s" if before else own
 
 
 def verify_model(name: str, *, machine: bool) -> int:
@@ -74,33 +90,56 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     """Draw an ensemble from a trained model.
 
     Raises:
-        ConfigError: If a key of the study would make the theory or the flow another one.
+        ConfigError: If a key of the study would make the theory or the flow another one, or the directory holds
+            another study.
         MissingInputError: If there is no model.
-        CannotCreateError: If the directory holds another model or study.
+        CannotCreateError: If the directory holds another model.
     """
-    from latflow.study.card import PREFIX, zoo_directory
-
-    if wanted.model.startswith(PREFIX):
-        zoo_directory(wanted.model)
-    elif not Path(wanted.model).is_dir():
-        raise MissingInputError(wanted.model, value="no such directory", hint="a run, a model directory or zoo:NAME")
-    settings = dict(as_mapping(wanted.settings))
-    if wanted.configurations is not None:
-        settings["sampling.configurations"] = str(wanted.configurations)
-    if wanted.ledger_only:
-        settings["sampling.ledger_only"] = "true"
-    prepare_jax()
-    from latflow.study.card_maker import copy_model, sampling_study
-    from latflow.study.models import model_path
+    from latflow.study.card import model_name, model_path
 
     path = model_path(wanted.model)
-    name = settings.pop("name", wanted.model.removeprefix(PREFIX) if wanted.model.startswith(PREFIX) else path.name)
-    config = _changed(sampling_study(path, name=name, draws=100_000), settings)
+    settings = {"name": model_name(wanted.model), **as_mapping(wanted.settings), **_amounts(wanted)}
+    prepare_jax()
+    from latflow.cli.progress import progress_on
+    from latflow.study.card_maker import copy_model, sampling_study
+    from latflow.study.run import run_stages
+    from latflow.study.stages.claims import claim
+
+    config = _changed(sampling_study(path, name=settings.pop("name"), draws=100_000), settings)
     at = f"-{settings['action.coupling']}" if "action.coupling" in settings else ""
     directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-draws"
+    if wanted.dry_run:
+        dry_run(config, directory, machine=machine)
+        return
     refuse_directory(directory)
+    directory = claim(config, directory, fork=wanted.fork)
     copy_model(path, directory / "model")
-    run(config, directory, stages=("sample",), samplers=("flow",), fork=False, machine=machine)
+    with progress_on(sys.stderr) as progress:
+        run_stages(config, directory, stages=("sample",), progress=progress)
+    _show_draws(directory, machine=machine)
+
+
+def _amounts(wanted: Wanted) -> dict[str, str]:
+    amounts = {} if wanted.configurations is None else {"sampling.configurations": str(wanted.configurations)}
+    return {**amounts, **({"sampling.ledger_only": "true"} if wanted.ledger_only else {})}
+
+
+def _show_draws(directory: Path, *, machine: bool) -> None:
+    """What the draws are worth, each figure with its N."""
+    from latflow.stats.weights import log_z, reweighting_ess
+    from latflow.store.ensemble import Ensemble
+
+    ensemble = Ensemble.open(directory / "ensembles" / "flow", writable=False)
+    weights, accepted = ensemble.column("log_weight"), ensemble.column("accepted")
+    partition, ess = log_z(weights), float(reweighting_ess(weights))
+    figures = {"acceptance": float(accepted.mean()), "reweighting_ess": ess}
+    figures |= {"log_z": partition.value, "log_z_error": partition.error}
+    if machine:
+        emit_json({"run_dir": str(directory), "draws": int(weights.size), **figures})
+        return
+    words = f"acceptance {figures['acceptance']:.4f}, reweighting ESS {ess:.4f}"
+    emit(f"{weights.size:,} draws: {words}, log Z {partition.value:.4f} ± {partition.error:.4f}")
+    emit(f"run directory: {directory}")
 
 
 def _changed(config: Any, settings: dict[str, str]) -> Any:
@@ -119,16 +158,21 @@ def _changed(config: Any, settings: dict[str, str]) -> Any:
     return changed
 
 
-def regenerate(ensemble: Path, indices: tuple[int, ...], *, out: Path, machine: bool) -> None:
+def regenerate(ensemble: Path, words: tuple[str, ...], *, out: Path, machine: bool) -> None:
     """Make configurations of a flow ensemble again and write them.
 
+    Args:
+        ensemble: A run directory or its ensembles/flow.
+        words: Numbers of configurations and ranges of them, see `parsed_indices`.
+        out: A file that does not exist yet.
+        machine: JSON instead of a table.
+
     Raises:
-        UsageError: If no index is named.
+        UsageError: If no index is named, or a word is none.
         CannotCreateError: If the file exists.
         DataError: If what was drawn is not what the ledger says.
     """
-    if not indices:
-        raise UsageError("--index", value="not given", allowed="one or more numbers of configurations, from 0")
+    indices = parsed_indices(words)
     if not ensemble.is_dir():
         raise MissingInputError(str(ensemble), value="no such directory", hint="name a run or its ensembles/flow")
     if out.exists():
@@ -142,17 +186,46 @@ def regenerate(ensemble: Path, indices: tuple[int, ...], *, out: Path, machine: 
     if machine:
         emit_json({"file": str(out), "configurations": described})
         return
-    rows = [["configuration", "draw", "action", "log q", "log w", "verified"]]
-    rows += [
-        [
-            str(made.index),
-            str(made.draw),
-            f"{made.action:.10g}",
-            f"{made.log_prob:.10g}",
-            f"{made.log_weight:.10g}",
-            made.level,
-        ]
-        for made in found
-    ]
-    emit("\n".join(table_lines(rows)))
+    emit(
+        "\n".join(table_lines([["configuration", "draw", "action", "log q", "log w", "verified"], *_lines(described)]))
+    )
+    if len(described) > _SHOWN:
+        emit(f"… and {len(described) - _SHOWN} more; --json shows all")
     emit(f"written: {out}")
+
+
+def parsed_indices(words: tuple[str, ...]) -> tuple[int, ...]:
+    """Numbers of configurations from words: ``7``, or ``10:20`` for 10 to 19.
+
+    Raises:
+        UsageError: If there is none, a word is neither, a range is empty, or they are too many.
+    """
+    if not words:
+        raise UsageError("--index", value="not given", allowed=_INDICES)
+    indices: list[int] = []
+    for word in words:
+        first, colon, last = word.partition(":")
+        numbers = (first, last) if colon else (first,)
+        if not all(number.isascii() and number.isdigit() and len(number) <= 15 for number in numbers):
+            raise UsageError("--index", value=repr(word), allowed=_INDICES)
+        stop = int(last) if colon else int(first) + 1
+        if not 0 < stop - int(first) <= MAX_CONFIGURATIONS - len(indices):
+            allowed = f"ranges that rise, at most {MAX_CONFIGURATIONS:,} configurations"
+            raise UsageError("--index", value=repr(word), allowed=allowed)
+        indices.extend(range(int(first), stop))
+    return tuple(indices)
+
+
+_INDICES = "numbers of configurations from 0, or ranges like 10:20"
+
+
+def _lines(described: list[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            str(made["index"]),
+            str(made["draw"]),
+            *(f"{made[name]:.10g}" for name in ("action", "log_prob", "log_weight")),
+            made["level"],
+        ]
+        for made in described[:_SHOWN]
+    ]

@@ -11,7 +11,7 @@ from latflow.cli.output import emit, emit_json
 from latflow.errors import CannotCreateError, MissingInputError, UsageError
 from latflow.study.config import StudyConfig
 from latflow.study.config.reading import did_you_mean
-from latflow.study.stages.claims import claim
+from latflow.study.stages.claims import claim, trains
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,8 @@ def run(
     """
     _refuse_samplers(samplers, config.sampling.samplers)
     refuse_directory(directory)
-    _require_start(config, directory, stages=stages)
+    if "flow" in (samplers or config.sampling.samplers):
+        _require_start(config, directory, stages=stages)
     directory = claim(config, directory, fork=fork)
     if "analyse" in stages and "measure" not in stages and not (directory / "measurements").is_dir():
         raise MissingInputError(str(directory), value="nothing was measured", hint="run `latflow run` first")
@@ -98,7 +99,7 @@ def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, .
     from latflow.study.card import model_path
 
     start = config.training.start_from
-    if start is not None and "train" in stages and not (directory / "model" / "model.json").is_file():
+    if start is not None and trains(stages, directory):
         model_path(start)
 
 

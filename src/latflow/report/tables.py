@@ -311,7 +311,12 @@ def _training_words(flow: Mapping[str, Any]) -> str:
     steps, stopped = flow.get("training_steps"), flow.get("stopped_by")
     if steps is None:
         return "no trained flow in this run"
-    return f"{count(steps)} steps" + (f", stopped by {str(stopped).replace('_', ' ')}" if stopped else "")
+    words = f"{count(steps)} steps" + (f", stopped by {str(stopped).replace('_', ' ')}" if stopped else "")
+    start = flow.get("start")
+    if not isinstance(start, Mapping) or not is_number(start.get("acceptance")):
+        return words
+    was = f"acceptance {plain(start['acceptance'])}, reweighting ESS {plain(start.get('reweighting_ess'))}"
+    return f"{words}; started from {start.get('model', ABSENT)} with {was}"
 
 
 def _value(value: object) -> str:

@@ -5,12 +5,13 @@ trained and what that cost, and what fresh draws showed. Nothing here imports ja
 """
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from latflow.errors import MissingInputError
+from latflow.errors import MissingInputError, UsageError
 from latflow.store.atomic import read_bytes
 from latflow.store.records import FormatError, require_schema, unseal
 from latflow.study.config.reading import did_you_mean
@@ -72,7 +73,7 @@ def zoo_directory(name: str, folder: Path | None = None) -> Path:
 
 
 def model_path(name: str) -> Path:
-    """The directory of a model.
+    """The directory of a trained model.
 
     Args:
         name: A run directory, a model directory, or ``zoo:`` and the name of a model of the zoo.
@@ -86,6 +87,12 @@ def model_path(name: str) -> Path:
         if (path / "model.json").is_file():
             return path
     raise MissingInputError(name, value="no trained model", allowed="a run, a model directory or zoo:NAME")
+
+
+def model_name(name: str) -> str:
+    """What a study of a model is called: its name in the zoo, or that of its run or directory."""
+    path = model_path(name).resolve()
+    return path.parent.name if path.name == "model" else path.name
 
 
 def read_card(directory: Path) -> Card:
@@ -103,8 +110,38 @@ def read_card(directory: Path) -> Card:
     return Card(directory.name, directory, record)
 
 
-def summary(card: Card) -> dict[str, Any]:
-    """One line of the list of models."""
+def required_name(name: str) -> str:
+    """A name that an entry may have.
+
+    Raises:
+        UsageError: If it could lead elsewhere or be misread.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
+        raise UsageError("name", value=repr(name), allowed="small letters, digits and - _ . after the first")
+    return name
+
+
+def ancestors(card: Card, cards: Sequence[Card]) -> tuple[dict[str, Any], ...]:
+    """The trainings before that of a model, oldest first, each with at least ``sha256``, ``seconds`` and ``steps``.
+
+    Args:
+        card: The model. Its card tells them, or names its parent by a hash.
+        cards: Where parents that are only named are looked for; one that is not there ends the line.
+    """
+    training = card.content["training"]
+    if training.get("ancestors"):
+        return tuple(training["ancestors"])
+    wanted = training.get("parents", {}).get("start_from")
+    parent = next((other for other in cards if other.content["model"] == wanted), None)
+    if parent is None or parent.name == card.name:
+        return ()
+    own = {key: parent.content["training"][key] for key in ("seconds", "steps")}
+    others = [other for other in cards if other.name != card.name]
+    return (*ancestors(parent, others), {"sha256": parent.content["model"], **own})
+
+
+def summary(card: Card, cards: Sequence[Card] = ()) -> dict[str, Any]:
+    """One line of the list of models; `cards` are those among which its ancestors are looked for."""
     content = card.content
     measured, training = content["measured"], content["training"]
     return {
@@ -118,6 +155,7 @@ def summary(card: Card) -> dict[str, Any]:
         "log_z": measured["log_z"],
         "log_z_error": measured["log_z_error"],
         "training_seconds": training["seconds"],
+        "ancestors_seconds": sum(ancestor["seconds"] for ancestor in ancestors(card, cards)),
         "sha256": content["model"],
     }
 

@@ -4,29 +4,32 @@ Both let the model sample as any study does, in a directory of their own; a card
 program, this module puts a trained model into the zoo: ``python -m latflow.study.card_maker RUN NAME``.
 """
 
-import json
+import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from latflow.errors import CannotCreateError, UsageError
+from latflow.errors import CannotCreateError, LatflowError
 from latflow.stats.weights import independence_acceptance, reweighting_ess
-from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
+from latflow.store.atomic import make_directory, read_bytes, remove_file, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import seal
-from latflow.study.card import CARD, SCHEMA, Card, shipped
+from latflow.study.card import CARD, SCHEMA, Card, model_path, required_name, shipped
 from latflow.study.checks import Check
 from latflow.study.config import StudyConfig
-from latflow.study.context import Progress, Silent
-from latflow.study.models import model_path, trained_config
+from latflow.study.context import Progress
+from latflow.study.models import lineage, trained_config, training_log
 from latflow.study.run import run_stages
 from latflow.study.stages.provenance import origin
+from latflow.study.verify import verify
 from latflow.training.model_file import read_header
 
 MODEL_FILES = ("weights.safetensors", "train.jsonl", "model.json")
@@ -50,15 +53,18 @@ def copy_model(source: Path, target: Path) -> None:
     Raises:
         CannotCreateError: If `target` holds another model.
     """
-    header = target / "model.json"
-    if header.exists():
-        if sha256_file(header) != sha256_file(source / "model.json"):
-            hint = "choose another --run-dir"
-            raise CannotCreateError(f"{target}: holds another model", hint=hint)
+    _refuse_another(source, target)
+    if (target / "model.json").exists():
         return
     make_directory(target)
     for name in MODEL_FILES:
         write_bytes(target / name, read_bytes(source / name))
+
+
+def _refuse_another(source: Path, target: Path) -> None:
+    header = target / "model.json"
+    if header.exists() and sha256_file(header) != sha256_file(source / "model.json"):
+        raise CannotCreateError(f"{target}: holds another model", hint="name another directory")
 
 
 def sampling_study(model: Path, *, name: str, draws: int, seed: int | None = None) -> StudyConfig:
@@ -76,50 +82,91 @@ def sampling_study(model: Path, *, name: str, draws: int, seed: int | None = Non
     return trained.model_copy(update=update)
 
 
-def make_card(source: Path, target: Path, *, title: str, draws: int = DRAWS, progress: Progress) -> Card:
-    """Copy a trained model to `target` and write its card there.
+def make_card(
+    source: Path,
+    target: Path,
+    *,
+    title: str,
+    draws: int = DRAWS,
+    ancestors: Sequence[Path] = (),
+    work: Path | None = None,
+    replace: bool = False,
+    progress: Progress,
+) -> Card:
+    """Measure a trained model, then copy it to `target` and write its card there.
+
+    An entry appears with its card, which is written last; while one is replaced there is none.
 
     Args:
         source: A run or model directory.
         target: A directory of the zoo; its name is the model's.
         title: What it is, in one line.
         draws: Draws behind the card.
+        ancestors: Run or model directories of the trainings before it, oldest first, for models whose header does not
+            tell them.
+        work: Where to draw; what is there already from an earlier call is not drawn again. By default a directory that
+            vanishes.
+        replace: Put it in the place of the model that is there.
         progress: Display.
 
     Raises:
-        CannotCreateError: If `target` holds another model.
+        CannotCreateError: If `target` holds another model and `replace` is false.
     """
     model = model_path(str(source))
-    copy_model(model, target)
+    if not replace:
+        _refuse_another(model, target)
     study = sampling_study(model, name=target.name, draws=draws)
-    with tempfile.TemporaryDirectory() as folder:
-        measured = _measured(model, study, Path(folder), progress)
-    header = read_header(model)
-    history = [json.loads(line) for line in (model / "train.jsonl").read_text().splitlines()]
+    with _directory(work) as folder:
+        measured = _measured(model, study, folder, progress)
     content = {
         "schema": SCHEMA,
         "title": title,
         "model": sha256_file(model / "model.json"),
-        "lattice": header["identity"]["lattice"],
-        "action": header["identity"]["action"],
-        "flow": header["identity"]["flow"],
-        "training": {
-            "seconds": history[-1]["seconds"],
-            "steps": history[-1]["step"],
-            "stopped_by": header["stopped_by"],
-            "seed": header["identity"]["seed"],
-            "settings": header["identity"]["training"],
-            "parents": header.get("parents", {}),
-        },
+        **{section: read_header(model)["identity"][section] for section in ("lattice", "action", "flow")},
+        "training": _training(model, ancestors),
         "measured": measured,
         "provenance": origin(),
     }
+    if replace and target.exists():
+        for name in (CARD, *reversed(MODEL_FILES)):
+            remove_file(target / name)
+    copy_model(model, target)
     write_bytes(target / CARD, seal(content, indent=1) + b"\n")
     return Card(target.name, target, content)
 
 
+def _training(model: Path, ancestors: Sequence[Path]) -> dict[str, Any]:
+    """How a model was trained, where and from what."""
+    header, history = read_header(model), training_log(model)
+    told = header.get("ancestors", [])
+    return {
+        "seconds": history[-1]["seconds"],
+        "steps": history[-1]["step"],
+        "stopped_by": header["stopped_by"],
+        "seed": header["identity"]["seed"],
+        "settings": header["identity"]["training"],
+        "machine": header.get("origin"),
+        "start": header.get("start"),
+        "parents": header.get("parents", {}),
+        "ancestors": told or [lineage(model_path(str(path)))[-1] for path in ancestors],
+    }
+
+
+@contextmanager
+def _directory(named: Path | None) -> Iterator[Path]:
+    """The named directory, or one that vanishes afterwards."""
+    if named is not None:
+        yield named
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> list[Check]:
-    """Hold a model of the zoo to its card: its hash, fresh draws against the card, the card against known values.
+    """Hold a model of the zoo to its card.
+
+    Its hash; log q, S and decisions of fresh draws computed again; their figures and observables against the card's;
+    the card against known values.
 
     Args:
         card: The card.
@@ -130,8 +177,10 @@ def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> l
     digest = sha256_file(card.directory / "model.json")
     checks = [Check("card: hash of the model", digest[:16], content["model"][:16], passed=digest == content["model"])]
     study = sampling_study(card.directory, name=card.name, draws=draws, seed=_other_seed(content))
-    with tempfile.TemporaryDirectory() as folder:
-        fresh = _measured(card.directory, study, Path(folder), progress)
+    with _directory(None) as folder:
+        fresh = _measured(card.directory, study, folder, progress)
+        # The run that the fresh draws were made in: log q again by the inverse, S, every decision, every hash.
+        checks += verify(folder)
     then = content["measured"]
     figures = ("acceptance", "reweighting_ess", "log_z")
     checks += [_agreement(f"card: {name}", _pair(fresh, name), _pair(then, name)) for name in figures]
@@ -160,6 +209,8 @@ def _measured(model: Path, study: StudyConfig, folder: Path, progress: Progress)
     kept = ("observable", "value", "error", "reference", "reference_error", "reference_source")
     return {
         "n": flow["n"],
+        "seed": study.seed,
+        "block_size": study.sampling.block_size,
         "acceptance": float(independence_acceptance(weights)),
         "acceptance_error": _scatter(weights, independence_acceptance),
         "reweighting_ess": flow["reweighting_ess"],
@@ -192,22 +243,74 @@ def _agreement(name: str, one: tuple[float, float], other: tuple[float, float]) 
     return Check(f"{name}, in standard errors", value, LIMIT, passed=value <= LIMIT)
 
 
-def main(arguments: list[str]) -> None:
-    """Put a trained model into the zoo.
+class _Lines:
+    """A display of one line now and then, for work of many minutes."""
+
+    def __init__(self, seconds: float = 30.0) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins."""
+        self.line(f"{name}: {detail}")
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        """Tell it if the last line is old."""
+        if time.monotonic() - self._last > self._seconds:
+            self.line(f"{name}: {done:g} of {total:g}")
+
+    def line(self, text: str) -> None:
+        """Write a line to standard error."""
+        self._last = time.monotonic()
+        sys.stderr.write(f"{text}\n")
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m latflow.study.card_maker", description="Put a trained model into the zoo, with its card."
+    )
+    parser.add_argument("run", type=Path, help="a run or model directory")
+    parser.add_argument("name", help="its name in the zoo")
+    parser.add_argument("title", help="what it is, in one line")
+    parser.add_argument("draws", type=int, nargs="?", default=DRAWS, help="draws behind the card, %(default)s")
+    parser.add_argument("--zoo", type=Path, default=shipped(), help="directory of the zoo, by default the package's")
+    parser.add_argument(
+        "--ancestors",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="trainings before it, oldest first, if its header has none",
+    )
+    parser.add_argument("--work", type=Path, help="where to draw; an interrupted call goes on from what is there")
+    parser.add_argument("--replace", action="store_true", help="in the place of the model of that name")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Put a trained model into the zoo; see ``python -m latflow.study.card_maker --help``.
 
     Args:
-        arguments: The run, the name in the zoo, what it is in one line, and optionally the number of draws.
+        words: The command line.
 
     Raises:
-        UsageError: If it is called otherwise.
+        SystemExit: With the refusal, if there is one.
     """
-    if len(arguments) not in (3, 4):
-        raise UsageError("card_maker", allowed="RUN NAME TITLE [DRAWS]")
+    given = _arguments(words)
     jax.config.update("jax_enable_x64", val=True)
-    run, name, title = arguments[:3]
-    draws = int(arguments[3]) if len(arguments) == 4 else DRAWS
-    make_card(Path(run), shipped() / name, title=title, draws=draws, progress=Silent())
+    try:
+        make_card(
+            given.run,
+            given.zoo / required_name(given.name),
+            title=given.title,
+            draws=given.draws,
+            ancestors=given.ancestors,
+            work=given.work,
+            replace=given.replace,
+            progress=_Lines(),
+        )
+    except LatflowError as error:
+        raise SystemExit("\n".join(error.lines())) from error
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

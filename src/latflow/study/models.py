@@ -1,5 +1,6 @@
 """Trained models as the start of another training."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.transfer import transferred
+from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
 from latflow.study.build import build_flow, build_lattice, over_range
 from latflow.study.card import model_path
@@ -19,6 +21,9 @@ from latflow.training.model_file import ModelMismatchError, load_model, read_hea
 
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps", "coupling_range", "coupling_order")
+
+# A header says nothing of samplers, and those that a study has by default refuse some lattices of flows.
+_ONLY_A_FLOW = {"name": "model", "sampling": {"samplers": ["flow"]}}
 
 
 def trained_config(path: Path) -> StudyConfig:
@@ -29,16 +34,54 @@ def trained_config(path: Path) -> StudyConfig:
     """
     header = read_header(path)
     try:
-        return StudyConfig.model_validate({"name": "model", **header["identity"]})
+        return StudyConfig.model_validate({**_ONLY_A_FLOW, **header["identity"]})
     except (KeyError, TypeError, ValidationError, ConfigError) as error:
         raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
+
+
+def lineage(path: Path) -> list[dict[str, Any]]:
+    """Every training that led to a model, its own last: hash of its model, lattice, action, steps and seconds.
+
+    Args:
+        path: A model directory. What its training started from is told by its header, so the models before it need
+            not be there.
+
+    Raises:
+        MissingInputError: If the model or its training log is missing.
+        DataError: If either is damaged.
+    """
+    header, last = read_header(path), training_log(path)[-1]
+    own = {
+        "sha256": sha256_file(path / "model.json"),
+        "lattice": header["identity"]["lattice"]["shape"],
+        "action": header["identity"]["action"],
+        "steps": last["step"],
+        "seconds": last["seconds"],
+    }
+    return [*header.get("ancestors", []), own]
+
+
+def training_log(path: Path) -> list[dict[str, Any]]:
+    """The records of ``train.jsonl`` of a model directory.
+
+    Raises:
+        MissingInputError: If there is none.
+        FormatError: If it is damaged.
+    """
+    try:
+        records = [json.loads(line) for line in read_bytes(path / "train.jsonl").splitlines()]
+        if records and all(type(record["step"]) is int and record["seconds"] >= 0 for record in records):
+            return records
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FormatError(f"{path / 'train.jsonl'}: no log of a training", hint="the file is damaged")
 
 
 def load_foreign_flow(name: str) -> tuple[FlowModel, StudyConfig]:
     """A trained flow in the precision of its training, and the study it was trained by.
 
     Args:
-        name: As in `model_path`.
+        name: As in `latflow.study.card.model_path`.
 
     Raises:
         MissingInputError: If there is no model.
@@ -62,6 +105,31 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
         ModelMismatchError: If the flows of the two studies have different weights; names every differing key.
         TransferError: If the flow cannot be carried to the other lattice.
     """
+    _require_same_flow(trained, config)
+    lattice = build_lattice(config)
+    moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
+    return with_steps(cast(over_range(moved, config), config.training.precision), config)
+
+
+def require_start(config: StudyConfig) -> None:
+    """Refuse a study whose training could not start from the model it names, by that model's header alone.
+
+    Raises:
+        MissingInputError: If there is no model.
+        DataError: If it is damaged.
+        ModelMismatchError: If the flows of the two studies have different weights; names every differing key.
+        TransferError: If the flow cannot be carried to the lattice on which the training begins.
+    """
+    if config.training.start_from is None:
+        return
+    trained, first = trained_config(model_path(config.training.start_from)), config.course()[0]
+    _require_same_flow(trained, first)
+    if trained.lattice.shape != first.lattice.shape:
+        # What an untrained flow of that kind refuses a trained one refuses too.
+        transferred(build_flow(trained), build_lattice(first))
+
+
+def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
     old, new = trained.flow.model_dump(), config.flow.model_dump()
     keys = sorted((set(old) | set(new)) - set(_FREE))
     differences = [f"flow.{key}: {old.get(key)} → {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
@@ -69,9 +137,6 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
         raise ModelMismatchError(
             "training.start_from: another flow", value="; ".join(differences), hint="use the flow it was trained with"
         )
-    lattice = build_lattice(config)
-    moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
-    return with_steps(cast(over_range(moved, config), config.training.precision), config)
 
 
 def with_steps(flow: FlowModel, config: StudyConfig) -> FlowModel:

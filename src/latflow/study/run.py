@@ -10,9 +10,10 @@ from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import Progress, RunContext
+from latflow.study.models import require_start
 from latflow.study.stages.analysis import analyse
 from latflow.study.stages.chain_ensemble import sample_chains
-from latflow.study.stages.claims import claim
+from latflow.study.stages.claims import claim, trains
 from latflow.study.stages.evidence import collect
 from latflow.study.stages.flow_ensemble import sample_flow
 from latflow.study.stages.measuring import measure
@@ -48,12 +49,15 @@ def run_stages(
         The content of ``results.json`` if it was analysed, else an empty dictionary.
 
     Raises:
-        ConfigError: If the directory belongs to another configuration and `fork` is false.
+        ConfigError: If the directory belongs to another configuration and `fork` is false, or the training cannot
+            start from the model that the study names; nothing is written then.
         CannotCreateError: If another process works in the directory.
         Interrupted: After a signal; everything done so far is saved.
     """
     directory = claim(config, directory, fork=fork)
     samplers = tuple(samplers or config.sampling.samplers)
+    if "flow" in samplers and trains(stages, directory):
+        require_start(config)
     with RunLock(directory), Interrupts() as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())

@@ -127,6 +127,14 @@ def _matched_acceptance(value: Lookup) -> list[Complaint]:
     return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
 
 
+def _ledger_only(value: Lookup) -> list[Complaint]:
+    samplers = value("sampling.samplers")
+    if not value("sampling.ledger_only") or samplers is None or "flow" in samplers:
+        return []
+    hint = "only draws of a flow can be made again one by one; chains keep their configurations"
+    return [Complaint("sampling.ledger_only", "true", "false when no flow is sampled", hint)]
+
+
 def _chains(value: Lookup) -> list[Complaint]:
     wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
     if wanted is None or samplers is None:
@@ -195,5 +203,6 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _coupling_range,
     _once,
     _matched_acceptance,
+    _ledger_only,
     _chains,
 )

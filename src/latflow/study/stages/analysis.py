@@ -180,6 +180,7 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
         "training_steps": last["step"],
         "stopped_by": header["stopped_by"],
         **sampling_facts(context.config),
+        "start": header.get("start"),
     }
 
 

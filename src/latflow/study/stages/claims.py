@@ -4,6 +4,7 @@ Nothing here imports jax, so a study offered to the wrong directory is refused a
 """
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def _refuse_foreign(directory: Path) -> None:
     if foreign:
         value = f"holds other files: {', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}"
         raise CannotCreateError(str(directory), value=value, hint="name an empty or a new --run-dir")
+
+
+def trains(stages: Collection[str], directory: Path) -> bool:
+    """Whether these stages train the flow of a run: sampling does, too, if there is no model."""
+    return bool({"train", "sample"} & set(stages)) and not (directory / "model" / "model.json").exists()
 
 
 def differing_keys(old: AbstractSection, new: AbstractSection) -> list[str]:

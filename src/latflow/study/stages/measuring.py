@@ -39,14 +39,18 @@ def measure(context: RunContext, sampler: str) -> None:
         return
     source_fields = FieldSource(context, ensemble)
     context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations")
+    levels: set[str] = set()
     for index in range(measurement.n_blocks, ensemble.n_blocks):
         with context.timed(stage="measure", sampler=sampler, block=index):
-            fields, _ = source_fields.read(index)
+            fields, level = source_fields.read(index)
+            levels.add(level)
             entry = ensemble.entries[index]
             columns = _measure_block(observables, fields, len(tuple(context.config.lattice.shape)))
             measurement.append(columns, n=entry.n, attributes={"source": entry.sha256})
         context.progress.update(f"measure {sampler}", index + 1, ensemble.n_blocks, {})
         context.interrupts.check()
+    if "close" in levels:
+        context.progress.line(f"measure  {sampler}: drawn again on another platform, S and log q as in the ledger")
 
 
 def _measure_block(observables: tuple[AbstractObservable, ...], fields: np.ndarray, ndim: int) -> dict[str, np.ndarray]:

@@ -26,10 +26,12 @@ from latflow.study.build import (
     stream,
     study_flow,
 )
+from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
 from latflow.study.known import known_log_z
-from latflow.study.models import adapted, load_foreign_flow, model_path
+from latflow.study.models import adapted, lineage, load_foreign_flow
+from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
 from latflow.training.conditional import probes
 from latflow.training.fit import FitResult, TrainingState, fit
@@ -125,12 +127,9 @@ def train(context: RunContext) -> None:
     with context.timed(stage="train"):
         result = _fit(context)
     _write(context, result)
-    first, last = result.history[0], result.history[-1]
-    if context.config.training.start_from is not None:
-        context.progress.line(
-            f"train    {context.config.training.start_from} as it came: "
-            f"acceptance {first['acceptance']:.3f}, reweighting ESS {first['reweighting_ess']:.3f}"
-        )
+    last = result.history[-1]
+    for line in _before_and_after(context.config, result):
+        context.progress.line(f"train    {line}")
     if result.stopped_by == "seconds":
         context.progress.line(
             "train    ended by its time limit: elsewhere it ends at another step; a limit of steps holds everywhere"
@@ -139,6 +138,22 @@ def train(context: RunContext) -> None:
         f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
         f"acceptance {last['acceptance']:.3f}, reweighting ESS {last['reweighting_ess']:.3f}"
     )
+
+
+def _before_and_after(config: StudyConfig, result: FitResult) -> list[str]:
+    """A table of what the model that the training started from was worth here, and what the training made of it."""
+    source = config.training.start_from
+    if source is None:
+        return []
+    rows = [("as it came", result.history[0]), ("after training", result.history[-1])]
+    head = f"{source}, {config.training.evaluation_draws} draws"
+    width = max(len(head), *(len(name) for name, _ in rows))
+    lines = [f"{head:<{width}}  {'steps':>7}  {'seconds':>7}  {'acceptance':>10}  {'reweighting ESS':>15}"]
+    return lines + [
+        f"{name:<{width}}  {record['step']:>7}  {record['seconds']:>7.0f}  {record['acceptance']:>10.3f}"
+        f"  {record['reweighting_ess']:>15.3f}"
+        for name, record in rows
+    ]
 
 
 def describe(context: RunContext) -> str:
@@ -261,10 +276,19 @@ class _Saver:
         self.saved_at = time.monotonic()
 
 
-def _parents(context: RunContext) -> dict[str, str]:
-    """SHA-256 of the model that the training started from."""
+def _start(context: RunContext, result: FitResult) -> dict[str, Any]:
+    """The model that the training started from, what came before it, and what it was worth here untrained."""
     source = context.config.training.start_from
-    return {} if source is None else {"start_from": sha256_file(model_path(source) / "model.json")}
+    if source is None:
+        return {}
+    ancestors = lineage(model_path(source))
+    figures = ("acceptance", "reweighting_ess", "kl")
+    first = {name: result.history[0][name] for name in figures}
+    return {
+        "parents": {"start_from": ancestors[-1]["sha256"]},
+        "ancestors": ancestors,
+        "start": {"model": source, "draws": context.config.training.evaluation_draws, **first},
+    }
 
 
 def _write(context: RunContext, result: FitResult) -> None:
@@ -278,8 +302,9 @@ def _write(context: RunContext, result: FitResult) -> None:
         "identity": model_identity(context.config),
         "stopped_by": result.stopped_by,
         "training": last,
-        "parents": _parents(context),
         **range_facts(context.config),
+        "origin": origin(),
+        **_start(context, result),
         **_integration(context, result.flow),
     }
     save_model(directory, result.flow, header=header)

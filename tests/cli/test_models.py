@@ -1,0 +1,105 @@
+"""Commands on trained models: draws without a study, what they refuse, configurations made again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latflow.cli import main
+from latflow.cli.models import parsed_indices
+from latflow.study.config import load_study
+from latflow.study.context import Silent
+from latflow.study.run import run_stages
+
+STUDY = """
+name = "tiny"
+lattice = { shape = [2, 2] }
+action = { kind = "phi4", mass_squared = -4.0, coupling = 8.0 }
+flow = { kind = "real_nvp", layers = 2, hidden = [8] }
+training = { batch_size = 64, evaluation_draws = 64, warmup_steps = 0, stop = { steps = 1 } }
+sampling = { configurations = 64, block_size = 64, samplers = ["flow"] }
+hmc = { chains = 4 }
+local = { chains = 4 }
+cluster = { chains = 4 }
+"""
+
+DRAW = ("--sampling.block_size", "64", "-n", "128")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "tiny.toml").write_text(STUDY, encoding="utf-8")
+    run_stages(load_study(folder / "tiny.toml"), folder / "run", stages=("train",), progress=Silent())
+    return folder / "run"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--model", str(trained), *DRAW, "--ledger-only", "--json"]) == 0
+    drawn = json.loads(capsys.readouterr().out)
+    assert drawn["run_dir"] == "runs/run-draws"
+    assert drawn["draws"] == 128
+    assert 0 < drawn["acceptance"] <= 1
+    assert main(["regenerate", "runs/run-draws", "--index", "100", "126:128", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [(one["index"], one["level"]) for one in made["configurations"]] == [(i, "exact") for i in (100, 126, 127)]
+    assert np.load("configurations.npy").shape == (3, 2, 2)
+    assert main(["sample", "--model", str(trained / "model"), *DRAW, "--ledger-only"]) == 0
+    assert "128 draws: acceptance" in capsys.readouterr().out
+    assert main(["regenerate", "runs/run-draws", "--index", "128", "--out", "y.npy"]) == 64
+    assert "--index: 128; allowed: 0 to 127" in capsys.readouterr().err
+    assert not Path("y.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "says"),
+    [
+        (("--lattice.shape", "4", "4"), 78, "lattice.shape: [2, 2] → [4, 4]; a model belongs to its theory"),
+        (("--action.coupling", "7"), 78, "action.coupling: 8.0 → 7.0"),
+        (("--action.kind", "free"), 78, "action"),
+        (("--flow.layers", "4"), 78, "flow.layers: 2 → 4"),
+        (("--sampling.samplers", "hmc", "--ledger-only"), 78, "false when no flow is sampled"),
+        (("-n", "0"), 78, "--sampling.configurations: 0"),
+    ],
+)
+def test_a_model_is_not_drawn_from_as_another(
+    trained: Path, options: tuple[str, ...], exit_code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", "--model", str(trained), *options]) == exit_code
+    assert says in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_dry_run_of_draws_writes_nothing(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--model", str(trained), *DRAW, "--dry-run"]) == 0
+    assert "# run directory: runs/run-draws" in capsys.readouterr().out
+    assert list(Path().iterdir()) == []
+
+
+def test_draws_go_into_no_other_study(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other").mkdir()
+    Path("other/study.toml").write_text(STUDY.replace("8.0", "7.0"), encoding="utf-8")
+    assert main(["sample", "--model", str(trained), *DRAW, "--run-dir", "other"]) == 78
+    assert "belongs to another study" in capsys.readouterr().err
+    assert [path.name for path in Path("other").iterdir()] == ["study.toml"]
+
+
+def test_a_start_that_cannot_be_one_leaves_nothing_behind(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, says in (
+        (STUDY.replace("layers = 2", "layers = 4"), "flow.layers: 2 → 4"),
+        (STUDY.replace("[2, 2]", "[4, 4]"), "its weights belong to the lattice it was trained on"),
+    ):
+        Path("x.toml").write_text(text, encoding="utf-8")
+        assert main(["train", "x.toml", "--from", str(trained), "--debug"]) in (65, 78)
+        assert says in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["x.toml"]
+
+
+def test_indices_are_numbers_and_ranges() -> None:
+    assert parsed_indices(("5", "10:13", "5")) == (5, 10, 11, 12, 5)
