@@ -18,9 +18,9 @@ from latflow.report.numbers import ABSENT, compact, count, duration, is_number, 
         (0.5, 0.0996, "0.50(10)"),
         (0.5, 0.996, "0.5(1.0)"),
         (95.0, 99.6, "100(100)"),
-        (-1.0, 0.25, "-1.00(25)"),
-        (-3.9e-9, 2.1e-10, "-3.90(21)e-09"),
-        (0.0, 2.0e-9, "0.0(2.0)e-09"),
+        (-1.0, 0.25, "−1.00(25)"),
+        (-3.9e-9, 2.1e-10, "−3.90(21)e−09"),
+        (0.0, 2.0e-9, "0.0(2.0)e−09"),
         (1.25, None, "1.25"),
         (1.25, 0.0, "1.25"),
         (4, 1, "4.0(1.0)"),
@@ -41,7 +41,7 @@ def test_what_is_printed_is_within_rounding_of_what_was_given(value: float, erro
     decimals = len(shown.partition(".")[2])
     read = float(bracket) if "." in bracket else float(bracket) * 10.0**-decimals
     assert read == pytest.approx(error, rel=0.051)
-    assert abs(float(shown) - value) <= 0.06 * error
+    assert abs(float(shown.replace("−", "-")) - value) <= 0.06 * error
 
 
 def test_counts_durations_and_pulls() -> None:

@@ -75,6 +75,7 @@ def test_the_study_is_said_in_words() -> None:
     words = dict(tables.study_lines(run))
     assert words["Flow"] == "real_nvp (hidden 32-16, wide yes, bound −2)"
     assert words["Action"] == "free"
+    assert words["S"] == "Σ_{x} [Σ_{μ} (φ_{x+μ} − φ_{x})² + m² φ_{x}²]"
 
 
 def test_observables_and_samplers_keep_the_order_of_the_house_and_unknown_ones_follow() -> None:
@@ -142,6 +143,15 @@ def test_evidence_shows_open_checks_as_open() -> None:
     items = [{"name": "a", "value": 1.0, "limit": 2, "passed": p} for p in (True, False, None)]
     found = tables.verdict_of({"verdict": {"status": "exact", "evidence": items}}).evidence
     assert [e.outcome for e in found] == ["pass", "FAIL", "open"]
+
+
+def test_numbers_of_the_evidence_have_their_digits_and_true_minus_signs() -> None:
+    items = [{"name": "a", "value": value, "limit": "≤ 1.1"} for value in (1.0004, 64, -0.12)]
+    verdict = tables.verdict_of(
+        {"verdict": {"status": "exact", "evidence": items, "reasons": ["z = -1.2e-05 in a-b-2"]}}
+    )
+    assert [item.value for item in verdict.evidence] == ["1.00", "64", "−0.120"]
+    assert verdict.reasons == ["z = −1.2e−05 in a-b-2"]
 
 
 def test_evidence_without_a_limit_has_no_outcome() -> None:

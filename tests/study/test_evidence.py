@@ -21,18 +21,31 @@ from latflow.study.run import run_stages
 from latflow.study.verify import verify
 from latflow.training.model_file import save_model
 
-VACUUM, WIDTH = 0.78, 0.14
-"""Where the density of one site has its maximum, and a width with which weights are even."""
+VACUUM, WIDTH = 1.36, 0.19
+"""Centre and width of one site, near those of the theory, 1.376 and 0.189, whose density has a tail towards zero.
 
-MASS_SQUARED, COUPLING = -14.0, 10.5
+Verdicts must not hang on rounding. Over the seeds 0 to 4, where 0.7 is allowed, the run of one vacuum has k̂ of 0.14 to
+0.35 for w and 0.25 to 0.47 for 1/w, that of the mixture at most 0.27 and 0.38; the mixture resolves a lost weight of
+0.044 to 0.054, where 0.1 is allowed.
+"""
+
+MASS_SQUARED, COUPLING = -6.0, 1.5
 LOG_Z = exact.phi_four_2x2(mass_squared=MASS_SQUARED, coupling=COUPLING).log_z
 
 
 def study(path: Path, *, mass_squared: float = MASS_SQUARED, coupling: float = COUPLING, **changes: Any) -> StudyConfig:
-    values = {"mixture": "none", "samplers": ["flow", "hmc"], "chains": 16, "configurations": 8192, **changes}
+    values = {
+        "seed": 0,
+        "mixture": "none",
+        "samplers": ["flow", "hmc"],
+        "chains": 16,
+        "configurations": 8192,
+        **changes,
+    }
     path.write_text(
         f"""
 name = "broken"
+seed = {values["seed"]}
 [lattice]
 shape = [2, 2]
 [action]
@@ -111,6 +124,8 @@ def test_a_flow_in_one_vacuum_is_collapsed(collapsed: Path) -> None:
 def test_its_mixture_with_the_mirror_image_is_exact(tmp_path: Path) -> None:
     results = finished(study(tmp_path / "study.toml", mixture="z2"), tmp_path / "run")
     assert results["verdict"]["status"] == "exact", results["verdict"]
+    compared = [check["name"] for check in results["verdict"]["evidence"] if check["name"].endswith("flow − target")]
+    assert len(compared) == 4
     for sampler in ("reverse", "reweighted"):
         value, error = log_z(results, sampler)
         assert abs(value - LOG_Z) < 5 * error

@@ -15,6 +15,7 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
+from latflow.study.stages.analysis import read_results
 from latflow.study.stages.claims import differing_keys
 from latflow.study.stages.provenance import origin
 from latflow.study.verify import verify
@@ -149,8 +150,24 @@ def test_verify_passes_and_notices_a_flipped_byte(finished: Path, tmp_path: Path
     data = bytearray(block.read_bytes())
     data[len(data) // 2] ^= 1
     block.write_bytes(bytes(data))
-    failed = [check for check in verify(directory) if not check.passed]
-    assert any("ensembles/hmc" in check.name for check in failed)
+    log = directory / "model/train.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"seconds": ', b'"seconds": 1', 1))
+    failed = {check.name: check.value for check in verify(directory) if not check.passed}
+    assert any("ensembles/hmc" in name for name in failed)
+    assert failed["results.json: inputs unchanged"] == "training"
+
+
+def test_results_carry_a_checksum(config: StudyConfig, finished: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    path = directory / "results.json"
+    whole = read_results(path)
+    path.write_bytes(path.read_bytes().replace(b'"acceptance": 0.', b'"acceptance": 0.9', 1))
+    failed = {check.name: check.value for check in verify(directory) if not check.passed}
+    assert list(failed) == ["results.json: checksum"]
+    assert "damaged" in failed["results.json: checksum"]
+    run_stages(config, directory, stages=("analyse",), progress=Silent())
+    assert read_results(path)["estimates"] == whole["estimates"]
 
 
 def test_verify_notices_a_model_that_is_not_the_parent(finished: Path, tmp_path: Path) -> None:
@@ -197,3 +214,22 @@ def test_plan_counts_parameters_and_writes_nothing(config: StudyConfig, tmp_path
     assert figures["parameters"] >= 2 * (2 * 8 + 8 + 8 * 4 + 4)
     assert math.isfinite(figures["seconds"]["train"])
     assert not list(tmp_path.iterdir())
+
+
+def test_plan_prices_chains_by_updates_and_sites(config: StudyConfig) -> None:
+    """Time beyond that of the warm-up and of compiling grows with the updates and with the sites."""
+    base = config.model_dump(mode="json")
+
+    def slopes(shape: list[int], thin: int) -> dict[str, float]:
+        """Seconds of 4096 more configurations."""
+        sizes = [{**base["sampling"], "configurations": n} for n in (4096, 8192)]
+        rest = {"lattice": {"shape": shape}, "hmc": {**base["hmc"], "thin": thin}}
+        fewer, more = (
+            plan(StudyConfig.model_validate({**base, **rest, "sampling": size}))["seconds"] for size in sizes
+        )
+        return {name: more[name] - fewer[name] for name in ("sample_hmc", "sample_local", "sample_cluster")}
+
+    once, more = slopes([8, 8], 1), slopes([8, 16], 2)
+    assert all(value > 0 for value in once.values())
+    ratios = {name: more[name] / once[name] for name in once}
+    assert ratios == pytest.approx({"sample_hmc": 4.0, "sample_local": 2.0, "sample_cluster": 2.0})

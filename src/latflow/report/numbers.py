@@ -26,8 +26,12 @@ def compact(value: float | None, error: float | None = None) -> str:
         error: One standard deviation; None or 0 prints the value alone.
 
     >>> compact(1.06413, 0.00108), compact(12.34, 1.42), compact(1234.5, 142.0), compact(-3.9e-9, 2.1e-10)
-    ('1.0641(11)', '12.3(1.4)', '1230(140)', '-3.90(21)e-09')
+    ('1.0641(11)', '12.3(1.4)', '1230(140)', '−3.90(21)e−09')
     """
+    return _minus(_compact(value, error))
+
+
+def _compact(value: float | None, error: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     if error is None or error == 0:
@@ -38,7 +42,7 @@ def compact(value: float | None, error: float | None = None) -> str:
     largest = max(abs(value), error)
     if decimals > _SMALLEST_PLAIN_DECIMALS and largest < 1e-3:
         power = math.floor(math.log10(largest))
-        return f"{compact(value / 10.0**power, error / 10.0**power)}e{power:+03d}"
+        return f"{_compact(value / 10.0**power, error / 10.0**power)}e{power:+03d}"
     if decimals < 0:
         return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
     shown = f"{error:.{decimals}f}" if round(error, decimals) >= 1 else f"{round(error * 10**decimals)}"
@@ -61,7 +65,22 @@ def count(value: float | None) -> str:
 
 def plain(value: float | None, digits: int = 4) -> str:
     """A number without error, `digits` significant digits."""
-    return ABSENT if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+    return ABSENT if value is None or not math.isfinite(value) else _minus(f"{value:.{digits}g}")
+
+
+def measured(value: float | None, digits: int = 3) -> str:
+    """A number whose last digits tell how well it is known, zeros included; an integer in full.
+
+    >>> measured(1.0004), measured(0.5), measured(-0.0213), measured(64), measured(None)
+    ('1.00', '0.500', '−0.0213', '64', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return str(value) if isinstance(value, int) else _minus(f"{value:#.{digits}g}".rstrip("."))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def signed(value: float | None) -> str:
@@ -73,7 +92,7 @@ def signed(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+    return "0.0" if text in ("+0.0", "-0.0") else _minus(text)
 
 
 def duration(seconds: float | None) -> str:

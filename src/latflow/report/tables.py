@@ -5,6 +5,7 @@ A pull is written only between independent estimates with errors. An absent numb
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,6 +13,7 @@ from typing import Any
 
 from latflow.report import data
 from latflow.report.data import Run
+from latflow.report.formulas import action_formula
 from latflow.report.names import (
     DEPENDENT_PAIRS,
     OBSERVABLES,
@@ -21,11 +23,14 @@ from latflow.report.names import (
     order_of,
     sampler_style,
 )
-from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
+from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
 from latflow.stats.estimates import Estimate, pull
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
+
+_NEGATIVE = re.compile(r"(?<=[\s(=e])-(?=\d)")
+"""The hyphen before a number, or before the digits of its exponent."""
 
 
 @dataclass(frozen=True)
@@ -154,11 +159,11 @@ def verdict_of(results: Mapping[str, Any]) -> Verdict:
     if is_number(table.get("lost_weight")):
         status += f", lost weight ≈ {compact(table['lost_weight'], table.get('lost_weight_error'))}"
     given_reasons = table.get("reasons") or [table.get("reason")]
-    reasons = [str(reason) for reason in given_reasons if reason]
+    reasons = [_NEGATIVE.sub("−", str(reason)) for reason in given_reasons if reason]
     evidence = [
         Evidence(
             str(e.get("name", "")),
-            compact(e["value"], e["error"]) if e.get("error") else plain(e.get("value"), 3),
+            compact(e["value"], e["error"]) if e.get("error") else measured(e.get("value")),
             _limit(e.get("limit")),
             _outcome(e.get("passed")) if e.get("limit") else ABSENT,
         )
@@ -203,10 +208,12 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
     flow = study.get("flow") or {}
+    formula = action_formula(study.get("action") or {})
     used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
     network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in used.items())
     return [
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
+        *([("S", formula)] if formula else []),
         ("Lattice", f"{shape}, periodic"),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]

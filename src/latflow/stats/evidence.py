@@ -38,6 +38,9 @@ RESOLUTION_LIMIT = 0.1
 LEAST_STARTS = 8
 """Chains of target draws: two each from hot, cold and either vacuum."""
 
+FALSE_ALARMS = 1e-4
+"""Chance that a flawless flow and flawless target chains differ too much in any of the observables compared."""
+
 _SMALLEST_ACCEPTANCE = 1e-12
 _CARRIED = 0.999
 
@@ -62,6 +65,26 @@ class Side:
 
 
 @dataclasses.dataclass(frozen=True)
+class Comparison:
+    """An observable that does not tell the sectors apart, from both directions.
+
+    Args:
+        name: The observable.
+        flow: From the weighted draws of the flow.
+        target: From the chains of target draws, independent of them.
+    """
+
+    name: str
+    flow: Estimate
+    target: Estimate
+
+    @property
+    def difference(self) -> Estimate:
+        """Flow minus target."""
+        return Estimate(self.flow.value - self.target.value, math.hypot(self.flow.error, self.target.error))
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """Everything the verdict looks at.
 
@@ -73,6 +96,7 @@ class Evidence:
         positive: Weight of the draws of the flow with positive mean field, Σw over those / Σw.
         positive_error: Its error; at least that of a fair coin with as many effective draws.
         symmetric: Whether φ → −φ is a symmetry, so that `positive` is ½ and target draws count with their images.
+        compared: Observables that are the same in every sector.
     """
 
     forward: Side
@@ -82,6 +106,7 @@ class Evidence:
     positive: float
     positive_error: float
     symmetric: bool
+    compared: tuple[Comparison, ...] = ()
 
     @property
     def gap(self) -> Estimate:
@@ -106,7 +131,7 @@ class Check:
     """One line of the evidence: what was measured, its limit, and whether it kept it."""
 
     name: str
-    value: float
+    value: float | int
     error: float | None
     limit: str
     passed: bool
@@ -194,7 +219,8 @@ def judge(evidence: Evidence) -> Verdict:
 
     In order: target draws that disagree among themselves leave the sectors unresolved; a gap of more than 5σ is a
     collapse if the reverse estimate can be believed, and unresolved if it is the target draws that miss something;
-    sectors with wrong weights are unresolved; whatever could not have been seen forbids the word exact.
+    sectors with wrong weights are unresolved, and so is a difference in an observable that is the same in every sector:
+    either side may lack the field between them; whatever could not have been seen forbids the word exact.
     """
     checks = _checks(evidence)
     passed = {check.name: check.passed for check in checks}
@@ -219,34 +245,59 @@ def judge(evidence: Evidence) -> Verdict:
     if not passed[CENSUS]:
         share = f"{evidence.positive:.4g} ± {evidence.positive_error:.2g}"
         return verdict("unresolved sectors", f"weight {share} at positive mean field, ½ by symmetry")
-    open_points = [f"{check.name}: {check.value:.3g}, allowed {check.limit}" for check in checks if not check.passed]
-    if open_points:
-        return verdict("no verdict", *open_points)
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        # Differences are worth their errors, and errors what the tails allow.
+        differ = all(check.name.endswith(DIFFERENCE) and math.isfinite(check.value) for check in failed)
+        status = "unresolved sectors" if differ else "no verdict"
+        return verdict(status, *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
 
 
 STARTS, R_HAT, GAP = "starts of the target chains", "R̂ across starts", "reverse − forward log Z"
 CENSUS, RESOLUTION = "weight at positive mean field", "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
+DIFFERENCE = ", flow − target"
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
     """Comparisons are written so that a number that is none fails."""
-    gap = e.gap
+    gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
     balanced = abs(e.positive - 0.5) <= SIGMAS * e.positive_error or not e.symmetric
     return (
         Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", abs(gap.value) <= SIGMAS * gap.error),
         Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
         Check(CENSUS, e.positive, e.positive_error, "½ by symmetry" if e.symmetric else "not known", balanced),
-        Check(STARTS, float(e.starts), None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
+        Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
         Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT),
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
         Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
+        *(_compared(comparison, sigmas) for comparison in e.compared),
         Check("log Z, forward", e.forward.log_z, e.forward.error, "", passed=True),
         Check("log Z, reverse", e.reverse.log_z, e.reverse.error, "", passed=True),
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def allowed_sigmas(n: int) -> float:
+    """How many σ each of `n` differences may have, so that flawless ones stay below with chance 1 − `FALSE_ALARMS`.
+
+    By Bonferroni's inequality, which asks nothing of their correlations.
+    """
+    return math.sqrt(2) * float(special.erfcinv(FALSE_ALARMS / max(n, 1)))
+
+
+def _compared(comparison: Comparison, sigmas: float) -> Check:
+    found = comparison.difference
+    within = abs(found.value) <= sigmas * found.error
+    name = f"{comparison.name.replace('_', ' ')}{DIFFERENCE}"
+    return Check(name, found.value, found.error, f"within {sigmas:.1f}σ of 0", within)
+
+
+def _sentence(check: Check) -> str:
+    error = "" if check.error is None else f" ± {check.error:.2g}"
+    return f"{check.name}: {check.value:.3g}{error}, allowed {check.limit}"
 
 
 def _implied_error(log_weights: Float[np.ndarray, " n"], *, effective: float) -> float:
@@ -266,4 +317,4 @@ def _implied_error(log_weights: Float[np.ndarray, " n"], *, effective: float) ->
 
 
 def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
+    return None if value is None or not math.isfinite(value) else value

@@ -4,7 +4,6 @@ Hashes are compared, and then physics: actions and log-densities are recomputed,
 every parent is looked up. A number, its limit and a verdict stand in each line.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from latflow.study.checks import Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages import evidence
+from latflow.study.stages.analysis import inputs_of, read_results
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
@@ -187,14 +187,18 @@ def _verify_evidence(context: RunContext) -> Check:
 
 
 def _verify_results(path: Path) -> list[Check]:
-    inputs = json.loads((path / "results.json").read_text())["provenance"]["inputs"]
-    stale = [
-        name
-        for name, digest in inputs.items()
-        if "/" in name
-        and ((path / name / "manifest.json").exists() and Ensemble.open(path / name, writable=False).digest) != digest
+    """The file is as it was written, and so is all that it was computed from."""
+    name = "results.json: checksum"
+    try:
+        inputs = read_results(path / "results.json")["provenance"]["inputs"]
+        now = inputs_of(_context(path), writable=False)
+    except LatflowError as error:
+        return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
+    stale = sorted(key for key in {*inputs, *now} if inputs.get(key) != now.get(key))
+    return [
+        Check(name, "match", "match", passed=True),
+        Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale),
     ]
-    return [Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale)]
 
 
 def _rounding(config: StudyConfig) -> float:

@@ -4,14 +4,16 @@ Chains are analysed with the Γ method, the flow's draws a second time as weight
 beside exact, independent or published values where such are known.
 """
 
-import hashlib
+import contextlib
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from latflow.errors import DataError
 from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.free_energy import free_energy_density
@@ -22,8 +24,9 @@ from latflow.stats.weights import (
     pareto_k,
     reweighting_ess,
 )
-from latflow.store.atomic import write_json
+from latflow.store.atomic import read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
+from latflow.store.records import seal, unseal
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.known import Known, known_values
@@ -33,60 +36,87 @@ from latflow.study.stages.training import load_flow, sampling_facts
 
 SCHEMA = 1
 
+_INDENT = 1
+
 
 def analyse(context: RunContext) -> dict[str, Any]:
     """Analyse every measured sampler of a run and write ``results.json``; skipped when no input changed.
 
+    The file carries its own checksum; one that does not match is written anew.
+
     Returns:
         The content of ``results.json``.
     """
-    samplers = [name for name in SAMPLERS if context.path("measurements", name).exists()]
-    inputs = _inputs(context, samplers)
-    path = context.path("results.json")
+    inputs, path = inputs_of(context), context.path("results.json")
     if path.exists():
-        results = json.loads(path.read_text())
-        if results["provenance"]["inputs"] == inputs:
-            context.progress.line("analyse  up to date")
-            return results
+        with contextlib.suppress(DataError):
+            results = read_results(path)
+            if results["provenance"]["inputs"] == inputs:
+                context.progress.line("analyse  up to date")
+                return results
+    samplers = _measured(context)
     context.progress.stage("analyse", ", ".join(samplers))
     with context.timed(stage="analyse"):
         results = _results(context, samplers, inputs)
-        write_json(path, results)
+        write_bytes(path, seal(results, indent=_INDENT) + b"\n")
     return results
 
 
-def _inputs(context: RunContext, samplers: list[str]) -> dict[str, Any]:
-    """Hashes of everything the results are computed from."""
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a ``results.json`` that is as it was written.
+
+    Raises:
+        DataError: If it is not, or was written before results had a checksum.
+    """
+    return unseal(read_bytes(path).removesuffix(b"\n"), what=str(path), indent=_INDENT)
+
+
+def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
+    """Hashes of everything that the results of a run are computed from, as it is now.
+
+    Args:
+        context: The run.
+        writable: False for a reader that must not put right what a killed writer left.
+
+    Raises:
+        LatflowError: If an ensemble or its measurements are damaged.
+    """
     ledgers = {
-        f"{kind}/{name}": Ensemble.open(context.path(kind, name)).digest
+        f"{kind}/{name}": Ensemble.open(context.path(kind, name), writable=writable).digest
         for kind in ("ensembles", "measurements")
-        for name in samplers
+        for name in _measured(context)
     }
-    model = context.path("model", "model.json")
-    digest = hashlib.sha256(model.read_bytes()).hexdigest() if model.exists() else None
-    stored = evidence.path_of(context)
-    weighed = hashlib.sha256(stored.read_bytes()).hexdigest() if stored.exists() else None
-    return {"config": context.config.digest(), "model": digest, "evidence": weighed, **ledgers}
+    files = {
+        "model": context.path("model", "model.json"),
+        "training": context.path("model", "train.jsonl"),
+        "evidence": evidence.path_of(context),
+    }
+    digests = {name: sha256_file(path) if path.exists() else None for name, path in files.items()}
+    return {"config": context.config.digest(), **digests, **ledgers}
+
+
+def _measured(context: RunContext) -> list[str]:
+    return [name for name in SAMPLERS if context.path("measurements", name).exists()]
 
 
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> dict[str, Any]:
     known = known_values(context.config)
-    estimates: list[dict[str, Any]] = []
+    found: dict[str, dict[str, list[Estimate]]] = {}
     flow = None
     for sampler in samplers:
         columns = _columns(context, sampler)
         if sampler == "flow":
             weights = _weights(context)
-            estimates += _rows("flow", _flow_chain(context, columns, weights["index"]), known)
-            reweighted = _reweighted(context, columns, weights["log_weight"])
-            estimates += _rows("reweighted", reweighted, known)
+            found["flow"] = _flow_chain(context, columns, weights["index"])
+            found["reweighted"] = _reweighted(context, columns, weights["log_weight"])
             flow = _flow_figures(context, weights)
         else:
-            estimates += _rows(sampler, _chain(context, columns), known)
+            found[sampler] = _chain(context, columns)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
-    verdict, reverse = evidence.weigh(context)
+    verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
-        estimates += _rows("reverse", _partition(context, reverse), known)
+        found["reverse"] = _partition(context, reverse)
+    estimates = [row for sampler, values in found.items() for row in _rows(sampler, values, known)]
     return {
         "schema": SCHEMA,
         "study": context.config.name,

@@ -5,7 +5,9 @@ action is even, their mirror images are sent backwards through the flow once; th
 of the model and of the chains, so the verdict can be made again without the flow.
 """
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -16,8 +18,19 @@ from jaxtyping import Array, Float
 from latflow.actions.base import AbstractAction
 from latflow.flows.mixture import TrainableFlow
 from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError
-from latflow.stats.evidence import Evidence, Verdict, census, forward_side, judge, no_verdict, reverse_side
+from latflow.stats.evidence import (
+    Comparison,
+    Evidence,
+    Side,
+    Verdict,
+    census,
+    forward_side,
+    judge,
+    no_verdict,
+    reverse_side,
+)
 from latflow.stats.runs import r_hat
+from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
@@ -33,6 +46,12 @@ CONFIGURATIONS = 8192
 
 SECTOR_BLIND = ("abs_magnetization", "phi_squared", "action_density")
 """Measured columns that are even in φ: chains in different vacua agree on them."""
+
+COMPARED = (*SECTOR_BLIND, "abs_susceptibility")
+"""Even observables in which flow and target chains have to agree; the last of them lives between the vacua."""
+
+Estimates: TypeAlias = Mapping[str, Mapping[str, list[Estimate]]]
+"""Estimates by sampler and observable."""
 
 _EVEN = 1e-10
 _PIECE = 512
@@ -65,10 +84,15 @@ def target_sampler(context: RunContext) -> str | None:
     return next(sampled, None)
 
 
-def weigh(context: RunContext) -> tuple[Verdict, Estimate | None]:
-    """The verdict on the flow of a run, and log Z from the target draws, None where it was not collected."""
+def weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate | None]:
+    """The verdict on the flow of a run, and log Z from the target draws, None where it was not collected.
+
+    Args:
+        context: The run.
+        estimates: What was found by the weighted draws of the flow, as ``reweighted``, and by the target sampler.
+    """
     try:
-        return _weigh(context)
+        return _weigh(context, estimates)
     except (TooShortError, NonFiniteSeriesError) as error:
         return no_verdict(f"the draws cannot be judged: {error}"), None
 
@@ -86,7 +110,7 @@ def deviation(context: RunContext, *, first: int) -> float:
     return max(float(np.max(np.abs(new - old[:records]))) for new, old in pairs)
 
 
-def _weigh(context: RunContext) -> tuple[Verdict, Estimate | None]:
+def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate | None]:
     sampler, path = target_sampler(context), path_of(context)
     if not context.path("measurements", "flow", "manifest.json").exists():
         return no_verdict("there are no draws of a flow"), None
@@ -100,24 +124,46 @@ def _weigh(context: RunContext) -> tuple[Verdict, Estimate | None]:
     unusable = int(np.count_nonzero(np.isnan(log_weights) | (log_weights == -np.inf)))
     if unusable:
         return no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws"), None
-    evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1))
+    evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1), estimates)
     reverse = evidence.reverse
     return judge(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
 
 
-def _evidence(context: RunContext, sampler: str, target_weights: Float[np.ndarray, "chains n images"]) -> Evidence:
+def _evidence(
+    context: RunContext, sampler: str, target_weights: Float[np.ndarray, "chains n images"], estimates: Estimates
+) -> Evidence:
     draws = Ensemble.open(context.path("ensembles", "flow")).column("log_weight")
     magnetization = Ensemble.open(context.path("measurements", "flow")).column("magnetization")
     measured = Ensemble.open(context.path("measurements", sampler))
     positive, positive_error = census(magnetization, draws)
+    forward = forward_side(draws)
     return Evidence(
-        forward=forward_side(draws),
+        forward=forward,
         reverse=reverse_side(target_weights),
         starts=len(target_weights),
         r_hat=max(r_hat(measured.column(name).T) for name in SECTOR_BLIND),
         positive=positive,
         positive_error=positive_error,
         symmetric=target_weights.shape[-1] == 2,
+        compared=_comparisons(
+            estimates.get("reweighted", {}), estimates.get(sampler, {}), widening=_widening(draws, forward)
+        ),
+    )
+
+
+def _widening(log_weights: Float[np.ndarray, " n"], forward: Side) -> float:
+    """How much larger the error of log Z was taken than the draws scatter: heavy tails hide from every mean alike."""
+    scatter = log_z(log_weights).error
+    return forward.error / scatter if scatter > 0 else 1.0
+
+
+def _comparisons(
+    flow: Mapping[str, list[Estimate]], target: Mapping[str, list[Estimate]], *, widening: float
+) -> tuple[Comparison, ...]:
+    return tuple(
+        Comparison(name, dataclasses.replace(flow[name][0], error=widening * flow[name][0].error), target[name][0])
+        for name in COMPARED
+        if name in flow and name in target
     )
 
 
