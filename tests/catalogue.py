@@ -15,7 +15,7 @@ import optax
 
 from latflow.actions import exact, exact_gauge
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import ImprovedAction, WilsonAction
+from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
@@ -39,9 +39,11 @@ from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
 from latflow.observables.scalar import scalar_observables
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
+from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.independence import IndependenceSampler
 from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.testing.bijections import scrambled
@@ -103,6 +105,16 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "U(1) tree level 3x3x2": lambda: ImprovedAction.luescher_weisz(Lattice((3, 3, 2)), named("U(1)"), beta=1.1),
     "SU(2) iwasaki 3x2": lambda: ImprovedAction.iwasaki(Lattice((3, 2)), named("SU(2)"), beta=0.9),
 }
+
+
+LINK_ACTIONS: dict[str, Callable[[], AbstractLinkAction]] = {
+    "U(1) wilson 2x4": lambda: wilson("U(1)", (2, 4), 1.7),
+    "SU(2) wilson 2x4x2, open": lambda: wilson("SU(2)", (2, 4, 2), 2.2, open_boundaries=True),
+    "SU(3) wilson 2x2x4": lambda: wilson("SU(3)", (2, 2, 4), 5.7),
+    "U(1) tree level 4x4x4": lambda: ImprovedAction.luescher_weisz(Lattice((4, 4, 4)), named("U(1)"), beta=1.1),
+    "SU(2) iwasaki 4x8": lambda: ImprovedAction.iwasaki(Lattice((4, 8)), named("SU(2)"), beta=0.9),
+}
+"""Actions linear in every link, on lattices that their colours fit."""
 
 
 def wilson(group: str, shape: tuple[int, ...], beta: float, *, open_boundaries: bool = False) -> WilsonAction:
@@ -437,27 +449,40 @@ KERNELS: dict[str, Callable[[], KernelCase]] = {
 }
 
 
-def _u1_hmc(shape: tuple[int, int], beta: float) -> KernelCase:
+def _torus_values(group: str, shape: tuple[int, int], beta: float) -> dict[str, float]:
     volume = math.prod(shape)
-    values = {
-        "plaquette": exact_gauge.u1_wilson_loop(beta, volume=volume),
-        "loop 1x2": exact_gauge.u1_wilson_loop(beta, volume=volume, area=2),
-        "charge squared": exact_gauge.u1_charge_squared(beta, volume=volume),
-    }
-    return KernelCase(hmc(wilson("U(1)", shape, beta), "leapfrog", 0.3, 5), shape, values, n_records=400)
+    if group == "U(1)":
+        values = {
+            "plaquette": exact_gauge.u1_wilson_loop(beta, volume=volume),
+            "loop 1x2": exact_gauge.u1_wilson_loop(beta, volume=volume, area=2),
+            "charge squared": exact_gauge.u1_charge_squared(beta, volume=volume),
+        }
+    else:
+        n = named(group).n
+        values = {
+            name: exact_gauge.sun_wilson_loop(n, beta, volume=volume, area=area)
+            for name, area in (("plaquette", 1), ("loop 1x2", 2))
+        }
+    return values if shape[1] > 2 else {name: v for name, v in values.items() if name != "loop 1x2"}
 
 
-def _sun_hmc(n: int, shape: tuple[int, int], beta: float, scheme: str, step_size: float, n_steps: int) -> KernelCase:
-    volume = math.prod(shape)
-    values = {"plaquette": exact_gauge.sun_wilson_loop(n, beta, volume=volume)}
-    if shape[1] > 2:
-        values["loop 1x2"] = exact_gauge.sun_wilson_loop(n, beta, volume=volume, area=2)
-    return KernelCase(hmc(wilson(f"SU({n})", shape, beta), scheme, step_size, n_steps), shape, values)
+def _torus(
+    group: str, shape: tuple[int, int], beta: float, make: Callable[[WilsonAction], AbstractKernel], n_records: int
+) -> KernelCase:
+    return KernelCase(make(wilson(group, shape, beta)), shape, _torus_values(group, shape, beta), n_records=n_records)
 
 
 GAUGE_KERNELS: dict[str, Callable[[], KernelCase]] = {
-    "U(1) leapfrog": lambda: _u1_hmc((3, 4), 1.5),
-    "SU(2) leapfrog": lambda: _sun_hmc(2, (2, 3), 2.2, "leapfrog", 0.25, 4),
-    "SU(3) omf2": lambda: _sun_hmc(3, (2, 2), 5.0, "omf2", 0.3, 3),
+    "U(1) leapfrog": lambda: _torus("U(1)", (3, 4), 1.5, lambda a: hmc(a, "leapfrog", 0.3, 5), 400),
+    "SU(2) leapfrog": lambda: _torus("SU(2)", (2, 3), 2.2, lambda a: hmc(a, "leapfrog", 0.25, 4), 150),
+    "SU(3) omf2": lambda: _torus("SU(3)", (2, 2), 5.0, lambda a: hmc(a, "omf2", 0.3, 3), 150),
 }
 """HMC on tori of two dimensions, whose loops are known."""
+
+LINK_KERNELS: dict[str, Callable[[], KernelCase]] = {
+    "U(1) heat bath": lambda: _torus("U(1)", (2, 4), 1.5, HeatBath, 200),
+    "U(1) metropolis": lambda: _torus("U(1)", (2, 4), 1.5, lambda a: LinkMetropolis(a, width=1.5), 300),
+    "SU(2) metropolis": lambda: _torus("SU(2)", (4, 2), 2.2, lambda a: LinkMetropolis(a, width=1.2), 300),
+    "SU(3) metropolis": lambda: _torus("SU(3)", (2, 4), 5.0, lambda a: LinkMetropolis(a, width=0.9), 300),
+}
+"""Updates link by link on such tori."""

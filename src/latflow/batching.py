@@ -9,6 +9,7 @@ whole function of such arrays one operation. None of them changes a number.
 
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -52,7 +53,7 @@ def beside(x: float | Shaped[Array | np.ndarray, "..."], y: Shaped[Array, "*site
     return _beside.bind(jnp.broadcast_to(x, y.shape) if jnp.ndim(x) else jnp.asarray(x), y)
 
 
-def trailing(function: Callable[..., Array]) -> Callable[..., Array]:
+def trailing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of arrays one operation; under `vmap` the batch is one more axis behind the sites.
 
     The function must count axes from the front and treat all that follow alike: it is given arrays with one axis more
@@ -60,37 +61,40 @@ def trailing(function: Callable[..., Array]) -> Callable[..., Array]:
 
     Args:
         function: Array positional arguments, each at least as deep as the axes it names; hashable keyword-only ones.
-            Returns one array that has the trailing axes of its arguments.
+            Returns one array that has the trailing axes of its arguments, or, if its annotation says so, a tuple.
     """
     primitive = Primitive(function.__name__)
+    several = typing.get_origin(inspect.signature(function).return_annotation) is tuple
+    primitive.multiple_results = several
 
-    def batch(args: Sequence[Any], dims: Sequence[int | None], **static: Any) -> tuple[Array, int]:
+    def batch(args: Sequence[Any], dims: Sequence[int | None], **static: Any) -> tuple[Any, Any]:
         size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
         moved = [
             jnp.broadcast_to(x[..., None], (*x.shape, size)) if d is None else jnp.moveaxis(x, d, -1)
             for x, d in zip(args, dims, strict=True)
         ]
         out = primitive.bind(*moved, **static)
-        return out, out.ndim - 1
+        return out, [x.ndim - 1 for x in out] if several else out.ndim - 1
 
-    def differentiate(primals: Sequence[Any], tangents: Sequence[Any], **static: Any) -> tuple[Array, Array]:
+    def differentiate(primals: Sequence[Any], tangents: Sequence[Any], **static: Any) -> tuple[Any, Any]:
         tangents = [ad.instantiate_zeros(t) for t in tangents]
         return jax.jvp(functools.partial(function, **static), tuple(primals), tuple(tangents))
 
     def abstract(*args: Any, **static: Any) -> Any:
         out = jax.eval_shape(functools.partial(function, **static), *args)
-        return core.ShapedArray(out.shape, out.dtype)
+        return jax.tree.map(lambda x: core.ShapedArray(x.shape, x.dtype), out)
 
     names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
     primitive.def_impl(jax.jit(function, static_argnames=names))
     primitive.def_abstract_eval(abstract)
-    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=several))
     ad.primitive_jvps[primitive] = differentiate
     batching.primitive_batchers[primitive] = batch
 
     @functools.wraps(function)
-    def operation(*args: Any, **static: Any) -> Array:
-        return primitive.bind(*(jnp.asarray(x) for x in args), **static)
+    def operation(*args: Any, **static: Any) -> Any:
+        out = primitive.bind(*(jnp.asarray(x) for x in args), **static)
+        return tuple(out) if several else out
 
     return operation
 

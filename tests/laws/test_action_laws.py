@@ -3,9 +3,9 @@
 import jax
 import pytest
 
-from catalogue import ACTIONS, LOCAL_ACTIONS, symmetries
+from catalogue import ACTIONS, LINK_ACTIONS, LOCAL_ACTIONS, symmetries
 from latflow.fields.symmetry import random_words
-from latflow.testing import ACTION_LAWS, LOCAL_ACTION_LAWS, invariant_under
+from latflow.testing import ACTION_LAWS, LINK_ACTION_LAWS, LOCAL_ACTION_LAWS, invariant_under
 
 
 @pytest.mark.parametrize("law", ACTION_LAWS, ids=lambda law: law.__name__)
@@ -19,6 +19,13 @@ def test_action_law(name, law):
 @pytest.mark.parametrize("name", LOCAL_ACTIONS)
 def test_local_action_law(name, law):
     result = law(jax.random.key(22), LOCAL_ACTIONS[name]())
+    assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("law", LINK_ACTION_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", LINK_ACTIONS)
+def test_link_action_law(name, law):
+    result = law(jax.random.key(24), LINK_ACTIONS[name]())
     assert result.passed, result.line()
 
 

@@ -1,4 +1,4 @@
-"""HMC on links: molecular dynamics (E6, E7, E8), Creutz' identity (E9), exact values of two-dimensional tori (E14)."""
+"""Kernels on links: molecular dynamics (E6, E7, E8), Creutz' identity (E9), exact values of flat tori (E14)."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from catalogue import GAUGE_KERNELS
+from catalogue import GAUGE_KERNELS, LINK_KERNELS
 from latflow.fields import transport
 from latflow.groups.base import wrap
 from latflow.groups.matrices import trace
@@ -16,6 +16,7 @@ from latflow.samplers.integrators import SCHEMES
 from latflow.testing import HMC_LAWS, energy_average_is_one, energy_error_has_order, reproduces_exactly
 
 CASES = {name: functools.cache(make) for name, make in GAUGE_KERNELS.items()}
+ALL = CASES | {name: functools.cache(make) for name, make in LINK_KERNELS.items()}
 CHAINS = 128
 
 
@@ -34,7 +35,7 @@ def charge_squared(x):
 @functools.cache
 def hot(name):
     """Haar draws: far from the target, where the force is bounded as everywhere."""
-    space = CASES[name]().kernel.action.space
+    space = ALL[name]().kernel.action.space
     return jax.vmap(space.random)(jax.random.split(jax.random.key(70), CHAINS))
 
 
@@ -69,9 +70,9 @@ def test_energy_average_is_one(step_size):
     assert result.passed, result.line()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 def test_exact_observables(name):
-    case = CASES[name]()
+    case = ALL[name]()
     space = case.kernel.action.space
     measured = {
         "plaquette": lambda x: loop(space, x, 1),

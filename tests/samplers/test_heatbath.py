@@ -67,7 +67,5 @@ def test_what_a_heat_bath_cannot_do_is_refused() -> None:
     group = named("U(1)")
     with pytest.raises(ConfigError, match="even"):
         HeatBath(WilsonAction(Lattice((3, 4)), group, beta=1.0))
-    with pytest.raises(ConfigError, match="open_boundaries"):
-        HeatBath(WilsonAction(Lattice((4, 4)), group, beta=1.0, open_boundaries=True))
     with pytest.raises(ConfigError, match="at least 0"):
         HeatBath(WilsonAction(Lattice((4, 4)), group, beta=1.0), n_overrelaxation=-1)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import ive
 
-from latflow.samplers.link_draws import UNIFORMS_PER_TRIAL, su2_boltzmann, von_mises
+from latflow.samplers.link_draws import UNIFORMS_PER_TRIAL, su2_boltzmann, su2_trials, von_mises, von_mises_trials
 
 N = 2**16
 
 
-def uniforms(seed: int, kind: str, *, trials: int) -> jax.Array:
-    return jax.random.uniform(jax.random.key(seed), (trials, UNIFORMS_PER_TRIAL[kind], N))
+def made(seed: int, kind: str, *, trials: int) -> jax.Array:
+    make = {"von_mises": von_mises_trials, "su2": su2_trials}[kind]
+    return make(jax.random.uniform(jax.random.key(seed), (trials, UNIFORMS_PER_TRIAL[kind], N)))
 
 
 def check_moment(values: np.ndarray, exact: float) -> None:
@@ -23,10 +24,11 @@ def check_moment(values: np.ndarray, exact: float) -> None:
 
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 2.0, 10.0, 300.0])
 def test_von_mises(kappa: float) -> None:
-    angles, found = jax.jit(von_mises)(jnp.full(N, kappa), uniforms(1, "von_mises", trials=3))
+    phases, found = jax.jit(von_mises)(jnp.full(N, kappa), made(1, "von_mises", trials=3))
     assert float(found.mean()) > 0.95
-    theta = np.asarray(angles)[np.asarray(found)]
-    assert np.all(np.abs(theta) <= np.pi)
+    drawn = np.asarray(phases)[np.asarray(found)]
+    assert np.max(np.abs(np.abs(drawn) - 1)) < 1e-15
+    theta = np.angle(drawn)
     check_moment(np.cos(theta), ive(1, kappa) / ive(0, kappa))
     check_moment(np.cos(2 * theta), ive(2, kappa) / ive(0, kappa))
     check_moment(np.sin(theta), 0.0)
@@ -34,7 +36,7 @@ def test_von_mises(kappa: float) -> None:
 
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 1.99, 2.01, 10.0, 300.0])
 def test_su2(kappa: float) -> None:
-    a0, found = jax.jit(su2_boltzmann)(jnp.full(N, kappa), uniforms(2, "su2", trials=3))
+    a0, found = jax.jit(su2_boltzmann)(jnp.full(N, kappa), made(2, "su2", trials=3))
     assert float(found.mean()) > 0.95
     drawn = np.asarray(a0)[np.asarray(found)]
     assert np.all(np.abs(drawn) <= 1)
@@ -48,8 +50,8 @@ def test_su2(kappa: float) -> None:
 @pytest.mark.parametrize(("draw", "kind", "kappa"), [(von_mises, "von_mises", 2.0), (su2_boltzmann, "su2", 1.5)])
 def test_one_trial_fails_as_often_as_it_should(draw, kind: str, kappa: float) -> None:
     one = jnp.full(N, kappa)
-    single = float(draw(one, uniforms(3, kind, trials=1))[1].mean())
+    single = float(draw(one, made(3, kind, trials=1))[1].mean())
     assert 0.5 < single < 0.9
-    triple = float(draw(one, uniforms(4, kind, trials=3))[1].mean())
+    triple = float(draw(one, made(4, kind, trials=3))[1].mean())
     expected = 1 - (1 - single) ** 3
     assert abs(triple - expected) < 5 * np.sqrt(expected * (1 - expected) / N) + 5 * 3 * (1 - single) ** 2 / np.sqrt(N)

@@ -9,6 +9,7 @@ below a link and left and right of another share their sides: five matrix produc
 site in four dimensions. A rectangle is a plaquette with one side of two links.
 """
 
+import abc
 import math
 
 import equinox as eqx
@@ -22,6 +23,7 @@ from latflow._typing import Field, Links, Matrices, Scalar, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import trailing
 from latflow.errors import ConfigError
+from latflow.fields.closings import Surroundings, around_plaquettes, around_rectangles
 from latflow.fields.spaces import GaugeSpace
 from latflow.fields.transport import neighbour, total
 from latflow.groups.base import AbstractGroup
@@ -38,7 +40,19 @@ DBW2 = -1.4088
 """c₁ of the doubly blocked Wilson action: QCD-TARO, Nucl. Phys. B 577 (2000) 263."""
 
 
-class WilsonAction(AbstractAction):
+class AbstractLinkAction(AbstractAction):
+    r"""An action linear in every link, $-\frac\beta N\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)$ beside what is without it."""
+
+    space: eqx.AbstractVar[GaugeSpace]  # pyright: ignore[reportIncompatibleVariableOverride]
+    beta: eqx.AbstractVar[Scalar]
+
+    @property
+    @abc.abstractmethod
+    def surroundings(self) -> Surroundings:
+        r"""The paths that sum to $A_\mu(x)$."""
+
+
+class WilsonAction(AbstractLinkAction):
     r"""$S=\beta\sum_{x,\mu<\nu}(1-\tfrac1N\mathrm{Re\,tr}\,P_{\mu\nu}(x))$; for U(1) $\beta\sum(1-\cos\theta_P)$.
 
     Args:
@@ -61,6 +75,11 @@ class WilsonAction(AbstractAction):
         self.space = GaugeSpace(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = _coupling(beta)
         self.open_boundaries = open_boundaries
+
+    @property
+    @override
+    def surroundings(self) -> Surroundings:
+        return around_plaquettes(open_boundaries=self.open_boundaries)
 
     @property
     def n_plaquettes(self) -> int:
@@ -93,7 +112,7 @@ class WilsonAction(AbstractAction):
         return plaquettes_through_links(self.space.links(x), open_boundaries=self.open_boundaries)
 
 
-class ImprovedAction(AbstractAction):
+class ImprovedAction(AbstractLinkAction):
     r"""Plaquettes and rectangles, $c_0=1-8c_1$.
 
     Args:
@@ -129,6 +148,11 @@ class ImprovedAction(AbstractAction):
     def dbw2(cls, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar) -> "ImprovedAction":
         """From double blocking, c₁ = −1.4088."""
         return cls(lattice, group, beta=beta, c1=DBW2)
+
+    @property
+    @override
+    def surroundings(self) -> Surroundings:
+        return around_rectangles(self.c1)
 
     @override
     def __call__(self, x: Field) -> Scalar:

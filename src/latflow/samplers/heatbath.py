@@ -1,10 +1,10 @@
 r"""Heat bath and overrelaxation of gauge links, for Wilson's action.
 
 Links of one direction on sites of one parity do not meet in a plaquette, so all of them are updated at once given the
-sums of their staples: the action depends on such a link as $-\frac\beta N\mathrm{Re\,tr}\,UA$. U(1) draws the angle
-from its von Mises density, SU(2) its quaternion from $\sqrt{1-a_0^2}\,e^{\kappa a_0}$, SU(N) goes through its
-SU(2) subgroups one after another. Overrelaxation reflects a link about the one that minimises its action and keeps the
-action as it is.
+sums of their staples (`latflow.samplers.link_sweeps`): the action depends on such a link as
+$-\frac\beta N\mathrm{Re\,tr}\,UA$. U(1) draws the angle from its von Mises density, SU(2) its quaternion from
+$\sqrt{1-a_0^2}\,e^{\kappa a_0}$, SU(N) goes through its SU(2) subgroups one after another. Overrelaxation reflects a
+link about the one that minimises its action and keeps the action as it is.
 
 References:
     Cabibbo & Marinari, Phys. Lett. B 119 (1982) 387; Creutz, Phys. Rev. D 36 (1987) 515; `latflow.samplers.link_draws`.
@@ -16,19 +16,26 @@ from typing import Literal, NamedTuple, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import Field, Links, PRNGKey
 from latflow.actions.gauge import WilsonAction
 from latflow.batching import batch_last, repeat, trailing
 from latflow.errors import ConfigError
-from latflow.fields.transport import staples
-from latflow.groups.base import AbstractGroup, wrap
+from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
-from latflow.randomness import fold_in, uniform
+from latflow.randomness import uniform
 from latflow.samplers.base import AbstractKernel, Transition
-from latflow.samplers.link_draws import UNIFORMS_PER_TRIAL, su2_boltzmann, von_mises
+from latflow.samplers.link_draws import (
+    UNIFORMS_PER_TRIAL,
+    su2_boltzmann,
+    su2_trials,
+    von_mises,
+    von_mises_trials,
+)
+from latflow.samplers.link_sweeps import Update, n_turns, sweep, updated
 
 Move: TypeAlias = Literal["heat bath", "overrelaxation"]
 
@@ -45,20 +52,18 @@ class HeatBath(AbstractKernel):
     """One heat-bath sweep over all links, then sweeps of overrelaxation.
 
     Args:
-        action: Wilson's action, periodic.
+        action: Wilson's action.
         n_overrelaxation: Sweeps of overrelaxation after that of the heat bath.
 
     Raises:
-        ConfigError: If an extent is odd, the boundaries are open or the number is negative.
+        ConfigError: If an extent is odd or the number is negative.
     """
 
     action: WilsonAction
     n_overrelaxation: int = eqx.field(static=True)
 
     def __init__(self, action: WilsonAction, *, n_overrelaxation: int = 0) -> None:
-        action.space.lattice.checkerboard(parity=0)
-        if action.open_boundaries:
-            raise ConfigError(["action.open_boundaries: true; allowed: false with a heat bath"])
+        action.surroundings.require(action.space.lattice.shape)
         if n_overrelaxation < 0:
             raise ConfigError([f"heatbath.overrelaxation: {n_overrelaxation}; allowed: at least 0"])
         self.action = action
@@ -70,42 +75,33 @@ class HeatBath(AbstractKernel):
 
     @override
     def step(self, key: PRNGKey, state: LinkState) -> tuple[LinkState, Transition]:
-        x, share = self._heat_bath(key, state.x)
-        if self.n_overrelaxation:
-            x = repeat(lambda _, x: self.overrelaxed(x), x, n=self.n_overrelaxation)
-        return LinkState(x), Transition(share, jnp.ones((), dtype=bool), jnp.zeros(()))
+        space = self.action.space
+        before = space.links(state.x)
+        count, size = n_turns(space, self.action.surroundings)
+        u = uniform(key, (_n_uniforms(space.group), count, size))
+        after, drawn = self._sweep(before, _numbers(u, group=space.group), "heat bath")
+        after = self._overrelaxed(after)
+        x = updated(space, state.x, before=before, after=after)
+        return LinkState(x), Transition(jnp.mean(drawn), jnp.ones((), dtype=bool), jnp.zeros(()))
 
     def overrelaxed(self, x: Field) -> Field:
-        """One sweep of overrelaxation; the action stays as it is, to rounding."""
-        unused = jnp.zeros((1, *self.action.space.lattice.shape))
-        for mu in range(self.action.space.ndim):
-            x = self._both_parities(x, unused, mu, "overrelaxation")[0]
-        return x
+        """`n_overrelaxation` sweeps of overrelaxation; the action stays as it is, to rounding."""
+        before = self.action.space.links(x)
+        return updated(self.action.space, x, before=before, after=self._overrelaxed(before))
 
-    def _heat_bath(self, key: PRNGKey, x: Field) -> tuple[Field, Scalar]:
-        """One sweep, and the share of links that were drawn anew."""
-        space = self.action.space
-        drawn = []
-        for mu in range(space.ndim):
-            u = uniform(fold_in(key, mu), (_n_uniforms(space.group), *space.lattice.shape))
-            x, share = self._both_parities(x, u, mu, "heat bath")
-            drawn.append(share)
-        return x, sum(drawn[1:], drawn[0]) / len(drawn)
+    def _overrelaxed(self, links: Links) -> Links:
+        if not self.n_overrelaxation:
+            return links
+        count, size = n_turns(self.action.space, self.action.surroundings)
+        nothing = jnp.zeros((count, 0, size))
+        return repeat(lambda _, u: self._sweep(u, nothing, "overrelaxation")[0], links, n=self.n_overrelaxation)
 
-    def _both_parities(self, x: Field, u: Float[Array, "n *sites"], mu: int, move: Move) -> tuple[Field, Scalar]:
-        space = self.action.space
-        parities = jnp.asarray(space.lattice.parity())
-
-        # The staples of the second half see the links of the first.
-        def half(parity: Array, carry: tuple[Field, Scalar]) -> tuple[Field, Scalar]:
-            x, share = carry
-            around = staples(space.links(x), mu=mu)
-            chosen = jnp.where(parities == parity, 1.0, 0.0)
-            new = _updated(x, around, u, chosen, self.action.beta, mu=mu, group=space.group, move=move)
-            return new, share + jnp.sum(_changed(x, new, mu=mu, group=space.group))
-
-        x, count = repeat(half, (x, jnp.zeros(())), n=2)
-        return x, count / space.lattice.volume
+    def _sweep(
+        self, links: Links, u: Float[Array, "turn number chosen"], move: Move
+    ) -> tuple[Links, Float[Array, "turn chosen"]]:
+        action = self.action
+        update = _UPDATES[move, bool(action.space.group.element_shape)]
+        return sweep(links, u, action.beta, space=action.space, surroundings=action.surroundings, update=update)
 
 
 def _n_uniforms(group: AbstractGroup) -> int:
@@ -115,56 +111,89 @@ def _n_uniforms(group: AbstractGroup) -> int:
     return len(_subgroups(group.n)) * (_TRIALS * UNIFORMS_PER_TRIAL["su2"] + 2)
 
 
+@trailing
+def _numbers(
+    u: Float[Array, "number turn chosen *batch"], *, group: AbstractGroup
+) -> Float[Array, "turn made chosen *batch"]:
+    """What a heat bath makes of uniform numbers before it knows the links: trials, directions for every subgroup."""
+    if not group.element_shape:
+        out = von_mises_trials(u.reshape(_TRIALS, -1, *u.shape[1:]))
+        return jnp.moveaxis(out.reshape(-1, *u.shape[1:]), 0, 1)
+    u = u.reshape(-1, len(_subgroups(group.n)), *u.shape[1:])
+    trials = su2_trials(u[:-2].reshape(_TRIALS, -1, *u.shape[1:]))
+    cosine, angle = 2 * u[-2] - 1, 2 * jnp.pi * u[-1]
+    sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 0.0))
+    direction = jnp.stack([sine * jnp.cos(angle), sine * jnp.sin(angle), cosine])
+    parts = jnp.concatenate([trials.reshape(-1, *u.shape[1:]), direction])
+    return jnp.moveaxis(parts, (1, 0), (0, 1)).reshape(-1, *u.shape[2:]).swapaxes(0, 1)
+
+
 def _subgroups(n: int) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(n), 2))
 
 
-@trailing
-def _updated(
-    x: Array, around: Array, u: Array, chosen: Array, beta: Array, *, mu: int, group: AbstractGroup, move: Move
-) -> Array:
-    """The configuration with the links of direction mu updated where they are chosen."""
-    update = _updated_matrices if group.element_shape else _updated_angles
-    coupling = (beta / group.n).reshape(*(1,) * (chosen.ndim - beta.ndim), *beta.shape)
-    return x.at[mu].set(update(x[mu], around, u, chosen > 0, coupling, move=move))
+# Updates of links given their surroundings, coupling included; 1 where a link was drawn anew --------------------------
 
 
-@trailing
-def _changed(x: Array, new: Array, *, mu: int, group: AbstractGroup) -> Array:
-    """1 where the link of direction mu is another one."""
-    different = x[mu] != new[mu]
-    axes = tuple(range(len(group.element_shape)))
-    return jnp.any(different, axis=axes).astype(float)
-
-
-def _updated_angles(theta: Array, around: Array, u: Array, chosen: Array, coupling: Array, *, move: Move) -> Array:
-    centre = -jnp.angle(around[0, 0])
-    if move == "overrelaxation":
-        return jnp.where(chosen, wrap(2 * centre - theta), theta)
-    kappa = coupling * jnp.abs(around[0, 0])
+def _draw_phases(link: Array, around: Array, u: Array) -> tuple[Array, Array]:
+    kappa = jnp.abs(around[0, 0])
     offset, found = von_mises(kappa, u.reshape(_TRIALS, -1, *u.shape[1:]))
-    return jnp.where(found & chosen, wrap(centre + offset), theta)
+    new = offset * _centre(around[0, 0], kappa)
+    return jnp.where(found, new, link[0, 0])[None, None], found.astype(float)
 
 
-def _updated_matrices(link: Array, around: Array, u: Array, chosen: Array, coupling: Array, *, move: Move) -> Array:
-    w = multiply(link, around)
-    pairs = _subgroups(len(link))
-    pieces = jnp.split(u, len(pairs)) if move == "heat bath" else [u] * len(pairs)
-    for (i, j), piece in zip(pairs, pieces, strict=True):
+def _reflect_phases(link: Array, around: Array, u: Array) -> tuple[Array, Array]:
+    a = around[0, 0]
+    return (_centre(a, jnp.abs(a)) ** 2 * jnp.conj(link[0, 0]))[None, None], jnp.ones(a.shape)
+
+
+def _centre(a: Array, length: Array) -> Array:
+    """The phase that minimises the action, 1 where all cost the same."""
+    return jnp.where(length > 0, jnp.conj(a) / jnp.where(length > 0, length, 1.0), 1.0)
+
+
+def _draw_matrices(link: Array, around: Array, u: Array) -> tuple[Array, Array]:
+    return _updated_matrices(link, around, u, move="heat bath")
+
+
+def _reflect_matrices(link: Array, around: Array, u: Array) -> tuple[Array, Array]:
+    return _updated_matrices(link, around, u, move="overrelaxation")
+
+
+_UPDATES: dict[tuple[Move, bool], Update] = {
+    ("heat bath", False): _draw_phases,
+    ("overrelaxation", False): _reflect_phases,
+    ("heat bath", True): _draw_matrices,
+    ("overrelaxation", True): _reflect_matrices,
+}
+
+
+def _updated_matrices(link: Array, around: Array, u: Array, *, move: Move) -> tuple[Array, Array]:
+    """The subgroups by turns, in a compiled loop."""
+    pairs = np.asarray(_subgroups(len(link)))
+    parts = u.reshape(len(pairs), -1, *u.shape[1:]) if move == "heat bath" else u
+
+    def turn(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        link, w, drawn = carry
+        i, j = jnp.asarray(pairs)[k]
         block = w[i, i], w[i, j], w[j, i], w[j, j]
-        g, found = _rotation(block, piece, coupling, move=move)
-        link, w = (_rotated(m, g, i, j, found & chosen) for m in (link, w))
-    return link
+        g, found = _rotation(block, parts[k] if move == "heat bath" else u, move=move)
+        link, w = (_rotated(m, g, i, j, found) for m in (link, w))
+        return link, w, jnp.maximum(drawn, found.astype(float))
+
+    start = (link, multiply(link, around), jnp.zeros(link.shape[2:]))
+    link, _, drawn = jax.lax.fori_loop(0, len(pairs), turn, start)
+    return link, drawn
 
 
 Quaternion: TypeAlias = tuple[Array, Array, Array, Array]
 
 
-def _rotation(block: Quaternion, u: Array, coupling: Array, *, move: Move) -> tuple[Quaternion, Array]:
+def _rotation(block: Quaternion, u: Array, *, move: Move) -> tuple[Quaternion, Array]:
     r"""The SU(2) element g by which a subgroup's rows are multiplied, as quaternion, and where there is one.
 
     The block of w is $k\,v$ with v in SU(2), up to a part that $\mathrm{Re\,tr}\,gw$ does not see: the weight of
-    $h=gv$ is $e^{2(\beta/N)k\,h_0}$.
+    $h=gv$ is $e^{2k\,h_0}$.
     """
     w00, w01, w10, w11 = block
     v = (w00 + w11).real / 2, (w01 + w10).imag / 2, (w01 - w10).real / 2, (w00 - w11).imag / 2
@@ -174,12 +203,9 @@ def _rotation(block: Quaternion, u: Array, coupling: Array, *, move: Move) -> tu
     inverse = v[0], -v[1], -v[2], -v[3]
     if move == "overrelaxation":
         return _times(inverse, inverse), jnp.ones(k.shape, dtype=bool)
-    trials = u[:-2].reshape(_TRIALS, -1, *u.shape[1:])
-    a0, found = su2_boltzmann(2 * coupling * k, trials)
+    a0, found = su2_boltzmann(2 * k, u[:-3].reshape(_TRIALS, -1, *u.shape[1:]))
     radius = jnp.sqrt(jnp.maximum(1 - a0**2, 0.0))
-    cosine, angle = 2 * u[-2] - 1, 2 * jnp.pi * u[-1]
-    sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 0.0))
-    h = a0, radius * sine * jnp.cos(angle), radius * sine * jnp.sin(angle), radius * cosine
+    h = a0, radius * u[-3], radius * u[-2], radius * u[-1]
     return _times(h, inverse), found
 
 
@@ -193,7 +219,7 @@ def _times(a: Quaternion, b: Quaternion) -> Quaternion:
     )
 
 
-def _rotated(m: Array, g: Quaternion, i: int, j: int, taken: Array) -> Array:
+def _rotated(m: Array, g: Quaternion, i: Array, j: Array, taken: Array) -> Array:
     """Rows i and j of m multiplied by g where it is taken."""
     g00, g01, taken = jax.lax.complex(g[0], g[3])[None], jax.lax.complex(g[2], g[1])[None], taken[None]
     upper = g00 * m[i] + g01 * m[j]

@@ -9,11 +9,17 @@ References:
     156 (1985) 393.
 """
 
+from typing import TypeAlias
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 UNIFORMS_PER_TRIAL = {"von_mises": 3, "su2": 4}
 """How many uniform numbers one trial uses."""
+
+Trials: TypeAlias = Float[Array, "trials three *sites"]
+"""What of a trial does not depend on the link: made beforehand: inside a compiled loop it would be made many times."""
 
 # From here on the trials of Kennedy and Pendleton are accepted more often than those of Creutz.
 _STRONG = 2.0
@@ -21,33 +27,52 @@ _TINY = 2.0**-60
 _WEAK = 1e-8
 
 
-def von_mises(
-    kappa: Float[Array, "*sites"], u: Float[Array, "trials three *sites"]
-) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
-    r"""Angles in [−π, π] with density ∝ $e^{\kappa\cos\theta}$, and where a trial succeeded.
+def von_mises_trials(u: Float[Array, "trials three *sites"]) -> Trials:
+    """A proposal, the logarithm that decides on it, and a sign.
+
+    Args:
+        u: Uniform in [0, 1).
+    """
+    decision = jnp.log(jnp.maximum(u[:, 1], _TINY))
+    return jnp.stack([jnp.cos(jnp.pi * u[:, 0]), decision, jnp.where(u[:, 2] < 0.5, -1.0, 1.0)], axis=1)
+
+
+def von_mises(kappa: Float[Array, "*sites"], trials: Trials) -> tuple[Complex[Array, "*sites"], Bool[Array, "*sites"]]:
+    r"""Phases $e^{i\theta}$ of angles with density ∝ $e^{\kappa\cos\theta}$, and where a trial succeeded.
 
     Args:
         kappa: Not negative.
-        u: Uniform in [0, 1).
+        trials: Of `von_mises_trials`.
     """
+    z, decision, sign = trials[:, 0], trials[:, 1], trials[:, 2]
     kappa = kappa[None]
     safe = jnp.maximum(kappa, _WEAK)
     tau = 1 + jnp.sqrt(1 + 4 * safe**2)
     rho = (tau - jnp.sqrt(2 * tau)) / (2 * safe)
     r = (1 + rho**2) / (2 * rho)
-    z = jnp.cos(jnp.pi * u[:, 0])
-    f = (1 + r * z) / (r + z)
+    weak = kappa < _WEAK
+    f = jnp.where(weak, z, jnp.clip((1 + r * z) / (r + z), -1.0, 1.0))
     # log instead of the ratio: c = 0 with probability zero would only be a rejected trial
     c = safe * (r - f)
-    accepted = jnp.log(jnp.maximum(c, _TINY)) - jnp.log(jnp.maximum(u[:, 1], _TINY)) + 1 - c >= 0
-    angle = jnp.sign(u[:, 2] - 0.5) * jnp.arccos(jnp.clip(f, -1.0, 1.0))
-    uniform = jnp.pi * (2 * u[:, 2] - 1)
-    weak = kappa < _WEAK
-    return _first(jnp.where(weak, uniform, angle), accepted | weak)
+    accepted = jnp.log(jnp.maximum(c, _TINY)) - decision + 1 - c >= 0
+    phase = jax.lax.complex(f, sign * jnp.sqrt((1 - f) * (1 + f)))
+    return _first(phase, accepted | weak)
+
+
+def su2_trials(u: Float[Array, "trials four *sites"]) -> Trials:
+    r"""A gap $-\ln u_0-\cos^2(2\pi u_1)\ln u_2$, a uniform number, and the square of another.
+
+    Args:
+        u: Uniform in [0, 1).
+    """
+    positive = 1 - u
+    cosine = jnp.cos(2 * jnp.pi * u[:, 1])
+    gap = -(jnp.log(positive[:, 0]) + cosine**2 * jnp.log(positive[:, 2]))
+    return jnp.stack([gap, u[:, 0], u[:, 3] ** 2], axis=1)
 
 
 def su2_boltzmann(
-    kappa: Float[Array, "*sites"], u: Float[Array, "trials four *sites"]
+    kappa: Float[Array, "*sites"], trials: Trials
 ) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
     r"""Numbers $a_0$ in [−1, 1] with density ∝ $\sqrt{1-a_0^2}\,e^{\kappa a_0}$, and where a trial succeeded.
 
@@ -55,24 +80,23 @@ def su2_boltzmann(
 
     Args:
         kappa: Not negative.
-        u: Uniform in [0, 1).
+        trials: Of `su2_trials`.
     """
-    kappa, positive = kappa[None], 1 - u
-    strong = jnp.maximum(kappa, _STRONG)
-    cosine = jnp.cos(2 * jnp.pi * u[:, 1])
-    half_gap = -(jnp.log(positive[:, 0]) + cosine**2 * jnp.log(positive[:, 2])) / (2 * strong)
-    pendleton = u[:, 3] ** 2 <= 1 - half_gap
+    gap, u, squared = trials[:, 0], trials[:, 1], trials[:, 2]
+    kappa = kappa[None]
+    half_gap = gap / (2 * jnp.maximum(kappa, _STRONG))
+    pendleton = squared <= 1 - half_gap
     weak = jnp.clip(kappa, _WEAK, _STRONG)
     # the inverse of the distribution function of e^{κx} on [−1, 1]
-    x = 1 + jnp.log(positive[:, 0] + u[:, 0] * jnp.exp(-2 * weak)) / weak
-    creutz = u[:, 3] ** 2 <= 1 - x**2
+    x = 1 + jnp.log(1 - u + u * jnp.exp(-2 * weak)) / weak
+    creutz = squared <= 1 - x**2
     large = kappa >= _STRONG
     return _first(jnp.where(large, 1 - 2 * half_gap, x), jnp.where(large, pendleton, creutz))
 
 
 def _first(
-    values: Float[Array, "trials *sites"], accepted: Bool[Array, "trials *sites"]
-) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
+    values: Inexact[Array, "trials *sites"], accepted: Bool[Array, "trials *sites"]
+) -> tuple[Inexact[Array, "*sites"], Bool[Array, "*sites"]]:
     """The first accepted trial of every site, and whether there is one."""
     value, found = values[-1], accepted[-1]
     for trial in range(len(values) - 2, -1, -1):

@@ -17,7 +17,7 @@ from latflow.batching import batch_last, beside, repeat
 from latflow.lattice import Lattice
 from latflow.randomness import fold_in, log_uniform, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
-from latflow.samplers.metropolis import acceptance_probability, is_accepted
+from latflow.samplers.metropolis import acceptance_probability, is_accepted, unusable
 
 
 class LocalState(NamedTuple):
@@ -75,7 +75,7 @@ class LocalMetropolis(AbstractTunableKernel):
 
         x, log_ratio = repeat(half, (state.x, jnp.zeros_like(state.x)), n=2)
         acceptance = jnp.mean(acceptance_probability(log_ratio))
-        return LocalState(x), Transition(acceptance, jnp.ones((), dtype=bool), _unusable(log_ratio))
+        return LocalState(x), Transition(acceptance, jnp.ones((), dtype=bool), unusable(log_ratio))
 
     def half_sweep(
         self,
@@ -102,9 +102,3 @@ class LocalMetropolis(AbstractTunableKernel):
 
     def _mask(self, x: Float[Array, "*shape"], *, parity: int | Integer[Array, ""]) -> Bool[Array, "*shape"]:
         return beside(jnp.asarray(self.lattice.parity() == parity), x)
-
-
-def _unusable(log_ratio: Float[Array, "*shape"]) -> Scalar:
-    """Zero if every ratio is finite, else what went wrong: +inf before −inf and NaN."""
-    wrong = jnp.sum(jnp.where(jnp.isfinite(log_ratio), 0.0, log_ratio))
-    return jnp.where(jnp.any(log_ratio == jnp.inf), jnp.inf, wrong)

@@ -23,6 +23,12 @@ def acceptance_probability(log_ratio: Float[Array, "*shape"]) -> Float[Array, "*
     return jnp.where(usable, jnp.exp(jnp.minimum(jnp.where(usable, log_ratio, 0.0), 0.0)), 0.0)
 
 
+def unusable(log_ratio: Float[Array, "*shape"]) -> Float[Array, ""]:
+    """What a sweep reports: zero if every ratio is finite, else what went wrong: +inf before −inf and NaN."""
+    wrong = jnp.sum(jnp.where(jnp.isfinite(log_ratio), 0.0, log_ratio))
+    return jnp.where(jnp.any(log_ratio == jnp.inf), jnp.inf, wrong)
+
+
 def refuse_infinite_ratio(log_ratio: Float[np.ndarray, "*shape"], *, what: str) -> None:
     """Stop if any Metropolis ratio is infinite.
 
