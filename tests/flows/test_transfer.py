@@ -10,7 +10,7 @@ from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
-from latflow.flows.transfer import TransferError, transferred
+from latflow.flows.transfer import TransferError, transferred, widened
 from latflow.fourier import orbit_momentum_squared
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
@@ -66,3 +66,17 @@ def test_weights_per_site_are_refused():
 def test_another_dimension_is_refused():
     with pytest.raises(TransferError, match="trained in 2 dimensions"):
         transferred(flow(), Lattice((4, 4, 4)))
+
+
+@pytest.mark.parametrize("lattice", [SMALL, Lattice((4, 4, 2)), Lattice((6,))])
+def test_room_for_wider_kernels_changes_nothing(lattice):
+    narrow = flow(lattice)
+    wide = widened(Z2Mixture(narrow), 4).flow
+    x = jax.random.normal(jax.random.key(5), lattice.shape)
+    assert np.isclose(wide.log_prob(x), narrow.log_prob(x), atol=1e-10)
+    assert wide.bijection.velocity.kernel.shape[-1] > narrow.bijection.velocity.kernel.shape[-1]
+
+
+def test_kernels_are_not_cut():
+    with pytest.raises(TransferError, match=r"flow\.radius: 1; the model's kernels reach 2"):
+        widened(flow(), 1)

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ FLOW = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times"
 def study(path: Path, **changes: Any) -> StudyConfig:
     data: dict[str, Any] = tomllib.loads(path.read_text())
     data["lattice"]["shape"] = [4, 4]
-    data["flow"] = FLOW
+    data["flow"] = dict(FLOW)
     data["training"] |= {"evaluate_every": 4, "stop": {"steps": 8}}
     data["training"]["curriculum"] = {"extents": [2, 3], "couplings": [8.0, 7.5], "steps": [8, 4]}
     data["sampling"] |= {"samplers": ["flow"], "configurations": 128}
@@ -130,6 +131,17 @@ def test_another_flow_is_refused_key_by_key(tiny_study: Path, finished: Path) ->
     config = study(tiny_study, flow__hidden=5)
     with pytest.raises(ModelMismatchError, match=r"flow\.hidden: 3 → 5"):
         adapted(flow, trained, config)
+
+
+def test_kernels_may_grow_and_not_shrink(tiny_study: Path, finished: Path) -> None:
+    flow, trained = load_foreign_flow(str(finished))
+    wider = study(tiny_study, flow__radius=3)
+    grown = adapted(flow, trained, wider)
+    assert grown.bijection.velocity.radius == 3
+    x = jax.random.normal(jax.random.key(1), grown.shape)
+    assert np.isclose(grown.log_prob(x), adapted(flow, trained, study(tiny_study)).log_prob(x), atol=1e-4)
+    with pytest.raises(ModelMismatchError, match=r"flow\.radius: 3 → 1"):
+        adapted(grown, wider, study(tiny_study))
 
 
 def test_models_on_odd_lattices_are_models(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ scaled so that mL stays what it was. Whatever has weights per site cannot be car
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from latflow.bijections.compose import Chain
 from latflow.bijections.continuous import ContinuousFlow
@@ -21,8 +23,10 @@ from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
-from latflow.fourier import orbit_momentum_squared
+from latflow.fourier import displacements, orbit_momentum_squared
 from latflow.lattice import Lattice
+
+FlowT = TypeVar("FlowT")
 
 
 class TransferError(ConfigError):
@@ -101,6 +105,42 @@ def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
     scaled = mass_squared * (max(part.lattice.shape) / max(lattice.shape)) ** 2
     free = free_log_widths(lattice, mass_squared=scaled)
     return FreeFieldPrior(jnp.asarray(free + np.interp(orbit_momentum_squared(lattice), known, mean)), lattice)
+
+
+def widened(flow: FlowT, radius: int) -> FlowT:
+    """The same flow with room for kernels of a larger radius, whose new weights are zero; the start of a training.
+
+    Args:
+        flow: Any flow; velocities on lattices are widened wherever they are in it.
+        radius: Largest displacement of a kernel in every direction from now on.
+
+    Raises:
+        TransferError: If a kernel reaches further than that.
+    """
+    return jax.tree.map(
+        lambda part: _widened_velocity(part, radius) if isinstance(part, LatticeVelocity) else part,
+        flow,
+        is_leaf=lambda part: isinstance(part, LatticeVelocity),
+    )
+
+
+def _widened_velocity(velocity: LatticeVelocity, radius: int) -> LatticeVelocity:
+    if radius < velocity.radius:
+        raise TransferError([f"flow.radius: {radius}; the model's kernels reach {velocity.radius}"])
+    n_dim = velocity.lattice.ndim
+    wide, narrow = displacements(n_dim, radius), displacements(n_dim, velocity.radius)
+    places = np.array([wide.index(displacement) for displacement in narrow])
+
+    def embedded(weights: Array, places: np.ndarray, size: int) -> Array:
+        return jnp.zeros((*weights.shape[:-1], size), weights.dtype).at[..., places].set(weights)
+
+    # The zero displacement comes first, and hollow kernels have none.
+    return dataclasses.replace(
+        velocity,
+        linear=embedded(velocity.linear, places, len(wide)),
+        kernel=embedded(velocity.kernel, places[1:] - 1, len(wide) - 1),
+        radius=radius,
+    )
 
 
 def _require_dimension(old: Lattice, new: Lattice) -> None:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
-from latflow.flows.transfer import transferred
+from latflow.flows.transfer import transferred, widened
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
 from latflow.study.build import build_flow, build_lattice, over_range
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
+from latflow.study.config.flows import ContinuousConfig
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
@@ -108,6 +109,8 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
     _require_same_flow(trained, config)
     lattice = build_lattice(config)
     moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
+    if isinstance(config.flow, ContinuousConfig):
+        moved = widened(moved, config.flow.radius)
     return with_steps(cast(over_range(moved, config), config.training.precision), config)
 
 
@@ -132,7 +135,11 @@ def require_start(config: StudyConfig) -> None:
 def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
     old, new = trained.flow.model_dump(), config.flow.model_dump()
     keys = sorted((set(old) | set(new)) - set(_FREE))
-    differences = [f"flow.{key}: {old.get(key)} → {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+    # Kernels may grow: what a smaller radius cannot reach starts at zero.
+    grown = old.get("radius", 0) < new.get("radius", 0) and old["kind"] == new["kind"]
+    same = {"radius"} if grown else set()
+    differing = [key for key in keys if old.get(key) != new.get(key) and key not in same]
+    differences = [f"flow.{key}: {old.get(key)} → {new.get(key)}" for key in differing]
     if differences:
         raise ModelMismatchError(
             "training.start_from: another flow", value="; ".join(differences), hint="use the flow it was trained with"
