@@ -26,6 +26,7 @@ _HOME = {
     "AbstractKernel": "latflow.samplers.base",
     "AbstractWeightedSampler": "latflow.samplers.base",
     "HMC": "latflow.samplers.hmc",
+    "HeatBath": "latflow.samplers.heatbath",
     "LocalMetropolis": "latflow.samplers.local",
     "IndependenceSampler": "latflow.samplers.independence",
     "LEAPFROG": "latflow.samplers.integrators",

@@ -37,6 +37,19 @@ CONTINUOUS = {"flow.kind": '"continuous"', "flow.layers": None}
 """What turns it into a study of the continuous flow."""
 
 
+GAUGE: dict[str, str | None] = {
+    "action.kind": '"wilson"',
+    "action.group": '"SU(3)"',
+    "action.beta": "6.0",
+    "action.mass_squared": None,
+    "action.coupling": None,
+    "flow.kind": None,
+    "flow.layers": None,
+    "sampling.samplers": '["hmc", "heatbath"]',
+}
+"""What turns it into a study of links."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One wrong input."""
@@ -61,6 +74,56 @@ def key(path: str, literal: str | None, *says: str, lines: int = 1, **more: str 
     text = study(**{path: literal}, **more)
     name = " ".join(f"{k}={v}" for k, v in {path: literal, **more}.items())[:90]
     return Case(name, 78, ("x.toml: ", path, *says), files={"x.toml": text}, lines=lines)
+
+
+def links(path: str, literal: str | None, *says: str, lines: int = 1, **more: str | None) -> Case:
+    """A study of links in which one key has this TOML literal."""
+    changes = {path: literal, **more}
+    name = "links " + " ".join(f"{k}={v}" for k, v in changes.items())[:90]
+    text = study(**{**GAUGE, **changes})
+    return Case(name, 78, ("x.toml: ", path, *says), files={"x.toml": text}, lines=lines)
+
+
+def _links() -> list[Case]:
+    """Studies of gauge theories that cannot be."""
+    only_heat_bath = {"sampling.samplers": '["heatbath"]'}
+    improved = {"action.kind": '"improved"'}
+    return [
+        links("action.group", '"SU(1)"', "'SU(1)'", '"SU(2)"', "did you mean"),
+        links("action.group", '"SU(9)"', '"SU(8)"'),
+        links("action.group", '"su3"', '"SU(3)"'),
+        links("action.group", '"U(2)"', '"U(1)"'),
+        links("action.group", "3", '"U(1)"'),
+        links("action.group", None, "missing"),
+        links("action.beta", None, "missing", "number ≥ 0"),
+        *(links("action.beta", literal, "number ≥ 0") for literal in ("-0.1", "nan", "inf", '"6"', "true", "1e7")),
+        links("action.improvement", '"iwasaki"', "unknown key", 'it belongs to action.kind "improved"'),
+        links("action.improvement", '"symanzik"', '"luscher-weisz"', **improved, **{"sampling.samplers": '["hmc"]'}),
+        links("action.coupling", "1.0", "unknown key", "allowed: kind, group, beta"),
+        links("action.boundaries", '"open"', "unknown key"),
+        links("lattice.shape", "[8]", "two or more directions"),
+        links(
+            "lattice.shape", "[8, 1]", "two or more directions of 2 or more sites", **{"sampling.samplers": '["hmc"]'}
+        ),
+        links("lattice.shape", "[7, 8]", "even extents", "heatbath"),
+        links("lattice.shape", "[4, 4, 4, 5]", "even extents", **only_heat_bath),
+        links("sampling.samplers", '["flow", "hmc"]', "'flow'", "allowed: hmc, heatbath with action.kind wilson"),
+        links("sampling.samplers", '["local", "cluster"]', "'local', 'cluster'", "allowed: hmc, heatbath"),
+        links("sampling.samplers", '["heatbath"]', "'heatbath'", "allowed: hmc with action.kind improved", **improved),
+        links("sampling.samplers", None, "'flow', 'local'", "allowed: hmc, heatbath"),
+        links("hmc.integrator", '"omf5"', '"leapfrog"'),
+        links("hmc.trajectory_length", "0.0", "number > 0"),
+        links("hmc.target_acceptance", '"flow"', "when no flow is sampled"),
+        links("heatbath.overrelaxation", "-1", "integer ≥ 0"),
+        links("heatbath.overrelaxation", "1.5", "integer ≥ 0"),
+        links("heatbath.sweeps", "2", "unknown key"),
+        links("heatbath.start", '"warm"', '"mixed"'),
+        links("heatbath.warmup", "0", "integer ≥ 3"),
+        links("heatbath.thin", "0", "integer ≥ 1"),
+        links("heatbath.chains", "0", "integer ≥ 1"),
+        links("heatbath.chains", "2000", "at most sampling.configurations, 1000"),
+        key("action.group", '"SU(3)"', "unknown key", 'it belongs to action.kind "improved" or "wilson"'),
+    ]
 
 
 def option(argv: str, exit_code: int, *says: str, lines: int = 1) -> Case:
@@ -214,6 +277,7 @@ def _gauge_files() -> list[Case]:
 
 CASES: tuple[Case, ...] = (
     *_numbers(),
+    *_links(),
     # Integers that are not, words that are none, and close misses.
     key("sampling.configurations", "1000.5", "integer"),
     key("flow.layers", "8.0", "integer"),
@@ -245,7 +309,7 @@ CASES: tuple[Case, ...] = (
     key("lattice.shape", "[7, 7]", "even extents", "of flow need", **{"sampling.samplers": '["flow", "hmc"]'}),
     key("lattice.shape", "[7, 7]", "even extents", "of local need", **{"sampling.samplers": '["local", "hmc"]'}),
     key("action.kind", '"phi5"', "'phi5'", '"phi4"', "did you mean"),
-    key("action.kind", '"wilson"', "'wilson'", '"free"'),
+    key("action.kind", '"wilsn"', 'did you mean "wilson"'),
     key("action.kind", "4", "4"),
     key("action.kind", '["phi4"]', "['phi4']"),
     key("action.kind", None, "missing"),
@@ -292,9 +356,10 @@ CASES: tuple[Case, ...] = (
     key("training.schedule", '"cosin"', 'did you mean "cosine"'),
     key("training.warmup_steps", "1000", "less than training.stop.steps, 1000"),
     key("training.stop", "3", "a table", **{"training.stop.steps": None}),
-    key("sampling.samplers", "[]", "1 to 4 entries"),
+    key("sampling.samplers", "[]", "1 to 5 entries"),
     key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
-    key("sampling.samplers", '["flow", "heatbath"]', "sampling.samplers[1]", "'heatbath'"),
+    key("sampling.samplers", '["flow", "heatbath"]', "'heatbath'", "allowed: flow, hmc, local, cluster with action.kind phi4"),
+    key("sampling.samplers", '["flow", "metropols"]', "sampling.samplers[1]", "'metropols'"),
     key("sampling.samplers", '"flow"', "list of"),
     key("sampling.samplers", '["hcm"]', 'did you mean "hmc"'),
     key("hmc.integrator", '"omf3"', '"leapfrog"', "did you mean"),
@@ -311,7 +376,7 @@ CASES: tuple[Case, ...] = (
     key("batch_size", "1", "unknown key", "did you mean training.batch_size"),
     key("lattice.shap", "[4]", "unknown key", "did you mean lattice.shape"),
     key("action.couplng", "1", "unknown key", "did you mean action.coupling"),
-    key("action.beta", "6", "unknown key", "allowed: kind, mass_squared, coupling, normalisation"),
+    key("action.beta", "6", "unknown key", "it belongs to action.kind"),
     key("training.stop.minute", "6", "unknown key", "did you mean training.stop.minutes"),
     key("training.steps", "6", "unknown key", "did you mean training.stop.steps"),
     key("hmc.step_size", "0.1", "unknown key"),

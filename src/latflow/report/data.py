@@ -7,7 +7,7 @@ read is refused by name.
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,17 @@ def load(path: Path) -> Run:
     return run
 
 
+def has_flow(run: Run) -> bool:
+    """Whether the study samples a flow, or results speak of one; a run that says nothing may."""
+    named = run.study.get("sampling", {}).get("samplers")
+    return named is None or "flow" in named or bool(run.flow)
+
+
+def is_gauge(run: Run) -> bool:
+    """Whether the fields are links."""
+    return run.study.get("action", {}).get("kind") in ("wilson", "improved")
+
+
 @dataclass(frozen=True)
 class Shown:
     """Configurations picked for showing.
@@ -101,11 +112,20 @@ class Shown:
     label: str
 
 
-def configurations(run: Run, sampler: str, number: int) -> Shown | None:
+def configurations(
+    run: Run, sampler: str, number: int, *, picture: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Shown | None:
     """The last configurations of an ensemble, `number` of them: distinct accepted draws, or distinct chains.
 
     Only the newest block is read, so memory does not grow with the run. None where only the ledger was kept.
+
+    Args:
+        run: The run.
+        sampler: Whose.
+        number: How many.
+        picture: From one configuration to the array that is shown of it; by default a plane of a scalar field.
     """
+    plane = picture or _plane
     ensemble = run.ensembles.get(sampler)
     if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
         return None
@@ -115,7 +135,7 @@ def configurations(run: Run, sampler: str, number: int) -> Shown | None:
         positions = np.flatnonzero(arrays["accepted"])
         chosen = positions[_spread(len(positions), number)]
         first = ensemble.n_records - len(arrays["accepted"])
-        return Shown([_plane(arrays["fields"][i]) for i in chosen], f"draws {_listed(first + chosen)}")
+        return Shown([plane(arrays["fields"][i]) for i in chosen], f"draws {_listed(first + chosen)}")
     fields = ensemble.read(last, names=["fields"]).arrays["fields"]
     records, chains = fields.shape[:2]
     # the ledger counts configurations of all chains
@@ -123,9 +143,9 @@ def configurations(run: Run, sampler: str, number: int) -> Shown | None:
     if chains >= number:
         columns = _spread(chains, number)
         label = f"record {first + records - 1} of chains {_listed(columns)}"
-        return Shown([_plane(fields[-1, c]) for c in columns], label)
+        return Shown([plane(fields[-1, c]) for c in columns], label)
     rows = _spread(records, number)
-    return Shown([_plane(fields[i, 0]) for i in rows], f"records {_listed(first + rows)} of chain 0")
+    return Shown([plane(fields[i, 0]) for i in rows], f"records {_listed(first + rows)} of chain 0")
 
 
 def accepted(run: Run, sampler: str) -> np.ndarray | None:
@@ -265,7 +285,7 @@ def _results(path: Path) -> Mapping[str, Any]:
 
 def _study(path: Path) -> Mapping[str, Any]:
     study = _toml(path)
-    _require_tables(path, study, ("lattice", "action", "flow"))
+    _require_tables(path, study, ("lattice", "action", "flow", "sampling"))
     return study
 
 

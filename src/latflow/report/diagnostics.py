@@ -6,6 +6,7 @@ rejection runs and in the right tail of log w long before a mean value moves.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,8 +34,20 @@ from latflow.stats.runs import error_against_n
 from latflow.stats.runs import rejection_runs as count_rejection_runs
 from latflow.stats.weights import weighted_estimates
 
-SCALING_OBSERVABLE = "magnetization_squared"
-"""Primitive whose error is followed with N: V times its mean is the two-point susceptibility when ⟨φ⟩ = 0."""
+
+@dataclass(frozen=True)
+class Followed:
+    """A primitive whose error is followed with N: its column, how it is written plainly and in TeX, and what it is."""
+
+    column: str
+    words: str
+    math: str
+    remark: str = ""
+
+
+SQUARE = Followed("magnetization_squared", "⟨M²⟩", r"$\langle M^2\rangle$", " (= χ₂/V where ⟨φ⟩ = 0)")
+PLAQUETTE = Followed("plaquette", "the plaquette", r"$P$")
+
 SMALLEST_SIZE = 100
 """Fewest records for which an error is estimated in the scaling figure."""
 
@@ -75,12 +88,12 @@ def rejection_runs(run: Run) -> Picture | Omitted:
     return Picture(name, title, caption, f"Histogram on a logarithmic axis. {'; '.join(words)}.", svg, pdf)
 
 
-def error_scaling(run: Run) -> Picture | Omitted:
-    """Relative error of ⟨M²⟩ against the number of configurations, with 1/√N."""
+def error_scaling(run: Run, followed: Followed = SQUARE) -> Picture | Omitted:
+    """Relative error of an observable against the number of configurations, with 1/√N."""
     name, title = "error_scaling", "Errors against N"
-    curves = {s: curve for s in SAMPLERS if (curve := _error_curve(run, s)) is not None}
+    curves = {s: curve for s in SAMPLERS if (curve := _error_curve(run, s, followed.column)) is not None}
     if not curves:
-        return Omitted(name, title, f"no sampler has {SMALLEST_SIZE * 2} measurements of {SCALING_OBSERVABLE} yet")
+        return Omitted(name, title, f"no sampler has {SMALLEST_SIZE * 2} measurements of {followed.column} yet")
     figure, axes = single_axes(above=TWO_ROWS)
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -92,12 +105,12 @@ def error_scaling(run: Run) -> Picture | Omitted:
     readable_log(axes.yaxis)
     readable_log(axes.xaxis)
     axes.set_xlabel("configurations $N$ (all chains together)")
-    axes.set_ylabel(r"relative error of $\langle M^2\rangle$")
+    axes.set_ylabel(f"relative error of {followed.math}")
     legend_above(figure, axes, columns=3)
     svg, pdf = encode(figure)
     caption = (
-        "Relative statistical error of ⟨M²⟩ (= χ₂/V where ⟨φ⟩ = 0) from the first N configurations. Dashed: 1/√N "
-        "through the last point. A sampler that leaves the line has not yet seen its own slowest fluctuation."
+        f"Relative statistical error of {followed.words}{followed.remark} from the first N configurations. Dashed: "
+        "1/√N through the last point. A sampler that leaves the line has not yet seen its own slowest fluctuation."
     )
     words = [f"{sampler_style(s).label} {e[-1]:.2g} at N = {count(n[-1])}" for s, (n, e) in curves.items()]
     return Picture(name, title, caption, f"Relative errors fall with N: {', '.join(words)}.", svg, pdf)
@@ -303,10 +316,10 @@ def _acceptance_warning(flags: dict[str, np.ndarray]) -> str:
     return f" The acceptances differ by {plain(apart, 2)}: compare shapes, not lengths." if apart > 0.05 else ""
 
 
-def _error_curve(run: Run, sampler: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Sizes and relative errors of ⟨M²⟩ from the first N configurations; None where there is nothing to estimate."""
+def _error_curve(run: Run, sampler: str, column: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Sizes and relative errors of a mean from the first N configurations; None where there is nothing to estimate."""
     try:
-        found = _weighted_errors(run) if sampler == "reweighted" else _chain_errors(run, sampler)
+        found = _weighted_errors(run, column) if sampler == "reweighted" else _chain_errors(run, sampler, column)
     except (TooShortError, ConstantSeriesError, NonFiniteSeriesError):
         return None
     if found is None:
@@ -317,8 +330,8 @@ def _error_curve(run: Run, sampler: str) -> tuple[np.ndarray, np.ndarray] | None
     return (np.array(sizes, dtype=float)[kept], relative) if kept else None
 
 
-def _weighted_errors(run: Run) -> tuple[list[int], list[Estimate]] | None:
-    found = data.draws(run, SCALING_OBSERVABLE)
+def _weighted_errors(run: Run, column: str) -> tuple[list[int], list[Estimate]] | None:
+    found = data.draws(run, column)
     if found is None or len(found[0]) < 2 * SMALLEST_SIZE:
         return None
     values, weights = found
@@ -326,8 +339,8 @@ def _weighted_errors(run: Run) -> tuple[list[int], list[Estimate]] | None:
     return sizes, [_weighted(values[:n], weights[:n]) for n in sizes]
 
 
-def _chain_errors(run: Run, sampler: str) -> tuple[list[int], list[Estimate]] | None:
-    history = data.series(run, sampler, SCALING_OBSERVABLE)
+def _chain_errors(run: Run, sampler: str, column: str) -> tuple[list[int], list[Estimate]] | None:
+    history = data.series(run, sampler, column)
     if history is None or history.size < 2 * SMALLEST_SIZE:
         return None
     estimates = error_against_n(history, _sizes(history.size))

@@ -4,6 +4,9 @@ Each function takes the run and returns a finished picture, or says what is miss
 run directory; nothing is recomputed that `results.json` already gives.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -36,10 +39,29 @@ _DODGE = 0.07
 """Horizontal shift between samplers at the same abscissa, in units of one step."""
 
 
-def configurations(run: Run) -> Picture | Omitted:
+@dataclass(frozen=True)
+class Look:
+    """What is shown of a configuration.
+
+    Attributes:
+        picture: From a configuration to a plane of numbers; None for a scalar field itself.
+        label: Of the colour scale, in TeX.
+        caption: What the numbers are, without full stop.
+    """
+
+    picture: Callable[[np.ndarray], np.ndarray] | None
+    label: str
+    caption: str
+
+
+SCALAR_FIELD = Look(None, r"field $\phi_x$ (lattice units)", "Field values")
+
+
+def configurations(run: Run, look: Look = SCALAR_FIELD) -> Picture | Omitted:
     """Configurations of the samplers side by side on one diverging colour scale centred at zero."""
     name, title = "configurations", "Example configurations"
-    shown = {s: found for s in SAMPLERS if (found := data.configurations(run, s, PANELS_PER_SAMPLER)) and found.planes}
+    found_of = {s: data.configurations(run, s, PANELS_PER_SAMPLER, picture=look.picture) for s in SAMPLERS}
+    shown = {s: found for s, found in found_of.items() if found and found.planes}
     if not shown:
         return Omitted(name, title, "no ensemble holds a configuration yet")
     limit = max(float(np.quantile(np.abs(plane), 0.995)) for found in shown.values() for plane in found.planes)
@@ -47,20 +69,20 @@ def configurations(run: Run) -> Picture | Omitted:
     norm = Normalize(-limit, limit)
     for (sampler, found), block in zip(shown.items(), grid, strict=True):
         middle = (block[0].get_position().x0 + block[1].get_position().x1) / 2
-        look = sampler_style(sampler)
-        figure.text(middle, 0.99, look.label, color=look.colour, fontsize=9, weight="bold", ha="center", va="top")
+        style = sampler_style(sampler)
+        figure.text(middle, 0.99, style.label, color=style.colour, fontsize=9, weight="bold", ha="center", va="top")
         for axes, plane in zip(block, found.planes, strict=False):
             aspect = "auto" if plane.shape[1] == 1 else "equal"
             axes.imshow(plane.T, origin="lower", cmap="RdBu_r", norm=norm, interpolation="nearest", aspect=aspect)
     bar = figure.colorbar(
         ScalarMappable(norm, "RdBu_r"), cax=_bar_axes(figure), orientation="horizontal", extend="both"
     )
-    bar.set_label(r"field $\phi_x$ (lattice units)")
+    bar.set_label(look.label)
     svg, pdf = encode(figure)
     lists = "; ".join(f"{sampler_style(s).label}: {found.label}" for s, found in shown.items())
     sites = "×".join(str(n) for n in (run.shape or next(iter(shown.values())).planes[0].shape))
     caption = (
-        f"Field values on the {sites} lattice, same colour scale for all, red positive, blue negative. {lists}."
+        f"{look.caption} on the {sites} lattice, same colour scale for all, red positive, blue negative. {lists}."
         + (" Samplers of one theory must be indistinguishable here." if len(shown) > 1 else "")
     )
     alt = f"Colour maps of {', '.join(sampler_style(s).label for s in shown)} configurations, scale ±{limit:.2g}."

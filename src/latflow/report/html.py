@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from latflow.report import data, diagnostics, figures, tables
+from latflow.report import data, diagnostics, figures, gauge, tables
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.data import Run
 from latflow.store.atomic import write_bytes
@@ -31,6 +31,14 @@ DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
 }
 """Figures by section of the report; one more figure is one more name here."""
 
+GAUGE_DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
+    "configurations": (gauge.configurations,),
+    "observables": (figures.agreement, gauge.error_scaling, gauge.wilson_loops, gauge.static_potential),
+    "histories": (gauge.plaquette_history, gauge.charge_history, gauge.charge_histogram),
+    "weights": (diagnostics.rejection_runs,),
+}
+"""The same of gauge theories."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -41,7 +49,8 @@ class Work:
         arxiv: Its number on arXiv, if it has one.
         used_for: What it is cited for.
         key: Dotted key of the study that decides whether it was used; empty for what every report rests on.
-        values: Values of that key at which it was.
+        values: Values of that key, or entries of its list, at which it was.
+        of_flows: Whether it speaks of flows, and of nothing that a study without one does.
     """
 
     text: str
@@ -49,13 +58,14 @@ class Work:
     used_for: str
     key: str = ""
     values: tuple[str, ...] = ()
+    of_flows: bool = False
 
     def is_used(self, study: Mapping[str, Any]) -> bool:
         """Whether a study used it, as far as its file says."""
         found: Any = study
         for part in self.key.split(".") if self.key else ():
             found = found.get(part) if isinstance(found, Mapping) else None
-        return not self.key or found in self.values
+        return not self.key or any(word in self.values for word in (found if isinstance(found, list) else [found]))
 
 
 BIBLIOGRAPHY = (
@@ -64,11 +74,13 @@ BIBLIOGRAPHY = (
         "lattice field theory",
         "1904.12072",
         "flow proposals with independence Metropolis for φ⁴, and the normalisation of its action",
+        of_flows=True,
     ),
     Work(
         "L. Dinh, J. Sohl-Dickstein and S. Bengio, Density estimation using Real NVP",
         "1605.08803",
         "affine couplings",
+        of_flows=True,
         key="flow.kind",
         values=("real_nvp", "spline", "multiscale"),
     ),
@@ -76,6 +88,7 @@ BIBLIOGRAPHY = (
         "C. Durkan, A. Bekasov, I. Murray and G. Papamakarios, Neural Spline Flows",
         "1906.04032",
         "rational-quadratic spline couplings",
+        of_flows=True,
         key="flow.kind",
         values=("spline",),
     ),
@@ -84,6 +97,7 @@ BIBLIOGRAPHY = (
         "with equivariant continuous flows",
         "2207.00283",
         "continuous flows with the symmetries of the lattice",
+        of_flows=True,
         key="flow.kind",
         values=("continuous",),
     ),
@@ -91,6 +105,7 @@ BIBLIOGRAPHY = (
         "L. Vaitl, K. A. Nicoli, S. Nakajima and P. Kessel, Path-gradient estimators for continuous normalizing flows",
         "2206.09016",
         "gradients along the path, without the score",
+        of_flows=True,
         key="training.loss",
         values=("path_gradient",),
     ),
@@ -101,11 +116,49 @@ BIBLIOGRAPHY = (
         "M. S. Albergo et al., Introduction to Normalizing Flows for Lattice Field Theory",
         "2101.08176",
         "training by the reverse Kullback–Leibler divergence, effective sample size",
+        of_flows=True,
     ),
     Work(
         "S. Duane, A. D. Kennedy, B. J. Pendleton and D. Roweth, Hybrid Monte Carlo, Phys. Lett. B 195 (1987) 216",
         "",
         "HMC",
+    ),
+    Work(
+        "K. G. Wilson, Confinement of quarks, Phys. Rev. D 10 (1974) 2445",
+        "",
+        "the action of plaquettes",
+        key="action.kind",
+        values=("wilson", "improved"),
+    ),
+    Work(
+        "P. Weisz, Continuum limit improved lattice action for pure Yang–Mills theory, Nucl. Phys. B 212 (1983) 1",
+        "",
+        "the tree-level coefficient of rectangles",
+        key="action.improvement",
+        values=("luscher-weisz",),
+    ),
+    Work(
+        "A. A. Migdal, Recursion equations in gauge theories, Sov. Phys. JETP 42 (1975) 413",
+        "",
+        "exact values on two-dimensional tori",
+        key="action.kind",
+        values=("wilson",),
+    ),
+    Work(
+        "N. Cabibbo and E. Marinari, A new method for updating SU(N) matrices in computer simulations of gauge "
+        "theories, Phys. Lett. B 119 (1982) 387",
+        "",
+        "the heat bath of SU(N) by its SU(2) subgroups",
+        key="sampling.samplers",
+        values=("heatbath",),
+    ),
+    Work(
+        "A. D. Kennedy and B. J. Pendleton, Improved heatbath method for Monte Carlo calculations in lattice gauge "
+        "theories, Phys. Lett. B 156 (1985) 393",
+        "",
+        "draws of SU(2) matrices at large β",
+        key="sampling.samplers",
+        values=("heatbath",),
     ),
 )
 
@@ -143,9 +196,13 @@ def write_report(run_dir: Path) -> Path:
 
 
 def draw_all(run: Run) -> dict[str, list[Picture | Omitted]]:
-    """Every figure of the report, by section."""
+    """Every figure of the report, by section; without a flow in the study there is nothing to show of one."""
+    wanted = GAUGE_DRAWINGS if data.is_gauge(run) else DRAWINGS
+    left_out = () if data.has_flow(run) else ("training",)
     with style():
-        return {section: [draw(run) for draw in drawings] for section, drawings in DRAWINGS.items()}
+        return {
+            section: [draw(run) for draw in drawings] for section, drawings in wanted.items() if section not in left_out
+        }
 
 
 def render(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> str:
@@ -183,6 +240,8 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
     return {
         "name": run.study.get("name") or (name if isinstance(name, str) else run.path.name),
         "study": tables.study_lines(run),
+        "has_flow": data.has_flow(run),
+        "chains": tables.chain_tables(run.results),
         "verdict": tables.verdict_of(run.results),
         "headline": tables.headline(run),
         "pictures": pictures,
@@ -192,6 +251,8 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
         "cost": tables.cost_rows(run.results),
         "provenance": tables.provenance_rows(run.results),
-        "bibliography": [work for work in BIBLIOGRAPHY if work.is_used(run.study)],
+        "bibliography": [
+            work for work in BIBLIOGRAPHY if work.is_used(run.study) and (data.has_flow(run) or not work.of_flows)
+        ],
         "suspicious": tables.SUSPICIOUS,
     }

@@ -6,6 +6,9 @@ depends on colour alone.
 
 from dataclasses import dataclass
 
+from latflow.report.gauge_names import GAUGE_OBSERVABLES
+from latflow.report.words import ObservableWords
+
 
 @dataclass(frozen=True)
 class SamplerStyle:
@@ -39,24 +42,8 @@ DEPENDENT_PAIRS = frozenset({frozenset({"flow", "reweighted"})})
 """Pairs that analyse the same draws: their difference has no independent error, so no pull is printed."""
 
 
-@dataclass(frozen=True)
-class ObservableWords:
-    """How one observable is written.
-
-    Attributes:
-        title: Words.
-        symbol: Short symbol for tables; ``_{…}`` and ``^{…}`` are set low and high.
-        math: The same in TeX, for figures.
-        definition: What is measured, in the notation of the conventions.
-    """
-
-    title: str
-    symbol: str
-    math: str
-    definition: str
-
-
 OBSERVABLES: dict[str, ObservableWords] = {
+    **GAUGE_OBSERVABLES,
     "susceptibility": ObservableWords("two-point susceptibility", "χ₂", r"$\chi_2$", "Σ_{x} G_{c}(x)"),
     "abs_susceptibility": ObservableWords(
         "susceptibility of |M|", "χ_{|M|}", r"$\chi_{|M|}$", "V(⟨M²⟩ − ⟨|M|⟩²), M the mean field of a configuration"
@@ -78,7 +65,11 @@ OBSERVABLES: dict[str, ObservableWords] = {
     "log_z": ObservableWords("log partition function", "log Z", r"$\log Z$", "ln ∫ dφ exp(−S), Lebesgue measure"),
     "free_energy_density": ObservableWords("free energy per site", "f", r"$f$", "−log Z / V"),
     "two_point": ObservableWords(
-        "connected two-point function", "G_{c}(r)", r"$G_c(r)$", "along the axes, averaged over translations"
+        "connected two-point function",
+        "G_{c}(r)",
+        r"$G_c(r)$",
+        "along the axes, averaged over translations",
+        abscissa="r",
     ),
     "correlator": ObservableWords("zero-momentum correlator", "C(t)", r"$C(t)$", "connected, summed over a time slice"),
     "effective_mass": ObservableWords(

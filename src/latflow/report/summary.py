@@ -5,7 +5,15 @@ from typing import Any
 
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, is_number, plain
-from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, verdict_of
+from latflow.report.tables import (
+    SUSPICIOUS,
+    ChainTable,
+    chain_tables,
+    pull_of,
+    samplers_of,
+    scalar_observables,
+    verdict_of,
+)
 
 
 def summary_lines(results: Mapping[str, Any]) -> list[str]:
@@ -74,5 +82,13 @@ def _cost(results: Mapping[str, Any]) -> list[str]:
 
 
 def _verdict(results: Mapping[str, Any]) -> list[str]:
+    if not results.get("flow") and results.get("chains"):
+        return [_chains(table) for table in chain_tables(results)]
     verdict = verdict_of(results)
     return [f"verdict: {verdict.status}" + (f" ({'; '.join(verdict.reasons)})" if verdict.reasons else "")]
+
+
+def _chains(table: ChainTable) -> str:
+    disagreeing = [f"{column} {value}" for column, value, passed in table.rows if not passed]
+    words = f"do NOT agree: R̂ of {', '.join(disagreeing)}" if disagreeing else "agree"
+    return f"{table.sampler.label}: {table.chains} chains {words} (R̂ at most {table.limit})"

@@ -85,6 +85,18 @@ class VectorTable:
 
 
 @dataclass(frozen=True)
+class ChainTable:
+    """Whether the chains of one sampler agree: columns with their R̂ and whether it is below the limit."""
+
+    sampler: SamplerStyle
+    chains: str
+    records: str
+    rows: list[tuple[str, str, bool]]
+    agree: bool
+    limit: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, `open`, or a dash without a limit."""
 
@@ -207,6 +219,8 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     kind = action.pop("kind", ABSENT)
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
+    if not data.has_flow(run):
+        return [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
     flow = study.get("flow") or {}
     formula = action_formula(study.get("action") or {})
     used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
@@ -219,10 +233,37 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     ]
 
 
+def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
+    """Every sampler of several chains: whether chains of all starts agree, column by column."""
+    tables = []
+    for sampler, entry in (results.get("chains") or {}).items():
+        limit = entry.get("limit")
+        rows: list[tuple[str, str, bool]] = [
+            (
+                name.replace("_", " "),
+                plain(value, 4) if is_number(value) else "∞",
+                bool(is_number(value) and value <= limit),
+            )
+            for name, value in (entry.get("r_hat") or {}).items()
+        ]
+        tables.append(
+            ChainTable(
+                sampler=sampler_style(sampler),
+                chains=count(entry.get("chains")),
+                records=count(entry.get("records")),
+                rows=rows,
+                agree=bool(entry.get("agree")),
+                limit=plain(limit),
+            )
+        )
+    return tables
+
+
 def cost_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Sampler, time, configurations, τ_int counted, time per independent configuration; training first."""
     cost = results.get("cost") or {}
-    rows = [("training the flow", duration((results.get("flow") or {}).get("training_seconds")), *[ABSENT] * 3)]
+    trained = (results.get("flow") or {}).get("training_seconds")
+    rows = [] if trained is None else [("training the flow", duration(trained), *[ABSENT] * 3)]
     for sampler in sorted((s for s in cost if isinstance(cost[s], Mapping)), key=lambda s: order_of(s, SAMPLERS)):
         entry = cost[sampler]
         rows.append(
@@ -282,7 +323,10 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
     columns = [(data.vector(e, "value"), data.vector(e, "error")) for e in entries.values()]
     length = max(len(values) for values, _ in columns)
     rows = [
-        [str(i), *(compact(v[i], e[i]) if i < min(len(v), len(e)) else ABSENT for v, e in columns)]
+        [
+            str(words.first + i).replace("-", "−"),
+            *(compact(v[i], e[i]) if i < min(len(v), len(e)) else ABSENT for v, e in columns),
+        ]
         for i in range(length)
         if any(i < len(v) and math.isfinite(v[i]) for v, _ in columns)
     ]
@@ -290,7 +334,7 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
         title=words.title,
         symbol=words.symbol,
         definition=words.definition,
-        abscissa="r" if observable == "two_point" else "t",
+        abscissa=words.abscissa,
         columns=[sampler_style(s).label for s in entries],
         rows=rows,
     )

@@ -9,7 +9,7 @@ what the processor wants; outside it is axis 0 like every batch.
 import concurrent.futures
 import functools
 import os
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -204,7 +204,12 @@ def _tuned_step(
     return step(scales, keys, state)
 
 
-def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Inexact[Array, "chains *shape"]:
+Start: TypeAlias = Literal["mixed", "hot", "cold"]
+
+
+def starts(
+    key: PRNGKey, space: AbstractFieldSpace, chains: int, *, kind: Start = "mixed"
+) -> Inexact[Array, "chains *shape"]:
     """Over-dispersed starting points, as the space knows them: hot, cold and others by turns.
 
     Eight chains hold at least two of each.
@@ -213,8 +218,28 @@ def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int) -> Inexact[Arra
         key: Chain c uses ``fold_in(key, c)``.
         space: Space of the fields.
         chains: How many.
+        kind: "hot" or "cold" for chains that all start alike.
     """
-    return jax.vmap(lambda c: space.start(fold_in(key, c), c))(jnp.arange(chains))
+    first, stride = {"mixed": (0, 1), "hot": (0, 0), "cold": (1, 0)}[kind]
+    return jax.vmap(lambda c: space.start(fold_in(key, c), first + stride * c))(jnp.arange(chains))
+
+
+def thermalise(
+    kernel: AbstractKernel, key: PRNGKey, x: Inexact[Array, "chains *shape"], *, n_steps: int
+) -> tuple[Inexact[Array, "chains *shape"], float]:
+    """The warm-up of a kernel that has nothing to tune.
+
+    Args:
+        kernel: What to apply.
+        key: Root of the warm-up stream; not the one of production.
+        x: Starting configurations.
+        n_steps: Steps of every chain.
+
+    Returns:
+        The configurations, and the mean acceptance over the last third.
+    """
+    x, records = advance(kernel, key, x, first=0, n_records=1, thin=n_steps)
+    return x, float(jnp.mean(records.transition.acceptance[2 * n_steps // 3 :]))
 
 
 def _streams(key: PRNGKey, chains: Integer[Array | np.ndarray, " chains"]) -> PRNGKeys:

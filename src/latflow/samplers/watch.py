@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Inexact, Key
 from scipy import special
 
 from latflow._typing import PRNGKey
@@ -133,5 +133,5 @@ def watch(
 
 
 @eqx.filter_jit
-def _reversibility(kernel: HMC, keys: Key[Array, " n"], x: Float[Array, "n *shape"]) -> Float[Array, " n"]:
+def _reversibility(kernel: HMC, keys: Key[Array, " n"], x: Inexact[Array, "n *shape"]) -> Float[Array, " n"]:
     return jax.vmap(kernel.reversibility)(keys, x)

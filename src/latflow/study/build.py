@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
-from latflow.actions.base import AbstractLocalAction
-from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, FlowModel, at_coupling, conditioned
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
+from latflow.samplers.base import AbstractKernel
+from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
@@ -24,6 +24,8 @@ from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.flow_builders import BUILDERS
+from latflow.study.theories import build_action as build_action
+from latflow.study.theories import build_scalar_action, build_wilson_action, scalar_table
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
@@ -45,6 +47,7 @@ STREAMS = {
     "trajectory": 10,
     "curriculum": 11,
     "accuracy": 12,
+    "heatbath": 13,
 }
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 
@@ -59,19 +62,9 @@ def build_lattice(config: StudyConfig) -> Lattice:
     return Lattice(tuple(config.lattice.shape))
 
 
-def build_action(config: StudyConfig) -> AbstractLocalAction:
-    """The action of the study, in the house normalisation whichever one the file used."""
-    lattice = build_lattice(config)
-    action = config.action
-    if action.kind == "free":
-        return FreeField(lattice, mass_squared=action.mass_squared)
-    mass_squared, coupling = action.house(lattice.ndim)
-    return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
-
-
 def house_coupling(config: StudyConfig, coupling: float) -> float:
     """A coupling in the normalisation of the study as λ of the house."""
-    action = config.action.model_copy(update={"coupling": coupling})
+    action = scalar_table(config).model_copy(update={"coupling": coupling})
     return action.house(len(config.lattice.shape))[1]
 
 
@@ -104,7 +97,7 @@ def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:
 
 def study_flow(flow: FlowModel, config: StudyConfig) -> TrainableFlow:
     """The ordinary flow that a model is at the coupling of the study."""
-    return at_coupling(flow, config.action.house(len(config.lattice.shape))[1])
+    return at_coupling(flow, scalar_table(config).house(len(config.lattice.shape))[1])
 
 
 def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:
@@ -166,24 +159,26 @@ def build_stop(config: StudyConfig) -> StopCriterion:
     )
 
 
-def build_kernel(config: StudyConfig, sampler: str) -> HMC | LocalMetropolis | WolffMetropolis:
+def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
     """The classical kernel of a sampler before tuning.
 
     Args:
         config: The study.
-        sampler: "hmc", "local" or "cluster".
+        sampler: "hmc", "local", "cluster" or "heatbath".
     """
-    action = build_action(config)
-    if sampler == "hmc":
-        hmc = config.hmc
-        return HMC(
-            action,
-            SCHEMES[hmc.integrator],
-            step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
-            n_steps=hmc.n_steps,
-            jitter=hmc.jitter,
-        )
+    if sampler == "heatbath":
+        return HeatBath(build_wilson_action(config), n_overrelaxation=config.heatbath.overrelaxation)
     if sampler == "cluster":
         sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
+        action = build_scalar_action(config)
         return WolffMetropolis(action, width=jnp.asarray(0.5), n_sweeps=sweeps, n_clusters=clusters)
-    return LocalMetropolis(action, width=jnp.asarray(0.5))
+    if sampler == "local":
+        return LocalMetropolis(build_scalar_action(config), width=jnp.asarray(0.5))
+    hmc = config.hmc
+    return HMC(
+        build_action(config),
+        SCHEMES[hmc.integrator],
+        step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
+        n_steps=hmc.n_steps,
+        jitter=hmc.jitter,
+    )

@@ -5,7 +5,6 @@ nothing with this one, and *published* values with their paper. The Monte Carlo 
 normalisation of docs/conventions.md.
 """
 
-import dataclasses
 import math
 
 import numpy as np
@@ -13,24 +12,9 @@ import numpy as np
 from latflow.actions import exact
 from latflow.lattice import Lattice
 from latflow.study.config import StudyConfig
+from latflow.study.known_gauge import gauge_values
+from latflow.study.known_value import MC, Known
 
-
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """A reference value.
-
-    Attributes:
-        value: The number.
-        error: Its standard error; zero when exact.
-        source: "exact", "independent Monte Carlo" or a paper.
-    """
-
-    value: float
-    error: float
-    source: str
-
-
-MC = "independent Monte Carlo"
 PAPER = "arXiv:1904.12072"
 
 _PHI4 = {
@@ -65,6 +49,10 @@ def known_values(config: StudyConfig) -> dict[str, Known]:
 
 def _known_values(config: StudyConfig) -> dict[str, Known]:
     shape, action = tuple(config.lattice.shape), config.action
+    if action.kind == "wilson":
+        return gauge_values(shape, action)
+    if action.kind == "improved":
+        return {}
     if action.kind == "free":
         return _free_field(Lattice(shape), action.mass_squared)
     couplings = action.house(len(shape))

@@ -8,7 +8,7 @@ import math
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Inexact, Int
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
@@ -18,13 +18,17 @@ from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
-from latflow.samplers.chains import advance, starts, warm_up
+from latflow.samplers.base import AbstractTunableKernel
+from latflow.samplers.chains import advance, starts, thermalise, warm_up
+from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.local import LocalMetropolis
-from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
+from latflow.samplers.wolff import WolffMetropolis
+from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.stages.flow_ensemble import flow_block
+from latflow.study.theories import physics
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1
@@ -96,48 +100,53 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
 
 def run_chain(
     key: PRNGKey,
-    kernel: HMC | LocalMetropolis,
+    kernel: HMC | LocalMetropolis | WolffMetropolis | HeatBath,
     *,
     n: int,
     chains: int = 16,
     warmup: int = 500,
     target_acceptance: float = 0.8,
     thin: int = 1,
-) -> Float[np.ndarray, "n chains *shape"]:
-    """Tune a kernel from over-dispersed starts and run it.
+) -> Inexact[np.ndarray, "n chains *shape"]:
+    """Tune a kernel, where there is something to tune, from over-dispersed starts and run it.
 
     Args:
         key: Root key.
-        kernel: HMC or local Metropolis.
+        kernel: HMC, local Metropolis, clusters or heat bath.
         n: Records per chain.
         chains: Independent chains, run together.
         warmup: Steps of tuning and thermalisation, not recorded.
-        target_acceptance: Acceptance that warm-up tunes to.
+        target_acceptance: Acceptance that warm-up tunes to; of no matter to a heat bath.
         thin: Steps per record.
 
     Returns:
-        Configurations with axes (record, chain, *lattice).
+        Configurations with axes (record, chain, *shape of one field).
     """
     start_key, warm_key, key = jax.random.split(key, 3)
     x = starts(start_key, kernel.action.space, chains=chains)
-    tuned, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
-    return np.asarray(advance(tuned, key, x, first=0, n_records=n, thin=thin)[1].x)
+    final = kernel
+    if isinstance(kernel, AbstractTunableKernel):
+        final, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
+    else:
+        x, _ = thermalise(kernel, warm_key, x, n_steps=warmup)
+    return np.asarray(advance(final, key, x, first=0, n_records=n, thin=thin)[1].x)
 
 
-def estimates(action: AbstractAction, fields: Float[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
-    """Observables of a scalar ensemble with Γ-method errors.
+def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
+    """Observables of an ensemble of scalar or gauge fields with Γ-method errors.
 
     Args:
         action: The action the ensemble belongs to.
-        fields: Configurations with axes (record, chain, *lattice).
+        fields: Configurations with axes (record, chain, *shape of one field).
 
     Returns:
         Per observable, one estimate per component.
     """
     lead, shape = fields.shape[:2], action.space.shape
-    columns = measure(scalar_observables(action), fields.reshape(-1, *shape))
+    known = physics(action)
+    columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
-    return scalar_chain_estimates(series, shape)
+    return known.chain_estimates(series)
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow.samplers.integrators import SCHEMES
-from latflow.study.build import build_flow
+from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
 
 NOMINAL_FLOPS = 2e10
 """Sustained floating-point operations per second assumed per process: two cores of a laptop, in float32."""
 
+_RECORD_BYTES = 40
+"""What a block keeps of a configuration beside the field."""
 
 _DRAWING = {"continuous": 9}
 """Work of a draw against one pass of the training: float64 costs twice float32, and a continuous flow is integrated by
@@ -40,9 +42,10 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         Plain data: ``parameters``, ``memory_bytes`` per part, ``seconds`` per stage and ``disk_bytes``; seconds are
         estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
-    shapes = eqx.filter_eval_shape(lambda: build_flow(config))
-    leaves = [leaf for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
-    parameters = sum(math.prod(leaf.shape) for leaf in leaves)
+    has_flow = "flow" in config.sampling.samplers
+    parameters = _parameters(config) if has_flow else 0
+    field = jax.eval_shape(build_action(config).space.random, jax.random.key(0))
+    configuration = math.prod(field.shape) * field.dtype.itemsize
     itemsize = np.dtype(config.training.precision).itemsize
     volume = math.prod(config.lattice.shape)
     training = config.training
@@ -52,14 +55,13 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
     train = min(bound, math.inf if n_steps is None else n_steps * step)
     draws = config.sampling.configurations
-    has_flow = "flow" in config.sampling.samplers
     activations = training.batch_size * (units + 4 * volume) * itemsize
     return {
         "parameters": parameters,
         "memory_bytes": {
             "program": BASE_BYTES,
-            "training": int(4 * parameters * itemsize + 3 * activations),
-            "block": 8 * config.sampling.block_size * (volume + 5),
+            "training": int(4 * parameters * itemsize + 3 * activations) if has_flow else 0,
+            "block": config.sampling.block_size * (configuration + _RECORD_BYTES),
         },
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
@@ -68,7 +70,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
             else 0.0,
             **{f"sample_{name}": _chain_seconds(config, name) for name in config.sampling.samplers if name != "flow"},
         },
-        "disk_bytes": len(config.sampling.samplers) * 8 * draws * (volume + 5),
+        "disk_bytes": len(config.sampling.samplers) * draws * (configuration + _RECORD_BYTES),
     }
 
 
@@ -85,6 +87,12 @@ def _chain_seconds(config: StudyConfig, sampler: str) -> float | None:
         sweeps = settings.sweeps + settings.clusters if sampler == "cluster" else 1
         each = SECONDS_PER_SWEEP * sweeps
     return _COMPILING + updates * each * math.prod(config.lattice.shape)
+
+
+def _parameters(config: StudyConfig) -> int:
+    shapes = eqx.filter_eval_shape(lambda: build_flow(config))
+    leaves = [leaf for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
+    return sum(math.prod(leaf.shape) for leaf in leaves)
 
 
 def _work(config: StudyConfig, parameters: int) -> tuple[int, int]:

@@ -107,7 +107,8 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name, writable=False))]
     if ensemble.manifest["sampler"] == "flow":
         return checks + _verify_flow_block(name, ensemble, _context(root))
-    return [*checks, _replay_chains(name, ensemble, _context(root))]
+    context = _context(root)
+    return [*checks, _inside(name, ensemble, context), _replay_chains(name, ensemble, context)]
 
 
 def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> list[Check]:
@@ -154,6 +155,14 @@ def _replay(name: str, ensemble: Ensemble, config: StudyConfig) -> Check:
     replayed, _ = accept_sequence(jnp.asarray(log_weights), uniforms, log_weight=-math.inf, index=-1, first=0)
     different = int(np.sum(np.asarray(replayed) != index))
     return Check(f"{name}: accept/reject replayed, {index.size} decisions", different, 0, passed=different == 0)
+
+
+def _inside(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+    """The last configurations lie in their space: finite numbers, links in the group."""
+    fields = ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1]
+    defect = jax.jit(jax.vmap(build_action(context.config).space.defect))(jnp.asarray(fields))
+    value = float(jnp.max(defect))
+    return Check(f"{name}: last configurations lie in their space", value, TOLERANCE, passed=value <= TOLERANCE)
 
 
 def _replay_chains(name: str, ensemble: Ensemble, context: RunContext) -> Check:

@@ -1,7 +1,8 @@
 """The laws on a user's own study: its lattice, its action, its flow, its molecular dynamics.
 
 A fresh flow is the identity and keeps every law trivially, so its weights are scrambled first; a trained flow can be
-given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites.
+given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites. Gauge studies are checked
+on a lattice of their dimension with up to four sites a side, their own would have far too many links for most laws.
 """
 
 import math
@@ -11,16 +12,21 @@ import jax
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.bijections.runge_kutta import RK8
+from latflow.fields.gauge_symmetry import link_generators
+from latflow.fields.spaces import GaugeSpace
 from latflow.fields.symmetry import generators, random_words
 from latflow.flows.continuous import is_continuous, production_steps, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
 from latflow.study.build import build_action, build_flow, build_lattice, study_flow
 from latflow.study.config import StudyConfig
+from latflow.study.config.theory import GAUGE_KINDS
+from latflow.study.theories import build_scalar_action, gauge_table
 from latflow.testing import actions, bijections, distributions, kernels, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN
 from latflow.testing.result import LawResult
@@ -44,16 +50,44 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
         One result per law, in the order of the floors: space, action, molecular dynamics, flow.
     """
     key = jax.random.key(config.seed)
-    lattice, action = build_lattice(config), build_action(config)
-    hmc = config.hmc
-    kernel = HMC(action, SCHEMES[hmc.integrator], step_size=hmc.trajectory_length / hmc.n_steps, n_steps=hmc.n_steps)
+    if config.action.kind in GAUGE_KINDS:
+        return _gauge_laws(_on_small_lattice(config), key)
+    lattice, action = build_lattice(config), build_scalar_action(config)
     flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
     checked = None if flow is None else _finely_integrated(jax.random.fold_in(key, 4), flow)
     return [
         *spaces.space_laws(key, action.space),
         *_action_laws(action, lattice, key),
-        *_dynamics_laws(kernel, lattice, key),
+        *_dynamics_laws(_hmc(config), key),
         *([] if checked is None else _flow_laws(checked, action, key)),
+    ]
+
+
+def _hmc(config: StudyConfig) -> HMC:
+    hmc = config.hmc
+    step_size = hmc.trajectory_length / hmc.n_steps
+    return HMC(build_action(config), SCHEMES[hmc.integrator], step_size=step_size, n_steps=hmc.n_steps)
+
+
+def _on_small_lattice(config: StudyConfig) -> StudyConfig:
+    """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
+    shape, group = config.lattice.shape, named(gauge_table(config).group)
+    edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
+    edge = next(edges, 2)
+    lattice = config.lattice.model_copy(update={"shape": tuple(min(extent, edge) for extent in shape)})
+    return config.model_copy(update={"lattice": lattice})
+
+
+def _gauge_laws(config: StudyConfig, key: PRNGKey) -> list[LawResult]:
+    """The laws of links, of their action and of molecular dynamics on them."""
+    action = build_action(config)
+    space = GaugeSpace(build_lattice(config), named(gauge_table(config).group))
+    elements = random_words(link_generators(jax.random.fold_in(key, 5), space), seed=0, n_words=4)
+    return [
+        *spaces.space_laws(key, space),
+        *(law(key, action) for law in actions.ACTION_LAWS),
+        actions.invariant_under(key, action, elements),
+        *_dynamics_laws(_hmc(config), key),
     ]
 
 
@@ -82,12 +116,12 @@ def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) ->
     ]
 
 
-def _dynamics_laws(kernel: HMC, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
+def _dynamics_laws(kernel: HMC, key: PRNGKey) -> list[LawResult]:
     """The laws of molecular dynamics, at the acceptance 0.8 and from equilibrium."""
     hot = starts(jax.random.fold_in(key, 2), kernel.action.space, _CHAINS)
     tuned, fields, _ = warm_up(kernel, jax.random.fold_in(key, 3), hot, n_steps=200, target_acceptance=0.8)
     kernel = kernel.with_scale(tuned.scale)
-    small = lattice.volume <= LARGEST_JACOBIAN
+    small = math.prod(kernel.action.space.tangent_shape) <= LARGEST_JACOBIAN
     laws = kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,)
     return [
         *(law(key, kernel, fields) for law in laws),

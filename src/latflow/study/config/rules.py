@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
 
+_CHAINS = ("hmc", "local", "cluster", "heatbath")
+"""Samplers of many chains."""
+
 Lookup: TypeAlias = Callable[[str], Any]
 """Value of a key, or ``None`` where it is unknown or unset."""
 
@@ -56,9 +59,37 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
     coupled = ("flow",) if value("flow.kind") in ("real_nvp", "spline") else ()
-    needing = [word for word in (*coupled, "local", "cluster") if word in samplers]
+    needing = [word for word in (*coupled, "local", "cluster", "heatbath") if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
+
+
+SAMPLERS_OF = {
+    "phi4": ("flow", "hmc", "local", "cluster"),
+    "phi4_hopping": ("flow", "hmc", "local", "cluster"),
+    "free": ("flow", "hmc", "local", "cluster"),
+    "wilson": ("hmc", "heatbath"),
+    "improved": ("hmc",),
+}
+"""What can sample an action, by its kind."""
+
+
+def _samplers_of_action(value: Lookup) -> list[Complaint]:
+    kind, samplers = value("action.kind"), value("sampling.samplers")
+    if kind is None or samplers is None:
+        return []
+    known = SAMPLERS_OF[kind]
+    foreign = [word for word in samplers if word not in known]
+    allowed = f"{', '.join(known)} with action.kind {kind}"
+    return [Complaint("sampling.samplers", ", ".join(map(repr, foreign)), allowed)] if foreign else []
+
+
+def _plaquettes(value: Lookup) -> list[Complaint]:
+    kind, shape = value("action.kind"), value("lattice.shape")
+    if kind not in ("wilson", "improved") or shape is None or (len(shape) > 1 and min(shape) > 1):
+        return []
+    hint = "links without plaquettes have no action"
+    return [Complaint("lattice.shape", str(list(shape)), "two or more directions of 2 or more sites", hint)]
 
 
 def _bounded_phi4(value: Lookup) -> list[Complaint]:
@@ -139,7 +170,7 @@ def _chains(value: Lookup) -> list[Complaint]:
     wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
     if wanted is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in ("hmc", "local", "cluster") if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
     allowed = f"at most sampling.configurations, {wanted}"
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 
@@ -193,6 +224,8 @@ def _coupling_range(value: Lookup) -> list[Complaint]:
 
 _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _volume,
+    _samplers_of_action,
+    _plaquettes,
     _even_extents,
     _bounded_phi4,
     _bounded_hopping,

@@ -17,9 +17,9 @@ from latflow.study.config.values import (
     Warmup,
 )
 
-Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster"]
+Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster", "heatbath"]
 
-SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster")
+SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster", "heatbath")
 """Every sampler in the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
 
 
@@ -88,7 +88,7 @@ class SamplingConfig(AbstractSection):
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=4, description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=5, description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     ledger_only: bool = Field(
@@ -131,3 +131,19 @@ class ClusterConfig(AbstractSection):
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
     warmup: Warmup = Field(default=500, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="updates per kept configuration")
+
+
+class HeatbathConfig(AbstractSection):
+    """Heat bath of gauge links, with sweeps of overrelaxation."""
+
+    overrelaxation: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=1, description="sweeps of overrelaxation after every sweep of the heat bath"
+    )
+    start: Literal["mixed", "hot", "cold"] = Field(
+        default="mixed", description="random links, links near 1, or every other chain one of them"
+    )
+    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
+    warmup: Warmup = Field(default=200, description="discarded updates per chain")
+    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(
+        default=1, description="updates, of one heat bath and its overrelaxation, per kept configuration"
+    )

@@ -17,6 +17,7 @@ from latflow.study.config.rules import broken_rules
 from latflow.study.config.stages import (
     ClusterConfig,
     CurriculumConfig,
+    HeatbathConfig,
     HMCConfig,
     LocalConfig,
     SamplingConfig,
@@ -54,6 +55,7 @@ class StudyConfig(AbstractSection):
     hmc: HMCConfig = Field(default_factory=HMCConfig)
     local: LocalConfig = Field(default_factory=LocalConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
+    heatbath: HeatbathConfig = Field(default_factory=HeatbathConfig)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from latflow.errors import DataError
-from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
+from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
+from latflow.stats.evidence import R_HAT_LIMIT
 from latflow.stats.free_energy import free_energy_density
+from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
     independence_acceptance,
     kl,
@@ -27,16 +29,22 @@ from latflow.stats.weights import (
 from latflow.store.atomic import read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import seal, unseal
+from latflow.study.build import build_action
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
-from latflow.study.known import Known, known_values
+from latflow.study.known import known_values
+from latflow.study.known_value import Known
 from latflow.study.stages import evidence
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.training import load_flow, sampling_facts
+from latflow.study.theories import Physics, physics
 
 SCHEMA = 1
 
 _INDENT = 1
+
+_DECIMALS = 9
+"""Of columns of which R̂ is taken."""
 
 
 def analyse(context: RunContext) -> dict[str, Any]:
@@ -102,6 +110,7 @@ def _measured(context: RunContext) -> list[str]:
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> dict[str, Any]:
     known = known_values(context.config)
     found: dict[str, dict[str, list[Estimate]]] = {}
+    chains: dict[str, Any] = {}
     flow = None
     for sampler in samplers:
         columns = _columns(context, sampler)
@@ -112,6 +121,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             flow = _flow_figures(context, weights)
         else:
             found[sampler] = _chain(context, columns)
+            chains[sampler] = _agreement(context, columns)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
@@ -122,6 +132,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         "study": context.config.name,
         "estimates": estimates,
         "flow": flow,
+        "chains": chains,
         "cost": _cost(context, estimates),
         "verdict": verdict.plain(),
         "provenance": {"inputs": inputs, "seed": context.config.seed, **origin()},
@@ -141,7 +152,27 @@ def _weights(context: RunContext) -> dict[str, np.ndarray]:
 def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return scalar_chain_estimates(series, context.config.lattice.shape)
+    return _physics(context).chain_estimates(series)
+
+
+def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How many chains there were, and split R̂ of the columns in which all must agree; null where it is infinite."""
+    wanted = [name for name in _physics(context).starts if name in columns]
+    # without its rounding a charge that is frozen does not vary at all
+    rounded = {name: np.round(columns[name], _DECIMALS) for name in wanted}
+    found = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
+    records, chains = next(iter(columns.values())).shape[:2]
+    return {
+        "chains": chains,
+        "records": records,
+        "r_hat": {name: _finite(value) for name, value in found.items()},
+        "limit": R_HAT_LIMIT,
+        "agree": all(value <= R_HAT_LIMIT for value in found.values()),
+    }
+
+
+def _physics(context: RunContext) -> Physics:
+    return physics(build_action(context.config))
 
 
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
@@ -171,12 +202,16 @@ def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[
             "sampler": sampler,
             **{field: _field(components, field) for field in ("value", "error", "tau_int", "tau_int_error")},
             "n": components[0].n,
-            "reference": None if reference is None else reference.value,
+            "reference": None if reference is None else _reference(reference),
             "reference_error": None if reference is None else reference.error,
             "reference_source": None if reference is None else reference.source,
         }
         rows.append(row)
     return rows
+
+
+def _reference(known: Known) -> float | list[float]:
+    return known.value if known.array is None else list(known.array)
 
 
 def _field(components: list[Estimate], field: str) -> float | list[float | None] | None:
@@ -215,7 +250,7 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
 
 
 def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any]:
-    """Wall-clock seconds of sampling, and per independent configuration for the slowest of three observables.
+    """Wall-clock seconds of sampling, and per independent configuration for the slowest of a few observables.
 
     The rate is that of the median block: the first one includes compilation, which an ensemble of any size pays once.
     """
@@ -224,12 +259,9 @@ def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any
         if record.get("stage") == "sample":
             seconds.setdefault(record["sampler"], {})[record["block"]] = record
     cost: dict[str, Any] = {}
+    slow = _physics(context).slow
     for sampler, blocks in seconds.items():
-        taus = [
-            row["tau_int"]
-            for row in estimates
-            if row["sampler"] == sampler and row["observable"] in ("susceptibility", "ising_energy", "phi_squared")
-        ]
+        taus = [row["tau_int"] for row in estimates if row["sampler"] == sampler and row["observable"] in slow]
         tau = max((t for t in taus if t is not None), default=None)
         each = float(np.median([record["seconds"] / record["n"] for record in blocks.values()]))
         cost[sampler] = {

@@ -1,4 +1,4 @@
-"""Sampling with HMC, local and cluster updates: many chains, tuned once, watched while they run.
+"""Sampling with HMC, local and cluster updates and heat bath: many chains, tuned once, watched while they run.
 
 Warm-up tunes the kernel from over-dispersed starts and is stored; then the kernel is frozen and blocks follow. Each
 block starts from the last configurations of the one before and recomputes whatever the kernel caches.
@@ -11,17 +11,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
+from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
-from latflow.samplers.base import AbstractTunableKernel
-from latflow.samplers.chains import Records, advance, starts, warm_up
+from latflow.samplers.base import AbstractKernel, AbstractTunableKernel
+from latflow.samplers.chains import Records, advance, starts, thermalise, warm_up
 from latflow.samplers.watch import watch
 from latflow.stats.weights import independence_acceptance
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
-from latflow.study.build import build_kernel, stream
+from latflow.study.build import build_action, build_kernel, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.provenance import origin
 
@@ -30,7 +31,7 @@ KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 
 
 def sample_chains(context: RunContext, sampler: str) -> None:
-    """Bring the ensemble of a classical sampler ("hmc", "local", "cluster") to the size the study asks for."""
+    """Bring the ensemble of a classical sampler to the size the study asks for."""
     config = context.config
     settings = getattr(config, sampler)
     n_records = max(1, config.sampling.block_size // settings.chains)
@@ -46,7 +47,7 @@ def sample_chains(context: RunContext, sampler: str) -> None:
         return
     context.progress.stage(
         "sample",
-        f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each, scale {float(kernel.scale):.4f}",
+        f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each{_scale_words(kernel)}",
     )
     x = _last_configurations(ensemble, start)
     for block in range(ensemble.n_blocks, n_blocks):
@@ -58,15 +59,25 @@ def sample_chains(context: RunContext, sampler: str) -> None:
         context.interrupts.check()
 
 
+def _scale_words(kernel: AbstractKernel) -> str:
+    scale = _scale(kernel)
+    return "" if scale is None else f", scale {scale:.4f}"
+
+
+def _scale(kernel: AbstractKernel) -> float | None:
+    """What warm-up has tuned; None where there is nothing to tune."""
+    return float(kernel.scale) if isinstance(kernel, AbstractTunableKernel) else None
+
+
 def one_block(
     context: RunContext,
     sampler: str,
-    kernel: AbstractTunableKernel,
-    x: Float[Array, "chains *shape"],
+    kernel: AbstractKernel,
+    x: Inexact[Array, "chains *shape"],
     *,
     first: int,
     n: int,
-) -> tuple[Float[Array, "chains *shape"], dict[str, np.ndarray], dict[str, Any]]:
+) -> tuple[Inexact[Array, "chains *shape"], dict[str, np.ndarray], dict[str, Any]]:
     """Records `first` to `first + n - 1` of every chain: last configurations, columns and attributes of the block."""
     thin = getattr(context.config, sampler).thin
     root = stream(context.config, sampler)
@@ -98,26 +109,39 @@ def _watched(kernel: Any, key: Any, records: Records, *, first: int, thin: int) 
 
 
 def _warm_up(context: RunContext, sampler: str) -> None:
-    """Tune the kernel and store where the chains stand, before the ensemble that refers to it."""
-    settings = getattr(context.config, sampler)
-    target = target_acceptance(context, sampler)
-    context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps to acceptance {target:.2f}")
+    """Thermalise, tune what can be tuned, and store where the chains stand, before the ensemble that refers to it."""
     root = stream(context.config, sampler)
     kernel = build_kernel(context.config, sampler)
-    x = starts(jax.random.fold_in(root, KEY_PARTS["start"]), kernel.action.space, chains=settings.chains)
-    key = jax.random.fold_in(root, KEY_PARTS["warm_up"])
     with context.timed(stage="warm_up", sampler=sampler):
-        kernel, x, acceptance = warm_up(kernel, key, x, n_steps=settings.warmup, target_acceptance=target)
+        x, found = _warmed(context, sampler, kernel, root)
         attributes = {
             "sampler": sampler,
             "identity": identity(context.config, "lattice", "action", sampler),
-            "scale": float(kernel.scale),
-            "target_acceptance": float(target),
-            "acceptance": float(acceptance),
+            **found,
         }
         path = _start_path(context, sampler)
         make_directory(path.parent)
         write_bytes(path, encode_block({"fields": np.asarray(x)}, attributes))
+
+
+def _warmed(
+    context: RunContext, sampler: str, kernel: AbstractKernel, root: PRNGKey
+) -> tuple[Inexact[Array, "chains *shape"], dict[str, float]]:
+    """Where the chains stand after warm-up, and what was found."""
+    settings = getattr(context.config, sampler)
+    space = build_action(context.config).space
+    x = starts(
+        jax.random.fold_in(root, KEY_PARTS["start"]), space, settings.chains, kind=getattr(settings, "start", "mixed")
+    )
+    key = jax.random.fold_in(root, KEY_PARTS["warm_up"])
+    if not isinstance(kernel, AbstractTunableKernel):
+        context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps")
+        x, acceptance = thermalise(kernel, key, x, n_steps=settings.warmup)
+        return x, {"acceptance": acceptance}
+    target = target_acceptance(context, sampler)
+    context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps to acceptance {target:.2f}")
+    tuned, x, acceptance = warm_up(kernel, key, x, n_steps=settings.warmup, target_acceptance=target)
+    return x, {"scale": float(tuned.scale), "target_acceptance": float(target), "acceptance": float(acceptance)}
 
 
 def target_acceptance(context: RunContext, sampler: str) -> float:
@@ -139,20 +163,22 @@ def _start_path(context: RunContext, sampler: str) -> Path:
     return context.path("ensembles", f"{sampler}-start.h5")
 
 
-def load_start(context: RunContext, sampler: str) -> tuple[AbstractTunableKernel, Float[Array, "chains *shape"]]:
+def load_start(context: RunContext, sampler: str) -> tuple[AbstractKernel, Inexact[Array, "chains *shape"]]:
     """The tuned kernel and where its chains stood after warm-up."""
     block = decode_block(_start_path(context, sampler))
-    kernel = build_kernel(context.config, sampler).with_scale(jnp.asarray(block.attributes["scale"]))
+    kernel = build_kernel(context.config, sampler)
+    if isinstance(kernel, AbstractTunableKernel):
+        kernel = kernel.with_scale(jnp.asarray(block.attributes["scale"]))
     return kernel, jnp.asarray(block.arrays["fields"])
 
 
-def _last_configurations(ensemble: Ensemble, start: Float[Array, "chains *shape"]) -> Float[Array, "chains *shape"]:
+def _last_configurations(ensemble: Ensemble, start: Inexact[Array, "chains *shape"]) -> Inexact[Array, "chains *shape"]:
     if ensemble.n_blocks == 0:
         return start
     return jnp.asarray(ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1])
 
 
-def _manifest(context: RunContext, sampler: str, n_records: int, kernel: AbstractTunableKernel) -> dict[str, Any]:
+def _manifest(context: RunContext, sampler: str, n_records: int, kernel: AbstractKernel) -> dict[str, Any]:
     return {
         "kind": "ensemble",
         "sampler": sampler,
@@ -161,6 +187,6 @@ def _manifest(context: RunContext, sampler: str, n_records: int, kernel: Abstrac
             "records_per_block": n_records,
             "start": sha256_file(_start_path(context, sampler)),
         },
-        "scale": float(kernel.scale),
+        "scale": _scale(kernel),
         "origin": origin(),
     }

@@ -5,12 +5,12 @@ import numpy as np
 from latflow.errors import MissingInputError
 from latflow.observables.base import AbstractObservable
 from latflow.observables.base import measure as measure_fields
-from latflow.observables.scalar import scalar_observables
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.redraw import FieldSource
+from latflow.study.theories import physics
 
 
 def measure(context: RunContext, sampler: str) -> None:
@@ -23,7 +23,8 @@ def measure(context: RunContext, sampler: str) -> None:
     if not (source / "manifest.json").exists():
         raise MissingInputError(str(source), value="no ensemble", hint="run `latflow sample` first")
     ensemble = Ensemble.open(source)
-    observables = scalar_observables(build_action(context.config))
+    action = build_action(context.config)
+    observables = physics(action).observables
     manifest = {
         "kind": "measurement",
         "sampler": sampler,
@@ -45,7 +46,7 @@ def measure(context: RunContext, sampler: str) -> None:
             fields, level = source_fields.read(index)
             levels.add(level)
             entry = ensemble.entries[index]
-            columns = _measure_block(observables, fields, len(tuple(context.config.lattice.shape)))
+            columns = _measure_block(observables, fields, len(action.space.shape))
             measurement.append(columns, n=entry.n, attributes={"source": entry.sha256})
         context.progress.update(f"measure {sampler}", index + 1, ensemble.n_blocks, {})
         context.interrupts.check()
@@ -53,8 +54,11 @@ def measure(context: RunContext, sampler: str) -> None:
         context.progress.line(f"measure  {sampler}: drawn again on another platform, S and log q as in the ledger")
 
 
-def _measure_block(observables: tuple[AbstractObservable, ...], fields: np.ndarray, ndim: int) -> dict[str, np.ndarray]:
-    """Columns with the leading axes of `fields`: (draws,) for a flow, (records, chains) for chains."""
-    lead, sites = fields.shape[:-ndim], fields.shape[-ndim:]
-    flat = measure_fields(observables, fields.reshape(-1, *sites))
+def _measure_block(observables: tuple[AbstractObservable, ...], fields: np.ndarray, axes: int) -> dict[str, np.ndarray]:
+    """Columns with the leading axes of `fields`: (draws,) for a flow, (records, chains) for chains.
+
+    `axes` is how many of the last axes are one configuration.
+    """
+    lead, shape = fields.shape[:-axes], fields.shape[-axes:]
+    flat = measure_fields(observables, fields.reshape(-1, *shape))
     return {name: column.reshape(*lead, *column.shape[1:]) for name, column in flat.items()}

@@ -9,7 +9,7 @@ import hashlib
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 
 from latflow.errors import DataError
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
@@ -47,7 +47,7 @@ class FieldSource:
         """Whether the blocks hold fields."""
         return "fields" not in self._ensemble.manifest["identity"]
 
-    def read(self, index: int) -> tuple[Float[np.ndarray, "n *shape"], Level]:
+    def read(self, index: int) -> tuple[Inexact[np.ndarray, "*leading_and_shape"], Level]:
         """The fields of one block, and how they were verified.
 
         Raises:

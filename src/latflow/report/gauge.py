@@ -1,0 +1,275 @@
+"""Figures of gauge theories: loops and potential, histories of plaquette and charge, the distribution of the charge.
+
+As everywhere in the report, every plotted number stands in the run directory; references are those of `results.json`.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from latflow.report import data, diagnostics, figures
+from latflow.report.canvas import (
+    FAINT,
+    ONE_ROW,
+    PAGE_INCHES,
+    Omitted,
+    Picture,
+    encode,
+    legend_above,
+    readable_log,
+    single_axes,
+)
+from latflow.report.data import Run
+from latflow.report.names import SAMPLERS, observable_words, sampler_style
+from latflow.report.numbers import compact, count, is_number, plain
+
+SHOWN_CHAINS = 2
+"""Chains whose histories are drawn: a hot start and a cold one."""
+
+SHOWN_RECORDS = 500
+"""Records of a history that are drawn; of longer ones every n-th."""
+
+_LOOP = re.compile(r"wilson_loop_(\d+)x(\d+)")
+_DODGE = 0.07
+
+
+def configurations(run: Run) -> Picture | Omitted:
+    """Plaquettes of configurations, side by side."""
+    return figures.configurations(run, CHARGE_DENSITY if _group(run) == "U(1)" else DEFICIT)
+
+
+def error_scaling(run: Run) -> Picture | Omitted:
+    """Relative error of the plaquette against the number of configurations."""
+    return diagnostics.error_scaling(run, diagnostics.PLAQUETTE)
+
+
+def charge_density(field: np.ndarray) -> np.ndarray:
+    """θ_P/2π of U(1) in the plane of the first two directions, through the origin of the others."""
+    first, second = (_first_plane(field[mu]) for mu in range(2))
+    angle = first + np.roll(second, -1, axis=0) - np.roll(first, -1, axis=1) - second
+    return (angle - 2 * np.pi * np.round(angle / (2 * np.pi))) / (2 * np.pi)
+
+
+def deficit(field: np.ndarray) -> np.ndarray:
+    """1 − Re tr P/N of SU(N) in the same plane."""
+    first, second = (_first_plane(field[mu], indices=2) for mu in range(2))
+    there = np.einsum("ab...,bc...->ac...", first, np.roll(second, -1, axis=2))
+    back = np.einsum("ab...,bc...->ac...", second, np.roll(first, -1, axis=3))
+    return 1 - np.einsum("ab...,ab...->...", there, np.conj(back)).real / len(first)
+
+
+def _first_plane(link: np.ndarray, *, indices: int = 0) -> np.ndarray:
+    """Links of one direction, at zero in all directions but the first two."""
+    return link[(..., *(0,) * (link.ndim - indices - 2))]
+
+
+CHARGE_DENSITY = figures.Look(charge_density, r"$\theta_P/2\pi$", "Plaquette angles in units of 2π")
+DEFICIT = figures.Look(
+    deficit, r"$1-\frac{1}{N}\mathrm{Re\,tr}\,P$", "1 − Re tr P/N of the plaquettes in the plane of the first two axes"
+)
+
+
+def wilson_loops(run: Run) -> Picture | Omitted:
+    """Wilson loops against their area, logarithmic."""
+    name, title = "wilson_loops", "Wilson loops"
+    curves = {s: found for s in SAMPLERS if len(found := _loops(run, s)) > 1}
+    if not curves:
+        return Omitted(name, title, "no sampler's Wilson loops have been analysed yet")
+    figure, axes = single_axes(above=ONE_ROW)
+    axes.set_yscale("log")
+    known = _known_loops(run)
+    if known:
+        areas = sorted(known)
+        axes.plot(areas, [known[a] for a in areas], "--", color=FAINT, linewidth=0.9, label="exact")
+    for position, (sampler, loops) in enumerate(curves.items()):
+        _points(axes, sampler, loops, shift=_DODGE * (position - (len(curves) - 1) / 2))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    readable_log(axes.yaxis)
+    axes.set_xlabel(r"area $R\times T$ (plaquettes)")
+    axes.set_ylabel(r"$W(R,T)$")
+    legend_above(figure, axes, columns=3)
+    svg, pdf = encode(figure)
+    caption = (
+        "Wilson loops of R×T plaquettes, R ≤ T ≤ 3, against their area; the first is the plaquette. An area law is a "
+        "straight line." + (" Dashed: the exact values." if known else "")
+    )
+    return Picture(name, title, caption, f"W against area. {_spoken(curves)}", svg, pdf)
+
+
+def static_potential(run: Run) -> Picture | Omitted:
+    """V(R) from ratios of loops."""
+    name, title = "static_potential", "Static potential"
+    curves = {s: found for s in SAMPLERS if (found := _vector(run, s, "static_potential"))}
+    if not curves:
+        return Omitted(name, title, "no sampler's Wilson loops reach far enough in time")
+    figure, axes = single_axes(above=ONE_ROW)
+    known = _known_loops(run)
+    steps = 3 if 9 in known else 2
+    line = {r: np.log(known[r * (steps - 1)] / known[r * steps]) for r in (1, 2, 3) if r * steps in known}
+    if line:
+        axes.plot(list(line), list(line.values()), "--", color=FAINT, linewidth=0.9, label="exact")
+    for position, (sampler, points) in enumerate(curves.items()):
+        _points(axes, sampler, points, shift=_DODGE * (position - (len(curves) - 1) / 2))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(r"distance $R$ (lattice units)")
+    axes.set_ylabel(r"$V(R)$ (lattice units)")
+    legend_above(figure, axes, columns=3)
+    svg, pdf = encode(figure)
+    words = "" if run.shape and len(run.shape) == 2 else " Excited states have not died out at so short times."
+    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, from unsmeared loops.{words}"
+    return Picture(name, title, caption, f"V(R) against R. {_spoken(curves)}", svg, pdf)
+
+
+def plaquette_history(run: Run) -> Picture | Omitted:
+    """The plaquette along a hot and a cold chain of every sampler."""
+    return _history(run, "plaquette", "plaquette_history", symbol=r"$P$")
+
+
+def charge_history(run: Run) -> Picture | Omitted:
+    """The topological charge along a hot and a cold chain of every sampler."""
+    return _history(run, "topological_charge", "charge_history", symbol=r"$Q$")
+
+
+def charge_histogram(run: Run) -> Picture | Omitted:
+    """P(Q) of every sampler with the exact distribution."""
+    name, title = "charge_histogram", "Distribution of the topological charge"
+    observable = "topological_charge_distribution"
+    curves = {s: found for s in SAMPLERS if (found := _vector(run, s, observable))}
+    if not curves:
+        return Omitted(name, title, "no topological charge was measured")
+    figure, axes = single_axes(above=ONE_ROW)
+    known = next((e["reference"] for s in curves if (e := data.estimate(run, observable, s)) and e["reference"]), None)
+    first = observable_words(observable).first
+    widest = max(abs(q) for points in curves.values() for q, (share, _) in points.items() if share > 0)
+    if known is not None:
+        edges = np.arange(len(known) + 1) + first - 0.5
+        axes.stairs(known, edges, fill=True, color=FAINT, alpha=0.3, label="exact")
+    for position, (sampler, points) in enumerate(curves.items()):
+        shift = 2 * _DODGE * (position - (len(curves) - 1) / 2)
+        _points(axes, sampler, {q: found for q, found in points.items() if found[0] > 0}, shift=shift)
+    axes.set_xlim(-widest - 1, widest + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(r"topological charge $Q$")
+    axes.set_ylabel(r"$P(Q)$")
+    legend_above(figure, axes, columns=3)
+    svg, pdf = encode(figure)
+    caption = "Share of configurations of charge Q." + (" Bars: the exact distribution." if known else "")
+    return Picture(name, title, caption, f"P(Q) against Q. {_spoken(curves)}", svg, pdf)
+
+
+Points = Mapping[int, tuple[float, float]]
+"""Values and errors by an integer abscissa."""
+
+
+def _loops(run: Run, sampler: str) -> dict[int, tuple[float, float]]:
+    """Loops by area; the plaquette is the first."""
+    found = {1: data.estimate(run, "plaquette", sampler)}
+    for entry in run.results.get("estimates") or []:
+        match = _LOOP.fullmatch(entry["observable"])
+        if match and entry["sampler"] == sampler:
+            found[int(match[1]) * int(match[2])] = entry
+    usable = {area: e for area, e in sorted(found.items()) if e and is_number(e["value"]) and is_number(e["error"])}
+    return {area: (float(e["value"]), float(e["error"])) for area, e in usable.items()}
+
+
+def _known_loops(run: Run) -> dict[int, float]:
+    """Exact loops by area, where the results hold them."""
+    if data.reference_source(run, "plaquette") != "exact":
+        return {}
+    known = {1: data.reference(run, "plaquette")}
+    for entry in run.results.get("estimates") or []:
+        match = _LOOP.fullmatch(entry["observable"])
+        if match:
+            known[int(match[1]) * int(match[2])] = data.reference(run, entry["observable"])
+    return {area: value[0] for area, value in known.items() if value is not None}
+
+
+def _vector(run: Run, sampler: str, observable: str) -> dict[int, tuple[float, float]]:
+    entry = data.estimate(run, observable, sampler)
+    value, error = data.vector(entry, "value"), data.vector(entry, "error")
+    first = observable_words(observable).first
+    pairs = zip(value, error, strict=False)
+    return {first + i: (v, e) for i, (v, e) in enumerate(pairs) if np.isfinite(v) and np.isfinite(e)}
+
+
+def _points(axes: Axes, sampler: str, points: Points, *, shift: float) -> None:
+    """Points with errors; on a logarithmic axis only positive values exist."""
+    logarithmic = axes.get_yscale() == "log"
+    kept = {x: found for x, found in points.items() if found[0] > 0 or not logarithmic}
+    if not kept:
+        return
+    x, y = np.array(list(kept), dtype=float), np.array([v for v, _ in kept.values()])
+    error = np.array([e for _, e in kept.values()])
+    below = np.minimum(error, 0.999 * np.abs(y)) if logarithmic else error
+    look = sampler_style(sampler)
+    bars = np.stack([below, error])
+    axes.errorbar(x + shift, y, bars, fmt=look.marker, color=look.colour, label=look.label, elinewidth=1)
+
+
+def _history(run: Run, column: str, name: str, *, symbol: str) -> Picture | Omitted:
+    """One panel per sampler, a hot chain strong and a cold one pale."""
+    words = observable_words(column)
+    title = f"History of the {words.title}"
+    histories = {s: found for s in SAMPLERS if (found := data.series(run, s, column)) is not None}
+    if not histories:
+        return Omitted(name, title, f"no {words.title} was measured")
+    figure, panels = _stacked(len(histories))
+    known = data.reference(run, column)
+    for (sampler, chains), axes in zip(histories.items(), panels, strict=True):
+        _draw_history(axes, sampler, chains)
+        if known is not None:
+            axes.axhline(known[0], color=FAINT, linestyle="--", linewidth=0.9)
+        axes.set_ylabel(f"{sampler_style(sampler).label}, {symbol}")
+    panels[-1].set_xlabel("record of the chain")
+    svg, pdf = encode(figure)
+    lengths = "; ".join(
+        f"{sampler_style(s).label}: {len(c)} chains of {count(c.shape[1])}" for s, c in histories.items()
+    )
+    caption = (
+        f"{words.title[0].upper()}{words.title[1:]} along two chains of each sampler, the first and (pale) the second: "
+        f"a hot and a cold start where starts are mixed. {lengths} records."
+        + (" Dashed: the reference." if known is not None else "")
+    )
+    ends = "; ".join(
+        f"{sampler_style(s).label} from {plain(c[0, 0])} to {plain(c[0, -1])}" for s, c in histories.items()
+    )
+    return Picture(name, title, caption, f"First chain of {ends}.", svg, pdf, wide=True)
+
+
+def _draw_history(axes: Axes, sampler: str, chains: np.ndarray) -> None:
+    records = np.arange(0, chains.shape[1], max(1, -(-chains.shape[1] // SHOWN_RECORDS)))
+    colour = sampler_style(sampler).colour
+    for chain in reversed(range(min(SHOWN_CHAINS, len(chains)))):
+        strength = 0.9 if chain == 0 else 0.4
+        axes.plot(records, chains[chain, records], color=colour, linewidth=0.7, alpha=strength, drawstyle="steps-post")
+
+
+def _stacked(number: int) -> tuple[Figure, list[Axes]]:
+    """Panels above one another on the page's width, sharing their abscissa."""
+    left, right, below, above, gap, panel = 0.78, 0.1, 0.46, 0.1, 0.14, 1.05
+    height = below + above + number * panel + (number - 1) * gap
+    figure = Figure(figsize=(PAGE_INCHES, height))
+    width = (PAGE_INCHES - left - right) / PAGE_INCHES
+    bottoms = [below + (number - 1 - i) * (panel + gap) for i in range(number)]
+    panels = [figure.add_axes((left / PAGE_INCHES, y / height, width, panel / height)) for y in bottoms]
+    for axes in panels[:-1]:
+        axes.tick_params(labelbottom=False)
+    return figure, panels
+
+
+def _spoken(curves: Mapping[str, Points]) -> str:
+    """First and last point of every curve in words, for alternative texts."""
+    parts = []
+    for sampler, points in curves.items():
+        first, last = next(iter(points)), list(points)[-1]
+        ends = f"{compact(*points[first])} at {first} to {compact(*points[last])} at {last}"
+        parts.append(f"{sampler_style(sampler).label}: {ends}")
+    return "; ".join(parts) + "."
+
+
+def _group(run: Run) -> str:
+    return str(run.study.get("action", {}).get("group", ""))

@@ -1,0 +1,79 @@
+"""Known values of Wilson's gauge theory: characters on two-dimensional tori, published and independent numbers in four.
+
+Charge and Polyakov loop vanish by symmetry on every finite torus; that is said only in two dimensions, where chains can
+be expected to reach all sectors.
+"""
+
+import math
+
+import numpy as np
+
+from latflow.actions import exact_gauge
+from latflow.stats.gauge import LARGEST_CHARGE
+from latflow.study.config.theory import WilsonConfig
+from latflow.study.known_value import MC, Known
+
+_LARGEST_LOOP = 3
+
+_FOUR_DIMENSIONS = {
+    ("SU(3)", (8, 8, 8, 8), 5.5): Known(0.4964, 0.0005, "plaquette in the header of a heat-bath configuration of GPT"),
+    ("SU(3)", (8, 8, 8, 8), 6.0): Known(0.59409, 0.00025, MC),
+    ("SU(3)", (8, 8, 8, 4), 3.36): Known(0.23439, 0.00018, "SIMULATeQCD"),
+    ("SU(2)", (8, 8, 8, 8), 2.2): Known(0.56947, 0.00020, MC),
+}
+"""The plaquette."""
+
+
+def gauge_values(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, Known]:
+    """Reference values of a study's observables, by observable name; empty where nothing is known."""
+    if len(shape) == 2:
+        found = {name: Known(value, 0.0, "exact") for name, value in _two_dimensions(shape, action).items()}
+        return found | _distribution(shape, action)
+    for (group, table_shape, beta), known in _FOUR_DIMENSIONS.items():
+        if (group, table_shape) == (action.group, shape) and math.isclose(beta, action.beta):
+            return {"plaquette": known}
+    return {}
+
+
+def _two_dimensions(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, float]:
+    volume, beta = math.prod(shape), action.beta
+    loops = {area: _loop(action, volume, area) for area in (1, 2, 3, 4, 6, 9) if area < volume}
+    known = {"plaquette": loops[1], "action_density": beta * (1 - loops[1]), "polyakov_loop": 0.0}
+    space, time = (min(_LARGEST_LOOP, extent - 1) for extent in shape)
+    if min(shape) > 2:
+        known["rectangle"] = loops[2]
+    for r in range(1, space + 1):
+        for t in range(max(r, 2), time + 1):
+            known[f"wilson_loop_{r}x{t}"] = loops[r * t]
+    for r in range(2, min(space, time) + 1):
+        known[f"creutz_ratio_{r}x{r}"] = -float(np.log(loops[r * r] * loops[(r - 1) ** 2] / loops[r * (r - 1)] ** 2))
+    return known | _partition_and_charge(action, volume)
+
+
+def _loop(action: WilsonConfig, volume: int, area: int) -> float:
+    if action.group == "U(1)":
+        return exact_gauge.u1_wilson_loop(action.beta, volume=volume, area=area)
+    return exact_gauge.sun_wilson_loop(_colours(action), action.beta, volume=volume, area=area)
+
+
+def _partition_and_charge(action: WilsonConfig, volume: int) -> dict[str, float]:
+    if action.group != "U(1)":
+        return {"log_z": exact_gauge.sun_log_z(_colours(action), action.beta, volume=volume)}
+    squared = exact_gauge.u1_charge_squared(action.beta, volume=volume)
+    return {
+        "log_z": exact_gauge.u1_log_z(action.beta, volume=volume),
+        "topological_charge": 0.0,
+        "topological_charge_squared": squared,
+        "topological_susceptibility": squared / volume,
+    }
+
+
+def _distribution(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, Known]:
+    if action.group != "U(1)":
+        return {}
+    shares = exact_gauge.u1_charge_distribution(action.beta, volume=math.prod(shape), largest=LARGEST_CHARGE)
+    return {"topological_charge_distribution": Known(math.nan, 0.0, "exact", tuple(map(float, shares)))}
+
+
+def _colours(action: WilsonConfig) -> int:
+    return int(action.group[3:-1])

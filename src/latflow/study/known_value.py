@@ -1,0 +1,23 @@
+"""A number beside which an estimate is printed, with where it is from."""
+
+import dataclasses
+
+MC = "independent Monte Carlo"
+"""Source of values from codes that share nothing with this one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A reference value.
+
+    Attributes:
+        value: The number; NaN where it is an array.
+        error: Its standard error; zero when exact.
+        source: "exact", "independent Monte Carlo" or a paper.
+        array: The numbers of an array-valued observable.
+    """
+
+    value: float
+    error: float
+    source: str
+    array: tuple[float, ...] | None = None

@@ -1,0 +1,143 @@
+"""Actions by the kind that a study names, and what is measured of their fields.
+
+`Physics` collects what the stages need to know of a theory: its observables, how estimates are made from their columns,
+and which columns tell how well chains move. It is looked up by the space of the fields, so a new theory on a known
+space needs nothing here but its action.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from latflow.actions.base import AbstractAction, AbstractLocalAction
+from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, ImprovedAction, WilsonAction
+from latflow.actions.scalar import FreeField, PhiFour
+from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
+from latflow.groups.names import named
+from latflow.lattice import Lattice
+from latflow.observables.base import AbstractObservable
+from latflow.observables.gauge import gauge_observables
+from latflow.observables.scalar import scalar_observables
+from latflow.stats.correlators import scalar_chain_estimates
+from latflow.stats.estimates import Estimate
+from latflow.stats.gauge import gauge_chain_estimates
+from latflow.study.config import StudyConfig
+from latflow.study.config.theory import FreeFieldConfig, GaugeConfig, ScalarConfig
+
+COEFFICIENTS = {"luscher-weisz": LUESCHER_WEISZ, "iwasaki": IWASAKI, "dbw2": DBW2}
+"""c₁ of the improved actions by their words."""
+
+Estimates = dict[str, list[Estimate]]
+
+
+def build_action(config: StudyConfig) -> AbstractAction:
+    """The action of the study, in the house normalisation whichever one the file used."""
+    lattice, table = Lattice(tuple(config.lattice.shape)), config.action
+    if table.kind == "wilson":
+        return WilsonAction(lattice, named(table.group), beta=table.beta)
+    if table.kind == "improved":
+        return ImprovedAction(lattice, named(table.group), beta=table.beta, c1=COEFFICIENTS[table.improvement])
+    return _scalar_action(lattice, table)
+
+
+def build_wilson_action(config: StudyConfig) -> WilsonAction:
+    """Wilson's action, for what works on no other.
+
+    Raises:
+        ConfigError: If the study has another action.
+    """
+    lattice, table = Lattice(tuple(config.lattice.shape)), config.action
+    if table.kind != "wilson":
+        raise ConfigError([f"action.kind: {table.kind}; allowed: wilson"])
+    return WilsonAction(lattice, named(table.group), beta=table.beta)
+
+
+def build_scalar_action(config: StudyConfig) -> AbstractLocalAction:
+    """The action of a study of scalar fields.
+
+    Raises:
+        ConfigError: If its fields are links.
+    """
+    return _scalar_action(Lattice(tuple(config.lattice.shape)), scalar_table(config))
+
+
+def scalar_table(config: StudyConfig) -> ScalarConfig:
+    """The table of the action, where it is one of scalar fields.
+
+    Raises:
+        ConfigError: If its fields are links.
+    """
+    table = config.action
+    if table.kind == "wilson" or table.kind == "improved":
+        raise ConfigError([f"action.kind: {table.kind}; allowed: phi4, phi4_hopping, free"])
+    return table
+
+
+def gauge_table(config: StudyConfig) -> GaugeConfig:
+    """The table of the action, where its fields are links.
+
+    Raises:
+        ConfigError: If they are not.
+    """
+    table = config.action
+    if table.kind != "wilson" and table.kind != "improved":
+        raise ConfigError([f"action.kind: {table.kind}; allowed: wilson, improved"])
+    return table
+
+
+def _scalar_action(lattice: Lattice, table: ScalarConfig) -> AbstractLocalAction:
+    if isinstance(table, FreeFieldConfig):
+        return FreeField(lattice, mass_squared=table.mass_squared)
+    mass_squared, coupling = table.house(lattice.ndim)
+    return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
+
+
+class Physics(NamedTuple):
+    """What is known of a theory beside its action.
+
+    Attributes:
+        observables: What is measured.
+        chain_estimates: Estimates from columns (chains, n, …).
+        slow: Estimates whose largest τ_int a sampler pays for.
+        starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
+    """
+
+    observables: tuple[AbstractObservable, ...]
+    chain_estimates: Callable[[Mapping[str, np.ndarray]], Estimates]
+    slow: tuple[str, ...]
+    starts: tuple[str, ...]
+
+
+def physics(action: AbstractAction) -> Physics:
+    """What is measured of an action's fields."""
+    return _physics(action.space, action)
+
+
+@functools.singledispatch
+def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
+    del action
+    raise NotImplementedError(f"no observables are known for {type(space).__name__}")
+
+
+@_physics.register
+def _scalar(space: ScalarSpace, action: AbstractAction) -> Physics:
+    return Physics(
+        observables=scalar_observables(action),
+        chain_estimates=functools.partial(scalar_chain_estimates, shape=space.shape),
+        slow=("susceptibility", "ising_energy", "phi_squared"),
+        # even in φ: chains in different vacua agree on them
+        starts=("abs_magnetization", "phi_squared", "action_density"),
+    )
+
+
+@_physics.register
+def _gauge(space: GaugeSpace, action: AbstractAction) -> Physics:
+    return Physics(
+        observables=gauge_observables(space, action),
+        chain_estimates=functools.partial(gauge_chain_estimates, shape=space.lattice.shape, group=space.group.name),
+        slow=("plaquette", "wilson_loop_2x2", "polyakov_loop_squared", "topological_charge_squared"),
+        starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge"),
+    )

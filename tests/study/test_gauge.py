@@ -1,0 +1,209 @@
+"""Gauge theories through the stages of a study: exact values, restarts, frozen charges, verification, report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latflow.errors import ConfigError, Interrupted
+from latflow.report import summary_lines, write_report
+from latflow.report.html import GAUGE_DRAWINGS
+from latflow.samplers.heatbath import HeatBath
+from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
+from latflow.study.build import STREAMS, build_kernel
+from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.study import with_overrides
+from latflow.study.context import RunContext, Silent
+from latflow.study.known import known_values
+from latflow.study.plan import plan
+from latflow.study.run import run_stages
+from latflow.study.stages.chain_ensemble import load_start
+from latflow.study.theories import build_scalar_action, build_wilson_action, gauge_table
+from latflow.study.verify import verify
+
+STAGES = ("train", "sample", "measure", "analyse")
+
+LINKS = """
+name = "links"
+seed = 4
+[lattice]
+shape = [4, 4]
+[action]
+kind = "wilson"
+group = "U(1)"
+beta = 1.5
+[sampling]
+configurations = 2048
+samplers = ["hmc", "heatbath"]
+block_size = 1024
+[hmc]
+n_steps = 4
+chains = 8
+warmup = 60
+[heatbath]
+chains = 8
+warmup = 30
+"""
+
+
+class StopAfter(Silent):
+    """A display that stops the run at its n-th unit of work."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, object]) -> None:
+        del name, done, total, fields
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("planned stop")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
+    path = tmp_path_factory.mktemp("gauge") / "links.toml"
+    path.write_text(LINKS)
+    return load_study(path)
+
+
+@pytest.fixture(scope="module")
+def finished(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("gauge-run") / "links"
+    run_stages(config, directory, stages=STAGES, progress=Silent())
+    write_report(directory)
+    return directory
+
+
+def results_of(directory: Path) -> dict:
+    return json.loads((directory / "results.json").read_text())
+
+
+def test_both_samplers_agree_with_exact_values(finished: Path) -> None:
+    # A relative error of 5 % of the plaquette would be seen.
+    rows = results_of(finished)["estimates"]
+    exact = {"plaquette", "rectangle", "wilson_loop_2x2", "topological_charge_squared", "action_density"}
+    for sampler in ("hmc", "heatbath"):
+        compared = [row for row in rows if row["sampler"] == sampler and isinstance(row["reference"], float)]
+        assert exact <= {row["observable"] for row in compared}
+        for row in compared:
+            assert row["reference_source"] == "exact"
+            assert abs(row["value"] - row["reference"]) < 5 * row["error"], row
+        plaquette = next(row for row in compared if row["observable"] == "plaquette")
+        assert plaquette["error"] < 0.01 * plaquette["value"]
+
+
+def test_the_charge_is_distributed_as_it_must_be(finished: Path) -> None:
+    for row in results_of(finished)["estimates"]:
+        if row["observable"] == "topological_charge_distribution":
+            shares, errors, known = (np.array(row[key], dtype=float) for key in ("value", "error", "reference"))
+            assert shares.sum() == pytest.approx(1)
+            seen = np.isfinite(errors)
+            assert 3 <= seen.sum() < len(shares)
+            assert np.all(np.abs(shares - known)[seen] < 5 * errors[seen])
+
+
+def test_chains_of_all_starts_agree(finished: Path) -> None:
+    for entry in results_of(finished)["chains"].values():
+        assert (entry["chains"], entry["records"]) == (8, 256)
+        assert set(entry["r_hat"]) == {"plaquette", "rectangle", "polyakov_squared", "topological_charge"}
+        assert entry["agree"]
+
+
+def test_frozen_chains_are_told(config: StudyConfig, tmp_path: Path) -> None:
+    # At β = 40 a local update never crosses from one charge to another: every chain keeps that of its start.
+    changes = {"action.beta": "40", "sampling.samplers": "heatbath", "sampling.configurations": "1024"}
+    study = with_overrides(config, {**changes, "lattice.shape": "6 6", "heatbath.overrelaxation": "0"})
+    run_stages(study, tmp_path / "frozen", stages=STAGES, progress=Silent())
+    entry = results_of(tmp_path / "frozen")["chains"]["heatbath"]
+    assert not entry["agree"]
+    assert entry["r_hat"]["topological_charge"] is None
+    words = summary_lines(results_of(tmp_path / "frozen"))[-1]
+    assert "do NOT agree" in words
+    assert "topological charge ∞" in words
+    page = write_report(tmp_path / "frozen").read_text()
+    assert "8 chains do not agree" in page
+
+
+def test_an_interrupted_run_ends_with_the_same_bits(config: StudyConfig, finished: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "links"
+    for stop in (1, 2, 2):
+        with pytest.raises(Interrupted):
+            run_stages(config, directory, stages=STAGES, progress=StopAfter(stop))
+    run_stages(config, directory, stages=STAGES, progress=Silent())
+    assert results_of(directory)["estimates"] == results_of(finished)["estimates"]
+    for sampler in ("hmc", "heatbath"):
+        old, new = (Ensemble.open(path / "ensembles" / sampler) for path in (finished, directory))
+        assert [entry.sha256 for entry in old.entries] == [entry.sha256 for entry in new.entries]
+
+
+def test_verification_passes_and_finds_links_outside_the_group(finished: Path, monkeypatch) -> None:
+    checks = verify(finished)
+    assert all(check.passed for check in checks)
+    assert sum("lie in their space" in check.name for check in checks) == 2
+    monkeypatch.setattr("latflow.groups.u1.U1.defect", lambda *_: np.float64(1e-3))
+    wrong = [check.name for check in verify(finished) if not check.passed]
+    assert wrong == [f"ensembles/{name}: last configurations lie in their space" for name in ("heatbath", "hmc")]
+
+
+def test_the_report_shows_what_there_is_and_nothing_of_flows(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    names = {path.stem for path in (finished / "figures").glob("*.svg")}
+    assert {"wilson_loops", "static_potential", "plaquette_history", "charge_history", "charge_histogram"} <= names
+    assert len(names) == sum(len(drawings) for drawings in GAUGE_DRAWINGS.values())
+    assert "8 chains agree" in page
+    for words in ("Training", "reweighting ESS", "Verdict", "Flow"):
+        assert words not in page
+
+
+def test_groups_and_actions_go_through(tmp_path: Path, config: StudyConfig) -> None:
+    changes = {"action.group": "SU(2)", "lattice.shape": "2 2 2", "sampling.configurations": "64", "hmc.warmup": "10"}
+    improved = {"action.kind": "improved", "action.improvement": "iwasaki", "sampling.samplers": "hmc"}
+    study = with_overrides(config, {**changes, **improved, "hmc.chains": "4", "sampling.block_size": "32"})
+    run_stages(study, tmp_path / "improved", stages=STAGES, progress=Silent())
+    rows = {row["observable"]: row for row in results_of(tmp_path / "improved")["estimates"]}
+    assert len(rows["plaquette_planes"]["value"]) == 3
+    assert rows["plaquette"]["reference"] is None
+    assert np.mean(rows["plaquette_planes"]["value"]) == pytest.approx(rows["plaquette"]["value"])
+    write_report(tmp_path / "improved")
+
+
+def test_the_heat_bath_has_nothing_to_tune(config: StudyConfig, finished: Path) -> None:
+    kernel, start = load_start(RunContext(config, finished, Silent(), Interrupts()), "heatbath")
+    assert isinstance(kernel, HeatBath)
+    assert start.shape == (8, 2, 4, 4)
+    manifest = json.loads((finished / "ensembles" / "heatbath" / "manifest.json").read_text())
+    assert manifest["scale"] is None
+
+
+def test_streams_keep_their_numbers() -> None:
+    assert list(STREAMS.values()) == list(range(len(STREAMS)))
+    assert STREAMS["heatbath"] == 13
+
+
+def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:
+    improved = with_overrides(config, {"action.kind": "improved", "sampling.samplers": "hmc"})
+    with pytest.raises(ConfigError, match="allowed: phi4"):
+        build_scalar_action(config)
+    for wanting in (lambda: build_wilson_action(improved), lambda: build_kernel(improved, "heatbath")):
+        with pytest.raises(ConfigError, match="allowed: wilson"):
+            wanting()
+    scalar = with_overrides(load_study(Path(__file__).parents[2] / "studies" / "phi4-quick.toml"), {})
+    with pytest.raises(ConfigError, match="allowed: wilson, improved"):
+        gauge_table(scalar)
+
+
+def test_known_values_of_four_dimensions(config: StudyConfig) -> None:
+    changes = {"action.group": "SU(3)", "action.beta": "6.0", "lattice.shape": "8 8 8 8"}
+    known = known_values(with_overrides(config, changes))
+    assert (known["plaquette"].value, known["plaquette"].error) == (0.59409, 0.00025)
+    assert known_values(with_overrides(config, {**changes, "action.beta": "6.1"})) == {}
+
+
+def test_the_plan_counts_links(config: StudyConfig) -> None:
+    three = plan(with_overrides(config, {"action.group": "SU(3)", "lattice.shape": "4 4 4 4"}))
+    configuration = 4 * 9 * 4**4 * 16
+    assert three["disk_bytes"] == 2 * 2048 * (configuration + 40)
+    assert three["parameters"] == 0
+    assert three["memory_bytes"]["training"] == 0
