@@ -36,6 +36,7 @@ THEORIES = {
 }
 
 FLOWS = {
+    "real_nvp_dense": lambda key, lattice: real_nvp(key, lattice, network="dense", hidden=(128, 128)),
     "real_nvp": lambda key, lattice: real_nvp(key, lattice, kernel_size=window(lattice)),
     "real_nvp_z2": lambda key, lattice: real_nvp(key, lattice, kernel_size=window(lattice), z2=True),
     "spline": lambda key, lattice: rational_quadratic_spline(
@@ -97,10 +98,13 @@ class Training:
         return max(4, int(seconds / self.seconds * n))
 
 
-def quality(training: Training, key: jax.Array, n: int) -> tuple[float, float]:
-    """Acceptance and reweighting ESS of `n` fresh draws, those of a continuous flow integrated as in production."""
+def quality(training: Training, key: jax.Array, n: int, *, production: bool = True) -> tuple[float, float]:
+    """Acceptance and reweighting ESS of `n` fresh draws.
+
+    Those of a continuous flow are integrated as in production, or as in training where that is not asked for.
+    """
     flow = training.state.flow
-    flow = accurate(key, cast(flow, "float64")) if is_continuous(flow) else flow
+    flow = accurate(key, cast(flow, "float64")) if production and is_continuous(flow) else flow
     log_weights = np.asarray(evaluation_weights(FlowSampler(flow, training.action), key, n=n))
     return float(independence_acceptance(log_weights)), float(reweighting_ess(log_weights))
 
@@ -117,8 +121,9 @@ def measure(arguments: argparse.Namespace, theory: str, name: str, loss: str, se
     training.begin(n_steps)
     for point in range(1, arguments.points + 1):
         training.advance(n_steps * point // arguments.points)
-        found = quality(training, jax.random.fold_in(key, 1 + point), arguments.draws)
-        report(training, *found)
+        n = arguments.draws if point == arguments.points else min(arguments.draws, arguments.draws_between)
+        found = quality(training, jax.random.fold_in(key, 1 + point), n)
+        report(training, *found, n)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,7 +135,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=40.0, help="CPU seconds of training, all cores together")
     parser.add_argument("--points", type=int, default=4, help="measurements during a training")
-    parser.add_argument("--draws", type=int, default=2**17, help="fresh draws per measurement")
+    parser.add_argument("--draws", type=int, default=2**17, help="fresh draws at the end of a training")
+    parser.add_argument("--draws-between", type=int, default=2**14, help="fresh draws at the points before")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     return parser
@@ -149,11 +155,11 @@ def main() -> None:
                 for seed in arguments.seeds:
                     row = f"| {theory} | {name} | {loss} | {seed} |"
 
-                    def report(training, acceptance, ess, row=row):
+                    def report(training, acceptance, ess, n, row=row):
                         size = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(training.flow, eqx.is_array)))
                         cells = f"{size} | {int(training.state.step)} | {training.seconds:.1f}"
                         cells += f" | {training.compilation:.1f} | {acceptance:.3f}"
-                        print(row, cells, f"| {ess:.3f} | {arguments.draws} |", flush=True)
+                        print(row, cells, f"| {ess:.3f} | {n} |", flush=True)
 
                     measure(arguments, theory, name, loss, seed, report)
 
