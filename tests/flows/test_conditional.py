@@ -14,7 +14,7 @@ from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, at_coupling, conditioned
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.mixture import Z2Mixture
-from latflow.flows.transfer import transferred
+from latflow.flows.transfer import transferred, widened
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
 from latflow.training.model_file import ModelMismatchError, load_model, save_model
@@ -123,6 +123,15 @@ def test_another_lattice():
     assert distance(moved.at(5.8).bijection, velocity) < 1e-12
     node = conditional.coupling(0.0)
     assert distance(moved.at(node), transferred(conditional.at(node), large)) < 1e-12
+
+
+def test_room_for_wider_kernels_changes_nothing():
+    narrow = model()
+    wide = widened(narrow, 3)
+    x = jax.random.normal(jax.random.key(8), LATTICE.shape)
+    assert isinstance(wide, ConditionalFlow)
+    assert wide.at(5.3).bijection.velocity.radius == 3
+    assert np.isclose(wide.at(5.3).log_prob(x), narrow.at(5.3).log_prob(x), atol=1e-10)
 
 
 def test_float64_combines_the_very_weights_of_float32():

@@ -117,6 +117,10 @@ def widened(flow: FlowT, radius: int) -> FlowT:
     Raises:
         TransferError: If a kernel reaches further than that.
     """
+    if isinstance(flow, ConditionalFlow):
+        return interpolated(
+            lambda coupling: widened(flow.at(coupling), radius), lower=flow.lower, upper=flow.upper, order=flow.order
+        )
     return jax.tree.map(
         lambda part: _widened_velocity(part, radius) if isinstance(part, LatticeVelocity) else part,
         flow,
