@@ -27,6 +27,7 @@ _HOME = {
     "AbstractWeightedSampler": "latflow.samplers.base",
     "HMC": "latflow.samplers.hmc",
     "HeatBath": "latflow.samplers.heatbath",
+    "LinkMetropolis": "latflow.samplers.link_metropolis",
     "LocalMetropolis": "latflow.samplers.local",
     "IndependenceSampler": "latflow.samplers.independence",
     "LEAPFROG": "latflow.samplers.integrators",

@@ -87,6 +87,7 @@ def links(path: str, literal: str | None, *says: str, lines: int = 1, **more: st
 def _links() -> list[Case]:
     """Studies of gauge theories that cannot be."""
     only_heat_bath = {"sampling.samplers": '["heatbath"]'}
+    only_metropolis = {"sampling.samplers": '["metropolis"]'}
     improved = {"action.kind": '"improved"'}
     return [
         links("action.group", '"SU(1)"', "'SU(1)'", '"SU(2)"', "did you mean"),
@@ -107,13 +108,29 @@ def _links() -> list[Case]:
         ),
         links("lattice.shape", "[7, 8]", "even extents", "heatbath"),
         links("lattice.shape", "[4, 4, 4, 5]", "even extents", **only_heat_bath),
-        links("sampling.samplers", '["flow", "hmc"]', "'flow'", "allowed: hmc, heatbath with action.kind wilson"),
-        links("sampling.samplers", '["local", "cluster"]', "'local', 'cluster'", "allowed: hmc, heatbath"),
-        links("sampling.samplers", '["heatbath"]', "'heatbath'", "allowed: hmc with action.kind improved", **improved),
-        links("sampling.samplers", None, "'flow', 'local'", "allowed: hmc, heatbath"),
+        links("lattice.shape", "[7, 8]", "even extents", "metropolis", **only_metropolis),
+        links("lattice.shape", "[6, 8]", "multiples of 4 with metropolis", **only_metropolis, **improved),
+        links("lattice.shape", "[7, 8]", "even extents", **only_metropolis, **improved),
+        links(
+            "sampling.samplers",
+            '["flow", "hmc"]',
+            "'flow'",
+            "allowed: hmc, heatbath, metropolis with action.kind wilson",
+        ),
+        links("sampling.samplers", '["local", "cluster"]', "'local', 'cluster'", "allowed: hmc, heatbath, metropolis"),
+        links(
+            "sampling.samplers",
+            '["heatbath"]',
+            "'heatbath'",
+            "allowed: hmc, metropolis with action.kind improved",
+            **improved,
+        ),
+        links("sampling.samplers", None, "'flow', 'local'", "allowed: hmc, heatbath, metropolis"),
         links("hmc.integrator", '"omf5"', '"leapfrog"'),
         links("hmc.trajectory_length", "0.0", "number > 0"),
         links("hmc.target_acceptance", '"flow"', "when no flow is sampled"),
+        links("hmc.start", '"warm"', '"mixed"'),
+        links("hmc.start", "1", '"mixed"'),
         links("heatbath.overrelaxation", "-1", "integer ≥ 0"),
         links("heatbath.overrelaxation", "1.5", "integer ≥ 0"),
         links("heatbath.sweeps", "2", "unknown key"),
@@ -122,6 +139,14 @@ def _links() -> list[Case]:
         links("heatbath.thin", "0", "integer ≥ 1"),
         links("heatbath.chains", "0", "integer ≥ 1"),
         links("heatbath.chains", "2000", "at most sampling.configurations, 1000"),
+        links("metropolis.width", "0.5", "unknown key"),
+        links("metropolis.target_acceptance", "1.0", "number > 0 and < 1"),
+        links("metropolis.target_acceptance", '"flow"', "number > 0 and < 1"),
+        links("metropolis.start", '"warm"', '"mixed"'),
+        links("metropolis.warmup", "2", "integer ≥ 3"),
+        links("metropolis.thin", "0", "integer ≥ 1"),
+        links("metropolis.chains", "0", "integer ≥ 1"),
+        links("metropolis.chains", "2000", "at most sampling.configurations, 1000", **only_metropolis),
         key("action.group", '"SU(3)"', "unknown key", 'it belongs to action.kind "improved" or "wilson"'),
     ]
 
@@ -356,8 +381,10 @@ CASES: tuple[Case, ...] = (
     key("training.schedule", '"cosin"', 'did you mean "cosine"'),
     key("training.warmup_steps", "1000", "less than training.stop.steps, 1000"),
     key("training.stop", "3", "a table", **{"training.stop.steps": None}),
-    key("sampling.samplers", "[]", "1 to 5 entries"),
+    key("sampling.samplers", "[]", "1 to 6 entries"),
     key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
+    key("sampling.samplers", '["flow", "metropolis"]', "'metropolis'", "allowed: flow, hmc, local, cluster"),
+    key("hmc.start", '"hot"', "'mixed' when a flow is sampled", **{"sampling.samplers": '["flow", "hmc"]'}),
     key("sampling.samplers", '["flow", "heatbath"]', "'heatbath'", "allowed: flow, hmc, local, cluster with action.kind phi4"),
     key("sampling.samplers", '["flow", "metropols"]', "sampling.samplers[1]", "'metropols'"),
     key("sampling.samplers", '"flow"', "list of"),

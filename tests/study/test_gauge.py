@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latflow.actions.gauge import ImprovedAction
 from latflow.errors import ConfigError, Interrupted
 from latflow.report import summary_lines, write_report
 from latflow.report.html import GAUGE_DRAWINGS
 from latflow.samplers.heatbath import HeatBath
+from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import STREAMS, build_kernel
@@ -36,7 +38,7 @@ group = "U(1)"
 beta = 1.5
 [sampling]
 configurations = 2048
-samplers = ["hmc", "heatbath"]
+samplers = ["hmc", "heatbath", "metropolis"]
 block_size = 1024
 [hmc]
 n_steps = 4
@@ -45,7 +47,13 @@ warmup = 60
 [heatbath]
 chains = 8
 warmup = 30
+[metropolis]
+chains = 8
+warmup = 60
+thin = 2
 """
+
+SAMPLERS = ("hmc", "heatbath", "metropolis")
 
 
 class StopAfter(Silent):
@@ -80,11 +88,11 @@ def results_of(directory: Path) -> dict:
     return json.loads((directory / "results.json").read_text())
 
 
-def test_both_samplers_agree_with_exact_values(finished: Path) -> None:
+def test_all_samplers_agree_with_exact_values(finished: Path) -> None:
     # A relative error of 5 % of the plaquette would be seen.
     rows = results_of(finished)["estimates"]
     exact = {"plaquette", "rectangle", "wilson_loop_2x2", "topological_charge_squared", "action_density"}
-    for sampler in ("hmc", "heatbath"):
+    for sampler in SAMPLERS:
         compared = [row for row in rows if row["sampler"] == sampler and isinstance(row["reference"], float)]
         assert exact <= {row["observable"] for row in compared}
         for row in compared:
@@ -128,12 +136,12 @@ def test_frozen_chains_are_told(config: StudyConfig, tmp_path: Path) -> None:
 
 def test_an_interrupted_run_ends_with_the_same_bits(config: StudyConfig, finished: Path, tmp_path: Path) -> None:
     directory = tmp_path / "links"
-    for stop in (1, 2, 2):
+    for stop in (1, 2, 2, 2):
         with pytest.raises(Interrupted):
             run_stages(config, directory, stages=STAGES, progress=StopAfter(stop))
     run_stages(config, directory, stages=STAGES, progress=Silent())
     assert results_of(directory)["estimates"] == results_of(finished)["estimates"]
-    for sampler in ("hmc", "heatbath"):
+    for sampler in SAMPLERS:
         old, new = (Ensemble.open(path / "ensembles" / sampler) for path in (finished, directory))
         assert [entry.sha256 for entry in old.entries] == [entry.sha256 for entry in new.entries]
 
@@ -141,10 +149,10 @@ def test_an_interrupted_run_ends_with_the_same_bits(config: StudyConfig, finishe
 def test_verification_passes_and_finds_links_outside_the_group(finished: Path, monkeypatch) -> None:
     checks = verify(finished)
     assert all(check.passed for check in checks)
-    assert sum("lie in their space" in check.name for check in checks) == 2
+    assert sum("lie in their space" in check.name for check in checks) == 3
     monkeypatch.setattr("latflow.groups.u1.U1.defect", lambda *_: np.float64(1e-3))
     wrong = [check.name for check in verify(finished) if not check.passed]
-    assert wrong == [f"ensembles/{name}: last configurations lie in their space" for name in ("heatbath", "hmc")]
+    assert wrong == [f"ensembles/{name}: last configurations lie in their space" for name in sorted(SAMPLERS)]
 
 
 def test_the_report_shows_what_there_is_and_nothing_of_flows(finished: Path) -> None:
@@ -177,9 +185,18 @@ def test_the_heat_bath_has_nothing_to_tune(config: StudyConfig, finished: Path) 
     assert manifest["scale"] is None
 
 
+def test_metropolis_serves_both_link_actions(config: StudyConfig) -> None:
+    assert isinstance(build_kernel(config, "metropolis"), LinkMetropolis)
+    kernel = build_kernel(
+        with_overrides(config, {"action.kind": "improved", "sampling.samplers": "metropolis"}), "metropolis"
+    )
+    assert isinstance(kernel, LinkMetropolis)
+    assert isinstance(kernel.action, ImprovedAction)
+
+
 def test_streams_keep_their_numbers() -> None:
     assert list(STREAMS.values()) == list(range(len(STREAMS)))
-    assert STREAMS["heatbath"] == 13
+    assert (STREAMS["heatbath"], STREAMS["metropolis"]) == (13, 14)
 
 
 def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:
@@ -204,6 +221,6 @@ def test_known_values_of_four_dimensions(config: StudyConfig) -> None:
 def test_the_plan_counts_links(config: StudyConfig) -> None:
     three = plan(with_overrides(config, {"action.group": "SU(3)", "lattice.shape": "4 4 4 4"}))
     configuration = 4 * 9 * 4**4 * 16
-    assert three["disk_bytes"] == 2 * 2048 * (configuration + 40)
+    assert three["disk_bytes"] == 3 * 2048 * (configuration + 40)
     assert three["parameters"] == 0
     assert three["memory_bytes"]["training"] == 0

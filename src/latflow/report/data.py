@@ -18,7 +18,7 @@ from latflow.errors import DataError, MissingInputError
 from latflow.report.numbers import is_number
 from latflow.store.ensemble import Ensemble
 
-CHAIN_SAMPLERS = ("hmc", "local", "cluster", "heatbath")
+CHAIN_SAMPLERS = ("hmc", "local", "cluster", "heatbath", "metropolis")
 """Samplers whose blocks have axes (records, chains)."""
 
 

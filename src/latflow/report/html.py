@@ -145,6 +145,14 @@ BIBLIOGRAPHY = (
         values=("wilson",),
     ),
     Work(
+        "N. Metropolis, A. W. Rosenbluth, M. N. Rosenbluth, A. H. Teller and E. Teller, Equation of state calculations "
+        "by fast computing machines, J. Chem. Phys. 21 (1953) 1087",
+        "",
+        "updates of links one by one",
+        key="sampling.samplers",
+        values=("metropolis",),
+    ),
+    Work(
         "N. Cabibbo and E. Marinari, A new method for updating SU(N) matrices in computer simulations of gauge "
         "theories, Phys. Lett. B 119 (1982) 387",
         "",

@@ -35,6 +35,7 @@ SAMPLERS: dict[str, SamplerStyle] = {
     "local": SamplerStyle("local", "#009E73", "^", "local checkerboard Metropolis"),
     "cluster": SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
     "heatbath": SamplerStyle("heat bath", "#E69F00", "v", "local heat bath"),
+    "metropolis": SamplerStyle("Metropolis", "#882255", "p", "Metropolis of one link after another"),
 }
 """Every sampler in the order in which tables and legends list them."""
 

@@ -19,13 +19,14 @@ from latflow.samplers.base import AbstractKernel
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.flow_builders import BUILDERS
 from latflow.study.theories import build_action as build_action
-from latflow.study.theories import build_scalar_action, build_wilson_action, scalar_table
+from latflow.study.theories import build_link_action, build_scalar_action, build_wilson_action, scalar_table
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
@@ -48,6 +49,7 @@ STREAMS = {
     "curriculum": 11,
     "accuracy": 12,
     "heatbath": 13,
+    "metropolis": 14,
 }
 """Child index of every named random stream; append only, a changed number is a changed ensemble."""
 
@@ -164,10 +166,12 @@ def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
 
     Args:
         config: The study.
-        sampler: "hmc", "local", "cluster" or "heatbath".
+        sampler: "hmc", "local", "cluster", "heatbath" or "metropolis".
     """
     if sampler == "heatbath":
         return HeatBath(build_wilson_action(config), n_overrelaxation=config.heatbath.overrelaxation)
+    if sampler == "metropolis":
+        return LinkMetropolis(build_link_action(config), width=jnp.asarray(0.5))
     if sampler == "cluster":
         sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
         action = build_scalar_action(config)

@@ -22,6 +22,7 @@ from latflow.samplers.base import AbstractTunableKernel
 from latflow.samplers.chains import advance, starts, thermalise, warm_up
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
+from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.stats.correlators import scalar_weighted_estimates
@@ -100,7 +101,7 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
 
 def run_chain(
     key: PRNGKey,
-    kernel: HMC | LocalMetropolis | WolffMetropolis | HeatBath,
+    kernel: HMC | LocalMetropolis | WolffMetropolis | HeatBath | LinkMetropolis,
     *,
     n: int,
     chains: int = 16,
@@ -112,7 +113,7 @@ def run_chain(
 
     Args:
         key: Root key.
-        kernel: HMC, local Metropolis, clusters or heat bath.
+        kernel: HMC, local Metropolis, clusters, or heat bath or Metropolis of links.
         n: Records per chain.
         chains: Independent chains, run together.
         warmup: Steps of tuning and thermalisation, not recorded.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, ImprovedAction, WilsonAction
+from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, AbstractLinkAction, ImprovedAction, WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
@@ -25,7 +25,7 @@ from latflow.stats.correlators import scalar_chain_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.gauge import gauge_chain_estimates
 from latflow.study.config import StudyConfig
-from latflow.study.config.theory import FreeFieldConfig, GaugeConfig, ScalarConfig
+from latflow.study.config.theory import GAUGE_KINDS, FreeFieldConfig, GaugeConfig, ScalarConfig
 
 COEFFICIENTS = {"luscher-weisz": LUESCHER_WEISZ, "iwasaki": IWASAKI, "dbw2": DBW2}
 """c₁ of the improved actions by their words."""
@@ -35,12 +35,19 @@ Estimates = dict[str, list[Estimate]]
 
 def build_action(config: StudyConfig) -> AbstractAction:
     """The action of the study, in the house normalisation whichever one the file used."""
-    lattice, table = Lattice(tuple(config.lattice.shape)), config.action
+    return build_link_action(config) if config.action.kind in GAUGE_KINDS else build_scalar_action(config)
+
+
+def build_link_action(config: StudyConfig) -> AbstractLinkAction:
+    """The action of a study of links.
+
+    Raises:
+        ConfigError: If its fields are scalar.
+    """
+    lattice, table = Lattice(tuple(config.lattice.shape)), gauge_table(config)
     if table.kind == "wilson":
         return WilsonAction(lattice, named(table.group), beta=table.beta)
-    if table.kind == "improved":
-        return ImprovedAction(lattice, named(table.group), beta=table.beta, c1=COEFFICIENTS[table.improvement])
-    return _scalar_action(lattice, table)
+    return ImprovedAction(lattice, named(table.group), beta=table.beta, c1=COEFFICIENTS[table.improvement])
 
 
 def build_wilson_action(config: StudyConfig) -> WilsonAction:

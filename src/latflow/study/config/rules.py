@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
 
-_CHAINS = ("hmc", "local", "cluster", "heatbath")
+_CHAINS = ("hmc", "local", "cluster", "heatbath", "metropolis")
 """Samplers of many chains."""
 
 Lookup: TypeAlias = Callable[[str], Any]
@@ -59,17 +59,28 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
     coupled = ("flow",) if value("flow.kind") in ("real_nvp", "spline") else ()
-    needing = [word for word in (*coupled, "local", "cluster", "heatbath") if word in samplers]
+    needing = [word for word in (*coupled, "local", "cluster", "heatbath", "metropolis") if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
+
+
+def _rectangle_colours(value: Lookup) -> list[Complaint]:
+    """Links that share no rectangle have one of four colours; an odd extent is refused already."""
+    shape, samplers = value("lattice.shape"), value("sampling.samplers")
+    if value("action.kind") != "improved" or shape is None or "metropolis" not in (samplers or ()):
+        return []
+    if any(extent % 2 for extent in shape) or all(extent % 4 == 0 for extent in shape):
+        return []
+    hint = "updates of links that share rectangles need them; hmc does not"
+    return [Complaint("lattice.shape", str(list(shape)), "multiples of 4 with metropolis", hint)]
 
 
 SAMPLERS_OF = {
     "phi4": ("flow", "hmc", "local", "cluster"),
     "phi4_hopping": ("flow", "hmc", "local", "cluster"),
     "free": ("flow", "hmc", "local", "cluster"),
-    "wilson": ("hmc", "heatbath"),
-    "improved": ("hmc",),
+    "wilson": ("hmc", "heatbath", "metropolis"),
+    "improved": ("hmc", "metropolis"),
 }
 """What can sample an action, by its kind."""
 
@@ -158,6 +169,14 @@ def _matched_acceptance(value: Lookup) -> list[Complaint]:
     return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
 
 
+def _mixed_starts(value: Lookup) -> list[Complaint]:
+    start, samplers = value("hmc.start"), value("sampling.samplers")
+    if start in ("mixed", None) or samplers is None or not {"flow", "hmc"} <= set(samplers):
+        return []
+    hint = "the verdict on the flow asks for chains from many starts"
+    return [Complaint("hmc.start", repr(start), "'mixed' when a flow is sampled", hint)]
+
+
 def _ledger_only(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
     if not value("sampling.ledger_only") or samplers is None or "flow" in samplers:
@@ -227,6 +246,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _samplers_of_action,
     _plaquettes,
     _even_extents,
+    _rectangle_colours,
     _bounded_phi4,
     _bounded_hopping,
     _kernel,
@@ -236,6 +256,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _coupling_range,
     _once,
     _matched_acceptance,
+    _mixed_starts,
     _ledger_only,
     _chains,
 )

@@ -17,10 +17,12 @@ from latflow.study.config.values import (
     Warmup,
 )
 
-Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster", "heatbath"]
+Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster", "heatbath", "metropolis"]
 
-SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster", "heatbath")
+SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster", "heatbath", "metropolis")
 """Every sampler in the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
+
+Start: TypeAlias = Literal["mixed", "hot", "cold"]
 
 
 class StopConfig(AbstractSection):
@@ -88,7 +90,7 @@ class SamplingConfig(AbstractSection):
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=5, description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=6, description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     ledger_only: bool = Field(
@@ -108,6 +110,7 @@ class HMCConfig(AbstractSection):
     target_acceptance: Fraction | Literal["flow"] = Field(
         default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
     )
+    start: Start = Field(default="mixed", description="random fields, fields near the cold one, or both by turns")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
     warmup: Warmup = Field(default=500, description="discarded trajectories per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="trajectories per kept configuration")
@@ -133,17 +136,28 @@ class ClusterConfig(AbstractSection):
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="updates per kept configuration")
 
 
+_LINK_START = "random links, links near 1, or both by turns"
+
+
 class HeatbathConfig(AbstractSection):
     """Heat bath of gauge links, with sweeps of overrelaxation."""
 
     overrelaxation: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=1, description="sweeps of overrelaxation after every sweep of the heat bath"
     )
-    start: Literal["mixed", "hot", "cold"] = Field(
-        default="mixed", description="random links, links near 1, or every other chain one of them"
-    )
+    start: Start = Field(default="mixed", description=_LINK_START)
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
     warmup: Warmup = Field(default=200, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(
         default=1, description="updates, of one heat bath and its overrelaxation, per kept configuration"
     )
+
+
+class MetropolisConfig(AbstractSection):
+    """Metropolis of gauge links, one proposal for every link and sweep."""
+
+    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the steps to")
+    start: Start = Field(default="mixed", description=_LINK_START)
+    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
+    warmup: Warmup = Field(default=400, description="discarded sweeps per chain")
+    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")

@@ -20,6 +20,7 @@ from latflow.study.config.stages import (
     HeatbathConfig,
     HMCConfig,
     LocalConfig,
+    MetropolisConfig,
     SamplingConfig,
     StopConfig,
     TrainingConfig,
@@ -56,6 +57,7 @@ class StudyConfig(AbstractSection):
     local: LocalConfig = Field(default_factory=LocalConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     heatbath: HeatbathConfig = Field(default_factory=HeatbathConfig)
+    metropolis: MetropolisConfig = Field(default_factory=MetropolisConfig)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
