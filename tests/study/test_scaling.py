@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from latflow.errors import ConfigError, Interrupted
 from latflow.report import write_report
-from latflow.report.scaling import scaling_lines, write_scaling_report
+from latflow.report.canvas import style
+from latflow.report.scaling import draw_times, scaling_lines, write_scaling_report
 from latflow.study.config import load_study
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Silent
@@ -63,9 +65,11 @@ def config(tmp_path: Path) -> ScalingConfig:
     return load_scaling(path)
 
 
-def made_up(extent: int, samplers: tuple[str, ...], *, acceptance: float = 0.35) -> dict[str, Any]:
+def made_up(
+    extent: int, samplers: tuple[str, ...], *, acceptance: float = 0.35, n: int = 4096, flow_tau: float = 1.5
+) -> dict[str, Any]:
     """Results whose τ_int are L² / 20, half of it for records two updates apart, and whose values all agree."""
-    tau = {"flow": 1.5, "hmc": extent**2 / 20, "local": extent**2 / 40, "cluster": 1.0}
+    tau = {"flow": flow_tau, "hmc": extent**2 / 20, "local": extent**2 / 40, "cluster": 1.0}
     cost = {"flow": 1e-4, "hmc": 3e-4, "local": 1e-4, "cluster": 5e-5}
     rows = [
         {
@@ -75,17 +79,18 @@ def made_up(extent: int, samplers: tuple[str, ...], *, acceptance: float = 0.35)
             "error": 0.1,
             "tau_int": tau[s],
             "tau_int_error": 0.1 * tau[s],
+            "n": n,
         }
         for s in samplers
         for name, value in (("susceptibility", 1.0), ("phi_squared", 0.2))
     ]
-    vector = {key: [row, 2 * row] for key, row in rows[0].items() if key not in ("observable", "sampler")}
-    rows.append({"observable": "two_point", "sampler": samplers[0], **vector})
+    vector = {key: [row, 2 * row] for key, row in rows[0].items() if key not in ("observable", "sampler", "n")}
+    rows.append({"observable": "two_point", "sampler": samplers[0], "n": n, **vector})
     return {
         "estimates": rows,
-        "cost": {s: {"seconds_per_independent": cost[s]} for s in samplers},
-        "flow": {"acceptance": acceptance, "training_seconds": 20.0, "training_steps": 100, "stopped_by": "acceptance"},
-        "verdict": {"status": "exact"},
+        "cost": {s: {"seconds_per_independent": cost[s], "tau_int": tau[s], "configurations": n} for s in samplers},
+        "flow": {"acceptance": acceptance, "training_seconds": 20.0, "training_steps": 100, "stopped_by": "steps"},
+        "verdict": {"status": "exact", "reasons": []},
     }
 
 
@@ -130,6 +135,84 @@ def test_pulls_and_overtaking(found: dict[str, Any]) -> None:
     assert "z" in found["fits"][0]
     assert any("largest" in line for line in scaling_lines(found))
     json.dumps(found, allow_nan=False)
+
+
+def test_too_few_independent_records_are_no_estimate(config: ScalingConfig) -> None:
+    """A flow with fewer than 100 independent draws: neither its τ_int nor errors, pulls or costs are quoted."""
+    samplers = ("flow", "hmc")
+    done = {}
+    for name, study in config.runs():
+        stuck = name == "L04"
+        # N/(2τ_int) = 4096/41 is one short of the hundred asked for, 4096/40 is above
+        done[name] = Done(study, made_up(study.lattice.shape[0], samplers, flow_tau=20.5 if stuck else 20.0))
+    found = collect(config, done)
+    entries = {(e["run"], e["sampler"].split()[0]): e for e in found["samplers"]}
+    stuck, moving = entries["L04", "flow"], entries["L06", "flow"]
+    assert stuck["not_estimated"] == ["susceptibility", "two_point_0", "phi_squared"]
+    assert stuck["estimates"] == stuck["tau_int"] == {}
+    assert stuck["seconds_per_independent"] is None
+    assert moving["not_estimated"] == []
+    assert moving["tau_int"]["susceptibility"] == [20.0, 2.0]
+    assert moving["seconds_per_independent"] == 1e-4
+    assert not any(p["extent"] == 4 and "flow 30 %" in p["samplers"] for p in found["pulls"])
+    assert not any(p["extent"] == 4 and p["flow"] == "flow 30 %" for p in found["overtaking"])
+    text = "\n".join(scaling_lines(found))
+    assert re.search("^flow 30 % +not estimated", text, re.MULTILINE)
+
+
+def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> None:
+    acceptances = {"L04": 0.31, "L04-a20": 0.05, "L06": 0.45, "L06-a20": 0.02}
+    done = {}
+    for name, study in config.runs():
+        results = made_up(study.lattice.shape[0], ("flow", "hmc"), acceptance=acceptances[name])
+        if name == "L06-a20":
+            results["verdict"] = {"status": "no verdict", "reasons": ["k̂ = 1.2"]}
+        done[name] = Done(study, results)
+    lines = scaling_lines(collect(config, done))
+    text = "\n".join(lines)
+    (tight,) = [line for line in lines if line.startswith("flow 30 %  ")]
+    (loose,) = [line for line in lines if line.startswith("flow 20 %  ")]
+    assert "31 %  " in tight
+    assert "45 %, above" in tight
+    assert loose.count("not reached: stopped by steps") == 2
+    assert "flow 30 % (1 of 2 held)" in text
+    assert "flow 20 % (0 of 2 held)" in text
+    assert "verdict L04: exact" in lines
+    assert "verdict L06-a20: no verdict" in lines
+
+
+def test_two_sizes_claim_no_goodness_of_fit(found: dict[str, Any]) -> None:
+    text = "\n".join(scaling_lines(found))
+    assert "of two sizes no χ²" in text
+    assert "χ²/dof" not in text
+
+
+def write_page(found: dict[str, Any], config: ScalingConfig, directory: Path) -> str:
+    """The page of made-up results; of the runs only their studies are there, so figures of single runs are left out."""
+    for name, study in config.runs():
+        (directory / name).mkdir()
+        (directory / name / "study.toml").write_text(study.to_toml())
+    (directory / "scaling.json").write_text(json.dumps(found))
+    return write_scaling_report(directory).read_text()
+
+
+def test_page(found: dict[str, Any], config: ScalingConfig, tmp_path: Path) -> None:
+    """Verdicts come first, flows that missed their acceptance say so, and every legend names a sampler once."""
+    page = write_page(found, config, tmp_path)
+    assert page.index("Verdicts of the runs, 4 of 4 exact") < page.index("Autocorrelation times")
+    assert "10 %, not reached: stopped by steps" in page
+    # a flow that was held nowhere is drawn with open symbols only
+    names = legend(found, "susceptibility")
+    assert sorted(names) == sorted(set(names))
+    assert set(names) == {"flow 30 %", "flow 20 % (0 of 2 held)", "HMC", "local", "cluster"}
+
+
+def legend(found: dict[str, Any], observable: str) -> list[str]:
+    """What the legend of a figure of τ_int says."""
+    with style():
+        figure = draw_times(found, observable)
+    (words,) = figure.legends
+    return [text.get_text() for text in words.get_texts()]
 
 
 class StopAfterOneRun:

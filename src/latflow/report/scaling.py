@@ -5,12 +5,14 @@ shown.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from latflow.errors import DataError, MissingInputError
 from latflow.report import data, diagnostics
@@ -29,7 +31,7 @@ from latflow.report.canvas import (
 from latflow.report.html import environment
 from latflow.report.names import observable_words, sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
-from latflow.report.tables import SUSPICIOUS
+from latflow.report.tables import SUSPICIOUS, verdict_of
 from latflow.store.atomic import write_bytes
 
 Found = Mapping[str, Any]
@@ -37,6 +39,11 @@ Found = Mapping[str, Any]
 
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
 """Symbols of what only this page names."""
+
+_MARKUP = re.compile(r"(?<=_)\{|\}")
+
+_LONG = 16
+"""Characters of a label from which on a legend has two columns."""
 
 _FLOWS = (("#0072B2", "o"), ("#CC79A7", "D"), ("#999933", "p"), ("#882255", "h"))
 
@@ -81,6 +88,8 @@ def write_scaling_report(directory: Path) -> Path:
         .render(
             name=found["study"],
             points=_points(found),
+            fewest=found["fewest_independent"],
+            verdicts=[_flow_table(found), _verdict_table(found)],
             times=times,
             fits=_fit_table(found),
             agreement=agreement,
@@ -94,17 +103,21 @@ def write_scaling_report(directory: Path) -> Path:
 
 
 def scaling_lines(found: Found) -> list[str]:
-    """The exponents and the largest pull as lines for a terminal."""
-    table = _fit_table(found)
-    rows = [table.head, *table.rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    """The acceptances of the flows, the exponents, the largest pull and the verdicts as lines for a terminal."""
+    lines = [line for table in (_flow_table(found), _fit_table(found)) for line in _text(table)]
     pulls = found["pulls"]
     worst = max(pulls, key=lambda p: abs(p["pull"]), default=None)
     told = f"{len(pulls)} differences between samplers"
     if worst is not None:
         told += f", the largest {signed(worst['pull'])}: {_pair(worst)} at L = {worst['extent']}, {worst['observable']}"
-    return [*lines, told, *(f"verdict {name}: {verdict['status']}" for name, verdict in found["verdicts"].items())]
+    return [*lines, told, *(f"verdict {name}: {status}" for name, status, *_ in _verdict_table(found).rows)]
+
+
+def _text(table: Table) -> list[str]:
+    rows = [[_MARKUP.sub("", cell) for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
+    aligned = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [f"{table.title}:", *aligned, ""]
 
 
 def _read(path: Path) -> Found:
@@ -122,7 +135,7 @@ def _points(found: Found) -> str:
 
 
 def _observables(found: Found) -> list[str]:
-    return list(dict.fromkeys(name for entry in found["samplers"] for name in entry["tau_int"]))
+    return list(dict.fromkeys(n for e in found["samplers"] for n in (*e["tau_int"], *e["not_estimated"])))
 
 
 def _main_runs(found: Found) -> list[str]:
@@ -135,12 +148,25 @@ def _samplers(found: Found) -> list[str]:
 
 
 def _look(found: Found, sampler: str) -> tuple[str, str, str]:
-    """Label, colour and marker; every flow has its own."""
-    flows = [s for s in _samplers(found) if s.startswith("flow")]
+    """Label, colour and marker; every flow has its own, and a label that says where it was not held."""
+    flows = [s for s in _samplers(found) if _flows(found, s)]
     if sampler in flows:
-        return (sampler, *_FLOWS[flows.index(sampler) % len(_FLOWS)])
+        return (_flow_label(found, sampler), *_FLOWS[flows.index(sampler) % len(_FLOWS)])
     known = sampler_style(sampler)
     return known.label, known.colour, known.marker
+
+
+def _flows(found: Found, sampler: str) -> list[Mapping[str, Any]]:
+    """The trainings of a flow, size by size; none of a classical sampler."""
+    return [e["training"] for e in found["samplers"] if e["sampler"] == sampler and e["training"] is not None]
+
+
+def _flow_label(found: Found, sampler: str) -> str:
+    trainings = _flows(found, sampler)
+    held = sum(training["reached"] for training in trainings)
+    if held == len(trainings):
+        return sampler
+    return f"{sampler} ({held} of {len(trainings)} held)"
 
 
 def _words(name: str) -> tuple[str, str, str]:
@@ -150,38 +176,54 @@ def _words(name: str) -> tuple[str, str, str]:
 
 def _times(found: Found, observable: str) -> Picture | Omitted:
     """τ_int of one observable against L, all samplers, with the fitted powers."""
-    symbol, math, title = _words(observable)
+    symbol, _, title = _words(observable)
     name, heading = f"tau_{observable}", f"τ_int of the {title}"
-    points = {s: _series(found, s, observable) for s in _samplers(found)}
-    points = {s: p for s, p in points.items() if len(p)}
-    if not points:
-        return Omitted(name, heading, "no sampler has an autocorrelation time yet")
+    samplers = [s for s in _samplers(found) if len(_series(found, s, observable))]
+    if not samplers:
+        return Omitted(name, heading, f"no sampler has an estimate of it{_missing(found, observable).rstrip('.')}")
+    svg, pdf = encode(draw_times(found, observable))
+    laws = [(s, law) for s in samplers if (law := _law(found, s, observable)) is not None]
+    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law['z'], law['z_error'])}" for s, law in laws)
+    told = f"{told or 'Too few sizes for a fit'}.{_missing(found, observable)}"
+    return Picture(name, heading, f"{symbol}. {told}", f"{heading}. {told}", svg, pdf)
+
+
+def draw_times(found: Found, observable: str) -> Figure:
+    """The figure of τ_int of one observable against L: a symbol per sampler, open where a flow was not held."""
     figure, axes = single_axes(height=2.7, above=TWO_ROWS)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for sampler, p in points.items():
+    labels = []
+    for sampler in _samplers(found):
+        p = _series(found, sampler, observable)
+        if not len(p):
+            continue
         label, colour, marker = _look(found, sampler)
-        fitted = p[:, 3] > 0
+        labels.append(label)
+        held = p[:, 3] > 0
         bars = np.stack([np.minimum(p[:, 2], 0.9 * p[:, 1]), p[:, 2]])
-        axes.errorbar(p[fitted, 0], p[fitted, 1], bars[:, fitted], fmt=marker, color=colour, label=label, elinewidth=1)
-        if not fitted.all():
-            open_label = None if fitted.any() else label
-            axes.errorbar(
-                p[~fitted, 0], p[~fitted, 1], bars[:, ~fitted], fmt=marker, color=colour, mfc="none", label=open_label
-            )
+        for part, face in ((held, colour), (~held, "none")):
+            if part.any():
+                axes.errorbar(p[part, 0], p[part, 1], bars[:, part], fmt=marker, color=colour, mfc=face, label=label)
+                label = None
         law = _law(found, sampler, observable)
         if law is not None:
-            x = np.array([p[fitted, 0].min(), p[fitted, 0].max()])
+            x = np.array([p[held, 0].min(), p[held, 0].max()])
             axes.plot(x, law["amplitude"] * x ** law["z"], "--", color=colour, linewidth=0.9)
     _extent_ticks(axes, found["extents"])
     readable_log(axes.yaxis)
     axes.set_xlabel("$L$")
-    axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {math} (updates)")
-    legend_above(figure, axes, columns=3)
-    svg, pdf = encode(figure)
-    laws = [(s, law) for s in points if (law := _law(found, s, observable)) is not None]
-    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law['z'], law['z_error'])}" for s, law in laws)
-    return Picture(name, heading, f"{symbol}. {told or 'Too few sizes for a fit'}.", f"{heading}. {told}.", svg, pdf)
+    axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {_words(observable)[1]} (updates)")
+    legend_above(figure, axes, columns=2 if max(map(len, labels), default=0) > _LONG else 3)
+    return figure
+
+
+def _missing(found: Found, observable: str) -> str:
+    """Which points are not drawn because their records are too few for an estimate."""
+    absent = [e for e in found["samplers"] if observable in e["not_estimated"]]
+    named = "; ".join(f"{_look(found, e['sampler'])[0]} at L = {e['extent']}" for e in absent)
+    fewest = found["fewest_independent"]
+    return f" Not estimated, fewer than {fewest} independent configurations: {named}." if named else ""
 
 
 def _series(found: Found, sampler: str, observable: str) -> np.ndarray:
@@ -248,17 +290,56 @@ def _machinery(path: Path) -> list[Picture | Omitted]:
     return [replace(p, name=f"{path.name}_{p.name}", title=f"{path.name}: {p.title}") for p in drawn]
 
 
-def _fit_table(found: Found) -> Table:
-    names = _observables(found)
+def _verdict_table(found: Found) -> Table:
+    rows = []
+    for name, given in found["verdicts"].items():
+        verdict = verdict_of({"verdict": given})
+        flows = ", ".join(e["sampler"] for e in found["samplers"] if e["run"] == name and e["training"] is not None)
+        rows.append([name, verdict.status, flows or ABSENT, "; ".join(verdict.reasons) or ABSENT])
+    exact = sum(row[1] == "exact" for row in rows)
+    return Table(f"Verdicts of the runs, {exact} of {len(rows)} exact", ["run", "verdict", "flow", "reasons"], rows)
+
+
+def _flow_table(found: Found) -> Table:
+    """What was asked of every flow and what its production draws show."""
+    head = ["asked for", *(f"L = {extent}" for extent in found["extents"])]
     rows = []
     for sampler in _samplers(found):
-        laws = [_law(found, sampler, name) for name in names]
-        cells = [ABSENT if law is None else _exponent(law) for law in laws]
-        rows.append([_look(found, sampler)[0], *cells])
-    return Table("Exponents z of τ_int, with χ²/dof", ["sampler", *(_words(name)[0] for name in names)], rows)
+        trained = {e["extent"]: e["training"] for e in found["samplers"] if e["sampler"] == sampler and e["training"]}
+        if trained:
+            rows.append([sampler, *(_held(trained.get(extent)) for extent in found["extents"])])
+    return Table("Acceptance of the flows", head, rows)
 
 
-def _exponent(law: Mapping[str, Any]) -> str:
+def _held(training: Mapping[str, Any] | None) -> str:
+    if training is None:
+        return ABSENT
+    if not is_number(training["acceptance"]):
+        return "not measured"
+    told = f"{100 * training['acceptance']:.3g} %"
+    if training["reached"]:
+        return told
+    if training["acceptance"] > training["wanted"]:
+        return f"{told}, above"
+    return f"{told}, not reached: stopped by {training['stopped_by']}"
+
+
+def _fit_table(found: Found) -> Table:
+    names = _observables(found)
+    rows = [[_look(found, s)[0], *(_exponent(found, s, name) for name in names)] for s in _samplers(found)]
+    tested = [fit["dof"] > 0 for fit in found["fits"]]
+    goodness = ", with χ²/dof" if any(tested) else ""
+    untested = "; of two sizes no χ²: nothing tests the power law" if not all(tested) else ""
+    title = f"Exponents z of τ_int{goodness}{untested}"
+    return Table(title, ["sampler", *(_words(name)[0] for name in names)], rows)
+
+
+def _exponent(found: Found, sampler: str, observable: str) -> str:
+    law = _law(found, sampler, observable)
+    if law is None:
+        known = [e for e in found["samplers"] if e["sampler"] == sampler and observable in e["tau_int"]]
+        held = [e for e in known if e["training"] is None or e["training"]["reached"]]
+        return "not held" if len(held) < len(known) else "not estimated"
     goodness = f", {plain(law['chi2'] / law['dof'], 2)}" if law["dof"] else ""
     return f"{compact(law['z'], law['z_error'])}{goodness}"
 
@@ -268,18 +349,22 @@ def _cost_table(found: Found) -> Table:
     rows = []
     for sampler in _samplers(found):
         entries = {e["extent"]: e for e in found["samplers"] if e["sampler"] == sampler}
-        each = [entries.get(extent, {}).get("seconds_per_independent") for extent in found["extents"]]
-        rows.append([_look(found, sampler)[0], *(duration(seconds) for seconds in each)])
+        rows.append([_look(found, sampler)[0], *(_cost(entries.get(extent)) for extent in found["extents"])])
         training = [(entries.get(extent) or {}).get("training") for extent in found["extents"]]
         if any(training):
             rows.append([f"{sampler}: training", *(_training(entry) for entry in training)])
     return Table("Time per independent configuration, and of training", head, rows)
 
 
-def _training(entry: Mapping[str, Any] | None) -> str:
+def _cost(entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return ABSENT
-    return f"{duration(entry['seconds'])}, acceptance {plain(entry['acceptance'], 2)}"
+    seconds = entry["seconds_per_independent"]
+    return "not estimated" if seconds is None else duration(seconds)
+
+
+def _training(entry: Mapping[str, Any] | None) -> str:
+    return ABSENT if entry is None else f"{duration(entry['seconds'])}, {entry['steps']} steps"
 
 
 def _overtaking_table(found: Found) -> Table:

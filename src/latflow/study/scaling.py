@@ -35,6 +35,9 @@ HELD = 0.06
 """A flow counts as held at its acceptance if it is no further from it; others are shown, not fitted. A training stops
 at the first evaluation above, so a flow that learns in leaps may end far above."""
 
+FEWEST_INDEPENDENT = 100
+"""Below N/(2τ_int) of this neither τ_int nor an error made of it is an estimate: the window saw too few of them."""
+
 
 class Done(NamedTuple):
     """A finished run: its study, with the trajectory that was found for it, and its results."""
@@ -113,6 +116,7 @@ def collect(config: ScalingConfig, done: Mapping[str, Done]) -> dict[str, Any]:
         "study": config.name,
         "extents": list(config.points.extents),
         "couplings": list(config.points.couplings),
+        "fewest_independent": FEWEST_INDEPENDENT,
         "samplers": entries,
         "fits": _fits(entries),
         "pulls": _pulls(entries),
@@ -131,12 +135,30 @@ def _entries(study: StudyConfig, results: Mapping[str, Any]) -> list[dict[str, A
 def _entry(study: StudyConfig, results: Mapping[str, Any], sampler: str) -> dict[str, Any]:
     thin = 1 if sampler == "flow" else getattr(study, sampler).thin
     rows = {row["observable"]: row for row in results["estimates"] if row["sampler"] == sampler}
-    values = {name: _component(rows, name) for name in OBSERVABLES}
-    cost, flow = results["cost"].get(sampler) or {}, results["flow"] or {}
+    found = {name: value for name in OBSERVABLES if (value := _component(rows, name)) is not None}
+    values = {name: value for name, value in found.items() if _is_estimated(value.pop("n"), value["tau_int"])}
+    cost = results["cost"].get(sampler) or {}
+    paid = _is_estimated(cost.get("configurations"), cost.get("tau_int"))
+    return {
+        "sampler": _name(study) if sampler == "flow" else sampler,
+        "extent": study.lattice.shape[0],
+        "estimates": values,
+        "tau_int": {name: _tau(value, thin) for name, value in values.items()},
+        "not_estimated": [name for name in found if name not in values],
+        "seconds_per_independent": cost.get("seconds_per_independent") if paid else None,
+        "training": _training(study, results["flow"] or {}) if sampler == "flow" else None,
+        "trajectory": _trajectory(study) if sampler == "hmc" else None,
+    }
+
+
+def _name(study: StudyConfig) -> str:
+    """What a flow is called: by the acceptance asked for, whether or not it was reached."""
+    return f"flow {100 * (study.training.stop.acceptance or 0.0):g} %"
+
+
+def _training(study: StudyConfig, flow: Mapping[str, Any]) -> dict[str, Any]:
     wanted = study.training.stop.acceptance or 0.0
-    length = study.hmc.trajectory_length
-    label = f"flow {100 * wanted:g} %" if sampler == "flow" else sampler
-    training = {
+    return {
         "acceptance": flow.get("acceptance"),
         "wanted": wanted,
         "reached": abs((flow.get("acceptance") or 0.0) - wanted) <= HELD,
@@ -144,25 +166,25 @@ def _entry(study: StudyConfig, results: Mapping[str, Any], sampler: str) -> dict
         "steps": flow.get("training_steps"),
         "stopped_by": flow.get("stopped_by"),
     }
-    return {
-        "sampler": label,
-        "extent": study.lattice.shape[0],
-        "estimates": {name: value for name, value in values.items() if value is not None},
-        "tau_int": {name: _tau(value, thin) for name, value in values.items() if value is not None},
-        "seconds_per_independent": cost.get("seconds_per_independent"),
-        "training": training if sampler == "flow" else None,
-        "trajectory": {"n_steps": study.hmc.n_steps, "length": length} if sampler == "hmc" else None,
-    }
+
+
+def _trajectory(study: StudyConfig) -> dict[str, Any]:
+    return {"n_steps": study.hmc.n_steps, "length": study.hmc.trajectory_length}
 
 
 def _component(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    """Value, error, τ_int and its error of a scalar observable; G_c(0) is the first entry of the two-point function."""
+    """Value, error, τ_int, its error and N of a scalar observable; G_c(0) begins the two-point function."""
     row = rows.get("two_point" if name == "two_point_0" else name)
     if row is None:
         return None
-    fields = ("value", "error", "tau_int", "tau_int_error")
+    fields = ("value", "error", "tau_int", "tau_int_error", "n")
     found = {field: row[field][0] if type(row[field]) is list else row[field] for field in fields}
     return found if all(found[field] is not None for field in fields) else None
+
+
+def _is_estimated(n: int | None, tau_int: float | None) -> bool:
+    """Whether `n` records hold enough independent ones, N/(2τ_int), for τ_int itself to be known."""
+    return n is not None and tau_int is not None and n >= 2 * tau_int * FEWEST_INDEPENDENT
 
 
 def _tau(value: Mapping[str, Any], thin: int) -> list[float]:

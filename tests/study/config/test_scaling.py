@@ -56,7 +56,29 @@ def test_quick_is_smaller_and_elsewhere(path: Path) -> None:
     quick = load_scaling(path, {"sampling.configurations": "1000000"}).quick()
     assert quick.name == "tiny-quick"
     assert quick.sampling.configurations < 10000
-    assert all(study.training.stop.minutes < 1 for _, study in quick.runs())
+
+
+def test_a_quick_training_ends_by_steps_and_never_by_the_clock() -> None:
+    """A clock would count compilation, and leave a slow machine with untrained flows."""
+    whole = load_scaling(STUDIES / "phi4-critical.toml")
+    assert whole.training.stop.minutes is not None
+    runs = dict(whole.quick().runs())
+    # the three smallest sizes, one flow each: the least from which a power law can be tested
+    assert [(study.lattice.shape[0], study.action.house(2)[1]) for study in runs.values()] == [
+        (6, 6.975),
+        (8, 6.008),
+        (10, 5.55),
+    ]
+    for study in runs.values():
+        stop = study.training.stop
+        assert (stop.minutes, stop.acceptance, stop.steps) == (None, 0.7, whole.training.stop.steps // 10)
+
+
+def test_quick_takes_the_smallest_sizes_with_their_couplings(path: Path) -> None:
+    listed = {"points.extents": "12 4 10 6", "points.couplings": "4.0 7.0 5.0 6.0"}
+    quick = load_scaling(path, listed).quick()
+    assert quick.points.extents == (4, 6, 10)
+    assert quick.points.couplings == (7.0, 6.0, 5.0)
 
 
 def test_the_shipped_one_is_the_published_set() -> None:

@@ -21,8 +21,11 @@ from latflow.study.config.writing import toml_text
 QUICK_CONFIGURATIONS = 8192
 """Configurations per sampler of a quick look."""
 
-QUICK_MINUTES = 0.4
-"""Longest training of one flow in a quick look."""
+QUICK_EXTENTS = 3
+"""Sizes of a quick look, the smallest ones: as many as test a power law."""
+
+QUICK_SHARE = 10
+"""A quick training takes this fraction of the steps at most; a clock would count compilation on a slow machine."""
 
 
 class PointsConfig(AbstractSection):
@@ -77,15 +80,26 @@ class ScalingConfig(AbstractSection):
         return tuple(found)
 
     def quick(self) -> "ScalingConfig":
-        """The same with small statistics and short trainings, under a name of its own."""
-        minutes = min(QUICK_MINUTES, self.training.stop.minutes or QUICK_MINUTES)
-        configurations = min(QUICK_CONFIGURATIONS, self.sampling.configurations)
-        stop = self.training.stop.model_copy(update={"minutes": minutes})
+        """The smallest sizes with one flow each, few steps and small statistics, under a name of its own.
+
+        Trainings end at the acceptance or at a number of steps, never by the clock, so what comes out does not depend
+        on how fast the machine compiles.
+        """
+        pairs = sorted(zip(self.points.extents, self.points.couplings, strict=True))[:QUICK_EXTENTS]
+        points = {
+            "extents": tuple(extent for extent, _ in pairs),
+            "couplings": tuple(coupling for _, coupling in pairs),
+            "acceptances": (max(self.points.acceptances),),
+        }
+        stop = {"minutes": None, "steps": max(1, self.training.stop.steps // QUICK_SHARE)}
+        training = {"stop": self.training.stop.model_copy(update=stop)}
+        sampling = {"configurations": min(QUICK_CONFIGURATIONS, self.sampling.configurations)}
         return self.model_copy(
             update={
                 "name": f"{self.name}-quick",
-                "training": self.training.model_copy(update={"stop": stop}),
-                "sampling": self.sampling.model_copy(update={"configurations": configurations}),
+                "points": self.points.model_copy(update=points),
+                "training": self.training.model_copy(update=training),
+                "sampling": self.sampling.model_copy(update=sampling),
             }
         )
 
