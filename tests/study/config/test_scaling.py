@@ -71,7 +71,7 @@ def test_a_quick_training_ends_by_steps_and_never_by_the_clock() -> None:
     ]
     for study in runs.values():
         stop = study.training.stop
-        assert (stop.minutes, stop.acceptance, stop.steps) == (None, 0.7, whole.training.stop.steps // 10)
+        assert (stop.minutes, stop.acceptance, stop.steps) == (None, 0.7, whole.training.stop.steps // 5)
 
 
 def test_quick_takes_the_smallest_sizes_with_their_couplings(path: Path) -> None:

@@ -24,7 +24,7 @@ QUICK_CONFIGURATIONS = 8192
 QUICK_EXTENTS = 3
 """Sizes of a quick look, the smallest ones: as many as test a power law."""
 
-QUICK_SHARE = 10
+QUICK_SHARE = 5
 """A quick training takes this fraction of the steps at most; a clock would count compilation on a slow machine."""
 
 
