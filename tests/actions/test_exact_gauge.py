@@ -100,3 +100,27 @@ def test_strong_coupling():
     assert p == pytest.approx(u + 4 * u**5, abs=1e-15)
     assert exact.strong_coupling_plaquette(u, dimensions=2) == u
     assert 0 < 0.23439 - p < 0.0015
+
+
+@pytest.mark.parametrize("beta", [0.4, 1.0, 3.0])
+def test_polyakov_loops_of_two_sites(beta):
+    """2×1 plaquettes, both made of the same two time links; spatial ones only turn them against each other."""
+    # U(1): one angle with weight e^{2β cos}.
+    assert exact.u1_polyakov_squared(beta, space=2, time=1) == pytest.approx(
+        (1 + iv(1, 2 * beta) / iv(0, 2 * beta)) / 2
+    )
+    # SU(2): angles a, b of the classes, and the mean over the spatial link of one plaquette's weight, squared.
+    x, w = np.polynomial.legendre.leggauss(80)
+    angle, haar = np.pi * (x + 1) / 2, w * np.sin(np.pi * (x + 1) / 2) ** 2
+    a, b = angle[:, None], angle[None, :]
+    turned = np.exp(beta * (np.cos(a) * np.cos(b))[..., None] + beta * (np.sin(a) * np.sin(b))[..., None] * x) @ w / 2
+    weight = haar[:, None] * haar[None, :] * turned**2
+    expected = np.sum(weight * ((np.cos(a) + np.cos(b)) / 2) ** 2) / np.sum(weight)
+    assert exact.sun_polyakov_squared(2, beta, space=2, time=1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_polyakov_loops_at_weak_and_strong_coupling():
+    for n in (2, 3):
+        assert exact.sun_polyakov_squared(n, 1e-6, space=4, time=2) == pytest.approx(1 / (4 * n**2), rel=1e-5)
+    # Neighbouring lines are alike at weak coupling, and a phase has length 1.
+    assert exact.u1_polyakov_squared(400.0, space=2, time=2) == pytest.approx(1.0, abs=0.01)

@@ -224,3 +224,26 @@ def test_the_plan_counts_links(config: StudyConfig) -> None:
     assert three["disk_bytes"] == 3 * 2048 * (configuration + 40)
     assert three["parameters"] == 0
     assert three["memory_bytes"]["training"] == 0
+
+
+def test_the_plan_counts_updates_of_links(config: StudyConfig) -> None:
+    """Twice the configurations and warm-up, twice the seconds beyond those of compiling; overrelaxation is work too."""
+
+    def seconds(**changes: str) -> dict[str, float]:
+        wanted = {key.replace("__", "."): value for key, value in changes.items()}
+        found = plan(with_overrides(config, {"action.group": "SU(3)", **wanted}))["seconds"]
+        return {name: found[f"sample_{name}"] for name in SAMPLERS if f"sample_{name}" in found}
+
+    once = seconds()
+    warmups = {f"{name}.warmup": str(2 * getattr(config, name).warmup) for name in SAMPLERS}
+    twice = seconds(sampling__configurations="4096", **warmups)
+    wide = seconds(lattice__shape="4 8")
+    for name in SAMPLERS:
+        compiling = 2 * once[name] - twice[name]
+        assert 1 < compiling < once[name]
+        assert wide[name] == pytest.approx(twice[name])
+    relaxed = seconds(heatbath__overrelaxation="5")
+    assert relaxed["heatbath"] > once["heatbath"]
+    assert relaxed["hmc"] == once["hmc"]
+    improved = {"action__kind": "improved", "sampling__samplers": "hmc metropolis"}
+    assert all(seconds(**improved)[name] > once[name] for name in ("hmc", "metropolis"))

@@ -47,6 +47,21 @@ def u1_wilson_loop(beta: float, *, volume: int, area: int = 1) -> float:
     return float(np.sum(_u1(beta, q) ** (volume - area) * inside) / np.sum(_u1(beta, q) ** volume))
 
 
+def u1_polyakov_squared(beta: float, *, space: int, time: int) -> float:
+    r"""$\langle|L|^2\rangle$ of the Polyakov loop averaged over space, on the torus of `space` × `time` plaquettes.
+
+    Two lines a distance r apart cut the torus into annuli of rT and (S − r)T plaquettes, whose representations differ
+    by the one of the line; $\langle L\rangle=0$ and S times this is the susceptibility.
+
+    >>> round(u1_polyakov_squared(1e-9, space=8, time=8), 6)
+    0.125
+    """
+    q = _charges(beta, space * time)
+    here, there = _u1(beta, q), _u1(beta, q + 1)
+    z = np.sum(here ** (space * time))
+    return float(sum(np.sum(here ** ((space - r) * time) * there ** (r * time)) for r in range(space)) / (space * z))
+
+
 def u1_charge_squared(beta: float, *, volume: int) -> float:
     r"""$\langle Q^2\rangle$ of $Q=\frac1{2\pi}\sum\theta_P$ with angles in (−π, π].
 
@@ -129,6 +144,28 @@ def sun_wilson_loop(n: int, beta: float, *, volume: int, area: int = 1) -> float
                 inside = _ratio(inner, beta) / trivial
                 total.append(d / (n * _dimension(r)) * inside**area * outside ** (volume - area))
     return math.fsum(total) / math.fsum(z)
+
+
+def sun_polyakov_squared(n: int, beta: float, *, space: int, time: int) -> float:
+    r"""$\langle|L|^2\rangle$ of $L=\frac1N\mathrm{tr}$ averaged over space, like `u1_polyakov_squared`.
+
+    Annuli of r and r' are joined where r' is in $r\otimes\square$:
+    $\frac1{N^2S}\sum_{x=0}^{S-1}\sum_{r,\,r'}F_r^{(S-x)T}F_{r'}^{xT}/Z$.
+
+    >>> round(sun_polyakov_squared(3, 5.0, space=8, time=8), 6)
+    0.013896
+    """
+    total, z = [], []
+    trivial = _ratio((0,) * n, beta)
+    for r in _representations(n, beta, space * time):
+        here = _ratio(r, beta) / trivial
+        z.append(here ** (space * time))
+        for i in range(n):
+            joined = tuple(entry + (j == i) for j, entry in enumerate(r))
+            if _dimension(joined):
+                there = _ratio(joined, beta) / trivial
+                total += [here ** ((space - x) * time) * there ** (x * time) for x in range(space)]
+    return math.fsum(total) / (n**2 * space * math.fsum(z))
 
 
 def sun_plaquette(n: int, beta: float) -> float:

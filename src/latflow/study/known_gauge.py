@@ -38,7 +38,14 @@ def gauge_values(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, Know
 def _two_dimensions(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, float]:
     volume, beta = math.prod(shape), action.beta
     loops = {area: _loop(action, volume, area) for area in (1, 2, 3, 4, 6, 9) if area < volume}
-    known = {"plaquette": loops[1], "action_density": beta * (1 - loops[1]), "polyakov_loop": 0.0}
+    lines = _polyakov_squared(action, *shape)
+    known = {
+        "plaquette": loops[1],
+        "action_density": beta * (1 - loops[1]),
+        "polyakov_loop": 0.0,
+        "polyakov_loop_squared": lines,
+        "polyakov_susceptibility": shape[0] * lines,
+    }
     space, time = (min(_LARGEST_LOOP, extent - 1) for extent in shape)
     if min(shape) > 2:
         known["rectangle"] = loops[2]
@@ -54,6 +61,12 @@ def _loop(action: WilsonConfig, volume: int, area: int) -> float:
     if action.group == "U(1)":
         return exact_gauge.u1_wilson_loop(action.beta, volume=volume, area=area)
     return exact_gauge.sun_wilson_loop(_colours(action), action.beta, volume=volume, area=area)
+
+
+def _polyakov_squared(action: WilsonConfig, space: int, time: int) -> float:
+    if action.group == "U(1)":
+        return exact_gauge.u1_polyakov_squared(action.beta, space=space, time=time)
+    return exact_gauge.sun_polyakov_squared(_colours(action), action.beta, space=space, time=time)
 
 
 def _partition_and_charge(action: WilsonConfig, volume: int) -> dict[str, float]:
