@@ -486,3 +486,23 @@ LINK_KERNELS: dict[str, Callable[[], KernelCase]] = {
     "SU(3) metropolis": lambda: _torus("SU(3)", (2, 4), 5.0, lambda a: LinkMetropolis(a, width=0.9), 300),
 }
 """Updates link by link on such tori."""
+
+
+def _open(group: str, beta: float) -> WilsonAction:
+    return wilson(group, (4, 6), beta, open_boundaries=True)
+
+
+def _open_kernels(action: WilsonAction, *, width: float, step_size: float) -> dict[str, AbstractKernel]:
+    return {
+        "heat bath": HeatBath(action),
+        "metropolis": LinkMetropolis(action, width=width),
+        "leapfrog": hmc(action, "leapfrog", step_size, 2),
+    }
+
+
+OPEN_KERNELS: dict[str, Callable[[], dict[str, AbstractKernel]]] = {
+    "U(1)": lambda: _open_kernels(_open("U(1)", 1.5), width=2.0, step_size=0.7),
+    "SU(2)": lambda: _open_kernels(_open("SU(2)", 2.2), width=1.5, step_size=0.6),
+    "SU(3)": lambda: _open_kernels(_open("SU(3)", 3.0), width=1.0, step_size=0.6),
+}
+"""Kernels with open boundaries, where their target is drawn exactly; steps so long that much is rejected."""

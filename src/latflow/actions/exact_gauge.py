@@ -89,6 +89,15 @@ def u1_charge_distribution(beta: float, *, volume: int, largest: int) -> Float[n
     return np.cos(np.outer(charges, theta)) @ z / (_ANGLES * np.sum(_u1(beta, q) ** volume))
 
 
+def u1_open_log_z(beta: float, *, plaquettes: int) -> float:
+    """Log Z of U(1) on a rectangle with open boundaries, whose plaquettes are independent.
+
+    >>> round(u1_open_log_z(2.0, plaquettes=9), 6)
+    -10.584058
+    """
+    return float(plaquettes * np.log(ive(0, beta)))
+
+
 def _u1(beta: float, q: Int[np.ndarray, " charges"]) -> Float[np.ndarray, " charges"]:
     """Relative to q = 0: powers of the volume do not underflow."""
     return ive(np.abs(q), beta) / ive(0, beta)
@@ -166,6 +175,15 @@ def sun_polyakov_squared(n: int, beta: float, *, space: int, time: int) -> float
                 there = _ratio(joined, beta) / trivial
                 total += [here ** ((space - x) * time) * there ** (x * time) for x in range(space)]
     return math.fsum(total) / (n**2 * space * math.fsum(z))
+
+
+def sun_open_log_z(n: int, beta: float, *, plaquettes: int) -> float:
+    """Log Z of SU(n) on a rectangle with open boundaries, whose plaquettes are independent.
+
+    >>> round(sun_open_log_z(3, 9.0, plaquettes=1) + 9.0, 8)
+    2.75839742
+    """
+    return plaquettes * math.log(_coefficient((0,) * n, beta))
 
 
 def sun_plaquette(n: int, beta: float) -> float:

@@ -4,9 +4,7 @@ House normalisation: $S=\beta\sum_{x,\mu<\nu}(1-\tfrac1N\mathrm{Re\,tr}\,P_{\mu\
 constant. With rectangles of 2×1 plaquettes in both orientations,
 $S=\beta\big[c_0\sum_P(1-\tfrac1N\mathrm{Re\,tr}\,P)+c_1\sum_R(1-\tfrac1N\mathrm{Re\,tr}\,R)\big]$, $c_0=1-8c_1$.
 
-The force needs, for every link, the sum of the loops through it that begin with it. In one plane the loops above and
-below a link and left and right of another share their sides: five matrix products per plane and one per link, 34 for a
-site in four dimensions. A rectangle is a plaquette with one side of two links.
+The force needs, for every link, the sum of the loops through it that begin with it (`latflow.fields.link_loops`).
 """
 
 import abc
@@ -24,10 +22,20 @@ from latflow.actions.base import AbstractAction
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.fields.closings import Surroundings, around_plaquettes, around_rectangles
+from latflow.fields.link_loops import (
+    around,
+    coefficients_of_loops,
+    inside,
+    loops_with_rectangles,
+    planes,
+    plaquettes_through_links,
+    sites_of,
+    weigh,
+)
 from latflow.fields.spaces import GaugeSpace
 from latflow.fields.transport import neighbour, total
 from latflow.groups.base import AbstractGroup
-from latflow.groups.matrices import conjugate_transpose, diagonal_sum, multiply
+from latflow.groups.matrices import diagonal_sum, multiply
 from latflow.lattice import Lattice
 
 LUESCHER_WEISZ = -1 / 12
@@ -85,7 +93,7 @@ class WilsonAction(AbstractLinkAction):
     def n_plaquettes(self) -> int:
         """Number of plaquettes in the sum."""
         shape = self.space.lattice.shape
-        return sum(int(np.sum(_inside(shape, plane, open_boundaries=self.open_boundaries))) for plane in _planes(shape))
+        return sum(int(np.sum(inside(shape, plane, open_boundaries=self.open_boundaries))) for plane in planes(shape))
 
     @override
     def __call__(self, x: Field) -> Scalar:
@@ -160,7 +168,7 @@ class ImprovedAction(AbstractLinkAction):
 
     @override
     def force(self, x: Field) -> Tangent:
-        loops = _loops_with_rectangles(self.space.links(x), c1=self.c1)
+        loops = loops_with_rectangles(self.space.links(x), c1=self.c1)
         return self.beta * _force_of_loops(loops, group=self.space.group)
 
 
@@ -173,57 +181,26 @@ def _coupling(beta: float | Scalar) -> Scalar:
 # Sums over planes; everything below is inside an operation that is `trailing` -----------------------------------------
 
 
-def _planes(sites: tuple[int, ...]) -> list[tuple[int, int]]:
-    return [(mu, nu) for mu in range(len(sites)) for nu in range(mu + 1, len(sites))]
-
-
-def _inside(sites: tuple[int, ...], plane: tuple[int, int], *, open_boundaries: bool) -> np.ndarray:
-    """Where a plaquette of this plane does not reach across an edge; everywhere if there is none."""
-    if not open_boundaries:
-        return np.ones(sites, dtype=bool)
-    grid = np.indices(sites)
-    mu, nu = plane
-    return (grid[mu] < sites[mu] - 1) & (grid[nu] < sites[nu] - 1)
-
-
-def _weigh(x: Array, plane: tuple[int, int], *, sites: tuple[int, ...], open_boundaries: bool) -> Array:
-    """`x`, an array of matrices, with zero for plaquettes that are left out."""
-    if not open_boundaries:
-        return x
-    mask = _inside(sites, plane, open_boundaries=True)
-    return jnp.where(mask.reshape(1, 1, *sites, *(1,) * (x.ndim - 2 - len(sites))), x, 0)
-
-
-def _sites(links: Links) -> tuple[int, ...]:
-    return links.shape[3 : 3 + len(links)]
-
-
-def _around(a: Matrices, b: Matrices, mu: int, nu: int, steps: int = 1) -> tuple[Matrices, Matrices, Matrices]:
-    """The loop of a, `steps` long along mu, and b, one long along nu, after both ways to its far corner."""
-    one, other = multiply(a, neighbour(b, mu, steps)), multiply(b, neighbour(a, nu))
-    return one, other, multiply(one, other, right_adjoint=True)
-
-
 def _deficit(loop: Matrices) -> Float[Array, "*sites"]:
     return 1 - jnp.real(diagonal_sum(loop)) / len(loop)
 
 
 @trailing
 def _wilson_density(links: Links, *, open_boundaries: bool) -> Float[Array, "*sites"]:
-    sites = _sites(links)
+    sites = sites_of(links)
     deficits = []
-    for mu, nu in _planes(sites):
-        deficit = _deficit(_around(links[mu], links[nu], mu, nu)[2])[None, None]
-        deficits.append(_weigh(deficit, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0])
+    for mu, nu in planes(sites):
+        deficit = _deficit(around(links[mu], links[nu], mu, nu)[2])[None, None]
+        deficits.append(weigh(deficit, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0])
     return total(deficits)
 
 
 @trailing
 def _improved_density(links: Links, *, c1: float) -> Float[Array, "*sites"]:
     d = len(links)
-    plaquettes = (_deficit(_around(links[mu], links[nu], mu, nu)[2]) for mu, nu in _planes(_sites(links)))
+    plaquettes = (_deficit(around(links[mu], links[nu], mu, nu)[2]) for mu, nu in planes(sites_of(links)))
     rectangles = (
-        _deficit(_around(multiply(u, neighbour(u, mu)), links[nu], mu, nu, 2)[2])
+        _deficit(around(multiply(u, neighbour(u, mu)), links[nu], mu, nu, 2)[2])
         for mu, u in enumerate(links)
         for nu in range(d)
         if mu != nu
@@ -232,61 +209,13 @@ def _improved_density(links: Links, *, c1: float) -> Float[Array, "*sites"]:
 
 
 @trailing
-def plaquettes_through_links(links: Links, *, open_boundaries: bool = False) -> Links:
-    r"""$U_\mu(x)A_\mu(x)$ for every link: the sum of all plaquettes through it, beginning with it."""
-    d, sites = len(links), _sites(links)
-    whole, rest = [[] for _ in range(d)], [[] for _ in range(d)]
-    for mu, nu in _planes(sites):
-        loop, below, left = (
-            _weigh(m, (mu, nu), sites=sites, open_boundaries=open_boundaries)
-            for m in _loops_of_plane(links[mu], links[nu], mu, nu)
-        )
-        whole[mu].append(loop)
-        whole[nu].append(conjugate_transpose(loop))
-        rest[mu].append(neighbour(below, nu, -1))
-        rest[nu].append(neighbour(left, mu, -1))
-    return jnp.stack([total(whole[mu]) + multiply(links[mu], total(rest[mu])) for mu in range(d)])
-
-
-def _loops_of_plane(a: Matrices, b: Matrices, mu: int, nu: int, steps: int = 1) -> tuple[Matrices, Matrices, Matrices]:
-    """The loop of `_around`, and from its far sides back to them: what closes a on the far side, and b on the other."""
-    one, other, loop = _around(a, b, mu, nu, steps)
-    return loop, multiply(one, b, left_adjoint=True), multiply(other, a, left_adjoint=True)
-
-
-@trailing
-def _loops_with_rectangles(links: Links, *, c1: float) -> Links:
-    """The same for plaquettes and rectangles with their coefficients; a rectangle is a plaquette of a double link."""
-    d = len(links)
-    double = [multiply(u, neighbour(u, mu)) for mu, u in enumerate(links)]
-    long, long_rest = [[] for _ in range(d)], [[] for _ in range(d)]
-    short, short_rest = [[] for _ in range(d)], [[] for _ in range(d)]
-    for mu in range(d):
-        for nu in (nu for nu in range(d) if nu != mu):
-            loop, below, left = _loops_of_plane(double[mu], links[nu], mu, nu, 2)
-            long[mu].append(loop)
-            short[nu].append(conjugate_transpose(loop))
-            long_rest[mu].append(neighbour(below, nu, -1))
-            short_rest[nu].append(neighbour(left, mu, -2))
-    out = []
-    for mu, u in enumerate(links):
-        begun = total(long[mu]) + multiply(double[mu], total(long_rest[mu]))
-        # the same loops, beginning with the second link of the double one
-        carried = neighbour(multiply(multiply(u, begun, left_adjoint=True), u), mu, -1)
-        out.append(begun + carried + total(short[mu]) + multiply(u, total(short_rest[mu])))
-    plaquettes = plaquettes_through_links(links)
-    return (1 - 8 * c1) * plaquettes + c1 * jnp.stack(out)
-
-
-@trailing
 def _real_traces(loops: Links) -> Float[Array, "*sites"]:
     return total(jnp.real(diagonal_sum(loop)) for loop in loops)
 
 
-@trailing
 def _force_of_loops(loops: Links, *, group: AbstractGroup) -> Tangent:
     r"""DS of $S=-\frac1N\sum\mathrm{Re\,tr}$ of all loops, each of which begins with its link once for every link."""
-    return group.trace_norm / group.n * jax.lax.map(group.coefficients, loops)
+    return group.trace_norm / group.n * coefficients_of_loops(loops, group=group)
 
 
 # U(1) by its angles ---------------------------------------------------------------------------------------------------
@@ -302,9 +231,9 @@ def _angle(theta: Float[Array, "mu *sites"], mu: int, nu: int) -> Float[Array, "
 def _angle_density(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -> Float[Array, "*sites"]:
     sites = theta.shape[1 : 1 + len(theta)]
     deficits = []
-    for plane in _planes(sites):
+    for plane in planes(sites):
         deficit = (2 * jnp.sin(_angle(theta, *plane) / 2) ** 2)[None, None]
-        deficits.append(_weigh(deficit, plane, sites=sites, open_boundaries=open_boundaries)[0, 0])
+        deficits.append(weigh(deficit, plane, sites=sites, open_boundaries=open_boundaries)[0, 0])
     return total(deficits)
 
 
@@ -312,9 +241,9 @@ def _angle_density(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -
 def _angle_force(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -> Float[Array, "mu *sites"]:
     d, sites = len(theta), theta.shape[1 : 1 + len(theta)]
     force = [[] for _ in range(d)]
-    for mu, nu in _planes(sites):
+    for mu, nu in planes(sites):
         sine = jnp.sin(_angle(theta, mu, nu))[None, None]
-        sine = _weigh(sine, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0]
+        sine = weigh(sine, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0]
         sine = jax.lax.optimization_barrier(sine)
         force[mu].append(sine - jnp.roll(sine, 1, axis=nu))
         force[nu].append(jnp.roll(sine, 1, axis=mu) - sine)

@@ -29,6 +29,7 @@ from latflow.testing.finite import acceptance_probability as acceptance_probabil
 from latflow.testing.finite import detailed_balance as detailed_balance
 from latflow.testing.finite import stationarity as stationarity
 from latflow.testing.finite import transition_matrix as transition_matrix
+from latflow.testing.invariance import invariant_in_one_step as invariant_in_one_step
 from latflow.testing.kernels import HMC_LAWS as HMC_LAWS
 from latflow.testing.kernels import energy_average_is_one as energy_average_is_one
 from latflow.testing.kernels import energy_error_has_order as energy_error_has_order
