@@ -1,5 +1,6 @@
 """Gauge theories through the stages of a study: exact values, restarts, frozen charges, verification, report."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from latflow.actions.gauge import ImprovedAction
-from latflow.errors import ConfigError, Interrupted
+from latflow.errors import ConfigError, Interrupted, UsageError
 from latflow.report import summary_lines, write_report
 from latflow.report.html import GAUGE_DRAWINGS
+from latflow.report.trend import trend, trend_figure, trend_lines
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.store.ensemble import Ensemble
@@ -163,6 +165,35 @@ def test_the_report_shows_what_there_is_and_nothing_of_flows(finished: Path) -> 
     assert "8 chains agree" in page
     for words in ("Training", "reweighting ESS", "Verdict", "Flow"):
         assert words not in page
+
+
+def test_a_trend_of_two_couplings(finished: Path, config: StudyConfig, tmp_path: Path) -> None:
+    lower = with_overrides(config, {"action.beta": "1.0", "sampling.samplers": "hmc", "hmc.thin": "2"})
+    run_stages(lower, tmp_path / "lower", stages=STAGES, progress=Silent())
+    found = trend([finished, tmp_path / "lower"], ["topological_charge_squared", "plaquette"])
+    assert found.key == "action.beta"
+    charges = [point for point in found.points if point.observable == "topological_charge_squared"]
+    assert [(p.sampler, p.x) for p in charges] == [
+        ("hmc", 1.0), ("hmc", 1.5), ("heatbath", 1.5), ("metropolis", 1.5)
+    ]  # fmt: skip
+    rows = {row["observable"]: row for row in results_of(tmp_path / "lower")["estimates"]}
+    assert charges[0].tau_int == 2 * rows["topological_charge_squared"]["tau_int"]
+    assert [point.length for point in charges] == [512, 256, 256, 512]
+    assert not any(point.is_bound for point in charges)
+    assert [row.x for row in found.freezing] == [1.0, 1.5]
+    # Charges that do not remember have <ΔQ²> = 2<Q²>.
+    assert all(abs(row.gamma - 1) < 0.3 for row in found.freezing)
+    lines = trend_lines(found)
+    assert sum(line.startswith("| 1.5 |") for line in lines) == 2 * 3 + 1
+    assert b"<svg" in trend_figure(found, "plaquette")
+    short = dataclasses.replace(charges[0], length=10)
+    assert short.is_bound
+    assert "≥" in "".join(trend_lines(dataclasses.replace(found, points=[short])))
+
+
+def test_a_trend_needs_one_coupling_that_differs(finished: Path) -> None:
+    with pytest.raises(UsageError, match="differ in nothing"):
+        trend([finished, finished], ["plaquette"])
 
 
 def test_groups_and_actions_go_through(tmp_path: Path, config: StudyConfig) -> None:

@@ -307,6 +307,29 @@ def scaling(
         run(config, directory, machine=json)
 
 
+@app.command(sort_key=8)
+def trend(
+    *runs: Path,
+    observables: Words = (),
+    figure: Path | None = None,
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Autocorrelation times of finished runs against the coupling in which they differ, as Markdown and a figure.
+
+    Args:
+        runs: Run directories of studies that differ in one number of the action.
+        observables: Which; by default the topological charge and its square.
+        figure: Where the figure of the first of them goes, as SVG.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.cli.trend import show
+
+    show(runs, observables, figure=figure, machine=json)
+
+
 @app.command(name="free-energy", sort_key=8)
 def free_energy(first: Path, second: Path, /, *, json: Flag = False, debug: Flag = False) -> None:
     """Difference of the free energies −ln Z of two runs on one lattice, by every way that their draws allow.
