@@ -1,10 +1,13 @@
 """Commands on trained models: draws without a study, what they refuse, configurations made again."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors
 
 from latflow.cli import main
 from latflow.cli.models import parsed_indices
@@ -24,7 +27,7 @@ local = { chains = 4 }
 cluster = { chains = 4 }
 """
 
-DRAW = ("--sampling.block_size", "64", "-n", "128")
+DRAW = ("-n", "128")
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +46,21 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--model", str(trained), *DRAW, "--ledger-only", "--json"]) == 0
     drawn = json.loads(capsys.readouterr().out)
-    assert drawn["run_dir"] == "runs/run-draws"
+    assert drawn["run_dir"] == "runs/run-ledger"
+    # whole blocks of the run's own size
     assert drawn["draws"] == 128
     assert 0 < drawn["acceptance"] <= 1
-    assert main(["regenerate", "runs/run-draws", "--index", "100", "126:128", "--json"]) == 0
+    assert main(["regenerate", "runs/run-ledger", "--index", "100", "126:128", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert [(one["index"], one["level"]) for one in made["configurations"]] == [(i, "exact") for i in (100, 126, 127)]
     assert np.load("configurations.npy").shape == (3, 2, 2)
-    assert main(["sample", "--model", str(trained / "model"), *DRAW, "--ledger-only"]) == 0
+    # fields beside the ledger, from the model directory: another place, the same draws
+    assert main(["sample", "--model", str(trained / "model"), *DRAW]) == 0
     assert "128 draws: acceptance" in capsys.readouterr().out
-    assert main(["regenerate", "runs/run-draws", "--index", "128", "--out", "y.npy"]) == 64
+    assert main(["regenerate", "runs/run-draws", "--index", "127", "--out", "z.npy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["configurations"][0]["level"] == "stored"
+    assert np.array_equal(np.load("z.npy")[0], np.load("configurations.npy")[2])
+    assert main(["regenerate", "runs/run-ledger", "--index", "128", "--out", "y.npy"]) == 64
     assert "--index: 128; allowed: 0 to 127" in capsys.readouterr().err
     assert not Path("y.npy").exists()
 
@@ -99,6 +107,85 @@ def test_a_start_that_cannot_be_one_leaves_nothing_behind(trained: Path, capsys:
         assert main(["train", "x.toml", "--from", str(trained), "--debug"]) in (65, 78)
         assert says in capsys.readouterr().err
     assert [path.name for path in Path().iterdir()] == ["x.toml"]
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def flipped_weights(model: Path) -> None:
+    flip(model / "weights.safetensors", -1)
+
+
+def foreign_weights(model: Path) -> None:
+    """Whole weights of the same shapes, of another training than the header names."""
+    weights = safetensors.load((model / "weights.safetensors").read_bytes())
+    (model / "weights.safetensors").write_bytes(
+        safetensors.save({name: np.asarray(a + 1) for name, a in weights.items()})
+    )
+
+
+def flipped_header(model: Path) -> None:
+    flip(model / "model.json", 200)
+
+
+def no_weights(model: Path) -> None:
+    (model / "weights.safetensors").unlink()
+
+
+def no_log(model: Path) -> None:
+    (model / "train.jsonl").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "exit_code", "says"),
+    [
+        (flipped_weights, 65, "does not match the checksum in its header"),
+        (foreign_weights, 65, "does not match the checksum in its header"),
+        (flipped_header, 65, "bad/model.json"),
+        (no_weights, 66, "bad/weights.safetensors: no such file"),
+        (no_log, 66, "bad/train.jsonl: no such file"),
+    ],
+)
+def test_a_spoilt_model_is_refused_everywhere_and_leaves_nothing_behind(
+    trained: Path, spoil: Callable[[Path], None], exit_code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "model", "bad")
+    spoil(Path("bad"))
+    Path("x.toml").write_text(STUDY, encoding="utf-8")
+    before = {path: path.stat().st_mtime_ns for path in sorted(Path().rglob("*"))}
+    assert main(["verify", "bad"]) == 65
+    assert says in capsys.readouterr().out
+    for command in (
+        ["sample", "--model", "bad", *DRAW],
+        ["sample", "--model", "bad", *DRAW, "--dry-run"],
+        ["train", "x.toml", "--from", "bad"],
+        ["train", "x.toml", "--from", "bad", "--dry-run"],
+        ["run", "x.toml", "--from", "bad", "--run-dir", "there"],
+    ):
+        assert main(command) == exit_code
+        assert says in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in sorted(Path().rglob("*"))} == before
+
+
+def test_a_whole_model_directory_verifies(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(trained / "model", "good")
+    # lying in a directory of another study makes it no part of that
+    Path("study.toml").write_text(STUDY.replace("8.0", "7.0"), encoding="utf-8")
+    assert main(["verify", "good"]) == 0
+    assert "log q of draws = log_prob" in capsys.readouterr().out
+
+
+def test_a_whole_model_of_another_theory_is_refused_in_a_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(trained, "run")
+    Path("run/study.toml").write_text(STUDY.replace("8.0", "7.0"), encoding="utf-8")
+    assert main(["verify", "run"]) == 65
+    assert "a model of another theory: action.coupling: 8.0 → 7.0" in capsys.readouterr().out
+    assert main(["sample", "run"]) == 65
+    assert "a model of another theory: action.coupling: 8.0 → 7.0" in capsys.readouterr().err
+    assert not Path("run/ensembles").exists()
 
 
 def test_indices_are_numbers_and_ranges() -> None:

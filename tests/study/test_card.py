@@ -15,6 +15,7 @@ from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.models import lineage, load_foreign_flow, training_log
 from latflow.study.run import run_stages
+from latflow.study.verify import verify
 from latflow.training.model_file import read_header
 
 DRAWS = 1024
@@ -81,6 +82,22 @@ def test_a_wrong_card_is_noticed(card: Card, tmp_path: Path, change: Any, fails:
     failed = [check.name for check in check_card(wrong, draws=DRAWS, progress=Silent()) if not check.passed]
     assert failed
     assert all(fails in name for name in failed)
+
+
+def test_a_damaged_model_is_named_where_it_lies(card: Card, tmp_path: Path) -> None:
+    """Not in the copy that its draws would have been made in."""
+    copy_model(card.directory, tmp_path / "tiny")
+    weights = tmp_path / "tiny" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    broken = Card("tiny", tmp_path / "tiny", card.content)
+    (failed,) = [check for check in check_card(broken, draws=DRAWS, progress=Silent()) if not check.passed]
+    assert str(failed.value).startswith(f"{weights}: does not match the checksum")
+
+
+def test_a_model_is_held_to_the_card_beside_it(card: Card, tmp_path: Path) -> None:
+    wrong = rewritten(card, tmp_path / "tiny", lambda c: c.update(model="0" * 64))
+    (failed,) = [check for check in verify(wrong.directory) if not check.passed]
+    assert "not the model of its card" in str(failed.value)
 
 
 def test_a_damaged_card_is_refused(card: Card, tmp_path: Path) -> None:

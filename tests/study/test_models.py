@@ -13,8 +13,9 @@ from latflow.errors import Interrupted, MissingInputError
 from latflow.store.ensemble import Ensemble
 from latflow.study import models
 from latflow.study.config import StudyConfig
+from latflow.study.config.flows import RealNVPConfig
 from latflow.study.context import Silent
-from latflow.study.models import adapted, load_foreign_flow
+from latflow.study.models import adapted, course, load_foreign_flow, require_start
 from latflow.study.run import run_stages
 from latflow.study.verify import verify
 from latflow.training.model_file import ModelMismatchError
@@ -52,6 +53,22 @@ class StopAfter:
         self.left -= 1
         if self.left == 0:
             raise Interrupted("stopped by the test")
+
+
+class Listening:
+    """A display that keeps its sentences."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def stage(self, name: str, detail: str) -> None:
+        """Not kept."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        """Not kept."""
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +126,44 @@ def test_an_interrupted_curriculum_ends_with_the_same_bits(
 
 
 def test_training_starts_from_another_model(tiny_study: Path, finished: Path, tmp_path: Path) -> None:
-    none = {"extents": [], "couplings": [], "steps": []}
     config = study(
         tiny_study,
         lattice__shape=[2, 4],
-        training__curriculum=none,
         training__start_from=str(finished),
         training__stop={"steps": 1},
         training__learning_rate=1e-9,
     )
-    run_stages(config, tmp_path / "run", stages=("train",), progress=Silent())
+    told = Listening()
+    run_stages(config, tmp_path / "run", stages=("train",), progress=told)
+    # trained on 4 × 4 already, it does not go through 2 × 2 and 3 × 3 again
+    assert any(line.endswith("trained on [4, 4]; the curriculum's L = 2, 3 left out: covered") for line in told.lines)
+    records = [json.loads(line) for line in (tmp_path / "run/model/train.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [0, 1]
     parent, _ = load_foreign_flow(str(finished))
     child, trained = load_foreign_flow(str(tmp_path / "run/model"))
     assert trained.lattice.shape == (2, 4)
     assert np.allclose(child.bijection.velocity.kernel, parent.bijection.velocity.kernel, atol=1e-6)
     assert np.any(np.asarray(parent.bijection.velocity.weight))
+
+
+def test_a_start_covers_lattices_up_to_its_smallest_extent(
+    tiny_study: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lattices(trained: list[int], start: str | None = str(finished)) -> list[tuple[int, ...]]:
+        monkeypatch.setattr(models, "trained_config", lambda path: study(tiny_study, lattice__shape=trained))
+        return [config.lattice.shape for config in course(study(tiny_study, training__start_from=start))]
+
+    assert lattices([4, 4], None) == [(2, 2), (3, 3), (4, 4)]
+    assert lattices([8, 8]) == [(4, 4)]
+    assert lattices([2, 4]) == [(3, 3), (4, 4)]
+
+
+def test_another_kind_of_flow_is_one_difference(tiny_study: Path, finished: Path) -> None:
+    config = study(tiny_study, training__start_from=str(finished))
+    other = config.model_copy(update={"flow": RealNVPConfig(kind="real_nvp")})
+    with pytest.raises(ModelMismatchError) as caught:
+        require_start(other)
+    assert caught.value.value == "flow.kind: continuous → real_nvp"
 
 
 def test_another_flow_is_refused_key_by_key(tiny_study: Path, finished: Path) -> None:

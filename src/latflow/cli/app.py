@@ -374,7 +374,7 @@ def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None
     config = load_study(place.study, as_mapping((*options.settings, *more)))
     directory = options.run_dir or place.directory or Path("runs") / config.name
     if options.dry_run:
-        dry_run(config, directory, machine=options.json)
+        dry_run(config, directory, stages=stages, samplers=options.samplers, machine=options.json)
     else:
         run(
             config,

@@ -25,7 +25,7 @@ class Wanted:
         model: ``zoo:NAME``, a run or a model directory.
         configurations: How many; by default the study's default.
         ledger_only: Keep weights and decisions, not the fields.
-        run_dir: Where to; by default runs/NAME-draws.
+        run_dir: Where to; by default runs/NAME-draws, or runs/NAME-ledger without fields.
         fork: If the directory holds another study, go on beside it.
         dry_run: Print what would be done, and do nothing.
         settings: Keys of the study as ``key=value``.
@@ -92,7 +92,8 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     Raises:
         ConfigError: If a key of the study would make the theory or the flow another one, or the directory holds
             another study.
-        MissingInputError: If there is no model.
+        MissingInputError: If there is no model, or a file of it is missing.
+        DataError: If it is damaged.
         CannotCreateError: If the directory holds another model.
     """
     from latflow.study.card import model_name, model_path
@@ -102,14 +103,20 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     prepare_jax()
     from latflow.cli.progress import progress_on
     from latflow.study.card_maker import copy_model, sampling_study
+    from latflow.study.models import load_whole
     from latflow.study.run import run_stages
     from latflow.study.stages.claims import claim
 
-    config = _changed(sampling_study(path, name=settings.pop("name"), draws=100_000), settings)
+    # All of the model is read before anything is written: a refusal leaves nothing behind.
+    load_whole(path)
+    block = {} if (size := _block_size(path)) is None else {"sampling.block_size": size}
+    study = sampling_study(path, name=settings.pop("name"), draws=100_000)
+    config = _changed(study, {**block, **settings})
     at = f"-{settings['action.coupling']}" if "action.coupling" in settings else ""
-    directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-draws"
+    kept = "ledger" if config.sampling.ledger_only else "draws"
+    directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-{kept}"
     if wanted.dry_run:
-        dry_run(config, directory, machine=machine)
+        dry_run(config, directory, stages=("sample",), samplers=(), machine=machine)
         return
     refuse_directory(directory)
     directory = claim(config, directory, fork=wanted.fork)
@@ -117,6 +124,16 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     with progress_on(sys.stderr) as progress:
         run_stages(config, directory, stages=("sample",), progress=progress)
     _show_draws(directory, machine=machine)
+
+
+def _block_size(model: Path) -> str | None:
+    """That of the run which the model belongs to."""
+    from latflow.study.config import load_study
+
+    stored = model.parent / "study.toml"
+    if model.name != "model" or not stored.is_file():
+        return None
+    return str(load_study(stored).sampling.block_size)
 
 
 def _amounts(wanted: Wanted) -> dict[str, str]:

@@ -33,11 +33,25 @@ def find_place(named: Path) -> Place:
     return Place(stored, named) if stored.is_file() else Place(named, None)
 
 
-def dry_run(config: StudyConfig, directory: Path, *, machine: bool) -> None:
-    """Print the resolved study and the plan of what it would need; write nothing."""
+def dry_run(
+    config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: tuple[str, ...], machine: bool
+) -> None:
+    """Print the resolved study and the plan of what it would need; write nothing.
+
+    Raises:
+        UsageError, CannotCreateError, MissingInputError, DataError: What `run` would be refused for.
+    """
+    _refuse_samplers(samplers, config.sampling.samplers)
+    refuse_directory(directory)
+    needs_start = "flow" in (samplers or config.sampling.samplers) and trains(stages, directory)
+    if needs_start:
+        _require_start(config, directory, stages=stages)
     prepare_jax()
+    from latflow.study.models import require_start
     from latflow.study.plan import plan
 
+    if needs_start:
+        require_start(config)
     needs = plan(config)
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plan": needs})

@@ -26,7 +26,7 @@ from latflow.study.card import CARD, SCHEMA, Card, model_path, required_name, sh
 from latflow.study.checks import Check
 from latflow.study.config import StudyConfig
 from latflow.study.context import Progress
-from latflow.study.models import lineage, trained_config, training_log
+from latflow.study.models import lineage, load_whole, trained_config, training_log
 from latflow.study.run import run_stages
 from latflow.study.stages.provenance import origin
 from latflow.study.verify import verify
@@ -176,6 +176,10 @@ def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> l
     content = card.content
     digest = sha256_file(card.directory / "model.json")
     checks = [Check("card: hash of the model", digest[:16], content["model"][:16], passed=digest == content["model"])]
+    try:
+        load_whole(card.directory)
+    except LatflowError as error:
+        return [*checks, Check("card: files of the model", str(error), "as in model.json", passed=False)]
     study = sampling_study(card.directory, name=card.name, draws=draws, seed=_other_seed(content))
     with _directory(None) as folder:
         fresh = _measured(card.directory, study, folder, progress)

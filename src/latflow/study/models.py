@@ -18,10 +18,13 @@ from latflow.study.build import build_flow, build_lattice, over_range
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.config.flows import ContinuousConfig
+from latflow.study.stages.claims import differing_keys
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps", "coupling_range", "coupling_order")
+
+_THEORY = ("lattice", "action", "flow")
 
 # A header says nothing of samplers, and those that a study has by default refuse some lattices of flows.
 _ONLY_A_FLOW = {"name": "model", "sampling": {"samplers": ["flow"]}}
@@ -78,6 +81,41 @@ def training_log(path: Path) -> list[dict[str, Any]]:
     raise FormatError(f"{path / 'train.jsonl'}: no log of a training", hint="the file is damaged")
 
 
+def load_whole(path: Path) -> tuple[FlowModel, StudyConfig, dict[str, Any]]:
+    """A model that is whole and fits its own header, the study it was trained by, and the header.
+
+    Its log is read as well: what is drawn or trained from a model tells what the model cost.
+
+    Args:
+        path: A model directory.
+
+    Raises:
+        MissingInputError: If a file of it is missing.
+        DataError: If one is damaged, foreign, or of another model than the header.
+    """
+    config = trained_config(path)
+    flow, header = load_model(path, build_flow(config))
+    training_log(path)
+    return flow, config, header
+
+
+def other_theory(path: Path, config: StudyConfig) -> list[str]:
+    """What a model was trained for and the study that uses it is not: keys of lattice, action and flow.
+
+    A conditional model belongs to every coupling of its range. A model made by hand, whose header tells no study,
+    contradicts none.
+
+    Raises:
+        DataError: If the header is damaged or foreign.
+    """
+    if "identity" not in read_header(path):
+        return []
+    served = () if config.coupling_range() is None else ("action.coupling",)
+    lines = differing_keys(trained_config(path), config)
+    keys = ((line, line.split(":")[0]) for line in lines)
+    return [line for line, key in keys if key.split(".")[0] in _THEORY and key not in served]
+
+
 def load_foreign_flow(name: str) -> tuple[FlowModel, StudyConfig]:
     """A trained flow in the precision of its training, and the study it was trained by.
 
@@ -88,9 +126,7 @@ def load_foreign_flow(name: str) -> tuple[FlowModel, StudyConfig]:
         MissingInputError: If there is no model.
         DataError: If it is damaged.
     """
-    path = model_path(name)
-    config = trained_config(path)
-    flow, _ = load_model(path, build_flow(config))
+    flow, config, _ = load_whole(model_path(name))
     return flow, config
 
 
@@ -115,21 +151,35 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
 
 
 def require_start(config: StudyConfig) -> None:
-    """Refuse a study whose training could not start from the model it names, by that model's header alone.
+    """Refuse a study whose training could not start from the model it names.
 
     Raises:
-        MissingInputError: If there is no model.
+        MissingInputError: If there is no model, or a file of it is missing.
         DataError: If it is damaged.
         ModelMismatchError: If the flows of the two studies have different weights; names every differing key.
         TransferError: If the flow cannot be carried to the lattice on which the training begins.
     """
     if config.training.start_from is None:
         return
-    trained, first = trained_config(model_path(config.training.start_from)), config.course()[0]
-    _require_same_flow(trained, first)
-    if trained.lattice.shape != first.lattice.shape:
-        # What an untrained flow of that kind refuses a trained one refuses too.
-        transferred(build_flow(trained), build_lattice(first))
+    flow, trained = load_foreign_flow(config.training.start_from)
+    adapted(flow, trained, course(config)[0])
+
+
+def course(config: StudyConfig) -> tuple[StudyConfig, ...]:
+    """The studies whose trainings follow one another, the study itself last.
+
+    Of its curriculum the lattices are left out that the model it starts from covers: those that are in no direction
+    larger than the one it was trained on.
+
+    Raises:
+        MissingInputError: If there is no such model.
+        DataError: If its header is damaged.
+    """
+    *before, last = config.course()
+    if config.training.start_from is None:
+        return (*before, last)
+    start = trained_config(model_path(config.training.start_from)).lattice.shape
+    return (*(stage for stage in before if max(stage.lattice.shape) > min(start)), last)
 
 
 def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
@@ -139,6 +189,8 @@ def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
     grown = old.get("radius", 0) < new.get("radius", 0) and old["kind"] == new["kind"]
     same = {"radius"} if grown else set()
     differing = [key for key in keys if old.get(key) != new.get(key) and key not in same]
+    # The keys of another kind of flow are other keys; that they differ says nothing.
+    differing = ["kind"] if "kind" in differing else differing
     differences = [f"flow.{key}: {old.get(key)} → {new.get(key)}" for key in differing]
     if differences:
         raise ModelMismatchError(

@@ -13,22 +13,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow.errors import LatflowError, MissingInputError
+from latflow.flows.architectures import cast
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
 from latflow.samplers.independence import accept_sequence
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
-from latflow.study.build import build_action, stream
+from latflow.store.records import ChecksumError
+from latflow.study.build import build_action, stream, study_flow
+from latflow.study.card import CARD, read_card
 from latflow.study.checks import Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
+from latflow.study.models import load_whole
 from latflow.study.stages import evidence
 from latflow.study.stages.analysis import inputs_of, read_results
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import FieldSource
-from latflow.study.stages.training import load_flow
+from latflow.study.stages.training import load_flow, production_flow
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""
@@ -50,7 +54,8 @@ def verify(path: Path) -> list[Check]:
     if (path / "manifest.json").exists():
         return _verify_ensemble(path, root)
     if (path / "model.json").exists():
-        return _verify_model(path, root)
+        # Only the model of a run is held to its study; a directory that lies in a run by chance is not.
+        return _verify_model(path, root if root is not None and path == root / "model" else None)
     raise MissingInputError(str(path), value="no run, ensemble or model", hint="name a directory that `run` wrote")
 
 
@@ -69,22 +74,34 @@ def _verify_run(path: Path) -> list[Check]:
 
 
 def _verify_model(path: Path, root: Path | None) -> list[Check]:
-    name = "model"
-    if root is None:
-        return [Check(f"{name}: weights", sha256_file(path / "weights.safetensors"), "any", passed=True)]
-    context = _context(root)
+    """The header is whole, the weights are those it names, the log is one, and log q is the same both ways."""
+    name = "model: hash and shapes"
+    allowed = "as in model.json" if root is None else "as in model.json and study.toml"
     try:
-        flow, header = load_flow(context)
+        if (path / CARD).exists():
+            _require_card(path)
+        if root is None:
+            model, config, header = load_whole(path)
+            flow = production_flow(study_flow(cast(model, "float64"), config), header)
+        else:
+            config = load_study(root / "study.toml")
+            flow, header = load_flow(_context(root))
     except LatflowError as error:
-        return [Check(f"{name}: hash and shapes", str(error), "as in model.json", passed=False)]
-    checks = [Check(f"{name}: hash and shapes", "match", "as in model.json", passed=True)]
-    keys = jax.random.split(stream(context.config, "check"), RECOMPUTED)
+        return [Check(name, str(error), allowed, passed=False)]
+    keys = jax.random.split(stream(config, "check"), RECOMPUTED)
     x, log_prob = jax.jit(jax.vmap(flow.sample_and_log_prob))(keys)
     back = jax.jit(jax.vmap(flow.log_prob))(x)
     return [
-        *checks,
-        _deviation(f"{name}: log q of draws = log_prob", log_prob, back, limit=_density_limit(context.config, header)),
+        Check(name, "match", allowed, passed=True),
+        _deviation("model: log q of draws = log_prob", log_prob, back, limit=_density_limit(config, header)),
     ]
+
+
+def _require_card(path: Path) -> None:
+    """A model with a card beside it is the one that the card describes."""
+    card, found = read_card(path), sha256_file(path / "model.json")
+    if found != card.content["model"]:
+        raise ChecksumError(f"{path}: not the model of its card", value=found[:16], allowed=card.content["model"][:16])
 
 
 def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:

@@ -30,7 +30,7 @@ from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
 from latflow.study.known import known_log_z
-from latflow.study.models import adapted, lineage, load_foreign_flow
+from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
 from latflow.training.conditional import probes
@@ -56,6 +56,7 @@ def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
     directory, config = model_directory(context), context.config
     model, header = load_model(directory, build_flow(config))
     _require_range(header, config, directory)
+    _require_theory(config, directory)
     flow = study_flow(cast(model, "float64"), config)
     return production_flow(flow, header), {**header, "sha256": sha256_file(model_directory(context) / "model.json")}
 
@@ -69,6 +70,17 @@ def _require_range(header: dict[str, Any], config: StudyConfig, directory: Path)
             value=f"flow.coupling_range = {found}",
             allowed=f"flow.coupling_range = {None if wanted is None else list(wanted)}",
             hint="use the configuration it was trained with",
+        )
+
+
+def _require_theory(config: StudyConfig, directory: Path) -> None:
+    """Weights of another theory may have the same shapes; what they draw would be called this study's model."""
+    differences = other_theory(directory, config)
+    if differences:
+        raise ModelMismatchError(
+            f"{directory}: a model of another theory",
+            value="; ".join(differences),
+            hint="draw from it where it belongs: latflow sample --model MODEL",
         )
 
 
@@ -159,9 +171,9 @@ def _before_and_after(config: StudyConfig, result: FitResult) -> list[str]:
 def describe(context: RunContext) -> str:
     """One phrase on what is trained."""
     flow, training = context.config.flow, context.config.training
-    first = "".join(f"{extent} → " for extent in training.curriculum.extents)
-    course = f", L = {first}{max(context.config.lattice.shape)}" if first else ""
-    return f"{flow.kind}, batch {training.batch_size}, {training.precision}{course}"
+    lattices = [max(config.lattice.shape) for config in course(context.config)]
+    steps = f", L = {' → '.join(map(str, lattices))}" if len(lattices) > 1 else ""
+    return f"{flow.kind}, batch {training.batch_size}, {training.precision}{steps}"
 
 
 def _fit(context: RunContext) -> FitResult:
@@ -169,16 +181,16 @@ def _fit(context: RunContext) -> FitResult:
 
     The result of the last one tells the steps and seconds of all; records of earlier ones name their lattice.
     """
-    course = context.config.course()
+    trainings = course(context.config)
     results: list[FitResult] = []
-    for i, config in enumerate(course):
+    for i, config in enumerate(trainings):
         flow = adapted(results[-1].flow, config, config) if results else _first_flow(context, config)
-        results.append(_fit_one(dataclasses.replace(context, config=config), i, flow, len(course)))
+        results.append(_fit_one(dataclasses.replace(context, config=config), i, flow, len(trainings)))
     records: list[dict[str, Any]] = []
     seconds = 0.0
-    for config, result in zip(course, results, strict=True):
+    for config, result in zip(trainings, results, strict=True):
         before = records[-1]["step"] if records else 0
-        extra = {"lattice": list(config.lattice.shape)} if len(course) > 1 else {}
+        extra = {"lattice": list(config.lattice.shape)} if len(trainings) > 1 else {}
         records += [
             {**record, "step": record["step"] + before, "seconds": record["seconds"] + seconds, **extra}
             for record in result.history
@@ -192,8 +204,17 @@ def _first_flow(context: RunContext, config: StudyConfig) -> FlowModel:
     if source is None:
         return build_flow(config)
     flow, trained = load_foreign_flow(source)
-    context.progress.line(f"train    from {source}, trained on {list(trained.lattice.shape)}")
+    covered = _covered(context.config)
+    left_out = f"; the curriculum's L = {', '.join(map(str, covered))} left out: covered" if covered else ""
+    context.progress.line(f"train    from {source}, trained on {list(trained.lattice.shape)}{left_out}")
     return adapted(flow, trained, config)
+
+
+def _covered(config: StudyConfig) -> list[int]:
+    """Lattices of the curriculum that the model the training starts from makes needless."""
+    *kept, _ = course(config)
+    trained = {max(stage.lattice.shape) for stage in kept}
+    return [extent for extent in config.training.curriculum.extents if extent not in trained]
 
 
 def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) -> FitResult:
