@@ -68,7 +68,7 @@ def polyakov_line(links: Links, *, mu: int) -> Inexact[Array, "row column *other
 
 
 @trailing
-def staples(links: Links, *, mu: int) -> Matrices:
+def staples(links: Links, *, mu: int, others: tuple[int, ...] | None = None) -> Matrices:
     r"""Sum of the three-link paths closing every link in direction `mu`.
 
     Summed so that $\sum_{P\ni U}\mathrm{Re\,tr}\,P=\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)$; see docs/conventions.md,
@@ -77,11 +77,13 @@ def staples(links: Links, *, mu: int) -> Matrices:
     Args:
         links: One gauge configuration as matrices.
         mu: Direction, ``0 <= mu < d``.
+        others: The other directions of the planes that count; all if not given.
 
     References:
         Gattringer & Lang, Quantum Chromodynamics on the Lattice (2010), section 4.1.
     """
-    return total(part for nu in range(len(links)) if nu != mu for part in _two_staples(links, mu, nu))
+    others = tuple(range(len(links))) if others is None else others
+    return total(part for nu in others if nu != mu for part in _two_staples(links, mu, nu))
 
 
 def total(parts: Iterable[Inexact[Array, "*shape"]]) -> Inexact[Array, "*shape"]:
