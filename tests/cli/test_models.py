@@ -63,6 +63,13 @@ def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.
     assert main(["regenerate", "runs/run-ledger", "--index", "128", "--out", "y.npy"]) == 64
     assert "--index: 128; allowed: 0 to 127" in capsys.readouterr().err
     assert not Path("y.npy").exists()
+    assert main(["regenerate", "runs/run-ledger", "--index", "0", "--out", "nowhere/y.npy"]) == 73
+    assert "nowhere is not there" in capsys.readouterr().err
+
+
+def test_draws_are_whole_blocks_and_say_so(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--model", str(trained), "-n", "65"]) == 0
+    assert capsys.readouterr().out.startswith("128 draws (65 asked for; blocks are whole): acceptance")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,35 @@ def test_a_whole_model_of_another_theory_is_refused_in_a_run(trained: Path, caps
     assert main(["sample", "run"]) == 65
     assert "a model of another theory: action.coupling: 8.0 → 7.0" in capsys.readouterr().err
     assert not Path("run/ensembles").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_scaling_study_cannot_start_from_a_flow_of_one_lattice(
+    trained: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its first size could; the second could not, and nothing is done before that is known."""
+    text = STUDY.replace("lattice = { shape = [2, 2] }\n", "").replace(
+        'action = { kind = "phi4", mass_squared = -4.0, coupling = 8.0 }',
+        "points = { extents = [2, 4], couplings = [8.0, 7.0], mass_squared = -4.0 }",
+    )
+    Path("x.toml").write_text(text, encoding="utf-8")
+    assert main(["scaling", "x.toml", "--training.start_from", str(trained), *more]) in (65, 78)
+    assert "its weights belong to the lattice it was trained on" in capsys.readouterr().err
+    assert main(["scaling", "x.toml", "--training.start_from", "nowhere", *more]) == 66
+    assert [path.name for path in Path().iterdir()] == ["x.toml"]
+
+
+def test_a_dry_run_names_the_lattices_that_are_trained_on(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x.toml").write_text(
+        STUDY.replace('kind = "real_nvp", layers = 2, hidden = [8]', 'kind = "continuous", radius = 1')
+        .replace("shape = [2, 2]", "shape = [4, 4]")
+        .replace(
+            "steps = 1 } }", "steps = 1 }, curriculum = { extents = [2, 3], couplings = [8, 8], steps = [1, 1] } }"
+        ),
+        encoding="utf-8",
+    )
+    assert main(["train", "x.toml", "--dry-run"]) == 0
+    assert "# lattices trained on: 2 → 3 → 4" in capsys.readouterr().out
 
 
 def test_indices_are_numbers_and_ranges() -> None:

@@ -123,7 +123,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     copy_model(path, directory / "model")
     with progress_on(sys.stderr) as progress:
         run_stages(config, directory, stages=("sample",), progress=progress)
-    _show_draws(directory, machine=machine)
+    _show_draws(directory, asked=config.sampling.configurations, machine=machine)
 
 
 def _block_size(model: Path) -> str | None:
@@ -141,8 +141,8 @@ def _amounts(wanted: Wanted) -> dict[str, str]:
     return {**amounts, **({"sampling.ledger_only": "true"} if wanted.ledger_only else {})}
 
 
-def _show_draws(directory: Path, *, machine: bool) -> None:
-    """What the draws are worth, each figure with its N."""
+def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
+    """What the draws are worth, each figure with its N; there are more than were asked for if these end in a block."""
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
 
@@ -155,7 +155,8 @@ def _show_draws(directory: Path, *, machine: bool) -> None:
         emit_json({"run_dir": str(directory), "draws": int(weights.size), **figures})
         return
     words = f"acceptance {figures['acceptance']:.4f}, reweighting ESS {ess:.4f}"
-    emit(f"{weights.size:,} draws: {words}, log Z {partition.value:.4f} ± {partition.error:.4f}")
+    more = f" ({asked:,} asked for; blocks are whole)" if weights.size != asked else ""
+    emit(f"{weights.size:,} draws{more}: {words}, log Z {partition.value:.4f} ± {partition.error:.4f}")
     emit(f"run directory: {directory}")
 
 
@@ -186,7 +187,7 @@ def regenerate(ensemble: Path, words: tuple[str, ...], *, out: Path, machine: bo
 
     Raises:
         UsageError: If no index is named, or a word is none.
-        CannotCreateError: If the file exists.
+        CannotCreateError: If the file exists or its directory does not.
         DataError: If what was drawn is not what the ledger says.
     """
     indices = parsed_indices(words)
@@ -194,6 +195,9 @@ def regenerate(ensemble: Path, words: tuple[str, ...], *, out: Path, machine: bo
         raise MissingInputError(str(ensemble), value="no such directory", hint="name a run or its ensembles/flow")
     if out.exists():
         raise CannotCreateError(str(out), value="exists already", hint="name another --out")
+    refuse_directory(out.parent)
+    if not out.parent.is_dir():
+        raise CannotCreateError(str(out), value=f"{out.parent} is not there", hint="make the directory first")
     prepare_jax()
     from latflow.study.regenerate import regenerated, save
 

@@ -8,13 +8,20 @@ from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.stages import refuse_directory
 from latflow.study.config.scaling import ScalingConfig
+from latflow.study.stages.claims import trains
 
 
 def dry_run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
-    """Print the resolved scaling study and the plan of every run; write nothing."""
+    """Print the resolved scaling study and the plan of every run; write nothing.
+
+    Raises:
+        CannotCreateError, MissingInputError, DataError: What `run` would be refused for.
+    """
+    refuse_directory(directory)
     prepare_jax()
     from latflow.study.plan import plan
 
+    _require_starts(config, directory)
     plans = {name: plan(study) for name, study in config.runs()}
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plans": plans})
@@ -41,6 +48,7 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
 
     Raises:
         CannotCreateError: If the directory cannot be one.
+        MissingInputError, DataError: If the trainings cannot start from the model that the study names.
     """
     refuse_directory(directory)
     prepare_jax()
@@ -49,6 +57,7 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
     from latflow.report.scaling import scaling_lines, write_scaling_report
     from latflow.study.scaling import run_scaling
 
+    _require_starts(config, directory)
     with progress_on(sys.stderr) as progress:
         found: dict[str, Any] = run_scaling(config, directory, progress=progress, write_report=write_report)
     page = write_scaling_report(directory)
@@ -57,3 +66,12 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
         return
     emit("\n".join(scaling_lines(found)))
     emit(f"report: {page}")
+
+
+def _require_starts(config: ScalingConfig, directory: Path) -> None:
+    """Refuse a start that the flow of some size cannot have, before anything is written."""
+    from latflow.study.models import require_start
+
+    for name, study in config.runs():
+        if trains(("train",), directory / name):
+            require_start(study)

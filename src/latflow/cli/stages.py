@@ -47,12 +47,14 @@ def dry_run(
     if needs_start:
         _require_start(config, directory, stages=stages)
     prepare_jax()
-    from latflow.study.models import require_start
+    from latflow.study.models import course, require_start
     from latflow.study.plan import plan
 
     if needs_start:
         require_start(config)
     needs = plan(config)
+    if needs_start and config.training.curriculum.extents:
+        needs["lattices_trained_on"] = " → ".join(str(max(stage.lattice.shape)) for stage in course(config))
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plan": needs})
         return
