@@ -131,6 +131,9 @@ def _links() -> list[Case]:
         links("hmc.target_acceptance", '"flow"', "when no flow is sampled"),
         links("hmc.start", '"warm"', '"mixed"'),
         links("hmc.start", "1", '"mixed"'),
+        links("sampling.start_from", '""', "sampling.start_from"),
+        links("sampling.start_from", "3", "text"),
+        links("sampling.start_from", '"cfg"', "with a gauge theory of SU(N)", **{"action.group": '"U(1)"'}),
         links("heatbath.overrelaxation", "-1", "integer ≥ 0"),
         links("heatbath.overrelaxation", "1.5", "integer ≥ 0"),
         links("heatbath.sweeps", "2", "unknown key"),
@@ -232,6 +235,18 @@ def _gauge_files() -> list[Case]:
     nersc = head + "FLOATING_POINT = IEEE64BIG\nCHECKSUM = 0\nPLAQUETTE = 1.0000\nEND_HEADER\n"
     zeros = nersc.format(kind="4D_SU3_GAUGE_3x3") + "\0" * (256 * 576)
     return [
+        Case(
+            "gauge-start-missing",
+            66,
+            ("cfg.ildg",),
+            files={"x.toml": study(**{**GAUGE, "sampling.start_from": '"cfg.ildg"'})},
+        ),
+        Case(
+            "gauge-start-foreign",
+            65,
+            ("u: not a gauge configuration",),
+            files={"x.toml": study(**{**GAUGE, "sampling.start_from": '"u"'}), "u": "latin1:nothing"},
+        ),
         gauge("empty", "", "u: not a gauge configuration: the file is empty"),
         gauge("hdf5", "\x89HDF\r\n\x1a\n", "begins with", "openQCD"),
         gauge("lime-cut", "\x45\x67\x89\xab", "u: has 4 bytes", "allowed: 144 bytes", "truncated"),
@@ -384,6 +399,7 @@ CASES: tuple[Case, ...] = (
     key("sampling.samplers", "[]", "1 to 6 entries"),
     key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
     key("sampling.samplers", '["flow", "metropolis"]', "'metropolis'", "allowed: flow, hmc, local, cluster"),
+    key("sampling.start_from", '"cfg.ildg"', "with a gauge theory of SU(N)"),
     key("hmc.start", '"hot"', "'mixed' when a flow is sampled", **{"sampling.samplers": '["flow", "hmc"]'}),
     key("sampling.samplers", '["flow", "heatbath"]', "'heatbath'", "allowed: flow, hmc, local, cluster with action.kind phi4"),
     key("sampling.samplers", '["flow", "metropols"]', "sampling.samplers[1]", "'metropols'"),

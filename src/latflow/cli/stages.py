@@ -82,6 +82,8 @@ def run(
     refuse_directory(directory)
     if "flow" in (samplers or config.sampling.samplers):
         _require_start(config, directory, stages=stages)
+    if "sample" in stages and config.sampling.start_from is not None:
+        _require_given(config, directory)
     directory = claim(config, directory, fork=fork)
     if "analyse" in stages and "measure" not in stages and not (directory / "measurements").is_dir():
         raise MissingInputError(str(directory), value="nothing was measured", hint="run `latflow run` first")
@@ -117,6 +119,12 @@ def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, .
     start = config.training.start_from
     if start is not None and trains(stages, directory):
         model_path(start)
+
+
+def _require_given(config: StudyConfig, directory: Path) -> None:
+    from latflow.study.given_start import require_given
+
+    require_given(config, directory)
 
 
 def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:

@@ -94,6 +94,7 @@ class ChainTable:
     rows: list[tuple[str, str, bool]]
     agree: bool
     limit: str
+    defect: str
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,7 @@ def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
                 rows=rows,
                 agree=bool(entry.get("agree")),
                 limit=plain(limit),
+                defect="" if entry.get("defect") is None else plain(entry["defect"], 2),
             )
         )
     return tables

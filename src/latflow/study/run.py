@@ -10,6 +10,7 @@ from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import Progress, RunContext
+from latflow.study.given_start import require_given
 from latflow.study.models import require_start
 from latflow.study.stages.analysis import analyse
 from latflow.study.stages.chain_ensemble import sample_chains
@@ -58,6 +59,8 @@ def run_stages(
     samplers = tuple(samplers or config.sampling.samplers)
     if "flow" in samplers and trains(stages, directory):
         require_start(config)
+    if "sample" in stages:
+        require_given(config, directory)
     with RunLock(directory), Interrupts() as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())

@@ -9,7 +9,10 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
 import numpy as np
+from jaxtyping import Array, Inexact
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, AbstractLinkAction, ImprovedAction, WilsonAction
@@ -110,12 +113,14 @@ class Physics(NamedTuple):
         chain_estimates: Estimates from columns (chains, n, …).
         slow: Estimates whose largest τ_int a sampler pays for.
         starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
+        back: Carries configurations, one per chain, back into their space where rounding leads out of it; else None.
     """
 
     observables: tuple[AbstractObservable, ...]
     chain_estimates: Callable[[Mapping[str, np.ndarray]], Estimates]
     slow: tuple[str, ...]
     starts: tuple[str, ...]
+    back: Callable[[Array], Array] | None = None
 
 
 def physics(action: AbstractAction) -> Physics:
@@ -147,4 +152,10 @@ def _gauge(space: GaugeSpace, action: AbstractAction) -> Physics:
         chain_estimates=functools.partial(gauge_chain_estimates, shape=space.lattice.shape, group=space.group.name),
         slow=("plaquette", "wilson_loop_2x2", "polyakov_loop_squared", "topological_charge_squared"),
         starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge"),
+        back=functools.partial(_reunitarised, space) if space.group.element_shape else None,
     )
+
+
+@eqx.filter_jit
+def _reunitarised(space: GaugeSpace, x: Inexact[Array, "chains *shape"]) -> Inexact[Array, "chains *shape"]:
+    return jax.vmap(space.reunitarised)(x)

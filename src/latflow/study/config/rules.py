@@ -177,6 +177,14 @@ def _mixed_starts(value: Lookup) -> list[Complaint]:
     return [Complaint("hmc.start", repr(start), "'mixed' when a flow is sampled", hint)]
 
 
+def _given_start(value: Lookup) -> list[Complaint]:
+    start, group = value("sampling.start_from"), value("action.group")
+    if start is None or value("action.kind") is None or (group is not None and group.startswith("SU(")):
+        return []
+    hint = "files of gauge configurations hold matrices"
+    return [Complaint("sampling.start_from", repr(start), "with a gauge theory of SU(N)", hint)]
+
+
 def _ledger_only(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
     if not value("sampling.ledger_only") or samplers is None or "flow" in samplers:
@@ -257,6 +265,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _once,
     _matched_acceptance,
     _mixed_starts,
+    _given_start,
     _ledger_only,
     _chains,
 )

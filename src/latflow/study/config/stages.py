@@ -93,6 +93,12 @@ class SamplingConfig(AbstractSection):
         default=("flow", "hmc", "local"), min_length=1, max_length=6, description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
+    start_from: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="file of a gauge configuration in which all chains begin, instead of hot and cold ones",
+    )
     ledger_only: bool = Field(
         default=False, description="keep weights and decisions of the flow's draws, but no fields: they are drawn again"
     )

@@ -121,7 +121,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             flow = _flow_figures(context, weights)
         else:
             found[sampler] = _chain(context, columns)
-            chains[sampler] = _agreement(context, columns)
+            chains[sampler] = {**_agreement(context, columns), "defect": _defect(context, sampler)}
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
@@ -169,6 +169,13 @@ def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[s
         "limit": R_HAT_LIMIT,
         "agree": all(value <= R_HAT_LIMIT for value in found.values()),
     }
+
+
+def _defect(context: RunContext, sampler: str) -> float | None:
+    """Largest distance of a link from its group at the end of a block; None where links cannot leave it."""
+    ensemble = Ensemble.open(context.path("ensembles", sampler))
+    found = [ensemble.read(block, ()).attributes.get("defect") for block in range(ensemble.n_blocks)]
+    return max((defect for defect in found if defect is not None), default=None)
 
 
 def _physics(context: RunContext) -> Physics:

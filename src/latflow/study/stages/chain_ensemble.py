@@ -1,20 +1,23 @@
 """Sampling with HMC, local and cluster updates and heat bath: many chains, tuned once, watched while they run.
 
 Warm-up tunes the kernel from over-dispersed starts and is stored; then the kernel is frozen and blocks follow. Each
-block starts from the last configurations of the one before and recomputes whatever the kernel caches.
+block starts from the last configurations of the one before, links carried back into their group, and recomputes
+whatever the kernel caches.
 """
 
 import math
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from latflow._typing import PRNGKey
+from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel
 from latflow.samplers.chains import Records, advance, starts, thermalise, warm_up
 from latflow.samplers.watch import watch
@@ -24,7 +27,9 @@ from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action, build_kernel, stream
 from latflow.study.context import RunContext, identity
+from latflow.study.given_start import given_links
 from latflow.study.stages.provenance import origin
+from latflow.study.theories import physics
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 """Children of a sampler's stream."""
@@ -82,7 +87,9 @@ def one_block(
     thin = getattr(context.config, sampler).thin
     root = stream(context.config, sampler)
     key = jax.random.fold_in(root, KEY_PARTS["production"])
-    x, records = advance(kernel, key, x, first=first, n_records=n, thin=thin)
+    action = build_action(context.config)
+    back = physics(action).back
+    x, records = advance(kernel, key, x if back is None else back(x), first=first, n_records=n, thin=thin)
     columns = {
         "fields": np.asarray(records.x),
         "accepted": np.asarray(records.transition.accepted),
@@ -90,10 +97,17 @@ def one_block(
         "log_ratio": np.asarray(records.transition.log_ratio),
     }
     attributes: dict[str, Any] = {"first": first}
+    if back is not None:
+        attributes["defect"] = float(_largest_defect(action.space, x))
     if sampler == "hmc":
         watch_key = jax.random.fold_in(root, KEY_PARTS["watch"])
         attributes |= _watched(kernel, watch_key, records, first=first, thin=thin)
     return x, columns, attributes
+
+
+@eqx.filter_jit
+def _largest_defect(space: AbstractFieldSpace, x: Inexact[Array, "chains *shape"]) -> Scalar:
+    return jnp.max(jax.vmap(space.defect)(x))
 
 
 def _watched(kernel: Any, key: Any, records: Records, *, first: int, thin: int) -> dict[str, float]:
@@ -129,10 +143,7 @@ def _warmed(
 ) -> tuple[Inexact[Array, "chains *shape"], dict[str, float]]:
     """Where the chains stand after warm-up, and what was found."""
     settings = getattr(context.config, sampler)
-    space = build_action(context.config).space
-    x = starts(
-        jax.random.fold_in(root, KEY_PARTS["start"]), space, settings.chains, kind=getattr(settings, "start", "mixed")
-    )
+    x = _first(context, sampler, root)
     key = jax.random.fold_in(root, KEY_PARTS["warm_up"])
     if not isinstance(kernel, AbstractTunableKernel):
         context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps")
@@ -142,6 +153,15 @@ def _warmed(
     context.progress.stage("sample", f"{sampler}, warm-up of {settings.warmup} steps to acceptance {target:.2f}")
     tuned, x, acceptance = warm_up(kernel, key, x, n_steps=settings.warmup, target_acceptance=target)
     return x, {"scale": float(tuned.scale), "target_acceptance": float(target), "acceptance": float(acceptance)}
+
+
+def _first(context: RunContext, sampler: str, root: PRNGKey) -> Inexact[Array, "chains *shape"]:
+    """Where the chains begin: in the configuration that the study names, or hot and cold."""
+    settings, given = getattr(context.config, sampler), given_links(context.config)
+    if given is not None:
+        return jnp.broadcast_to(jnp.asarray(given), (settings.chains, *given.shape))
+    key, space = jax.random.fold_in(root, KEY_PARTS["start"]), build_action(context.config).space
+    return starts(key, space, settings.chains, kind=getattr(settings, "start", "mixed"))
 
 
 def target_acceptance(context: RunContext, sampler: str) -> float:
