@@ -186,6 +186,8 @@ def test_a_trend_of_two_couplings(finished: Path, config: StudyConfig, tmp_path:
     lines = trend_lines(found)
     assert sum(line.startswith("| 1.5 |") for line in lines) == 2 * 3 + 1
     assert b"<svg" in trend_figure(found, "plaquette")
+    assert not any(point.is_unseen for point in charges if point.thin == 1)
+    assert dataclasses.replace(charges[0], tau_int=1.05).is_unseen
     short = dataclasses.replace(charges[0], length=10)
     assert short.is_bound
     assert "≥" in "".join(trend_lines(dataclasses.replace(found, points=[short])))

@@ -26,10 +26,22 @@ from latflow.stats.freezing import freezing
 LENGTH = 20.0
 """Autocorrelation times that a chain must hold for its own to be more than a lower bound."""
 
+UNCORRELATED = 0.6
+"""Records are as good as independent if their autocorrelation time is less: without any correlation it is ½."""
+
 STRETCH = 16.0
 """Molecular-dynamics time over which the change of the charge is taken."""
 
 _CHARGE = "topological_charge"
+
+_COLUMNS = {
+    "topological_charge_squared": _CHARGE,
+    "topological_susceptibility": _CHARGE,
+    "polyakov_loop_squared": "polyakov_squared",
+    "wilson_loop_1x2": "rectangle",
+    "action_density": "plaquette",
+}
+"""Columns whose R̂ speaks for an observable, where their names differ."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,8 @@ class Point:
         error: Its error.
         reference: Exact or independent value, if there is one.
         reference_error: Its error.
-        agree: Whether R̂ of all columns is below its limit.
+        agree: Whether R̂ is below its limit, of the column that the observable is made from where it has one.
+        thin: Updates per record.
     """
 
     x: float
@@ -63,11 +76,17 @@ class Point:
     reference: float | None
     reference_error: float | None
     agree: bool
+    thin: int
 
     @property
     def is_bound(self) -> bool:
         """Whether the chains are too short, or too far apart, for the time to be more than a lower bound."""
         return self.tau_int is None or not self.agree or self.length < LENGTH * self.tau_int
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether the time is too short to be seen in records that lie several updates apart."""
+        return self.tau_int is not None and self.thin > 1 and self.tau_int < UNCORRELATED * self.thin
 
 
 @dataclass(frozen=True)
@@ -142,7 +161,8 @@ def trend_lines(found: Trend) -> list[str]:
         rows = [[plain(f.x), plain(f.trajectory, 3), compact(f.gamma, f.gamma_error)] for f in found.freezing]
         words = f"**γ({STRETCH:g})** = 2⟨Q²⟩/⟨ΔQ²⟩ over {STRETCH:g} units of molecular-dynamics time, ⟨Q²⟩ exact"
         lines += [words, "", *_markdown(head, rows), ""]
-    return [*lines, f"≥: a chain holds less than {LENGTH:g} τ_int, or chains of different starts disagree (R̂)."]
+    short = f"≥: a chain holds less than {LENGTH:g} τ_int, or chains of different starts disagree (R̂)."
+    return [*lines, f"{short} ≤: records, which lie several updates apart, are not correlated."]
 
 
 def trend_figure(found: Trend, observable: str) -> bytes:
@@ -181,7 +201,7 @@ def _curve(axes: Axes, points: list[Point]) -> None:
 def _row(point: Point) -> list[str]:
     yardstick = {"value": point.reference, "error": point.reference_error}
     pull = pull_of({"value": point.value, "error": point.error}, yardstick) if point.error else None
-    bound = "≥ " if point.is_bound else ""
+    bound = "≥ " if point.is_bound else "≤ " if point.is_unseen else ""
     return [
         plain(point.x),
         sampler_style(point.sampler).label,
@@ -237,8 +257,17 @@ def _point(run: Run, x: float, observable: str, sampler: str) -> Point | None:
         error=entry["error"],
         reference=entry["reference"],
         reference_error=entry["reference_error"],
-        agree=bool(chains["agree"]),
+        agree=_agree(chains, _COLUMNS.get(observable, observable)),
+        thin=thin,
     )
+
+
+def _agree(chains: Mapping[str, Any], column: str) -> bool:
+    """By the R̂ of one column, infinite where it is null; by that of all where it has none."""
+    found = chains.get("r_hat") or {}
+    if column not in found:
+        return bool(chains["agree"])
+    return is_number(found[column]) and found[column] <= chains["limit"]
 
 
 def _freezing(run: Run, x: float) -> Freezing | None:
