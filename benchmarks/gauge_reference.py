@@ -101,12 +101,12 @@ def derived(means):
     return {name: np.asarray(value) for name, value in found.items()}
 
 
-def prepared(point, sampler, quick):
+def prepared(point, sampler, quick, seed):
     """Kernel, thermalised configurations and steps between records."""
     action = WilsonAction(Lattice(point.shape), named(point.group), beta=point.beta)
     flat = len(point.shape) == 2
     chains = (32 if flat else 2) if not quick else 2
-    key = jax.random.key((FLAT + FOUR).index(point))
+    key = jax.random.key(1000 * seed + (FLAT + FOUR).index(point))
     starts = jax.vmap(action.space.start)(jax.random.split(key, chains), jnp.arange(chains))
     n_steps = (60 if flat else 80) if not quick else 10
     if sampler == "heatbath":
@@ -129,10 +129,10 @@ def block_of(point, quick):
     return max(50, 12800 // math.prod(point.shape))
 
 
-def estimates(point, sampler, quick):
+def estimates(point, sampler, quick, seed):
     """Estimates by name, and the seconds of the processor."""
     start = time.process_time()
-    kernel, x, key = prepared(point, sampler, quick)
+    kernel, x, key = prepared(point, sampler, quick, seed)
     space, columns, rounds = kernel.action.space, [], 0
     limit = 1 if quick else ROUNDS["flat" if len(point.shape) == 2 else "four"]
     while True:
@@ -159,9 +159,9 @@ def printed(estimate):
     return f"{estimate.value:.{digits}f}({round(estimate.error * 10**digits)})"
 
 
-def rows(point, sampler, quick):
+def rows(point, sampler, quick, seed=0):
     """Lines of the table, and the largest σ."""
-    found, seconds = estimates(point, sampler, quick)
+    found, seconds = estimates(point, sampler, quick, seed)
     lattice = "×".join(map(str, point.shape))
     worst = 0.0
     for i, (name, (value, error)) in enumerate(references(point).items()):
@@ -181,6 +181,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small points, a few seconds")
     parser.add_argument("--samplers", nargs="+", choices=("heatbath", "hmc"), default=["heatbath"])
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--dimensions", nargs="+", type=int, choices=(2, 4), default=[2, 4])
     parser.add_argument("--groups", nargs="+", choices=("U(1)", "SU(2)", "SU(3)"), default=["U(1)", "SU(2)", "SU(3)"])
     arguments = parser.parse_args()
@@ -189,7 +190,9 @@ def main():
         points = [FLAT[0]]
     print("| theory | β | sampler | observable | value | reference | σ | τ_int | records | s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    worst = [rows(point, sampler, arguments.quick) for point in points for sampler in arguments.samplers]
+    worst = [
+        rows(point, sampler, arguments.quick, arguments.seed) for point in points for sampler in arguments.samplers
+    ]
     print(f"\nLargest |σ| of {len(worst)} ensembles: {max(worst):.1f}.")
 
 
