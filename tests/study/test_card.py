@@ -166,6 +166,10 @@ def test_ancestors_that_are_only_named_are_found_in_the_zoo(card: Card) -> None:
     cards = (entry("a", "", 1.0), entry("b", "a", 2.0), entry("c", "b", 4.0), entry("d", "elsewhere", 8.0))
     assert [model["sha256"] for model in ancestors(cards[2], cards)] == ["a", "b"]
     assert [summary(one, cards)["ancestors_seconds"] for one in cards] == [0, 1, 3, 0]
+    # One that tells its ancestors, the oldest of which has its own in the zoo.
+    told = entry("e", "", 16.0)
+    told.content["training"]["ancestors"] = [{"sha256": "c", "seconds": 4.0, "steps": 1}]
+    assert [model["sha256"] for model in ancestors(told, cards)] == ["a", "b", "c"]
     # A ring of names, which no training makes, ends too.
     ring = (entry("a", "b", 1.0), entry("b", "a", 2.0))
     assert summary(ring[0], ring)["ancestors_seconds"] == 2.0

@@ -126,18 +126,18 @@ def ancestors(card: Card, cards: Sequence[Card]) -> tuple[dict[str, Any], ...]:
 
     Args:
         card: The model. Its card tells them, or names its parent by a hash.
-        cards: Where parents that are only named are looked for; one that is not there ends the line.
+        cards: Where the oldest one told, or a parent that is only named, is looked for; one that is not there ends the
+            line.
     """
     training = card.content["training"]
-    if training.get("ancestors"):
-        return tuple(training["ancestors"])
-    wanted = training.get("parents", {}).get("start_from")
-    parent = next((other for other in cards if other.content["model"] == wanted), None)
-    if parent is None or parent.name == card.name:
-        return ()
-    own = {key: parent.content["training"][key] for key in ("seconds", "steps")}
+    known = tuple(training.get("ancestors") or ())
+    wanted = known[0]["sha256"] if known else training.get("parents", {}).get("start_from")
     others = [other for other in cards if other.name != card.name]
-    return (*ancestors(parent, others), {"sha256": parent.content["model"], **own})
+    parent = next((other for other in others if other.content["model"] == wanted), None)
+    if parent is None:
+        return known
+    own = {key: parent.content["training"][key] for key in ("seconds", "steps")}
+    return (*ancestors(parent, others), *(known or ({"sha256": wanted, **own},)))
 
 
 def summary(card: Card, cards: Sequence[Card] = ()) -> dict[str, Any]:
