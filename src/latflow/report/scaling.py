@@ -50,11 +50,12 @@ _FLOWS = (("#0072B2", "o"), ("#CC79A7", "D"), ("#999933", "p"), ("#882255", "h")
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text: a title, headings, and rows whose first cell names the row."""
+    """A table as text: a title, headings, and rows whose first cell names the row; `prose` if its cells are words."""
 
     title: str
     head: list[str]
     rows: list[list[str]]
+    prose: bool = False
 
 
 def write_scaling_report(directory: Path) -> Path:
@@ -297,7 +298,9 @@ def _verdict_table(found: Found) -> Table:
         flows = ", ".join(e["sampler"] for e in found["samplers"] if e["run"] == name and e["training"] is not None)
         rows.append([name, verdict.status, flows or ABSENT, "; ".join(verdict.reasons) or ABSENT])
     exact = sum(row[1] == "exact" for row in rows)
-    return Table(f"Verdicts of the runs, {exact} of {len(rows)} exact", ["run", "verdict", "flow", "reasons"], rows)
+    return Table(
+        f"Verdicts of the runs, {exact} of {len(rows)} exact", ["run", "verdict", "flow", "reasons"], rows, prose=True
+    )
 
 
 def _flow_table(found: Found) -> Table:
@@ -321,7 +324,7 @@ def _held(training: Mapping[str, Any] | None) -> str:
         return told
     if training["acceptance"] > training["wanted"]:
         return f"{told}, above"
-    return f"{told}, not reached: stopped by {training['stopped_by']}"
+    return f"{told}, not reached"
 
 
 def _fit_table(found: Found) -> Table:
