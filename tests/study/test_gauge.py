@@ -280,3 +280,20 @@ def test_the_plan_counts_updates_of_links(config: StudyConfig) -> None:
     assert relaxed["hmc"] == once["hmc"]
     improved = {"action__kind": "improved", "sampling__samplers": "hmc metropolis"}
     assert all(seconds(**improved)[name] > once[name] for name in ("hmc", "metropolis"))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["u1-2d", "u1-freezing", "su2-2d", "su3-2d", "su2-4d", "su3-4d"])
+def test_every_shipped_gauge_study_runs(name: str, tmp_path: Path) -> None:
+    """On two sites a side, from sampling to the report; references that are left are met within 5σ."""
+    study = load_study(Path(__file__).parents[2] / "studies" / f"{name}.toml")
+    changes = {"lattice.shape": " ".join("2" for _ in study.lattice.shape), "sampling.configurations": "512"}
+    counts = {f"{word}.{key}": n for word in SAMPLERS for key, n in (("chains", "8"), ("warmup", "30"), ("thin", "1"))}
+    small = with_overrides(study, {**changes, **counts, "sampling.block_size": "512"})
+    run_stages(small, tmp_path / name, stages=STAGES, progress=Silent())
+    rows = results_of(tmp_path / name)["estimates"]
+    assert {row["sampler"] for row in rows} == set(study.sampling.samplers)
+    if len(study.lattice.shape) == 2 and name != "u1-freezing":
+        plaquettes = [row for row in rows if row["observable"] == "plaquette"]
+        assert all(abs(row["value"] - row["reference"]) < 5 * row["error"] for row in plaquettes)
+    assert write_report(tmp_path / name).exists()
