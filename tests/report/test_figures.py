@@ -106,3 +106,12 @@ def test_negative_and_missing_points_do_not_break_a_logarithmic_axis(tmp_path: P
     with canvas.style():
         figures.two_point(data.load(tmp_path))
     assert points(caught[0], "hmc").tolist() == [[0.0, 0.2], [1.0, 0.01]]
+
+
+def test_pulls_of_late_samplers_stay_in_their_row() -> None:
+    _, axes = canvas.single_axes()
+    figures._draw_pulls(axes, [{"hmc": 0.0, "heatbath": 1.0, "metropolis": -1.0}] * 2)
+    heights = np.array([line.get_ydata() for line in axes.get_lines()])
+    assert heights.shape == (3, 2)
+    assert np.all(np.abs(heights - [0, 1]) < 0.45)
+    assert np.allclose(heights.mean(axis=0), [0, 1])

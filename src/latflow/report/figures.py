@@ -269,11 +269,11 @@ def _pulls(run: Run, observable: str) -> dict[str, float]:
 
 def _draw_pulls(axes: Axes, rows: list[dict[str, float]]) -> None:
     """Markers, one row per observable, samplers a little above one another."""
-    for position, (sampler, look) in enumerate(SAMPLERS.items()):
-        points = [(pulls[sampler], row + 0.13 * (position - 1.5)) for row, pulls in enumerate(rows) if sampler in pulls]
-        if points:
-            x, y = np.array(points).T
-            axes.plot(x, y, look.marker, color=look.colour, label=look.label, markeredgecolor=INK, markeredgewidth=0.3)
+    present = [sampler for sampler in SAMPLERS if any(sampler in pulls for pulls in rows)]
+    for position, sampler in enumerate(present):
+        look, shift = SAMPLERS[sampler], 0.13 * (position - (len(present) - 1) / 2)
+        x, y = np.array([(pulls[sampler], row + shift) for row, pulls in enumerate(rows) if sampler in pulls]).T
+        axes.plot(x, y, look.marker, color=look.colour, label=look.label, markeredgecolor=INK, markeredgewidth=0.3)
 
 
 def _star(run: Run, observable: str) -> str:

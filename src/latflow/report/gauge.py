@@ -33,6 +33,9 @@ SHOWN_CHAINS = 2
 SHOWN_RECORDS = 500
 """Records of a history that are drawn; of longer ones every n-th."""
 
+LOWEST = 0.9
+"""How far an error reaches down on a logarithmic axis, as a share of its value: longer ones only stretch the axis."""
+
 _LOOP = re.compile(r"wilson_loop_(\d+)x(\d+)")
 _DODGE = 0.07
 
@@ -120,7 +123,9 @@ def static_potential(run: Run) -> Picture | Omitted:
     legend_above(figure, axes, columns=3)
     svg, pdf = encode(figure)
     words = "" if run.shape and len(run.shape) == 2 else " Excited states have not died out at so short times."
-    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, from unsmeared loops.{words}"
+    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, from unsmeared loops.{words}" + (
+        " Dashed: exact." if line else ""
+    )
     return Picture(name, title, caption, f"V(R) against R. {_spoken(curves)}", svg, pdf)
 
 
@@ -204,7 +209,7 @@ def _points(axes: Axes, sampler: str, points: Points, *, shift: float) -> None:
         return
     x, y = np.array(list(kept), dtype=float), np.array([v for v, _ in kept.values()])
     error = np.array([e for _, e in kept.values()])
-    below = np.minimum(error, 0.999 * np.abs(y)) if logarithmic else error
+    below = np.minimum(error, LOWEST * np.abs(y)) if logarithmic else error
     look = sampler_style(sampler)
     bars = np.stack([below, error])
     axes.errorbar(x + shift, y, bars, fmt=look.marker, color=look.colour, label=look.label, elinewidth=1)
