@@ -93,7 +93,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 def draw(rows: Sequence[Row], out: Path) -> None:
     """Two panels: acceptance and ESS against time."""
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "latflow", "font.size": 9})
-    figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.1), sharex=True, layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.1), sharex=True, layout="constrained")
     for (flow, _), trainings in courses(rows).items():
         label, colour, marker = LOOKS[flow]
         whole = [t for t in trainings if len(t) == max(len(training) for training in trainings)]
@@ -113,10 +113,11 @@ def draw(rows: Sequence[Row], out: Path) -> None:
                 capsize=2,
                 label=f"{label} ({len(whole)})",
             )
-            axes.set(xlabel="CPU seconds of training", ylim=(0, 1))
+            axes.set(xlabel="CPU seconds of training", ylim=(0, 1.02))
     panels[0].set_ylabel("acceptance")
     panels[1].set_ylabel("reweighting ESS")
-    panels[1].legend(frameon=False, fontsize=8, title="flow (seeds)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8, title="flow (seeds)")
     figure.savefig(out, metadata={"Date": None})
 
 
