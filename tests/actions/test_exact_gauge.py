@@ -7,6 +7,7 @@ import pytest
 from scipy.special import iv
 
 from latflow.actions import exact_gauge as exact
+from latflow.errors import ConfigError
 
 U1_TABLE = [
     # β, L, plaquette, ⟨Q²⟩, log Z without the constant
@@ -76,6 +77,18 @@ def test_a_loop_around_nothing_is_one():
     """The dimensions of the representations that the loop joins must add up."""
     assert exact.sun_wilson_loop(3, 4.0, volume=4, area=0) == pytest.approx(1.0, abs=1e-13)
     assert exact.u1_wilson_loop(2.2, volume=4, area=0) == pytest.approx(1.0, abs=1e-13)
+
+
+@pytest.mark.parametrize(("beta", "area"), [(-1.0, 1), (float("nan"), 1), (1.0, 17), (1.0, -1)])
+def test_loops_that_do_not_exist(beta, area):
+    with pytest.raises(ConfigError, match="allowed"):
+        exact.u1_wilson_loop(beta, volume=16, area=area)
+    with pytest.raises(ConfigError, match="allowed"):
+        exact.sun_wilson_loop(3, beta, volume=16, area=area)
+
+
+def test_a_frozen_charge_has_no_negative_variance():
+    assert 0 <= exact.u1_charge_squared(500.0, volume=16) < 1e-15
 
 
 @pytest.mark.parametrize(("beta", "volume"), [(1.0, 16), (4.0, 64)])

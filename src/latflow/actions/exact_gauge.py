@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ive
 
+from latflow.errors import ConfigError
+
 _NEGLIGIBLE = 1e-18
 _NODES = 400
 _ANGLES = 256
@@ -39,9 +41,13 @@ def u1_log_z(beta: float, *, volume: int) -> float:
 def u1_wilson_loop(beta: float, *, volume: int, area: int = 1) -> float:
     """Expectation value of a contractible loop around `area` plaquettes; of the plaquette for 1.
 
+    Raises:
+        ConfigError: If β is negative or the torus has fewer plaquettes than the loop.
+
     >>> round(u1_wilson_loop(4.0, volume=256), 8)
     0.86352261
     """
+    _require_loop(beta, volume, area)
     q = _charges(beta, volume)
     inside = _u1(beta, q + 1) ** area
     return float(np.sum(_u1(beta, q) ** (volume - area) * inside) / np.sum(_u1(beta, q) ** volume))
@@ -76,7 +82,8 @@ def u1_charge_squared(beta: float, *, volume: int) -> float:
     first = -np.sin(np.outer(q, phi)) @ (weight * turns)
     second = -np.cos(np.outer(q, phi)) @ (weight * turns**2)
     curvature = volume * (volume - 1) * c ** (volume - 2) * first**2 + volume * c ** (volume - 1) * second
-    return float(-np.sum(curvature) / np.sum(c**volume))
+    # where it is exponentially small what is left of the cancellation has no sign
+    return max(0.0, float(-np.sum(curvature) / np.sum(c**volume)))
 
 
 def u1_charge_distribution(beta: float, *, volume: int, largest: int) -> Float[np.ndarray, " charges"]:
@@ -96,6 +103,13 @@ def u1_open_log_z(beta: float, *, plaquettes: int) -> float:
     -10.584058
     """
     return float(plaquettes * np.log(ive(0, beta)))
+
+
+def _require_loop(beta: float, volume: int, area: int) -> None:
+    if not 0 <= beta < math.inf:
+        raise ConfigError([f"beta: {beta}; allowed: a number ≥ 0"])
+    if not 0 <= area <= volume:
+        raise ConfigError([f"area: {area}; allowed: 0 to the {volume} plaquettes of the torus"])
 
 
 def _u1(beta: float, q: Int[np.ndarray, " charges"]) -> Float[np.ndarray, " charges"]:
@@ -138,9 +152,13 @@ def sun_wilson_loop(n: int, beta: float, *, volume: int, area: int = 1) -> float
     The disc inside carries r', the torus with a hole outside r, and the loop itself joins them:
     $\sum_{r,\,r'\in r\otimes\square}\frac{d_{r'}}{N d_r}F_{r'}^{A}F_r^{V-A}/Z$.
 
+    Raises:
+        ConfigError: If β is negative or the torus has fewer plaquettes than the loop.
+
     >>> round(sun_wilson_loop(3, 6.0, volume=256), 8)
     0.42253174
     """
+    _require_loop(beta, volume, area)
     total, z = [], []
     trivial = _ratio((0,) * n, beta)  # powers of the volume of what is relative to it do not underflow
     for r in _representations(n, beta, volume):

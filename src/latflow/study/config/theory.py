@@ -64,7 +64,7 @@ class WilsonConfig(AbstractSection):
 
     kind: Literal["wilson"] = Field(description=_KINDS)
     group: Group = Field(description="what lives on the links")
-    beta: Coupling = Field(description="β of β Σ (1 − Re tr P / N); N = 1 for U(1)")
+    beta: Positive = Field(description="β of β Σ (1 − Re tr P / N); N = 1 for U(1)")
 
 
 class ImprovedConfig(AbstractSection):
@@ -72,7 +72,7 @@ class ImprovedConfig(AbstractSection):
 
     kind: Literal["improved"] = Field(description=_KINDS)
     group: Group = Field(description="what lives on the links")
-    beta: Coupling = Field(description="β of β [c₀ Σ (1 − Re tr P / N) + c₁ Σ (1 − Re tr R / N)]")
+    beta: Positive = Field(description="β of β [c₀ Σ (1 − Re tr P / N) + c₁ Σ (1 − Re tr R / N)]")
     improvement: Literal["luscher-weisz", "iwasaki", "dbw2"] = Field(
         default="luscher-weisz", description="c₁ = −1/12 (tree level), −0.331 or −1.4088"
     )
