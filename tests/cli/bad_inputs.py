@@ -97,7 +97,10 @@ def _links() -> list[Case]:
         links("action.group", "3", '"U(1)"'),
         links("action.group", None, "missing"),
         links("action.beta", None, "missing", "number > 0"),
-        *(links("action.beta", literal, "number > 0") for literal in ("-0.1", "0.0", "nan", "inf", '"6"', "true", "1e7")),
+        *(
+            links("action.beta", literal, "number > 0")
+            for literal in ("-0.1", "0.0", "nan", "inf", '"6"', "true", "1e7")
+        ),
         links("action.improvement", '"iwasaki"', "unknown key", 'it belongs to action.kind "improved"'),
         links("action.improvement", '"symanzik"', '"luscher-weisz"', **improved, **{"sampling.samplers": '["hmc"]'}),
         links("action.coupling", "1.0", "unknown key", "allowed: kind, group, beta"),
