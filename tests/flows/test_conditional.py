@@ -131,6 +131,7 @@ def test_room_for_wider_kernels_changes_nothing():
     x = jax.random.normal(jax.random.key(8), LATTICE.shape)
     assert isinstance(wide, ConditionalFlow)
     assert wide.at(5.3).bijection.velocity.radius == 3
+    assert eqx.tree_equal(widened(narrow, narrow.at(5.3).bijection.velocity.radius), narrow)
     assert np.isclose(wide.at(5.3).log_prob(x), narrow.at(5.3).log_prob(x), atol=1e-10)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from displays import Listening
 from latflow.errors import CannotCreateError, DataError, MissingInputError
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.records import seal, unseal
@@ -190,7 +191,7 @@ def test_studies_of_a_model_are_called_after_it(card: Card, trained: Path) -> No
 def test_a_training_names_its_parents(tiny_study: Path, trained: Path, tmp_path: Path) -> None:
     for start, name in ((trained, "second"), (tmp_path / "second", "third")):
         config = load_study(tiny_study, {"training.start_from": str(start), "training.stop.steps": "1"})
-        lines = Lines()
+        lines = Listening()
         run_stages(config, tmp_path / name, stages=("train",), progress=lines)
     header = read_header(tmp_path / "third" / "model")
     hashes = [sha256_file(path / "model" / "model.json") for path in (trained, tmp_path / "second")]
@@ -205,28 +206,11 @@ def test_a_training_names_its_parents(tiny_study: Path, trained: Path, tmp_path:
     assert header["start"] | {"model": str(start), "draws": 64} == header["start"]
     assert header["origin"]["versions"]
     # Before and after: a table with a line for each.
-    place = next(i for i, line in enumerate(lines.said) if "as it came" in line)
-    head, before, after = (line.split() for line in lines.said[place - 1 : place + 2])
+    place = next(i for i, line in enumerate(lines.lines) if "as it came" in line)
+    head, before, after = (line.split() for line in lines.lines[place - 1 : place + 2])
     assert head[-3:] == ["acceptance", "reweighting", "ESS"]
     assert float(before[-2]) == pytest.approx(records[0]["acceptance"], abs=5e-4)
     assert float(after[-1]) == pytest.approx(records[-1]["reweighting_ess"], abs=5e-4)
-
-
-class Lines:
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def stage(self, name: str, detail: str) -> None:
-        """Not kept."""
-
-    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
-        """Not kept."""
-
-    def line(self, text: str) -> None:
-        """Keep it."""
-        self.said.append(text)
 
 
 @pytest.mark.parametrize("text", ["", "{}\n", "nonsense\n", '{"step": "1", "seconds": 1.0}\n'])

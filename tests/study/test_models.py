@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from displays import Listening
 from latflow.errors import Interrupted, MissingInputError
 from latflow.store.ensemble import Ensemble
 from latflow.study import models
@@ -53,22 +54,6 @@ class StopAfter:
         self.left -= 1
         if self.left == 0:
             raise Interrupted("stopped by the test")
-
-
-class Listening:
-    """A display that keeps its sentences."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def stage(self, name: str, detail: str) -> None:
-        """Not kept."""
-
-    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
-        """Not kept."""
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")

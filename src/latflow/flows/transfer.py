@@ -9,6 +9,7 @@ import dataclasses
 import functools
 from typing import Any, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,14 +119,19 @@ def widened(flow: FlowT, radius: int) -> FlowT:
         TransferError: If a kernel reaches further than that.
     """
     if isinstance(flow, ConditionalFlow):
-        return interpolated(
-            lambda coupling: widened(flow.at(coupling), radius), lower=flow.lower, upper=flow.upper, order=flow.order
-        )
+        # room is made for every coefficient of its polynomials, which changes none of them
+        over_weights = eqx.filter_vmap(in_axes=_leading_axis, out_axes=_leading_axis)
+        wide = over_weights(lambda part: widened(part, radius))(flow.coefficients)
+        return dataclasses.replace(flow, coefficients=wide)
     return jax.tree.map(
         lambda part: _widened_velocity(part, radius) if isinstance(part, LatticeVelocity) else part,
         flow,
         is_leaf=lambda part: isinstance(part, LatticeVelocity),
     )
+
+
+def _leading_axis(leaf: Any) -> int | None:
+    return 0 if eqx.is_inexact_array(leaf) else None
 
 
 def _widened_velocity(velocity: LatticeVelocity, radius: int) -> LatticeVelocity:

@@ -131,7 +131,7 @@ def physics(action: AbstractAction) -> Physics:
 @functools.singledispatch
 def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
     del action
-    raise NotImplementedError(f"no observables are known for {type(space).__name__}")
+    raise TypeError(f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
 
 
 @_physics.register
