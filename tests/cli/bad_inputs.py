@@ -289,7 +289,7 @@ def _gauge_files() -> list[Case]:
             "text-short", "0.5\n0.5\n", "u: has 8 bytes", "2304 numbers for 2x2x2x4", argv="inspect u --shape 2 2 2 4"
         ),
         gauge("text-no-number", "1\n" * 287 + "1e\n", "not a number", argv="inspect u --shape 1 1 1 4"),
-        gauge("shape-zero", "1\n", "shape: (0, 2)", argv="inspect u --shape 0 2"),
+        gauge("shape-zero", "1\n", "--shape: 0 2; allowed: 1 to 6 extents", argv="inspect u --shape 0 2", exit_code=64),
         gauge("shape-word", "1\n", "--shape", argv="inspect u --shape four", exit_code=64),
         gauge("convert-damaged", zeros, "plaquette", argv="convert u v.ildg"),
         gauge("convert-exists", zeros, "u: exists already", argv="convert u u --format nersc --force", exit_code=73),
@@ -312,6 +312,9 @@ def _gauge_files() -> list[Case]:
         gauge("convert-ensemble", zeros, "--format: ensemble", argv="convert u v --format ensemble", exit_code=64),
         gauge("convert-one-path", zeros, "TARGET", argv="convert u", exit_code=64),
         gauge("convert-missing", zeros, "w: no such file or folder", argv="convert w v.ildg", exit_code=66),
+        gauge("convert-no-directory", zeros, "w: no such directory", argv="convert u w/v.ildg --force", exit_code=73),
+        gauge("convert-into-file", zeros, "u: a file is in the way", argv="convert u u/v.ildg --force", exit_code=73),
+        gauge("convert-onto-itself", zeros, ".: is the source", argv="convert . . --format ildg", exit_code=73),
         gauge("inspect-missing", zeros, "w: no such file", argv="inspect w", exit_code=66),
         gauge("inspect-folder", zeros, "not a regular file", argv="inspect ."),
         gauge("inspect-key", zeros, "takes no keys of a study", argv="inspect u --hmc.thin 3", exit_code=64),

@@ -50,6 +50,20 @@ def test_inspect_in_words(capsys):
     assert f"{FIELD.plaquette:.12g}" in out
 
 
+def test_planes_that_do_not_exist_have_no_plaquette(capsys, folder):
+    for shape, absent in (((4, 6), 1), ((5,), 3)):
+        path = folder / f"{len(shape)}.scidac"
+        write_configuration(path, configuration(shape, n=2), "scidac")
+        assert b"nan" not in path.read_bytes()[:2000]
+        facts = json.loads(run(capsys, "inspect", path.name, "--json")[1])
+        values = [facts[name] for name in ("plaquette_space", "plaquette", "plaquette_time")]
+        assert [value is None for value in values] == [True] * absent + [False] * (3 - absent)
+        words = run(capsys, "inspect", path.name)[1]
+        assert "nan" not in words
+        assert words.count("  with time") == (len(shape) > 1)
+        assert "of space" not in words
+
+
 def test_damage_is_refused_and_forcing_is_said(capsys, folder):
     assert run(capsys, "inspect", "damaged")[0] == 65
     exit_code, out, _ = run(capsys, "inspect", "damaged", "--force")

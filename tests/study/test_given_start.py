@@ -92,8 +92,11 @@ def test_files_of_other_lattices_and_groups_are_refused(config: StudyConfig, giv
     links = given_links(config)
     assert links is not None
     assert links.dtype == np.complex128
-    for changes in ({"lattice.shape": "2 2 2 2"}, {"action.group": "SU(3)"}):
-        with pytest.raises(DataError, match=r"cfg\.ildg"):
+    for changes, words in (
+        ({"lattice.shape": "2 2 2 2"}, r"lattice 2x2x2x4; allowed: 2x2x2x2, as the study"),
+        ({"action.group": "SU(3)"}, r"group SU\(2\); allowed: SU\(3\), as the study"),
+    ):
+        with pytest.raises(DataError, match=rf"cfg\.ildg: the file has {words}"):
             given_links(with_overrides(config, changes))
     with pytest.raises(MissingInputError, match="nowhere"):
         given_links(with_overrides(config, {"sampling.start_from": str(given.parent / "nowhere")}))

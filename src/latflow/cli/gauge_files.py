@@ -13,9 +13,12 @@ from latflow.cli.output import emit, emit_json, table_lines
 from latflow.errors import CannotCreateError, DataError, MissingInputError, UsageError
 from latflow.store.gauge_files.configuration import PRECISIONS, Configuration, stored_alike
 from latflow.store.gauge_files.files import FORMATS, SUFFIXES, read_configuration, write_configuration
+from latflow.store.gauge_files.hints import EXTENTS, sensible
 from latflow.store.records import ChecksumError
 
 _ENSEMBLE = "ensemble"
+_SHAPE = "--shape"
+_PLAQUETTES = {"plaquette": "plaquette", "plaquette_space": "  of space", "plaquette_time": "  with time"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class _Verdict:
 
 def inspect(path: Path, *, shape: Sequence[int], force: bool, machine: bool) -> None:
     """Print what a file holds."""
-    found = read_configuration(path, shape=shape or None, force=force)
+    found = read_configuration(path, shape=_extents(shape), origin=_SHAPE, force=force)
     if machine:
         emit_json(found.summary() | {"forced": [check.name for check in found.failed]})
         return
@@ -39,7 +42,7 @@ def inspect(path: Path, *, shape: Sequence[int], force: bool, machine: bool) -> 
 
 def verify(path: Path, *, shape: Sequence[int], machine: bool) -> int:
     """Judge every check of a file; the exit code."""
-    found = read_configuration(path, shape=shape or None, force=True)
+    found = read_configuration(path, shape=_extents(shape), origin=_SHAPE, force=True)
     verdicts = [_Verdict(check.name, check.value, check.limit, check.passed) for check in found.checks]
     return judge(verdicts, DataError, subject=str(path), machine=machine)
 
@@ -72,7 +75,7 @@ def convert(
         said = _convert_many(source, target, format, precision=precision or None, shape=shape, force=force)
     else:
         chosen = _format_of(target, format)
-        found = read_configuration(source, shape=shape or None, force=force)
+        found = read_configuration(source, shape=_extents(shape), origin=_SHAPE, force=force)
         said = _convert_one(source, found, target, chosen, precision=precision or None, reunitarise=reunitarise)
     if machine:
         emit_json(said)
@@ -109,11 +112,13 @@ def _convert_one(
 def _convert_many(
     source: Path, target: Path, format: str, *, precision: str | None, shape: Sequence[int], force: bool
 ) -> dict[str, Any]:
-    from latflow.store.gauge_files.folders import Reading, convert_folder, export_ensemble, import_folder
-
     if target.is_file():
         raise CannotCreateError(f"{target} is a file", allowed="a directory")
-    reading = Reading(shape or None, force)
+    if target.exists() and target.samefile(source):
+        raise CannotCreateError(f"{target}: is the source, too", hint="choose another directory")
+    from latflow.store.gauge_files.folders import Reading, convert_folder, export_ensemble, import_folder
+
+    reading = Reading(_extents(shape), _SHAPE, force)
     if (source / "manifest.json").exists():
         if format in ("", _ENSEMBLE):
             raise UsageError("--format", value=format or "missing", allowed=", ".join(FORMATS))
@@ -130,6 +135,13 @@ def _format_of(target: Path, format: str) -> str:
         hint = f"or give the target an ending: {', '.join(SUFFIXES)}"
         raise UsageError("--format", value=chosen or "missing", allowed=", ".join(FORMATS), hint=hint)
     return chosen
+
+
+def _extents(shape: Sequence[int]) -> tuple[int, ...] | None:
+    """What --shape says; None if it is not given."""
+    if shape and not sensible(tuple(shape)):
+        raise UsageError(_SHAPE, value=" ".join(map(str, shape)), allowed=EXTENTS)
+    return tuple(shape) or None
 
 
 def _require_word(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -150,8 +162,7 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
         ("shape", " ".join(map(str, found.shape))),
         ("group", facts["group"]),
         ("precision", found.precision),
-        ("plaquette", f"{found.plaquette:.12g}"),
-        ("  space, time", f"{found.plaquette_space:.12g}, {found.plaquette_time:.12g}"),
+        *((_PLAQUETTES[name], f"{value:.12g}") for name, value in found.plaquettes.items() if value is not None),
         ("link trace", f"{found.link_trace.real:.12g} {found.link_trace.imag:+.12g}i"),
         ("checksums", sums or "none in the file"),
         ("defect", f"{found.defect:.2g}"),

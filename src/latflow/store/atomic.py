@@ -5,6 +5,7 @@ Nothing is ever written under its final name, so a process killed anywhere leave
 `clean_temporaries` knows by its name. All failures of the disk become `StorageError` with the path and the space.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -13,9 +14,10 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-from latflow.errors import MissingInputError, StorageError
+from latflow.errors import CannotCreateError, MissingInputError, StorageError
 from latflow.store.records import JSON, ChecksumError, FormatError
 
 _CHUNK = 1 << 20
@@ -131,6 +133,45 @@ def make_directory(path: Path) -> None:
         raise storage_error(path, error) from error
     if not path.is_dir():
         raise StorageError(f"{path}: cannot create the directory", value="a file of that name is in the way")
+
+
+def require_directory(path: Path, *, new: bool = False) -> None:
+    """Refuse a place where an output cannot be created, before anything is computed for it.
+
+    Args:
+        path: The directory in which files are to be created.
+        new: Whether it and its parents will be made if they are missing.
+
+    Raises:
+        CannotCreateError: There is no such directory, a file is in the way, or it cannot be written to.
+    """
+    there = next(level for level in (path, *path.parents) if os.path.lexists(level)) if new else path
+    if not there.exists():
+        raise CannotCreateError(f"{there}: no such directory", hint="create it first, or choose another")
+    if not there.is_dir():
+        raise CannotCreateError(f"{there}: a file is in the way", allowed="a directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise CannotCreateError(f"{there}: no permission to create files there", hint="choose another directory")
+
+
+@contextlib.contextmanager
+def directory_for(path: Path) -> Iterator[None]:
+    """A directory to fill, made with its parents; if that fails, those made are removed again as far as they are empty.
+
+    Raises:
+        CannotCreateError: As `require_directory`.
+        StorageError: It cannot be created.
+    """
+    require_directory(path, new=True)
+    made = [level for level in (path, *path.parents) if not level.exists()]
+    make_directory(path)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # one that holds something stays
+            for level in made:
+                level.rmdir()
+        raise
 
 
 def remove_file(path: Path) -> None:

@@ -23,7 +23,9 @@ def given_links(config: StudyConfig) -> Complex[np.ndarray, "mu row column *site
     if path is None:
         return None
     # a file that does not say its shape is read with that of the study, one that does must agree
-    found = read_configuration(Path(path), shape=config.lattice.shape, colours=int(group[3:-1]))
+    found = read_configuration(
+        Path(path), shape=config.lattice.shape, colours=int(group[3:-1]), origin="the study that starts from it"
+    )
     return found.reunitarised().links.astype(np.complex128)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latflow.errors import CannotCreateError, MissingInputError
+from latflow.errors import CannotCreateError, DataError, MissingInputError
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files import folders
 from latflow.store.gauge_files.files import FORMATS, read_configuration, write_configuration
@@ -133,9 +133,52 @@ def test_folder_into_folder(ensemble, tmp_path):
     export_ensemble(ensemble, tmp_path / "files", "ildg")
     assert convert_folder(tmp_path / "files", tmp_path / "more", "openqcd") == [f"{i:06d}.openqcd" for i in range(5)]
     np.testing.assert_array_equal(read_configuration(tmp_path / "more" / "000003.openqcd").links, FIELDS[3])
-    (tmp_path / "files" / "000003.other").write_bytes((tmp_path / "files" / "000003.ildg").read_bytes())
-    with pytest.raises(CannotCreateError, match="one name"):
+    (tmp_path / "files" / "000003.scidac").write_bytes((tmp_path / "files" / "000003.ildg").read_bytes())
+    with pytest.raises(CannotCreateError, match=r"000003\.ildg and 000003\.scidac"):
         convert_folder(tmp_path / "files", tmp_path / "third", "openqcd")
+    assert not (tmp_path / "third").exists()
+
+
+def test_numbers_in_names_are_kept(tmp_path):
+    (tmp_path / "files").mkdir()
+    for name in ("cfg.8", "cfg.9", "cfg.10.nersc", "lat.sample.l4444"):
+        write_configuration(tmp_path / "files" / name, configuration(SHAPE), "nersc")
+    written = convert_folder(tmp_path / "files", tmp_path / "more", "ildg")
+    assert written == ["cfg.8.ildg", "cfg.9.ildg", "cfg.10.ildg", "lat.sample.l4444.ildg"]
+
+
+def test_failures_leave_nothing_behind(ensemble, tmp_path):
+    """Neither empty folders nor their parents; files written before a failure stay."""
+    export_ensemble(ensemble, tmp_path / "files", "ildg")
+    first, second = tmp_path / "files" / "000000.ildg", tmp_path / "files" / "000001.ildg"
+    second.write_bytes(second.read_bytes()[:-200])
+    with pytest.raises(DataError):
+        import_folder(tmp_path / "files", tmp_path / "new" / "ensemble")
+    with pytest.raises(DataError):
+        convert_folder(tmp_path / "files", tmp_path / "some", "nersc")
+    assert [path.name for path in (tmp_path / "some").iterdir()] == ["000000.nersc"]
+    first.write_bytes(first.read_bytes()[:-200])
+    for action in (import_folder, lambda folder, target: convert_folder(folder, target, "nersc")):
+        with pytest.raises(DataError):
+            action(tmp_path / "files", tmp_path / "new" / "target")
+    with pytest.raises(UnsupportedError):
+        export_ensemble(ensemble, tmp_path / "new" / "target", "milc")
+    assert not (tmp_path / "new").exists()
+
+
+def test_places_where_nothing_can_be_created(ensemble, tmp_path):
+    export_ensemble(ensemble, tmp_path / "files", "ildg")
+    in_the_way = tmp_path / "files" / "000000.ildg" / "target"
+    for action in (
+        lambda: import_folder(tmp_path / "files", in_the_way),
+        lambda: convert_folder(tmp_path / "files", in_the_way, "nersc"),
+        lambda: export_ensemble(ensemble, in_the_way, "nersc"),
+        lambda: write_configuration(in_the_way, configuration(SHAPE), "nersc"),
+    ):
+        with pytest.raises(CannotCreateError, match="in the way"):
+            action()
+    with pytest.raises(CannotCreateError, match="no such directory"):
+        write_configuration(tmp_path / "none" / "file", configuration(SHAPE), "nersc")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from latflow.store.gauge_files.configuration import Configuration, examine
-from latflow.store.gauge_files.ildg import Hints
+from latflow.store.gauge_files.hints import Hints
 from latflow.store.gauge_files.layout import Source
 from latflow.store.gauge_files.refusals import LengthError, ShapeUnknownError
 from latflow.store.records import FormatError
@@ -37,17 +37,18 @@ def read(source: Source, hints: Hints) -> Configuration:
     shape, colours = hints.shape, hints.colours or 3
     d, sites = len(shape), math.prod(shape)
     needed = sites * d * colours * colours * 2
+    wanted = f"{'x'.join(map(str, shape))}, SU({colours}), as {hints.origin} says"
     if 2 * needed > source.size + 1:  # a digit and a separator each
-        raise source.too_short(f"{needed} numbers for {'x'.join(map(str, shape))}, SU({colours})")
+        raise source.too_short(f"{needed} numbers for {wanted}")
     numbers = np.empty(needed)
     found = 0
     for values in _numbers(source):
         if found + len(values) > needed:
-            raise LengthError(f"{source.path}: more than {needed} numbers", allowed=f"{needed}", hint="check --shape")
+            raise LengthError(f"{source.path}: more than {needed} numbers", allowed=f"{needed} for {wanted}")
         numbers[found : found + len(values)] = values
         found += len(values)
     if found != needed:
-        raise LengthError(f"{source.path}: {found} numbers", allowed=f"{needed}", hint="truncated, or check --shape")
+        raise LengthError(f"{source.path}: {found} numbers", allowed=f"{needed} for {wanted}", hint="or truncated")
     stored = numbers.view(np.complex128).reshape(*shape[::-1], d, colours, colours)
     links = np.ascontiguousarray(stored.transpose(d, d + 1, d + 2, *range(d - 1, -1, -1)))
     return examine(links, format="bridge", precision="float64", details={"text": "one number per line"})

@@ -83,6 +83,16 @@ class Configuration:
         """The checks that did not pass; empty unless reading was forced."""
         return tuple(check for check in self.checks if not check.passed)
 
+    @property
+    def plaquettes(self) -> dict[str, float | None]:
+        """Average plaquettes by name; None where there is no plane: of space in two dimensions, any in one."""
+        d = len(self.shape)
+        return {
+            "plaquette": self.plaquette if d > 1 else None,
+            "plaquette_space": self.plaquette_space if d > 2 else None,
+            "plaquette_time": self.plaquette_time if d > 1 else None,
+        }
+
     def summary(self) -> dict[str, Any]:
         """What `latflow inspect` says, as plain data."""
         return {
@@ -90,9 +100,7 @@ class Configuration:
             "shape": list(self.shape),
             "group": f"SU({self.colours})",
             "precision": self.precision,
-            "plaquette": self.plaquette,
-            "plaquette_space": self.plaquette_space,
-            "plaquette_time": self.plaquette_time,
+            **self.plaquettes,
             "link_trace": self.link_trace.real,
             "link_trace_imaginary": self.link_trace.imag,
             "checksums": {check.name: check.value for check in self.checks if check.refusal is ChecksumError},

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from latflow.errors import CannotCreateError
-from latflow.store.atomic import write_bytes
+from latflow.store.atomic import require_directory, write_bytes
 from latflow.store.gauge_files import bridge, ildg, lime, milc, nersc, openqcd
 from latflow.store.gauge_files.configuration import LARGEST_DEFECT, PRECISIONS, Configuration, accept
-from latflow.store.gauge_files.ildg import Hints
+from latflow.store.gauge_files.hints import Hints
 from latflow.store.gauge_files.layout import Source, require_group
 from latflow.store.gauge_files.refusals import UnitarityError, UnsupportedError
 from latflow.store.records import FormatError
@@ -29,6 +29,7 @@ def read_configuration(
     shape: Sequence[int] | None = None,
     colours: int | None = None,
     precision: str | None = None,
+    origin: str = "the caller",
     force: bool = False,
 ) -> Configuration:
     """Read one configuration and check everything its file says about it.
@@ -38,6 +39,7 @@ def read_configuration(
         shape: Extents, time last, for files that do not say them; one that does must agree.
         colours: N of SU(N), likewise.
         precision: ``float32`` or ``float64``, likewise.
+        origin: Who says all this, in words, for the message if the file disagrees.
         force: Return links that fail a check, which then stand in `Configuration.failed`.
 
     Raises:
@@ -45,11 +47,10 @@ def read_configuration(
         MissingInputError: There is no such file.
     """
     path = Path(path)
-    hints = Hints(None if shape is None else tuple(shape), colours, precision)
-    _require_sensible(hints)
+    hints = Hints(None if shape is None else tuple(shape), colours, precision, origin)
     with Source(path) as source, np.errstate(all="ignore"):  # what overflows ends as NaN, which no check passes
         found = _read(source, hints)
-    _require_agreement(path, found, hints)
+    hints.require(path, shape=found.shape, colours=found.colours, precision=found.precision)
     return accept(found, path, force=force)
 
 
@@ -104,14 +105,14 @@ def write_configuration(
         The SHA-256 of the file.
 
     Raises:
-        CannotCreateError: There is a file of that name.
+        CannotCreateError: There is a file of that name, or no directory for it.
         StorageError: The disk refused.
     """
     path = Path(path)
-    data = spell(configuration, format, precision=precision, information=information)
     if path.exists():
         raise CannotCreateError(f"{path}: exists already", hint="remove it or choose another name")
-    return write_bytes(path, data)
+    require_directory(path.parent)
+    return write_bytes(path, spell(configuration, format, precision=precision, information=information))
 
 
 def _read(source: Source, hints: Hints) -> Configuration:
@@ -133,25 +134,6 @@ def _read(source: Source, hints: Hints) -> Configuration:
         allowed="ILDG, SciDAC, NERSC, MILC v5, openQCD, Bridge++ text",
         hint="the file is foreign, truncated or damaged",
     )
-
-
-def _require_sensible(hints: Hints) -> None:
-    shape, colours = (1,) if hints.shape is None else hints.shape, 2 if hints.colours is None else hints.colours
-    if not 1 <= len(shape) <= 6 or any(not 1 <= extent <= 1 << 20 for extent in shape):
-        raise UnsupportedError("shape", value=str(shape), allowed="1 to 6 extents, each from 1 to 1048576")
-    if not 2 <= colours <= 16 or hints.precision not in (None, *PRECISIONS):
-        raise UnsupportedError(
-            "colours or precision", value=f"{colours}, {hints.precision}", allowed="2 to 16; float32 or float64"
-        )
-
-
-def _require_agreement(path: Path, found: Configuration, hints: Hints) -> None:
-    """A caller who says what the file is must be right."""
-    has = {"shape": found.shape, "colours": found.colours, "precision": found.precision}
-    for name, value in has.items():
-        wanted = getattr(hints, name)
-        if wanted is not None and wanted != value:
-            raise FormatError(f"{path}: {name}", value=str(value), allowed=f"{wanted}, as the caller says")
 
 
 def _precision(configuration: Configuration, format: str, precision: str | None) -> str:

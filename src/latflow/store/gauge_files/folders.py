@@ -7,17 +7,17 @@ of an ensemble follow those that are there.
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
-from latflow.store.atomic import is_temporary, make_directory, sha256_file
-from latflow.store.ensemble import Ensemble, Entry
+from latflow.store.atomic import directory_for, is_temporary, require_directory, sha256_file
+from latflow.store.ensemble import MANIFEST, Ensemble, Entry
 from latflow.store.gauge_files.configuration import Configuration, accept, examine, stored_alike
-from latflow.store.gauge_files.files import read_configuration, write_configuration
+from latflow.store.gauge_files.files import SUFFIXES, read_configuration, write_configuration
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.refusals import UnsupportedError
 from latflow.store.records import FormatError, resolve_inside
@@ -33,6 +33,7 @@ class Reading:
     """How the files of a folder are read; see `files.read_configuration`."""
 
     shape: Sequence[int] | None = None
+    origin: str = "the caller"
     force: bool = False
 
 
@@ -55,17 +56,17 @@ def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str
     """
     opened = Ensemble.open(ensemble, writable=False)
     names: list[str] = []
-    make_directory(folder)
     first = 0
-    for index, entry in enumerate(opened.entries):
-        links = opened.read(index, (FIELDS,)).arrays[FIELDS]
-        chains = _chains(links, entry, what=str(ensemble))
-        for place, field in _fields(links, chains):
-            stem = f"{first + place[0]:06d}"
-            name = (stem if chains is None else f"chain-{place[1]:04d}-{stem}") + f".{format}"
-            _put(folder / name, _measured(field, ensemble / f"{entry.file} {place}"), format, precision=precision)
-            names.append(name)
-        first += len(links)
+    with directory_for(folder):
+        for index, entry in enumerate(opened.entries):
+            links = opened.read(index, (FIELDS,)).arrays[FIELDS]
+            chains = _chains(links, entry, what=str(ensemble))
+            for place, field in _fields(links, chains):
+                stem = f"{first + place[0]:06d}"
+                name = (stem if chains is None else f"chain-{place[1]:04d}-{stem}") + f".{format}"
+                _put(folder / name, _measured(field, ensemble / f"{entry.file} {place}"), format, precision=precision)
+                names.append(name)
+            first += len(links)
     return names
 
 
@@ -84,15 +85,15 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
     first = _read(folder, names[0], reading)
     digest = hashlib.sha256("\n".join(f"{h}  {n}" for n, h in zip(names, hashes, strict=True)).encode()).hexdigest()
     what = {"shape": list(first.shape), "group": f"SU({first.colours})", "files": digest}
-    opened = Ensemble.open_or_create(ensemble, {"kind": "ensemble", "sampler": "files", "identity": what})
     size = max(1, _SMALLEST_BLOCK // max(1, first.links.nbytes))
+    require_directory(ensemble, new=True)
+    # a bad file in the first block leaves no ensemble behind
+    ahead = {} if (ensemble / MANIFEST).exists() else {0: _gathered(folder, names[:size], first, reading)}
+    opened = Ensemble.open_or_create(ensemble, {"kind": "ensemble", "sampler": "files", "identity": what})
     for start in range(opened.n_records, len(names), size):
         chosen = names[start : start + size]
-        found = [_read(folder, name, reading) for name in chosen]
-        for name, each in zip(chosen, found, strict=True):
-            _require_same(first, each, folder / name)
-        links = np.stack([each.links.astype(first.links.dtype) for each in found])
-        facts = {"first": start, "files": chosen, "failed_checks": [[c.name for c in each.failed] for each in found]}
+        links, failed = ahead.pop(start, None) or _gathered(folder, chosen, first, reading)
+        facts = {"first": start, "files": chosen, "failed_checks": failed}
         opened.append({FIELDS: links}, n=len(chosen), attributes=facts)
     return opened.n_records
 
@@ -106,14 +107,11 @@ def convert_folder(
         The names of the files written.
     """
     names = configuration_files(folder)
-    written = [f"{Path(name).stem}.{format}" for name in names]
-    if len(set(written)) < len(written):
-        raise CannotCreateError(
-            f"{target}: two files would have one name", hint="rename the files in the source folder"
-        )
-    make_directory(target)
-    for name, new in zip(names, written, strict=True):
-        _put(target / new, _read(folder, name, reading), format, precision=precision)
+    written = [f"{_stem(name)}.{format}" for name in names]
+    _require_distinct(dict(zip(names, written, strict=True)), target)
+    with directory_for(target):
+        for name, new in zip(names, written, strict=True):
+            _put(target / new, _read(folder, name, reading), format, precision=precision)
     return written
 
 
@@ -134,6 +132,25 @@ def configuration_files(folder: Path) -> list[str]:
             (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"([0-9]+)", name)
         ],
     )
+
+
+def _stem(name: str) -> str:
+    """A file's name without the ending of a format; what stands behind another dot may be the trajectory's number."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending in SUFFIXES and stem else name
+
+
+def _require_distinct(names: Mapping[str, str], target: Path) -> None:
+    """Refuse files of a folder that would be written under one name."""
+    first: dict[str, str] = {}
+    for name, new in names.items():
+        if new in first:
+            raise CannotCreateError(
+                f"{target / new}: two files would have this name",
+                value=f"{first[new]} and {name}",
+                hint="rename one of them in the source folder",
+            )
+        first[new] = name
 
 
 def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
@@ -164,6 +181,17 @@ def _measured(links: Links, what: Path) -> Configuration:
     return accept(examine(links, format="ensemble", precision=precision, details={}), what, force=False)
 
 
+def _gathered(
+    folder: Path, names: Sequence[str], first: Configuration, reading: Reading
+) -> tuple[np.ndarray, list[list[str]]]:
+    """The links of some files, stacked, and the names of the checks that each of them fails."""
+    found = [_read(folder, name, reading) for name in names]
+    for name, each in zip(names, found, strict=True):
+        _require_same(first, each, folder / name)
+    links = np.stack([each.links.astype(first.links.dtype) for each in found])
+    return links, [[check.name for check in each.failed] for each in found]
+
+
 def _put(path: Path, configuration: Configuration, format: str, *, precision: str | None) -> None:
     """Write a file, or find that it holds these links already."""
     if not path.exists():
@@ -178,7 +206,8 @@ def _put(path: Path, configuration: Configuration, format: str, *, precision: st
 
 
 def _read(folder: Path, name: str, reading: Reading) -> Configuration:
-    return read_configuration(resolve_inside(folder, name), shape=reading.shape, force=reading.force)
+    path = resolve_inside(folder, name)
+    return read_configuration(path, shape=reading.shape, origin=reading.origin, force=reading.force)
 
 
 def _require_same(first: Configuration, other: Configuration, path: Path) -> None:

@@ -8,7 +8,6 @@ import math
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from latflow.store.gauge_files import lime, markup
 from latflow.store.gauge_files.checksums import SciDACChecksum
 from latflow.store.gauge_files.configuration import PRECISIONS, Check, Configuration, checksum, declared, examine
+from latflow.store.gauge_files.hints import MOST_DIMENSIONS, Hints
 from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
 from latflow.store.gauge_files.lime import Record
 from latflow.store.gauge_files.measure import Links
@@ -25,24 +25,8 @@ from latflow.store.records import FormatError
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 _BITS = {"32": "float32", "64": "float64"}
 _LETTERS = {"F": "float32", "D": "float64"}
-_MOST_DIMENSIONS = 6
 _T = TypeVar("_T", tuple[int, ...], int, str)
 _DATA = {"ildg-binary-data": "ildg", "scidac-binary-data": "scidac"}
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What the caller knows about a file that does not say it; a file that does must agree.
-
-    Attributes:
-        shape: Extents, time last.
-        colours: N of SU(N).
-        precision: ``float32`` or ``float64``.
-    """
-
-    shape: tuple[int, ...] | None = None
-    colours: int | None = None
-    precision: str | None = None
 
 
 def read(source: Source, hints: Hints) -> Configuration:
@@ -170,20 +154,21 @@ def _private(found: dict[str, list[str]], *, what: str) -> Hints:
 
 def _dims(found: dict[str, list[str]], *, what: str) -> tuple[int, ...]:
     words = markup.one(found, "dims", what=what).split()
-    if markup.one(found, "volfmt", what=what, default="0") != "0" or not 1 <= len(words) <= _MOST_DIMENSIONS:
-        raise UnsupportedError(f"{what}: layout", allowed=f"one file in 1 to {_MOST_DIMENSIONS} dimensions (volfmt 0)")
+    if markup.one(found, "volfmt", what=what, default="0") != "0" or not 1 <= len(words) <= MOST_DIMENSIONS:
+        raise UnsupportedError(f"{what}: layout", allowed=f"one file in 1 to {MOST_DIMENSIONS} dimensions (volfmt 0)")
     return tuple(markup.whole(word, what=f"{what} dims") for word in words)
 
 
 def _layout(source: Source, data: Record, facts: list[Hints], hints: Hints) -> tuple[tuple[int, ...], int, str]:
     """Shape, colours and precision that everything agrees on, compared with the length of the links."""
-    shape = _agreed(source, "shape", [fact.shape for fact in (*facts, hints)])
+    shape = _agreed(source, "shape", [fact.shape for fact in facts]) or hints.shape
     if shape is None:
         raise ShapeUnknownError(
             f"{source.path}: no record says the shape of the lattice", hint="say it: --shape X Y Z T"
         )
-    colours = _agreed(source, "colours", [fact.colours for fact in (*facts, hints)])
-    precision = _agreed(source, "precision", [fact.precision for fact in (*facts, hints)])
+    colours = _agreed(source, "colours", [fact.colours for fact in facts]) or hints.colours
+    precision = _agreed(source, "precision", [fact.precision for fact in facts]) or hints.precision
+    hints.require(source.path, shape=shape, colours=colours, precision=precision)
     fitting = [
         (n, p)
         for n in ([colours] if colours else range(2, 17))
@@ -192,9 +177,10 @@ def _layout(source: Source, data: Record, facts: list[Hints], hints: Hints) -> t
     ]
     if len(fitting) != 1:
         numbers = math.prod(shape) * len(shape)
+        said = "" if any(fact.shape for fact in facts) else f", as {hints.origin} says"
         raise LengthError(
             f"{source.path}: {data.type} has {data.length} bytes",
-            value=f"lattice {'x'.join(map(str, shape))}, {numbers} links",
+            value=f"lattice {'x'.join(map(str, shape))}, {numbers} links{said}",
             allowed=f"{payload_bytes(shape, colours or 3, precision or 'float64')} bytes",
             hint="the file is damaged, or not what it says",
         )
@@ -265,8 +251,9 @@ def _record_xml(measured: Configuration, information: str) -> tuple[bytes, bytes
         f"<datatype>QDP_{letter}{n}_ColorMatrix</datatype><precision>{letter}</precision><colors>{n}</colors>"
         f"<spins>1</spins><typesize>{size}</typesize><datacount>{d}</datacount></scidacRecord>"
     )
+    plaquette = f"<plaq>{measured.plaquette:.12g}</plaq>" if d > 1 else ""
     user = (
-        f"{_XML}<usqcdInfo><version>1.0</version><plaq>{measured.plaquette:.12g}</plaq>"
+        f"{_XML}<usqcdInfo><version>1.0</version>{plaquette}"
         f"<linktr>{measured.link_trace.real:.12g}</linktr><info>{markup.escape(information)}</info></usqcdInfo>"
     )
     return private.encode(), user.encode()

@@ -1,0 +1,68 @@
+"""What a caller knows about a gauge configuration: needed by files that do not say it, compared with those that do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latflow.store.gauge_files.configuration import PRECISIONS
+from latflow.store.gauge_files.refusals import UnsupportedError
+from latflow.store.records import FormatError
+
+LARGEST_EXTENT = 1 << 20
+MOST_DIMENSIONS = 6
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the caller says; None where it says nothing.
+
+    Attributes:
+        shape: Extents, time last.
+        colours: N of SU(N).
+        precision: ``float32`` or ``float64``.
+        origin: Who says so, in words, for messages.
+
+    Raises:
+        UnsupportedError: On creation: no lattice, group or precision that can be read here.
+    """
+
+    shape: tuple[int, ...] | None = None
+    colours: int | None = None
+    precision: str | None = None
+    origin: str = "the caller"
+
+    def __post_init__(self) -> None:
+        shape = (1,) if self.shape is None else self.shape
+        if not sensible(shape):
+            raise UnsupportedError("shape", value=str(shape), allowed=EXTENTS)
+        colours = 2 if self.colours is None else self.colours
+        if not 2 <= colours <= 16 or self.precision not in (None, *PRECISIONS):
+            raise UnsupportedError(
+                "colours or precision", value=f"{colours}, {self.precision}", allowed="2 to 16; float32 or float64"
+            )
+
+    def require(self, path: Path, *, shape: tuple[int, ...], colours: int | None, precision: str | None) -> None:
+        """Refuse a file that says something else.
+
+        Raises:
+            FormatError: What the file has, and what the caller says.
+        """
+        pairs = (
+            ("lattice", _crosses(shape), _crosses(self.shape)),
+            ("group", colours and f"SU({colours})", self.colours and f"SU({self.colours})"),
+            ("precision", precision, self.precision),
+        )
+        for name, has, wanted in pairs:
+            if None not in (has, wanted) and has != wanted:
+                raise FormatError(f"{path}: the file has {name} {has}", allowed=f"{wanted}, as {self.origin} says")
+
+
+EXTENTS = f"1 to {MOST_DIMENSIONS} extents, each from 1 to {LARGEST_EXTENT}"
+
+
+def sensible(shape: tuple[int, ...]) -> bool:
+    """Whether these are extents of a lattice that can be read."""
+    return 1 <= len(shape) <= MOST_DIMENSIONS and all(1 <= extent <= LARGEST_EXTENT for extent in shape)
+
+
+def _crosses(shape: tuple[int, ...] | None) -> str | None:
+    return None if shape is None else "x".join(map(str, shape))
