@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, Integer, Key
 
 from latflow._typing import PRNGKey, Scalar
+from latflow.batching import accelerated
 from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
@@ -122,10 +123,10 @@ def _group_size(x: Inexact[Array, "chains *shape"]) -> int:
 
     The fields of a group should stay in the cache of one core and fill a few vector registers, and there should be
     more than one group where there is work for more than one core. The size depends on the shape alone, not on the
-    machine: it can change the last bit of a number.
+    machine: it can change the last bit of a number. An accelerator wants all chains at once.
     """
     chains, bytes_per_chain = x.shape[0], x[0].nbytes
-    if chains * bytes_per_chain <= _SMALL_BYTES:
+    if accelerated() or chains * bytes_per_chain <= _SMALL_BYTES:
         return chains
     limit = min(chains // 2, _GROUP_BYTES // bytes_per_chain)
     return max((n for n in range(_LEAST_GROUP, limit + 1) if chains % n == 0), default=chains)

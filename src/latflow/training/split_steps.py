@@ -1,8 +1,8 @@
 """Steps whose batch is split: path gradients of continuous flows, part by part on all cores.
 
-A part is small enough for the cache of one core. Each is one call of one compiled program, and threads share the
-parts. Their number depends on the batch and the lattice alone and their sum is taken in order, so neither the
-number of cores nor the order of completion changes a bit.
+A part is small enough for the cache of one core, or on an accelerator as large as its memory allows. Each is one call
+of one compiled program, and threads share the parts. Their number depends on the batch, the lattice and the platform
+alone and their sum is taken in order, so neither the number of cores nor the order of completion changes a bit.
 """
 
 import concurrent.futures
@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.batching import accelerated
 from latflow.bijections.continuous import ContinuousFlow
 from latflow.bijections.path_adjoint import StageWeights, pull_back, scored_forward, stage_weights
 from latflow.bijections.velocities import LatticeVelocity
@@ -27,6 +28,7 @@ from latflow.training.schedules import Optimiser
 from latflow.training.steps import Progress, TrainingState, update
 
 _SITES = 4096
+_ACCELERATED_SITES = 2**21
 _LEAST, _MOST = 8, 64
 
 
@@ -61,8 +63,8 @@ class Integration(eqx.Module):
 
 
 def part_size(batch_size: int, volume: int) -> int:
-    """Draws per part: a divisor of the batch, of a size that the cache holds."""
-    wanted = min(_MOST, max(_LEAST, _SITES // volume))
+    """Draws per part: a divisor of the batch, of a size that the cache holds, or the memory of an accelerator."""
+    wanted = max(1, _ACCELERATED_SITES // volume) if accelerated() else min(_MOST, max(_LEAST, _SITES // volume))
     return max(n for n in range(1, wanted + 1) if batch_size % n == 0)
 
 
