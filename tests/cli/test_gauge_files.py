@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from latflow.cli import main
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files.files import FORMATS, read_configuration, write_configuration
+from latflow.store.gauge_files.provenance import Provenance
 from store.gauge_files.fields import configuration, needs_real_files, real
 
 FIELD = configuration((2, 2, 4, 2))
@@ -101,10 +103,41 @@ def test_convert_by_ending(format, capsys, folder):
     options = ("--precision", "float32") if format == "milc" else ()
     exit_code, out, err = run(capsys, "convert", "a.ildg", f"b.{format}", *options)
     assert (exit_code, err) == (0, "")
-    assert "read back and equal" in out
+    assert ("rounded to float32, by at most 4e-08, equal" in out) == (format == "milc")
+    assert ("the 2 stored rows of every link equal bit for bit; row 3, rebuilt" in out) == (format == "nersc-two-row")
+    assert ("read back, all links equal bit for bit\n" in out) == (format not in ("milc", "nersc-two-row"))
     found = read_configuration(folder / f"b.{format}")
     assert found.format == format.removesuffix("-two-row")
     np.testing.assert_allclose(found.links, FIELD.links, atol=1e-7)
+
+
+def test_what_reading_back_compared(capsys, folder):
+    """Rows that are rebuilt are equal only up to rounding, which is said with its size."""
+    out = run(capsys, "convert", "a.ildg", "b.nersc-two-row", "--json")[1]
+    facts = json.loads(out)["compared"]
+    there = read_configuration(folder / "b.nersc-two-row").links
+    assert facts == {"equal": True, "rows": 2, "rounding": 0.0, "rebuilt": np.abs(there - FIELD.links).max()}
+    assert 0 < facts["rebuilt"] < 1e-14
+    np.testing.assert_array_equal(there[:, :2], FIELD.links[:, :2])
+    facts = json.loads(run(capsys, "convert", "a.ildg", "c.ildg", "--precision", "float32", "--json")[1])["compared"]
+    assert facts["rounding"] == np.abs(read_configuration(folder / "c.ildg").links - FIELD.links).max() > 1e-9
+
+
+def test_what_the_target_has_no_room_for_is_said(capsys, folder):
+    told = replace(FIELD, provenance=Provenance(lfn="lfn://x", creator="me"))
+    write_configuration(folder / "cfg.8", told, "ildg")
+    out = run(capsys, "convert", "cfg.8", "b.nersc")[1]
+    assert out.endswith("left out, nersc has no room for it: lfn\n")
+    assert b"SEQUENCE_NUMBER = 8\nCREATOR = me\n" in (folder / "b.nersc").read_bytes()
+    assert json.loads(run(capsys, "convert", "cfg.8", "b.openqcd", "--json")[1])["left_out"] == ["lfn", "creator"]
+    assert "left out" not in run(capsys, "convert", "cfg.8", "b.scidac")[1]
+    words = run(capsys, "inspect", "b.scidac")[1]
+    assert "lfn://x" in words
+    assert json.loads(run(capsys, "inspect", "b.scidac", "--json")[1])["provenance"] == {
+        "lfn": "lfn://x",
+        "sequence_number": "8",
+        "creator": "me",
+    }
 
 
 def test_convert_projects_when_asked(capsys, folder):
@@ -123,7 +156,9 @@ def test_ensemble_to_folder_and_back(capsys, folder):
     made.append({"fields": fields}, n=3, attributes={})
     exit_code, out, _ = run(capsys, "convert", "ours", "files", "--format", "nersc")
     assert (exit_code, out) == (0, "3 configurations: ours -> files\n")
-    assert run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")[0] == 0
+    exit_code, out, _ = run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")
+    assert exit_code == 0
+    assert json.loads(out) == {"configurations": 3, "left_out": ["ensemble_id", "creator"]}
     assert run(capsys, "convert", "more", "again")[0] == 0
     np.testing.assert_array_equal(Ensemble.open(folder / "again").column("fields"), fields)
     assert run(capsys, "verify", "again")[0] == 0

@@ -4,16 +4,17 @@ None of them needs jax; the ensemble's HDF5 is imported only when an ensemble is
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from latflow.cli.judgement import judge
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.errors import CannotCreateError, DataError, MissingInputError, UsageError
-from latflow.store.gauge_files.configuration import PRECISIONS, Configuration, stored_alike
-from latflow.store.gauge_files.files import FORMATS, SUFFIXES, read_configuration, write_configuration
+from latflow.store.gauge_files.configuration import PRECISIONS, Comparison, Configuration, compare
+from latflow.store.gauge_files.files import FORMATS, SUFFIXES, read_configuration, stem, write_configuration
 from latflow.store.gauge_files.hints import EXTENTS, sensible
+from latflow.store.gauge_files.provenance import left_out, numbered, words
 from latflow.store.records import ChecksumError
 
 _ENSEMBLE = "ensemble"
@@ -77,10 +78,11 @@ def convert(
         chosen = _format_of(target, format)
         found = read_configuration(source, shape=_extents(shape), origin=_SHAPE, force=force)
         said = _convert_one(source, found, target, chosen, precision=precision or None, reunitarise=reunitarise)
+    lines = said.pop("lines", [f"{said['configurations']} configurations: {source} -> {target}"])
     if machine:
         emit_json(said)
     else:
-        emit("\n".join(said.pop("lines", [])) or f"{said['configurations']} configurations: {source} -> {target}")
+        emit("\n".join(lines))
 
 
 def _convert_one(
@@ -88,15 +90,19 @@ def _convert_one(
 ) -> dict[str, Any]:
     """Write, read again and compare."""
     failed = [check.name for check in found.failed]
-    written = found.reunitarised() if reunitarise else found
+    origin = numbered(found.provenance, stem(source.name))
+    written = replace(found.reunitarised() if reunitarise else found, provenance=origin)
     digest = write_configuration(target, written, format, precision=precision)
     again = read_configuration(target, force=bool(failed))
-    if not stored_alike(written, again):
+    compared = compare(written, again)
+    if not compared.equal:
         raise ChecksumError(f"{target}: reading gives other links than were written", hint="remove the file")
     notes = [
         f"{source}: {_words(found)}",
         *(["reunitarised: projected to the group in float64"] if reunitarise else []),
-        f"{target}: {_words(again)}, read back and equal" + _rounding(written, again),
+        f"{target}: {_words(again)}",
+        f"{target}: {_compared(compared, again)}",
+        *_left_out(lost := left_out(found.provenance, format), format),
     ]
     return {
         "configurations": 1,
@@ -104,6 +110,8 @@ def _convert_one(
         "target": again.summary(),
         "sha256": digest,
         "reunitarised": reunitarise,
+        "compared": asdict(compared),
+        "left_out": lost,
         "forced": failed,
         "lines": [*_warning(source, found), *notes],
     }
@@ -122,10 +130,17 @@ def _convert_many(
     if (source / "manifest.json").exists():
         if format in ("", _ENSEMBLE):
             raise UsageError("--format", value=format or "missing", allowed=", ".join(FORMATS))
-        return {"configurations": len(export_ensemble(source, target, format, precision=precision))}
-    if format in ("", _ENSEMBLE):
+        written = export_ensemble(source, target, format, precision=precision)
+    elif format in ("", _ENSEMBLE):
         return {"configurations": import_folder(source, target, reading)}
-    return {"configurations": len(convert_folder(source, target, format, reading, precision=precision))}
+    else:
+        written = convert_folder(source, target, format, reading, precision=precision)
+    said = f"{len(written.names)} configurations: {source} -> {target}"
+    return {
+        "configurations": len(written.names),
+        "left_out": written.left_out,
+        "lines": [said, *_left_out(written.left_out, format)],
+    }
 
 
 def _format_of(target: Path, format: str) -> str:
@@ -167,6 +182,7 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
         ("checksums", sums or "none in the file"),
         ("defect", f"{found.defect:.2g}"),
         *((name, str(value)) for name, value in found.details.items()),
+        *((words(name), _one_line(text)) for name, text in found.provenance.facts().items()),
     ]
 
 
@@ -174,8 +190,24 @@ def _words(found: Configuration) -> str:
     return f"{found.format}, {'x'.join(map(str, found.shape))}, SU({found.colours}), {found.precision}"
 
 
-def _rounding(written: Configuration, again: Configuration) -> str:
-    return "" if written.precision == again.precision or again.precision == "float64" else " up to rounding to float32"
+def _compared(compared: Comparison, again: Configuration) -> str:
+    """What reading back found, and for which numbers."""
+    n = again.colours
+    stored = "all links" if compared.rows == n else f"the {compared.rows} stored rows of every link"
+    rounded = f" rounded to {again.precision}, by at most {compared.rounding:.1g}," if compared.rounding else ""
+    differs = f"differs by at most {compared.rebuilt:.1g}" if compared.rebuilt else "is equal, too"
+    rebuilt = f"; row {n}, rebuilt from them, {differs}" if compared.rows < n else ""
+    return f"read back, {stored}{rounded} equal bit for bit{rebuilt}"
+
+
+def _left_out(names: Sequence[str], format: str) -> list[str]:
+    """What the source says and the target does not."""
+    return [f"left out, {format} has no room for it: {', '.join(map(words, names))}"] if names else []
+
+
+def _one_line(text: str) -> str:
+    first, rest = text.partition("\n")[::2]
+    return f"{first[:100]} …" if rest or len(first) > 100 else first
 
 
 def _short(value: str | float) -> str:

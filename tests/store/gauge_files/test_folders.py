@@ -34,7 +34,7 @@ def ensemble(tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_there_and_back(format, ensemble, tmp_path):
     single = format == "milc"
-    names = export_ensemble(ensemble, tmp_path / "files", format, precision="float32" if single else None)
+    names = export_ensemble(ensemble, tmp_path / "files", format, precision="float32" if single else None).names
     assert names == [f"{i:06d}.{format}" for i in range(5)]
     assert import_folder(tmp_path / "files", tmp_path / "again") == 5
     again = Ensemble.open(tmp_path / "again")
@@ -51,7 +51,7 @@ def test_several_chains(tmp_path):
         made.append(
             {"fields": np.stack([FIELDS[start : start + 2], FIELDS[start : start + 2][::-1]])}, n=4, attributes={}
         )
-    names = export_ensemble(tmp_path / "chains", tmp_path / "files", "ildg")
+    names = export_ensemble(tmp_path / "chains", tmp_path / "files", "ildg").names
     assert names[:4] == [f"chain-{c:04d}-{i:06d}.ildg" for c in (0, 1) for i in (0, 1)]
     assert sorted(names)[2] == "chain-0000-000002.ildg"
     second = read_configuration(tmp_path / "files" / "chain-0001-000002.ildg")
@@ -131,7 +131,8 @@ def test_one_bad_file_stops_the_import_unless_forced(ensemble, tmp_path):
 
 def test_folder_into_folder(ensemble, tmp_path):
     export_ensemble(ensemble, tmp_path / "files", "ildg")
-    assert convert_folder(tmp_path / "files", tmp_path / "more", "openqcd") == [f"{i:06d}.openqcd" for i in range(5)]
+    written = convert_folder(tmp_path / "files", tmp_path / "more", "openqcd")
+    assert written.names == [f"{i:06d}.openqcd" for i in range(5)]
     np.testing.assert_array_equal(read_configuration(tmp_path / "more" / "000003.openqcd").links, FIELDS[3])
     (tmp_path / "files" / "000003.scidac").write_bytes((tmp_path / "files" / "000003.ildg").read_bytes())
     with pytest.raises(CannotCreateError, match=r"000003\.ildg and 000003\.scidac"):
@@ -143,7 +144,7 @@ def test_numbers_in_names_are_kept(tmp_path):
     (tmp_path / "files").mkdir()
     for name in ("cfg.8", "cfg.9", "cfg.10.nersc", "lat.sample.l4444"):
         write_configuration(tmp_path / "files" / name, configuration(SHAPE), "nersc")
-    written = convert_folder(tmp_path / "files", tmp_path / "more", "ildg")
+    written = convert_folder(tmp_path / "files", tmp_path / "more", "ildg").names
     assert written == ["cfg.8.ildg", "cfg.9.ildg", "cfg.10.ildg", "lat.sample.l4444.ildg"]
 
 

@@ -67,7 +67,7 @@ def test_milc_single():
     assert 3 * found.plaquette_time == pytest.approx(1.7744257976067317, rel=1e-14)
     assert found.link_trace.real == pytest.approx(0.64675873741896, rel=1e-13)
     assert sums(found) == {"sum29": "02352c05", "sum31": "d137321d"}
-    assert found.details["written"] == "Thu Feb 12 13:40:21 1998"
+    assert found.provenance.created == "Thu Feb 12 13:40:21 1998"
 
 
 @pytest.mark.parametrize("ending", ["ildg", "scidac"])

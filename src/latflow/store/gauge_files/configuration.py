@@ -10,6 +10,7 @@ import numpy as np
 from latflow.errors import DataError
 from latflow.store.gauge_files import measure
 from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.provenance import NOTHING_KNOWN, Provenance
 from latflow.store.gauge_files.refusals import MeasuredError, UnitarityError
 from latflow.store.records import ChecksumError
 
@@ -55,6 +56,7 @@ class Configuration:
         plaquette_time: The same over planes with it.
         link_trace: Average of tr U / N.
         defect: Distance of the worst link from SU(N).
+        provenance: Where the file says that it comes from.
     """
 
     links: Links
@@ -67,6 +69,7 @@ class Configuration:
     plaquette_time: float
     link_trace: complex
     defect: float
+    provenance: Provenance = NOTHING_KNOWN
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,18 +110,52 @@ class Configuration:
             "defect": self.defect,
             "checks": [{"name": c.name, "value": c.value, "limit": c.limit, "passed": c.passed} for c in self.checks],
             "details": dict(self.details),
+            "provenance": self.provenance.facts(),
         }
 
     def reunitarised(self) -> "Configuration":
         """The same field, projected to SU(N) in double precision and measured again."""
-        return examine(measure.reunitarised(self.links), format=self.format, precision="float64", details=self.details)
+        return examine(
+            measure.reunitarised(self.links),
+            format=self.format,
+            precision="float64",
+            details=self.details,
+            provenance=self.provenance,
+        )
 
 
-def stored_alike(original: Configuration, stored: Configuration) -> bool:
-    """Whether what was read is, bit for bit, what was written: rounded if asked, without the rows that are restored."""
+@dataclass(frozen=True)
+class Comparison:
+    """Links that were written, and those that were read again.
+
+    Attributes:
+        equal: Whether what is stored is, bit for bit, what was written, rounded to the precision of the file.
+        rows: Rows of each matrix that are stored, and hence compared.
+        rounding: Largest change by that rounding.
+        rebuilt: Largest difference in the rows that are not stored but rebuilt from the others; 0 if there are none.
+    """
+
+    equal: bool
+    rows: int
+    rounding: float
+    rebuilt: float
+
+
+def compare(original: Configuration, stored: Configuration) -> Comparison:
+    """What was written against what was read."""
     rows = int(stored.details.get("rows", stored.colours))
     rounded = original.links.astype(np.dtype(PRECISIONS[stored.precision]))
-    return np.array_equal(stored.links[:, :rows], rounded[:, :rows], equal_nan=True)
+    return Comparison(
+        np.array_equal(stored.links[:, :rows], rounded[:, :rows], equal_nan=True),
+        rows,
+        _largest_difference(rounded[:, :rows], original.links[:, :rows]),
+        _largest_difference(stored.links[:, rows:], original.links[:, rows:]),
+    )
+
+
+def _largest_difference(some: np.ndarray, others: np.ndarray) -> float:
+    pairs = zip(some, others, strict=True)  # by direction, which saves memory
+    return max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
 
 
 def checksum(name: str, *, stored: str, computed: str) -> Check:
@@ -139,6 +176,7 @@ def examine(
     details: Mapping[str, str],
     checks: Sequence[Check] = (),
     declarations: Sequence[tuple[str, float, float]] = (),
+    provenance: Provenance = NOTHING_KNOWN,
 ) -> Configuration:
     """Measure links and compare with what their file declares; nothing is refused yet."""
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which no check passes
@@ -154,6 +192,7 @@ def examine(
             measure.temporal_plaquette(planes),
             measure.link_trace(links),
             measure.defect(links),
+            provenance,
         )
     values = {"plaquette": found.plaquette, "link trace": found.link_trace.real}
     measured = [

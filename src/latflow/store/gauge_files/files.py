@@ -1,6 +1,8 @@
 """Reading and writing gauge configurations of any known format, told apart by their first bytes."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from latflow.store.gauge_files import bridge, ildg, lime, milc, nersc, openqcd
 from latflow.store.gauge_files.configuration import LARGEST_DEFECT, PRECISIONS, Configuration, accept
 from latflow.store.gauge_files.hints import Hints
 from latflow.store.gauge_files.layout import Source, require_group
+from latflow.store.gauge_files.provenance import Provenance
 from latflow.store.gauge_files.refusals import UnitarityError, UnsupportedError
 from latflow.store.records import FormatError
 
@@ -21,6 +24,12 @@ SUFFIXES = {".lime": "ildg", **{f".{name}": name for name in FORMATS}}
 
 _ONE_PRECISION = {"milc": "float32", "openqcd": "float64"}
 _HEAD = 256
+
+
+def stem(name: str) -> str:
+    """A file's name without the ending of a format; what stands behind another dot may be the trajectory's number."""
+    front, ending = os.path.splitext(name)
+    return front if ending in SUFFIXES and front else name
 
 
 def read_configuration(
@@ -73,6 +82,7 @@ def spell(configuration: Configuration, format: str, *, precision: str | None = 
     if configuration.failed:
         failures = ", ".join(check.name for check in configuration.failed)
         information = f"{information} read in spite of failed checks: {failures}".strip()
+    provenance = _noted(configuration.provenance, format, information)
     if format == "nersc-two-row":
         require_group(links, format=format)
         if not configuration.defect <= LARGEST_DEFECT:
@@ -80,13 +90,13 @@ def spell(configuration: Configuration, format: str, *, precision: str | None = 
     with np.errstate(all="ignore"):
         match format:
             case "ildg" | "scidac":
-                return ildg.spell(links, precision=chosen, information=information, ildg=format == "ildg")
+                return ildg.spell(links, precision=chosen, provenance=provenance, ildg=format == "ildg")
             case "nersc":
-                return nersc.spell(links, precision=chosen, information=information)
+                return nersc.spell(links, precision=chosen, provenance=provenance)
             case "nersc-two-row":
-                return nersc.spell(links, precision=chosen, information=information, rows=2)
+                return nersc.spell(links, precision=chosen, provenance=provenance, rows=2)
             case "milc":
-                return milc.spell(links)
+                return milc.spell(links, provenance=provenance)
             case _:
                 return openqcd.spell(links)
 
@@ -134,6 +144,15 @@ def _read(source: Source, hints: Hints) -> Configuration:
         allowed="ILDG, SciDAC, NERSC, MILC v5, openQCD, Bridge++ text",
         hint="the file is foreign, truncated or damaged",
     )
+
+
+def _noted(provenance: Provenance, format: str, note: str) -> Provenance:
+    """With a remark, where the format has room for one."""
+    if not note:
+        return provenance
+    if format.startswith("nersc"):
+        return replace(provenance, ensemble_label=f"{provenance.ensemble_label} {note}".strip())
+    return replace(provenance, information=f"{provenance.information}\n{note}".strip())
 
 
 def _precision(configuration: Configuration, format: str, precision: str | None) -> str:

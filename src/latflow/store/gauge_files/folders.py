@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ import numpy as np
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.store.atomic import directory_for, is_temporary, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
-from latflow.store.gauge_files.configuration import Configuration, accept, examine, stored_alike
-from latflow.store.gauge_files.files import SUFFIXES, read_configuration, write_configuration
+from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
+from latflow.store.gauge_files.files import read_configuration, stem, write_configuration
 from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.provenance import Provenance, from_facts, known, left_out, number_in, numbered
 from latflow.store.gauge_files.refusals import UnsupportedError
-from latflow.store.records import FormatError, resolve_inside
+from latflow.store.records import JSON, FormatError, canonical, resolve_inside
 
 FIELDS = "fields"
 """Name of the array of configurations in the blocks of every ensemble."""
@@ -37,37 +38,64 @@ class Reading:
     force: bool = False
 
 
-def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Written:
+    """Files that were written, or were there already.
+
+    Attributes:
+        names: Their names, in order.
+        left_out: Names of the fields of `Provenance` that some of them could not hold.
+    """
+
+    names: list[str]
+    left_out: list[str]
+
+    def add(self, name: str, found: Configuration, format: str) -> None:
+        """One more."""
+        self.names.append(name)
+        lost = left_out(found.provenance, format)
+        number = found.provenance.sequence_number
+        if number_in(stem(name)).lstrip("0") == number.lstrip("0"):  # the name says it
+            lost = [each for each in lost if each != "sequence_number"]
+        self.left_out.extend(each for each in lost if each not in self.left_out)
+
+
+def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str | None = None) -> "Written":
     """Write every configuration of an ensemble into a file of its own.
 
     Args:
         ensemble: Directory of an ensemble whose ``fields`` are links, ``[n, mu, a, b, x, …, t]`` or, from several
             chains, ``[record, chain, mu, …]``.
-        folder: Where the files go, ``000000.ildg`` and so on, or ``chain-0000-000000.ildg``; created if absent.
+        folder: Where the files go, ``000000.ildg`` and so on, or ``chain-0000-000000.ildg``, or under the names of the
+            files that the ensemble was gathered from; created if absent.
         format: One of `files.FORMATS`.
         precision: By default that of the ensemble.
 
     Returns:
-        The names of all files, in the order of the ensemble.
+        The names of all files, in the order of the ensemble, and what they could not hold.
 
     Raises:
         UnsupportedError: No links of SU(N), or more than the format can hold.
         CannotCreateError: A file of one of the names holds something else.
     """
     opened = Ensemble.open(ensemble, writable=False)
-    names: list[str] = []
+    written = Written([], [])
     first = 0
     with directory_for(folder):
         for index, entry in enumerate(opened.entries):
-            links = opened.read(index, (FIELDS,)).arrays[FIELDS]
+            block = opened.read(index, (FIELDS,))
+            links = block.arrays[FIELDS]
             chains = _chains(links, entry, what=str(ensemble))
+            of_files = _files(block.attributes, len(links)) if chains is None else None
             for place, field in _fields(links, chains):
-                stem = f"{first + place[0]:06d}"
-                name = (stem if chains is None else f"chain-{place[1]:04d}-{stem}") + f".{format}"
-                _put(folder / name, _measured(field, ensemble / f"{entry.file} {place}"), format, precision=precision)
-                names.append(name)
+                made = _made_here(opened, first + place[0], place[1:])
+                name, provenance = of_files[place[0]] if of_files else made
+                name = _free(name, format, written.names)
+                found = _measured(field, ensemble / f"{entry.file} {place}", provenance)
+                _put(resolve_inside(folder, name), found, format, precision=precision)
+                written.add(name, found, format)
             first += len(links)
-    return names
+    return written
 
 
 def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> int:
@@ -81,7 +109,7 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         CannotCreateError: `ensemble` is an ensemble of other files.
     """
     names = configuration_files(folder)
-    hashes = [sha256_file(resolve_inside(folder, name)) for name in names]
+    hashes = [sha256_file(folder / name) for name in names]
     first = _read(folder, names[0], reading)
     digest = hashlib.sha256("\n".join(f"{h}  {n}" for n, h in zip(names, hashes, strict=True)).encode()).hexdigest()
     what = {"shape": list(first.shape), "group": f"SU({first.colours})", "files": digest}
@@ -92,26 +120,29 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
     opened = Ensemble.open_or_create(ensemble, {"kind": "ensemble", "sampler": "files", "identity": what})
     for start in range(opened.n_records, len(names), size):
         chosen = names[start : start + size]
-        links, failed = ahead.pop(start, None) or _gathered(folder, chosen, first, reading)
-        facts = {"first": start, "files": chosen, "failed_checks": failed}
+        links, facts = ahead.pop(start, None) or _gathered(folder, chosen, first, reading)
+        facts = {"first": start, "files": chosen, **facts}
         opened.append({FIELDS: links}, n=len(chosen), attributes=facts)
     return opened.n_records
 
 
 def convert_folder(
     folder: Path, target: Path, format: str, reading: Reading = Reading(), *, precision: str | None = None
-) -> list[str]:
+) -> "Written":
     """Write every file of a folder in another format under its own name with another ending.
 
     Returns:
-        The names of the files written.
+        The names of the files written, and what they could not hold.
     """
     names = configuration_files(folder)
-    written = [f"{_stem(name)}.{format}" for name in names]
-    _require_distinct(dict(zip(names, written, strict=True)), target)
+    news = [f"{stem(name)}.{format}" for name in names]
+    _require_distinct(dict(zip(names, news, strict=True)), target)
+    written = Written([], [])
     with directory_for(target):
-        for name, new in zip(names, written, strict=True):
-            _put(target / new, _read(folder, name, reading), format, precision=precision)
+        for name, new in zip(names, news, strict=True):
+            found = _read(folder, name, reading)
+            _put(target / new, found, format, precision=precision)
+            written.add(new, found, format)
     return written
 
 
@@ -132,12 +163,6 @@ def configuration_files(folder: Path) -> list[str]:
             (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"([0-9]+)", name)
         ],
     )
-
-
-def _stem(name: str) -> str:
-    """A file's name without the ending of a format; what stands behind another dot may be the trajectory's number."""
-    stem, ending = os.path.splitext(name)
-    return stem if ending in SUFFIXES and stem else name
 
 
 def _require_distinct(names: Mapping[str, str], target: Path) -> None:
@@ -175,21 +200,50 @@ def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, 
     return (((i, chain), links[i, chain]) for chain in range(chains) for i in range(len(links)))
 
 
-def _measured(links: Links, what: Path) -> Configuration:
+def _made_here(ensemble: Ensemble, record: int, chain: tuple[int, ...]) -> tuple[str, Provenance]:
+    """Name, without an ending, and provenance of a configuration that was sampled."""
+    identity = hashlib.sha256(canonical(ensemble.manifest["identity"]).encode("ascii")).hexdigest()
+    sampler = str(ensemble.manifest.get("sampler", ""))
+    words = ", ".join(filter(None, [sampler, *(f"chain {c}" for c in chain)]))
+    name = "-".join([*(f"chain-{c:04d}" for c in chain), f"{record:06d}"])
+    made = known(ensemble_id=identity[:16], ensemble_label=words, sequence_number=str(record), creator="latflow")
+    return name, made
+
+
+def _files(attributes: Mapping[str, JSON], n: int) -> list[tuple[str, Provenance]] | None:
+    """Names, without their endings, and provenance of the files of a block; None if it was not gathered from files."""
+    names, origins = attributes.get("files"), attributes.get("provenance")
+    if type(names) is not list or len(names) != n or not all(type(name) is str for name in names):
+        return None
+    told = origins if type(origins) is list and len(origins) == n else [{}] * n
+    return [(stem(str(name)), from_facts(facts)) for name, facts in zip(names, told, strict=True)]
+
+
+def _free(name: str, format: str, taken: Sequence[str]) -> str:
+    """A name with an ending; numbered if another file of the folder differed in its ending only."""
+    for suffix in ("", *(f"-{i}" for i in range(2, len(taken) + 3))):
+        if (chosen := f"{name}{suffix}.{format}") not in taken:
+            return chosen
+    return f"{name}.{format}"
+
+
+def _measured(links: Links, what: Path, provenance: Provenance) -> Configuration:
     """Links of a block as a configuration; those that left the group are refused."""
     precision = "float32" if links.dtype == np.complex64 else "float64"
-    return accept(examine(links, format="ensemble", precision=precision, details={}), what, force=False)
+    found = examine(links, format="ensemble", precision=precision, details={}, provenance=provenance)
+    return accept(found, what, force=False)
 
 
 def _gathered(
     folder: Path, names: Sequence[str], first: Configuration, reading: Reading
-) -> tuple[np.ndarray, list[list[str]]]:
-    """The links of some files, stacked, and the names of the checks that each of them fails."""
+) -> tuple[np.ndarray, dict[str, JSON]]:
+    """The links of some files, stacked, and for each the checks that it fails and where it comes from."""
     found = [_read(folder, name, reading) for name in names]
     for name, each in zip(names, found, strict=True):
         _require_same(first, each, folder / name)
     links = np.stack([each.links.astype(first.links.dtype) for each in found])
-    return links, [[check.name for check in each.failed] for each in found]
+    failed = [[check.name for check in each.failed] for each in found]
+    return links, {"failed_checks": failed, "provenance": [each.provenance.facts() for each in found]}
 
 
 def _put(path: Path, configuration: Configuration, format: str, *, precision: str | None) -> None:
@@ -198,7 +252,7 @@ def _put(path: Path, configuration: Configuration, format: str, *, precision: st
         write_configuration(path, configuration, format, precision=precision)
         return
     try:
-        same = stored_alike(configuration, read_configuration(path, force=True))
+        same = compare(configuration, read_configuration(path, force=True)).equal
     except LatflowError:
         same = False
     if not same:
@@ -206,8 +260,9 @@ def _put(path: Path, configuration: Configuration, format: str, *, precision: st
 
 
 def _read(folder: Path, name: str, reading: Reading) -> Configuration:
-    path = resolve_inside(folder, name)
-    return read_configuration(path, shape=reading.shape, origin=reading.origin, force=reading.force)
+    path = folder / name
+    found = read_configuration(path, shape=reading.shape, origin=reading.origin, force=reading.force)
+    return replace(found, provenance=numbered(found.provenance, stem(name)))
 
 
 def _require_same(first: Configuration, other: Configuration, path: Path) -> None:

@@ -19,12 +19,15 @@ from latflow.store.gauge_files.hints import MOST_DIMENSIONS, Hints
 from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
 from latflow.store.gauge_files.lime import Record
 from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.provenance import NOTHING_KNOWN, UNKNOWN, Provenance, as_text, from_text, held
 from latflow.store.gauge_files.refusals import LengthError, ShapeUnknownError, UnsupportedError
 from latflow.store.records import FormatError
 
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 _BITS = {"32": "float32", "64": "float64"}
 _LETTERS = {"F": "float32", "D": "float64"}
+_LONGEST_NAME = 1000
+_USER_TAGS = {"usqcdInfo", "version", "plaq", "linktr", "info"}
 _T = TypeVar("_T", tuple[int, ...], int, str)
 _DATA = {"ildg-binary-data": "ildg", "scidac-binary-data": "scidac"}
 
@@ -50,21 +53,21 @@ def read(source: Source, hints: Hints) -> Configuration:
         links,
         format=_DATA[data.type],
         precision=precision,
-        details=_details(source, records),
+        details=_details(records),
         checks=checks,
         declarations=_declarations(source, records, precision),
+        provenance=_provenance(source, records),
     )
 
 
-def spell(links: Links, *, precision: str, information: str = "", ildg: bool = True, lfn: str = "latflow") -> bytes:
+def spell(links: Links, *, precision: str, provenance: Provenance = NOTHING_KNOWN, ildg: bool = True) -> bytes:
     """The bytes of an ILDG file, or of a SciDAC one, which holds any dimension.
 
     Args:
         links: The field.
         precision: ``float32`` or ``float64``; the caller has seen to it that nothing is lost unasked.
-        information: Free text for the user record.
+        provenance: For the logical file name and the text of the user record.
         ildg: Whether to write the records that make a SciDAC file an ILDG one.
-        lfn: Logical file name of the grid.
 
     Raises:
         UnsupportedError: ILDG knows four dimensions only.
@@ -76,9 +79,10 @@ def spell(links: Links, *, precision: str, information: str = "", ildg: bool = T
     sums.add(payload)
     stored = links.astype(dtype.newbyteorder("="))
     measured = examine(stored, format="ildg", precision=precision, details={})
-    private, user = _record_xml(measured, information)
+    has = held(provenance, "ildg")
+    private, user = _record_xml(measured, as_text(has, lfn=not ildg))
     suma, sumb = sums.values
-    middle = [("ildg-format", _ildg_xml(measured)), ("ildg-data-lfn", lfn.encode())] if ildg else []
+    middle = [("ildg-format", _ildg_xml(measured)), ("ildg-data-lfn", (has.lfn or UNKNOWN).encode())] if ildg else []
     messages = [
         [
             ("scidac-private-file-xml", _file_xml(measured.shape)),
@@ -210,10 +214,7 @@ def _checksums(source: Source, records: list[Record], sums: SciDACChecksum) -> l
 
 def _declarations(source: Source, records: list[Record], precision: str) -> list[tuple[str, float, float]]:
     """Plaquette and link trace of the user record, where it is the one of USQCD; anything may stand there."""
-    try:
-        found = _xml(source, records, "scidac-record-xml") or {}
-    except FormatError:
-        return []
+    found = _elements(source, records, "scidac-record-xml")
     tolerance = {"float32": 1e-5, "float64": 1e-8}[precision]
     names = {"plaq": "plaquette", "linktr": "link trace"}
     numbers = {tag: _number(found.get(tag, [""])[0]) for tag in names} if "usqcdInfo" in found else {}
@@ -224,12 +225,33 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[+-]?[0-9]{1,20}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?", text) else None
 
 
-def _details(source: Source, records: list[Record]) -> dict[str, str]:
-    lfn = next((record for record in records if record.type == "ildg-data-lfn"), None)
-    text = source.read(lfn.offset, min(lfn.length, 1000)).decode("utf-8", "replace").strip(" \r\n\0") if lfn else ""
-    return {"byte order": "big", "records": ", ".join(dict.fromkeys(r.type for r in records[:100]))} | (
-        {"lfn": text} if text else {}
-    )
+def _details(records: list[Record]) -> dict[str, str]:
+    return {"byte order": "big", "records": ", ".join(dict.fromkeys(r.type for r in records[:100]))}
+
+
+def _provenance(source: Source, records: list[Record]) -> Provenance:
+    """The logical file name, the date of the record and the user record, which others fill with anything."""
+    lfn = _text(source, records, "ildg-data-lfn", largest=_LONGEST_NAME)
+    user = _text(source, records, "scidac-record-xml", largest=markup.LARGEST)
+    private = _elements(source, records, "scidac-private-record-xml")
+    elements = _elements(source, records, "scidac-record-xml")
+    ours = elements and set(elements) <= _USER_TAGS  # text within an element of USQCD or MILC, or else all of it
+    text = elements.get("info", [""])[0] if ours else user
+    return from_text(text, lfn=lfn, created=private.get("date", [""])[0])
+
+
+def _text(source: Source, records: list[Record], kind: str, *, largest: int) -> str:
+    """The first record of a type as text; empty if there is none, or a very long one."""
+    record = next((record for record in records if record.type == kind and record.length <= largest), None)
+    return source.read(record.offset, record.length).decode("utf-8", "replace") if record else ""
+
+
+def _elements(source: Source, records: list[Record], kind: str) -> dict[str, list[str]]:
+    """Elements of the first record of a type; empty if it is no XML."""
+    try:
+        return _xml(source, records, kind) or {}
+    except FormatError:
+        return {}
 
 
 def _file_xml(shape: tuple[int, ...]) -> bytes:

@@ -85,5 +85,5 @@ def whole(text: str, *, what: str, largest: int = 1 << 20) -> int:
 
 def escape(text: str) -> str:
     """Text as it stands inside an element; characters that XML cannot hold become question marks."""
-    plain = "".join(c if c in "\t\n" or " " <= c <= "\ud7ff" else "?" for c in text)
+    plain = "".join(c if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c != "\uffff" else "?" for c in text)
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

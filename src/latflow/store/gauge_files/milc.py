@@ -4,7 +4,6 @@ Header: int32 20103, int32 nx, ny, nz, nt, 64 characters of time stamp, int32 or
 """
 
 import struct
-import time
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from latflow.store.gauge_files.checksums import MILCChecksum
 from latflow.store.gauge_files.configuration import Configuration, checksum, examine
 from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
 from latflow.store.gauge_files.measure import Links
+from latflow.store.gauge_files.provenance import NOTHING_KNOWN, UNKNOWN, Provenance, held, known
 from latflow.store.gauge_files.refusals import UnsupportedError
 from latflow.store.records import FormatError
 
@@ -44,12 +44,18 @@ def read(source: Source) -> Configuration:
         checksum(name, stored=f"{stored:08x}", computed=computed)
         for name, stored, computed in zip(("sum29", "sum31"), (sum29, sum31), sums.values, strict=True)
     ]
-    words = {"byte order": "big" if order == ">" else "little", "written": stamp.partition(b"\0")[0].decode("latin-1")}
-    return examine(links, format="milc", precision="float32", details=words, checks=checks)
+    return examine(
+        links,
+        format="milc",
+        precision="float32",
+        details={"byte order": "big" if order == ">" else "little"},
+        checks=checks,
+        provenance=known(created=stamp.partition(b"\0")[0].decode("latin-1")),
+    )
 
 
-def spell(links: Links, *, byte_order: str = "little") -> bytes:
-    """The bytes of a MILC file; the format has single precision only.
+def spell(links: Links, *, provenance: Provenance = NOTHING_KNOWN, byte_order: str = "little") -> bytes:
+    """The bytes of a MILC file; the format has single precision only, and of the provenance only the date.
 
     Raises:
         UnsupportedError: Not SU(3) in four dimensions.
@@ -59,6 +65,6 @@ def spell(links: Links, *, byte_order: str = "little") -> bytes:
     payload = spell_links(links, np.dtype(f"{order}c8"))
     sums = MILCChecksum(order)
     sums.add(payload)
-    stamp = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime()).encode("ascii")
+    stamp = (held(provenance, "milc").created or UNKNOWN).encode("ascii")
     values = (int(value, 16) for value in sums.values)
     return struct.pack(f"{order}{_HEADER}", NUMBER, *links.shape[3:], stamp, 0, *values) + payload

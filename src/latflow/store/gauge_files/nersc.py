@@ -14,6 +14,7 @@ from latflow.store.gauge_files.checksums import NERSCChecksum
 from latflow.store.gauge_files.configuration import PRECISIONS, Configuration, checksum, declared, examine
 from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
 from latflow.store.gauge_files.measure import Links, third_row
+from latflow.store.gauge_files.provenance import KEYS, NOTHING_KNOWN, UNKNOWN, Provenance, from_keys, held
 from latflow.store.gauge_files.refusals import UnsupportedError
 from latflow.store.records import FormatError
 
@@ -22,6 +23,7 @@ MAGIC = b"BEGIN_HEADER"
 _LONGEST_HEADER = 1 << 16
 _PIECE = 1 << 20
 _COARSEST = 0.01  # a number that lost its digits must not pass for a rounded one
+_PLACEHOLDERS = {"SEQUENCE_NUMBER": "0"}  # other readers want a number
 _ORDERS = {"BIG": ">", "LITTLE": "<"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.([0-9]{0,30}))?([eE]([+-]?[0-9]{1,3}))?")
 
@@ -48,21 +50,27 @@ def read(source: Source) -> Configuration:
         links,
         format="nersc",
         precision=precision,
-        details={"byte order": "big" if order == ">" else "little", "rows": str(rows), **_words(header)},
+        details={"byte order": "big" if order == ">" else "little", "rows": str(rows)},
         checks=checks,
         declarations=_declarations(source, header, precision),
+        provenance=from_keys(header),
     )
 
 
 def spell(
-    links: Links, *, precision: str, information: str = "", rows: int | None = None, byte_order: str = "big"
+    links: Links,
+    *,
+    precision: str,
+    provenance: Provenance = NOTHING_KNOWN,
+    rows: int | None = None,
+    byte_order: str = "big",
 ) -> bytes:
     """The bytes of a NERSC archive.
 
     Args:
         links: The field, in four dimensions.
         precision: ``float32`` or ``float64``.
-        information: Free text for the header.
+        provenance: For the header, as far as it has keys for it.
         rows: 2 leaves the last row of SU(3) out.
         byte_order: ``big``, which every reader takes, or ``little``.
 
@@ -78,7 +86,7 @@ def spell(
     sums = NERSCChecksum()
     sums.add(payload)
     measured = examine(_as_read(links, dtype, kept), format="nersc", precision=precision, details={})
-    label = " ".join("".join(c if " " <= c <= "~" else "?" for c in information).split())
+    has = held(provenance, "nersc").facts()
     now = time.strftime("%a %b %d %H:%M:%S %Y UTC", time.gmtime())
     keys = {
         "HDR_VERSION": "1.0",
@@ -89,12 +97,7 @@ def spell(
         "PLAQUETTE": f"{measured.plaquette:.12g}",
         **{f"BOUNDARY_{i}": "PERIODIC" for i in range(1, 5)},
         "CHECKSUM": sums.value(order),
-        "ENSEMBLE_ID": "latflow",
-        "ENSEMBLE_LABEL": label or "none",
-        "SEQUENCE_NUMBER": "0",
-        "CREATOR": "latflow",
-        "CREATOR_HARDWARE": "none",
-        "CREATION_DATE": now,
+        **{key: has.get(name, _PLACEHOLDERS.get(key, UNKNOWN)) for name, key in KEYS.items()},
         "ARCHIVE_DATE": now,
         "FLOATING_POINT": f"IEEE{precision.removeprefix('float')}{byte_order.upper()}",
     }
@@ -177,9 +180,3 @@ def _declarations(source: Source, header: dict[str, str], precision: str) -> lis
                 declared(name, stored=float(text), tolerance=digit + {"float32": 1e-6, "float64": 1e-9}[precision])
             )
     return found
-
-
-def _words(header: dict[str, str]) -> dict[str, str]:
-    """Who wrote the file and when, shortened."""
-    keys = ("CREATOR", "ENSEMBLE_ID", "ENSEMBLE_LABEL", "SEQUENCE_NUMBER", "CREATION_DATE")
-    return {key: header[key][:200] for key in keys if key in header}
