@@ -146,6 +146,19 @@ def test_json_is_all_that_stands_on_standard_output(study: FakeStudy, capsys: py
     assert json.loads(capsys.readouterr().out) == RESULTS
 
 
+def test_dry_run_of_links_speaks_of_no_flow(study: FakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    del study
+    Path("links.toml").write_text(preset("u1-2d").text, encoding="utf-8")
+    assert main(["run", "links.toml", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    tables = [line for line in out.splitlines() if line.startswith("[")]
+    assert tables == ["[lattice]", "[action]", "[sampling]", "[hmc]", "[heatbath]", "[metropolis]"]
+    assert [line.partition(":")[0] for line in out.splitlines() if line.startswith("# ")] == [
+        "# run directory", "# memory bytes, program", "# memory bytes, block", "# seconds, sample hmc",
+        "# seconds, sample heatbath", "# seconds, sample metropolis", "# disk bytes",
+    ]  # fmt: skip
+
+
 def test_dry_run_writes_nothing(
     study: FakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

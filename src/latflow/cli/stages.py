@@ -58,8 +58,10 @@ def dry_run(
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plan": needs})
         return
-    emit(config.to_toml())
-    emit("\n".join(f"# {line}" for line in [f"run directory: {directory}", *_plan_lines(needs)]))
+    # the study as a run keeps it, without the tables that none of its samplers reads
+    emit(config.to_toml(samplers=config.sampling.samplers))
+    wanted = needs if "flow" in config.sampling.samplers else _without_training(needs)
+    emit("\n".join(f"# {line}" for line in [f"run directory: {directory}", *_plan_lines(wanted)]))
 
 
 def run(
@@ -158,6 +160,13 @@ def refuse_directory(directory: Path) -> None:
             if not os.access(path, os.W_OK | os.X_OK):
                 raise CannotCreateError(str(directory), value=f"{path} is not writable", hint="name another --run-dir")
             return
+
+
+def _without_training(needs: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a plan that speak of no flow."""
+    of_flows = {"parameters", "training", "train", "sample_flow"}
+    kept = {name: value for name, value in needs.items() if name not in of_flows}
+    return {name: _without_training(value) if type(value) is dict else value for name, value in kept.items()}
 
 
 def _plan_lines(needs: dict[str, Any], *, prefix: str = "") -> list[str]:

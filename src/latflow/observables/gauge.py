@@ -180,9 +180,7 @@ def gauge_observables(
         action: S as a function of the configuration.
         largest_loop: Largest extent of Wilson loops; loops do not reach around the lattice.
     """
-    shape = space.lattice.shape
-    space_steps = max(1, min(largest_loop, min(shape[:-1]) - 1))
-    time_steps = max(1, min(largest_loop, shape[-1] - 1))
+    space_steps, time_steps = largest_loops(space.lattice.shape, largest_loop=largest_loop)
     found: list[AbstractObservable] = [
         Plaquette(space),
         PlaquettePlanes(space),
@@ -195,6 +193,11 @@ def gauge_observables(
     if type(space.group) is U1 and space.ndim == 2:
         found.append(TopologicalCharge(space))
     return tuple(found)
+
+
+def largest_loops(shape: tuple[int, ...], *, largest_loop: int = 3) -> tuple[int, int]:
+    """R and T of the largest Wilson loop measured on a lattice: at most `largest_loop`, and not around it."""
+    return max(1, min(largest_loop, min(shape[:-1]) - 1)), max(1, min(largest_loop, shape[-1] - 1))
 
 
 def _planes(space: GaugeSpace, x: Field) -> Float[Array, " planes"]:

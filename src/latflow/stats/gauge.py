@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from latflow.stats.estimates import ConstantSeriesError, Estimate
+from latflow.stats.flowed import FLOW, flowed_estimates
 from latflow.stats.gamma import chain_estimates
 from latflow.stats.propagation import Derive
 
@@ -22,7 +23,10 @@ _CHARGE = "topological_charge"
 
 
 def gauge_chain_estimates(
-    series: Mapping[str, np.ndarray], shape: tuple[int, ...], group: str
+    series: Mapping[str, np.ndarray],
+    shape: tuple[int, ...],
+    group: str,
+    flow_times: Float[np.ndarray, " times"] | None = None,
 ) -> dict[str, list[Estimate]]:
     """All gauge observables of Markov chains with errors and autocorrelation times.
 
@@ -30,14 +34,20 @@ def gauge_chain_estimates(
         series: Columns (chains, n, …) by name.
         shape: Sites along each direction.
         group: "U(1)" or "SU(N)".
+        flow_times: Where a gradient flow was measured, its times.
     """
-    columns = {name: np.asarray(values) for name, values in series.items() if name != _CHARGE}
+    columns = {name: np.asarray(values) for name, values in series.items() if name not in (_CHARGE, FLOW)}
     if len(shape) == 2:
         del columns["plaquette_planes"]  # there is only one
     if group == "SU(2)":
         columns["polyakov"] = columns["polyakov"][..., :1]  # its traces are real
     found = chain_estimates(columns, derive_gauge(shape))
-    return found | (_charge(np.asarray(series[_CHARGE]), math.prod(shape)) if _CHARGE in series else {})
+    volume = math.prod(shape)
+    if _CHARGE in series:
+        found |= _charge(np.asarray(series[_CHARGE]), volume)
+    if flow_times is not None:
+        found |= flowed_estimates(np.asarray(series[FLOW]), flow_times, volume=volume)
+    return found
 
 
 def derive_gauge(shape: tuple[int, ...]) -> Derive:
@@ -45,8 +55,9 @@ def derive_gauge(shape: tuple[int, ...]) -> Derive:
 
     `plaquette` and `plaquette_planes`; `rectangle`; `wilson_loop_RxT` for R ≤ T; `creutz_ratio_RxR`
     $-\ln\frac{W(R,R)W(R-1,R-1)}{W(R,R-1)W(R-1,R)}$; `static_potential` $V(R)=\ln\frac{W(R,T)}{W(R,T+1)}$ at the largest
-    T that was measured; `polyakov_loop` ⟨Re L⟩, `polyakov_loop_squared` ⟨|L|²⟩ and `polyakov_susceptibility`
-    $V_s(\langle|L|^2\rangle-|\langle L\rangle|^2)$ with the spatial volume $V_s$; `action_density`.
+    T that was measured, `smeared_static_potential` the same of smeared loops; `polyakov_loop` ⟨Re L⟩,
+    `polyakov_loop_squared` ⟨|L|²⟩ and `polyakov_susceptibility` $V_s(\langle|L|^2\rangle-|\langle L\rangle|^2)$ with
+    the spatial volume $V_s$; `action_density`.
 
     Args:
         shape: Sites along each direction, time last.
@@ -62,7 +73,8 @@ def derive_gauge(shape: tuple[int, ...]) -> Derive:
             "rectangle": means["rectangle"],
             **_named_loops(loops),
             **_creutz_ratios(loops),
-            **_potential(loops),
+            **_potential(loops, "static_potential"),
+            **_potential(means.get("smeared_wilson_loops", loops[:, :1]), "smeared_static_potential"),
             "polyakov_loop": mean[0],
             "polyakov_loop_squared": square,
             "polyakov_susceptibility": spatial_volume * (square - np.sum(mean**2)),
@@ -98,10 +110,10 @@ def _creutz_ratios(loops: Float[np.ndarray, "space time"]) -> dict[str, np.ndarr
     }
 
 
-def _potential(loops: Float[np.ndarray, "space time"]) -> dict[str, np.ndarray | np.floating]:
+def _potential(loops: Float[np.ndarray, "space time"], name: str) -> dict[str, np.ndarray | np.floating]:
     if loops.shape[1] < 2:
         return {}
-    return {"static_potential": np.log(loops[:, -2] / loops[:, -1])}
+    return {name: np.log(loops[:, -2] / loops[:, -1])}
 
 
 def _charge(charge: Float[np.ndarray, "chains n"], volume: int) -> dict[str, list[Estimate]]:

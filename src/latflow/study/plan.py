@@ -37,6 +37,9 @@ _CORES = 2
 _RECTANGLES = 2.5
 """Work of an action of plaquettes and rectangles against one of plaquettes, between 1.3 (2D) and 4.7 (4D)."""
 
+_FORCES_PER_STEP = 3.5
+"""A step of the gradient flow with what is measured after it, or of APE smearing, against a force."""
+
 BASE_BYTES = 700 * 2**20
 """Resident memory of the program with JAX and its compiled code, before any array."""
 
@@ -75,6 +78,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
             if has_flow
             else 0.0,
             **{f"sample_{name}": _chain_seconds(config, name) for name in config.sampling.samplers if name != "flow"},
+            **({"measure": measuring} if (measuring := _measuring_seconds(config)) else {}),
         },
         "disk_bytes": len(config.sampling.samplers) * draws * (configuration + _RECORD_BYTES),
     }
@@ -106,16 +110,34 @@ def _seconds_per_link(config: StudyConfig, sampler: str) -> float:
 
     Powers of N and d fitted to U(1) to SU(6) on 16², 8² and 8⁴, good to a factor of two.
     """
-    d, table = len(config.lattice.shape), gauge_table(config)
+    table = gauge_table(config)
     n = named(table.group).n
     product = n**3
     sweep = 100 + 15 * product
     each = {
-        "hmc": _forces(config) * (20 + 10 * (d - 1) + (5 + 3 * (d - 1)) * product),
+        "hmc": _forces(config) * _force(config),
         "heatbath": sweep * config.heatbath.overrelaxation + max(500, 1400 * n * (n - 1) // 2),
         "metropolis": 200 + 22 * product,
     }[sampler]
     return 1e-9 * each * (1.0 if table.kind == "wilson" else _RECTANGLES)
+
+
+def _measuring_seconds(config: StudyConfig) -> float:
+    """Gradient flow and smearing, one configuration after another; a record or a step of either costs alike."""
+    if config.action.kind not in GAUGE_KINDS:
+        return 0.0
+    flow, smearing = config.gradient_flow, config.smearing
+    steps = {"none": 0.0, "wilson": flow.records, "symanzik": flow.records * _RECTANGLES}[flow.kind]
+    steps += 0 if smearing.kind == "none" else smearing.steps
+    links = len(config.lattice.shape) * math.prod(config.lattice.shape)
+    chains = sum(name != "flow" for name in config.sampling.samplers)
+    return chains * config.sampling.configurations * links * steps * 1e-9 * _FORCES_PER_STEP * _force(config)
+
+
+def _force(config: StudyConfig) -> float:
+    """Nanoseconds per link of one force of Wilson's action."""
+    d, product = len(config.lattice.shape), named(gauge_table(config).group).n ** 3
+    return 20 + 10 * (d - 1) + (5 + 3 * (d - 1)) * product
 
 
 def _parameters(config: StudyConfig) -> int:

@@ -18,20 +18,28 @@ from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, AbstractLinkAction, ImprovedAction, WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
+from latflow.fields.field_strength import has_charge
+from latflow.fields.gradient_flow import GradientFlow
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
-from latflow.observables.gauge import gauge_observables
+from latflow.observables.flowed import AlongTheFlow
+from latflow.observables.gauge import gauge_observables, largest_loops
 from latflow.observables.scalar import scalar_observables
+from latflow.observables.smeared import SmearedWilsonLoops
 from latflow.stats.correlators import scalar_chain_estimates
 from latflow.stats.estimates import Estimate
+from latflow.stats.flowed import CLOVER_CHARGE, charge_column
 from latflow.stats.gauge import gauge_chain_estimates
 from latflow.study.config import StudyConfig
+from latflow.study.config.stages import MEASUREMENT_SECTIONS
 from latflow.study.config.theory import GAUGE_KINDS, FreeFieldConfig, GaugeConfig, ScalarConfig
 
 COEFFICIENTS = {"luscher-weisz": LUESCHER_WEISZ, "iwasaki": IWASAKI, "dbw2": DBW2}
 """c₁ of the improved actions by their words."""
+
+_CLOVER_SQUARED = f"{CLOVER_CHARGE}_squared"
 
 Estimates = dict[str, list[Estimate]]
 
@@ -114,6 +122,7 @@ class Physics(NamedTuple):
         slow: Estimates whose largest τ_int a sampler pays for.
         starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
         back: Carries configurations, one per chain, back into their space where rounding leads out of it; else None.
+        further: Columns of one number per record that stand inside a measured one, by name.
     """
 
     observables: tuple[AbstractObservable, ...]
@@ -121,21 +130,57 @@ class Physics(NamedTuple):
     slow: tuple[str, ...]
     starts: tuple[str, ...]
     back: Callable[[Array], Array] | None = None
+    further: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = lambda columns: {}
 
 
-def physics(action: AbstractAction) -> Physics:
+class Beside(NamedTuple):
+    """What a study may ask for beside the observables of its theory.
+
+    Attributes:
+        flowed: Energies and charge along the gradient flow.
+        smeared: Loops whose sides in space are smeared.
+    """
+
+    flowed: AlongTheFlow | None = None
+    smeared: SmearedWilsonLoops | None = None
+
+
+_NOTHING = Beside()
+
+
+def study_physics(config: StudyConfig) -> Physics:
+    """What a study measures: the observables of its theory, and what its tables ask for beside them."""
+    action = build_action(config)
+    asked = any(getattr(config, section).kind != "none" for section in MEASUREMENT_SECTIONS)
+    return physics(action, beside=_beside(config, build_link_action(config).space) if asked else _NOTHING)
+
+
+def physics(action: AbstractAction, *, beside: Beside = _NOTHING) -> Physics:
     """What is measured of an action's fields."""
-    return _physics(action.space, action)
+    return _physics(action.space, action, beside)
+
+
+def _beside(config: StudyConfig, space: GaugeSpace) -> Beside:
+    flow, smearing = config.gradient_flow, config.smearing
+    flowed = smeared = None
+    if flow.kind != "none":
+        velocity = GradientFlow(space) if flow.kind == "wilson" else GradientFlow.symanzik(space)
+        flowed = AlongTheFlow(velocity, flow.spacing, flow.records, flow.tolerance)
+    if smearing.kind != "none":
+        steps = largest_loops(space.lattice.shape)
+        smeared = SmearedWilsonLoops(space, *steps, alpha=smearing.alpha, n_steps=smearing.steps)
+    return Beside(flowed, smeared)
 
 
 @functools.singledispatch
-def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
-    del action
+def _physics(space: AbstractFieldSpace, action: AbstractAction, beside: Beside) -> Physics:
+    del action, beside
     raise TypeError(f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
 
 
 @_physics.register
-def _scalar(space: ScalarSpace, action: AbstractAction) -> Physics:
+def _scalar(space: ScalarSpace, action: AbstractAction, beside: Beside) -> Physics:
+    del beside  # the rules of studies allow nothing here
     return Physics(
         observables=scalar_observables(action),
         chain_estimates=functools.partial(scalar_chain_estimates, shape=space.shape),
@@ -146,13 +191,20 @@ def _scalar(space: ScalarSpace, action: AbstractAction) -> Physics:
 
 
 @_physics.register
-def _gauge(space: GaugeSpace, action: AbstractAction) -> Physics:
+def _gauge(space: GaugeSpace, action: AbstractAction, beside: Beside) -> Physics:
+    flowed = beside.flowed
     return Physics(
-        observables=gauge_observables(space, action),
-        chain_estimates=functools.partial(gauge_chain_estimates, shape=space.lattice.shape, group=space.group.name),
-        slow=("plaquette", "wilson_loop_2x2", "polyakov_loop_squared", "topological_charge_squared"),
-        starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge"),
+        observables=gauge_observables(space, action) + tuple(asked for asked in beside if asked is not None),
+        chain_estimates=functools.partial(
+            gauge_chain_estimates,
+            shape=space.lattice.shape,
+            group=space.group.name,
+            flow_times=None if flowed is None else np.asarray(flowed.times),
+        ),
+        slow=("plaquette", "wilson_loop_2x2", "polyakov_loop_squared", "topological_charge_squared", _CLOVER_SQUARED),
+        starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge", CLOVER_CHARGE),
         back=functools.partial(_reunitarised, space) if space.group.element_shape else None,
+        further=charge_column if flowed is not None and has_charge(space) else lambda columns: {},
     )
 
 

@@ -90,10 +90,54 @@ def course(extents: tuple[int, ...], couplings: tuple[float, ...], steps: tuple[
         ),
         (course((4,), (7.0,), (10,)), ["training.curriculum"]),
         ({"flow.kind": "continuous", "action.kind": "free", **course((4,), (7.0,), (10,))}, ["training.curriculum"]),
+        ({"gradient_flow.kind": "wilson"}, ["gradient_flow.kind"]),
+        ({"gradient_flow.kind": "none", "gradient_flow.spacing": 100.0, "gradient_flow.records": 3}, []),
+        ({"smearing.kind": "ape"}, ["smearing.kind"]),
     ],
 )
 def test_rule(changes: dict[str, Any], wrong: list[str]) -> None:
     assert [complaint.key for complaint in broken_rules({**GOOD, **changes}.get)] == wrong
+
+
+LINKS: dict[str, Any] = {
+    "lattice.shape": (8, 8, 8, 8),
+    "action.kind": "wilson",
+    "sampling.samplers": ("hmc",),
+    "hmc.target_acceptance": 0.8,
+    "gradient_flow.kind": "symanzik",
+    "gradient_flow.spacing": 0.1,
+    "gradient_flow.records": 20,
+    "smearing.kind": "ape",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        # √(8t) = L/2 at the end, and beyond it by one record
+        ({}, None),
+        (
+            {"gradient_flow.records": 21},
+            "gradient_flow.records: 21; allowed: at most 20 with spacing 0.1; beyond t = 2 ",
+        ),
+        (
+            {"lattice.shape": (8, 8, 8, 4)},
+            "gradient_flow.records: 20; allowed: at most 5 with spacing 0.1; beyond t = 0.5 ",
+        ),
+        ({"gradient_flow.spacing": 1.0}, "gradient_flow.spacing: 1.0; allowed: at most 0.666667; "),
+        (
+            {"lattice.shape": (8, 8, 8)},
+            "gradient_flow.kind: 'symanzik'; allowed: \"none\" outside gauge theories in four ",
+        ),
+        ({"lattice.shape": (8, 8, 8), "gradient_flow.kind": "none"}, None),
+        ({"lattice.shape": (8, 8), "gradient_flow.kind": "none"}, "smearing.kind: 'ape'; allowed: \"none\" outside "),
+        ({"lattice.shape": (8, 8, 8, 2), "gradient_flow.kind": "none"}, "smearing.kind: 'ape'; "),
+    ],
+)
+def test_what_is_measured_beside_must_make_sense(changes: dict[str, Any], wrong: str | None) -> None:
+    lines = [complaint.text() for complaint in broken_rules({**LINKS, **changes}.get)]
+    assert len(lines) == (wrong is not None), lines
+    assert wrong is None or lines[0].startswith(wrong)
 
 
 def test_unknown_values_silence_the_rules_that_need_them() -> None:

@@ -16,6 +16,14 @@ MAX_VOLUME = 2**24
 _CHAINS = ("hmc", "local", "cluster", "heatbath", "metropolis")
 """Samplers of many chains."""
 
+_GAUGE = ("wilson", "improved")
+"""Words for `action.kind` whose fields are links."""
+
+LEAST_RECORDS = 3
+"""Records of a gradient flow, beside that of time zero, that a curve is drawn through."""
+
+_ROUNDING = 1e-9
+
 Lookup: TypeAlias = Callable[[str], Any]
 """Value of a key, or ``None`` where it is unknown or unset."""
 
@@ -97,7 +105,7 @@ def _samplers_of_action(value: Lookup) -> list[Complaint]:
 
 def _plaquettes(value: Lookup) -> list[Complaint]:
     kind, shape = value("action.kind"), value("lattice.shape")
-    if kind not in ("wilson", "improved") or shape is None or (len(shape) > 1 and min(shape) > 1):
+    if kind not in _GAUGE or shape is None or (len(shape) > 1 and min(shape) > 1):
         return []
     hint = "links without plaquettes have no action"
     return [Complaint("lattice.shape", str(list(shape)), "two or more directions of 2 or more sites", hint)]
@@ -249,6 +257,35 @@ def _coupling_range(value: Lookup) -> list[Complaint]:
     return found
 
 
+def _gradient_flow(value: Lookup) -> list[Complaint]:
+    kind, shape, action = value("gradient_flow.kind"), value("lattice.shape"), value("action.kind")
+    if kind in (None, "none") or shape is None or action is None:
+        return []
+    if action not in _GAUGE or len(shape) != 4:
+        hint = "t² E(t) is a pure number only there"
+        allowed = '"none" outside gauge theories in four dimensions'
+        return [Complaint("gradient_flow.kind", repr(kind), allowed, hint)]
+    spacing, records, end = value("gradient_flow.spacing"), value("gradient_flow.records"), min(shape) ** 2 / 32
+    if spacing is None or records is None or spacing * records <= end * (1 + _ROUNDING):
+        return []
+    hint = f"beyond t = {end:g} the smoothing radius √(8t) exceeds half of the shortest extent, {min(shape)}"
+    most = math.floor(end / spacing * (1 + _ROUNDING))
+    if most < LEAST_RECORDS:
+        allowed = f"at most {end / LEAST_RECORDS:g}"
+        return [Complaint("gradient_flow.spacing", repr(spacing), allowed, hint)]
+    return [Complaint("gradient_flow.records", str(records), f"at most {most} with spacing {spacing:g}", hint)]
+
+
+def _smearing(value: Lookup) -> list[Complaint]:
+    kind, shape, action = value("smearing.kind"), value("lattice.shape"), value("action.kind")
+    if kind in (None, "none") or shape is None or action is None:
+        return []
+    if action in _GAUGE and len(shape) > 2 and min(shape[:-1]) > 1 and shape[-1] > 2:
+        return []
+    allowed = '"none" outside gauge theories with two directions of space and 3 or more sites in time'
+    return [Complaint("smearing.kind", repr(kind), allowed, "a potential needs loops of two lengths in time")]
+
+
 _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _volume,
     _samplers_of_action,
@@ -268,4 +305,6 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _given_start,
     _ledger_only,
     _chains,
+    _gradient_flow,
+    _smearing,
 )

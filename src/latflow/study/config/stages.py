@@ -167,3 +167,28 @@ class MetropolisConfig(AbstractSection):
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
     warmup: Warmup = Field(default=400, description="discarded sweeps per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")
+
+
+class GradientFlowConfig(AbstractSection):
+    """Gradient flow of every configuration measured: t₀, w₀ and, for SU(N), the topological charge."""
+
+    kind: Literal["none", "wilson", "symanzik"] = Field(
+        default="none", description="whose flow, in four dimensions; without rectangles or improved by them"
+    )
+    spacing: Positive = Field(default=0.1, description="flow time between records, lattice units")
+    records: Annotated[int, Field(ge=3, le=1000)] = Field(default=20, description="records after that of time zero")
+    tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1e-3, description="largest error of an adaptive step, entry by entry"
+    )
+
+
+class SmearingConfig(AbstractSection):
+    """Smearing of links in space, for a second static potential."""
+
+    kind: Literal["none", "ape"] = Field(default="none", description="how, in three or more dimensions")
+    alpha: Fraction = Field(default=0.5, description="weight of the staples")
+    steps: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="how often")
+
+
+MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")
+"""Tables, each with a `kind`, that add to what is measured and change nothing that is sampled."""

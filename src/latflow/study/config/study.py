@@ -4,7 +4,7 @@ A `StudyConfig` is frozen plain data; nothing here imports jax, so a wrong key i
 Numbers are checked one by one by the field types and together by `latflow.study.config.rules`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,19 +13,22 @@ from pydantic import Field, ValidationError, model_validator
 from latflow.errors import ConfigError
 from latflow.study.config.flows import ContinuousConfig, FlowConfig
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
-from latflow.study.config.rules import broken_rules
+from latflow.study.config.rules import SAMPLERS_OF, broken_rules
 from latflow.study.config.stages import (
+    SAMPLERS,
     ClusterConfig,
     CurriculumConfig,
+    GradientFlowConfig,
     HeatbathConfig,
     HMCConfig,
     LocalConfig,
     MetropolisConfig,
     SamplingConfig,
+    SmearingConfig,
     StopConfig,
     TrainingConfig,
 )
-from latflow.study.config.theory import ActionConfig, LatticeConfig
+from latflow.study.config.theory import GAUGE_KINDS, ActionConfig, LatticeConfig
 from latflow.study.config.values import AbstractSection
 from latflow.study.config.writing import toml_text
 
@@ -58,6 +61,8 @@ class StudyConfig(AbstractSection):
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     heatbath: HeatbathConfig = Field(default_factory=HeatbathConfig)
     metropolis: MetropolisConfig = Field(default_factory=MetropolisConfig)
+    gradient_flow: GradientFlowConfig = Field(default_factory=GradientFlowConfig)
+    smearing: SmearingConfig = Field(default_factory=SmearingConfig)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
@@ -108,13 +113,28 @@ class StudyConfig(AbstractSection):
         ends = self.coupling_range()
         return ends is not None and not ends[0] <= getattr(self.action, "coupling", ends[0]) <= ends[1]
 
-    def to_toml(self, *, commented: bool = False) -> str:
+    def to_toml(self, *, commented: bool = False, samplers: Collection[str] = SAMPLERS) -> str:
         """The study as a file, every key written out.
 
         Args:
-            commented: Explain each key, and show the unset ones as comments.
+            commented: Explain each key, and show the unset ones as comments. Tables at their defaults which the theory
+                has no use for are left out then.
+            samplers: Leave out the tables of all others, too.
         """
-        return toml_text(self.model_dump(mode="json"), StudyConfig, commented=commented)
+        plain = self.model_dump(mode="json")
+        idle = self._idle(samplers) if commented or samplers is not SAMPLERS else set()
+        blank = {name: StudyConfig.model_fields[name].get_default(call_default_factory=True) for name in idle}
+        kept = {name: value for name, value in plain.items() if name not in idle or getattr(self, name) != blank[name]}
+        return toml_text(kept, StudyConfig, commented=commented)
+
+    def _idle(self, samplers: Collection[str]) -> set[str]:
+        """Tables that say nothing about this theory sampled in these ways."""
+        used = set(samplers) & set(SAMPLERS_OF[self.action.kind])
+        idle = {word for word in SAMPLERS if word not in used}
+        directions = len(self.lattice.shape) if self.action.kind in GAUGE_KINDS else 0
+        idle |= {"training"} if "flow" in idle else set()
+        idle |= {"gradient_flow"} if directions != 4 else set()
+        return idle | ({"smearing"} if directions < 3 else set())
 
 
 def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyConfig:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from latflow.errors import DataError
+from latflow.errors import DataError, MissingInputError
 from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.evidence import R_HAT_LIMIT
@@ -29,15 +29,16 @@ from latflow.stats.weights import (
 from latflow.store.atomic import read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import seal, unseal
-from latflow.study.build import build_action
+from latflow.study.config import StudyConfig
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.known import known_values
 from latflow.study.known_value import Known
 from latflow.study.stages import evidence
+from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.training import load_flow, sampling_facts
-from latflow.study.theories import Physics, physics
+from latflow.study.theories import study_physics
 
 SCHEMA = 1
 
@@ -133,6 +134,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         "estimates": estimates,
         "flow": flow,
         "chains": chains,
+        "gradient_flow": _gradient_flow(context.config),
         "cost": _cost(context, estimates),
         "verdict": verdict.plain(),
         "provenance": {"inputs": inputs, "seed": context.config.seed, **origin()},
@@ -140,7 +142,11 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
 
 
 def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
-    measurement = Ensemble.open(context.path("measurements", sampler))
+    path = context.path("measurements", sampler)
+    measurement = Ensemble.open(path)
+    if not is_as_asked(measurement, context.config):
+        hint = "run `latflow measure` first, without --samplers"
+        raise MissingInputError(str(path), value="measured with other settings than the study's", hint=hint)
     return {name: measurement.column(name) for name in measurement.manifest["identity"]["observables"]}
 
 
@@ -152,14 +158,15 @@ def _weights(context: RunContext) -> dict[str, np.ndarray]:
 def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return _physics(context).chain_estimates(series)
+    return study_physics(context.config).chain_estimates(series)
 
 
 def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """How many chains there were, and split R̂ of the columns in which all must agree; null where it is infinite."""
-    wanted = [name for name in _physics(context).starts if name in columns]
+    known = study_physics(context.config)
+    scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
-    rounded = {name: np.round(columns[name], _DECIMALS) for name in wanted}
+    rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
     return {
@@ -171,15 +178,19 @@ def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[s
     }
 
 
+def _gradient_flow(config: StudyConfig) -> dict[str, Any] | None:
+    """Settings of the gradient flow that was measured, and its times; None without one."""
+    settings = config.gradient_flow
+    if settings.kind == "none":
+        return None
+    return {**settings.model_dump(mode="json"), "times": [settings.spacing * i for i in range(settings.records + 1)]}
+
+
 def _defect(context: RunContext, sampler: str) -> float | None:
     """Largest distance of a link from its group at the end of a block; None where links cannot leave it."""
     ensemble = Ensemble.open(context.path("ensembles", sampler))
     found = [ensemble.read(block, ()).attributes.get("defect") for block in range(ensemble.n_blocks)]
     return max((defect for defect in found if defect is not None), default=None)
-
-
-def _physics(context: RunContext) -> Physics:
-    return physics(build_action(context.config))
 
 
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
@@ -266,7 +277,7 @@ def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any
         if record.get("stage") == "sample":
             seconds.setdefault(record["sampler"], {})[record["block"]] = record
     cost: dict[str, Any] = {}
-    slow = _physics(context).slow
+    slow = study_physics(context.config).slow
     for sampler, blocks in seconds.items():
         taus = [row["tau_int"] for row in estimates if row["sampler"] == sampler and row["observable"] in slow]
         tau = max((t for t in taus if t is not None), default=None)

@@ -11,6 +11,7 @@ from typing import Any
 from latflow.errors import CannotCreateError, ConfigError
 from latflow.store.atomic import is_temporary
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.stages import MEASUREMENT_SECTIONS
 from latflow.study.config.values import AbstractSection
 from latflow.study.context import model_identity
 
@@ -18,7 +19,10 @@ _BEFORE_STUDY = {"model", "run.lock"}
 """What a run directory may hold before its study: a model to draw from, the lock of a process that was killed."""
 
 FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
-"""Keys that may change between two starts in one directory: they add to a run without contradicting it."""
+"""Keys that may change between two starts in one directory: they add to a run without contradicting it.
+
+So may the tables of `MEASUREMENT_SECTIONS`: ensembles stay as they are and are measured again.
+"""
 
 
 def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
@@ -61,7 +65,8 @@ def differing_keys(old: AbstractSection, new: AbstractSection) -> list[str]:
     before, after = _flat(old), _flat(new)
     keys = sorted(set(before) | set(after))
     lines = [f"{key}: {before.get(key)} → {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
-    return [line for line in lines if line.split(":")[0] not in FREE_KEYS]
+    named = [(line.partition(":")[0], line) for line in lines]
+    return [line for key, line in named if key not in FREE_KEYS and key.partition(".")[0] not in MEASUREMENT_SECTIONS]
 
 
 def _flat(config: AbstractSection) -> dict[str, Any]:

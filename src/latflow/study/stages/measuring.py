@@ -1,4 +1,12 @@
-"""The measure verb: observables of every stored block, one measurement block for each."""
+"""The measure verb: observables of every stored block, one measurement block for each.
+
+What was measured with other settings is no measurement of the study as it is now: it is thrown away and made again.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -8,9 +16,13 @@ from latflow.observables.base import measure as measure_fields
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action
+from latflow.study.config import StudyConfig
+from latflow.study.config.stages import MEASUREMENT_SECTIONS
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.redraw import FieldSource
-from latflow.study.theories import physics
+from latflow.study.theories import study_physics
+
+_DISCARDED = "discarded"
 
 
 def measure(context: RunContext, sampler: str) -> None:
@@ -24,16 +36,17 @@ def measure(context: RunContext, sampler: str) -> None:
         raise MissingInputError(str(source), value="no ensemble", hint="run `latflow sample` first")
     ensemble = Ensemble.open(source)
     action = build_action(context.config)
-    observables = physics(action).observables
+    observables = study_physics(context.config).observables
     manifest = {
         "kind": "measurement",
         "sampler": sampler,
         "identity": {
             **identity(context.config, "lattice", "action"),
-            "observables": sorted(observable.name for observable in observables),
+            **what_is_measured(context.config),
             "ensemble": sha256_file(source / "manifest.json"),
         },
     }
+    _discard_others(context, sampler, manifest["identity"])
     measurement = Ensemble.open_or_create(context.path("measurements", sampler), manifest)
     if measurement.n_blocks >= ensemble.n_blocks:
         context.progress.line(f"measure  {sampler}: up to date")
@@ -52,6 +65,36 @@ def measure(context: RunContext, sampler: str) -> None:
         context.interrupts.check()
     if "close" in levels:
         context.progress.line(f"measure  {sampler}: drawn again on another platform, S and log q as in the ledger")
+
+
+def what_is_measured(config: StudyConfig) -> dict[str, Any]:
+    """The part of a measurement's identity that says what was measured: names, and the settings of what has any."""
+    plain = config.model_dump(mode="json")
+    names = sorted(observable.name for observable in study_physics(config).observables)
+    return {
+        "observables": names,
+        **{name: plain[name] for name in MEASUREMENT_SECTIONS if plain[name]["kind"] != "none"},
+    }
+
+
+def is_as_asked(measurement: Ensemble, config: StudyConfig) -> bool:
+    """Whether a measurement was made with the settings of a study."""
+    wanted, found = what_is_measured(config), measurement.manifest["identity"]
+    return all(found.get(key) == wanted.get(key) for key in ("observables", *MEASUREMENT_SECTIONS))
+
+
+def _discard_others(context: RunContext, sampler: str, wanted: Mapping[str, Any]) -> None:
+    """Remove a measurement of this ensemble made with other settings; whatever else differs is refused later."""
+    path, away = context.path("measurements", sampler), context.path(_DISCARDED)
+    shutil.rmtree(away, ignore_errors=True)  # of a process that was killed here
+    if not (path / "manifest.json").exists():
+        return
+    measurement = Ensemble.open(path)
+    if is_as_asked(measurement, context.config) or measurement.manifest["identity"]["ensemble"] != wanted["ensemble"]:
+        return
+    context.progress.line(f"measure  {sampler}: other settings than before, measured again")
+    os.replace(path, away)
+    shutil.rmtree(away)
 
 
 def _measure_block(observables: tuple[AbstractObservable, ...], fields: np.ndarray, axes: int) -> dict[str, np.ndarray]:
