@@ -1,6 +1,7 @@
 """The commands for gauge configurations of other codes, from arguments to what is printed and written."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -84,6 +85,10 @@ def test_verify_a_file(capsys):
     exit_code, out, err = run(capsys, "verify", "a.ildg")
     assert (exit_code, err) == (0, "")
     assert out.count("PASS") == 6
+    # the digits that decide stand on both sides
+    value, stored = re.search(r"plaquette +([-0-9.e]+) +([-0-9.e]+) ± 1e-08", out).groups()
+    assert abs(float(value) - float(stored)) <= 1e-8
+    assert min(len(value), len(stored)) >= 10
     exit_code, out, err = run(capsys, "verify", "damaged", "--json")
     assert exit_code == 65
     assert "2 of 6 checks failed: suma; sumb" in err

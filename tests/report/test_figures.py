@@ -69,6 +69,15 @@ def test_configurations_share_one_scale_centred_at_zero(full_run: Path, caught: 
     assert np.array_equal(images[0].get_array(), shown.planes[0].T)
 
 
+def test_what_is_never_negative_has_a_scale_from_zero(full_run: Path, caught: list[Figure]) -> None:
+    with canvas.style():
+        picture = figures.configurations(data.load(full_run), figures.Look(np.abs, "a", "Sizes", positive=True))
+    images = [axes.images[0] for axes in caught[0].axes if axes.images]
+    assert images[0].norm.vmin == 0 < images[0].norm.vmax
+    assert isinstance(picture, canvas.Picture)
+    assert "white for zero" in picture.caption
+
+
 def test_agreement_draws_pulls_in_their_rows(full_run: Path, caught: list[Figure]) -> None:
     run = data.load(full_run)
     with canvas.style():

@@ -176,3 +176,33 @@ def test_headline_of_a_run_without_a_flow_claims_nothing() -> None:
     found = tables.headline(run_of([]))
     assert [value for _, value, _ in found] == [ABSENT] * 5
     assert "no trained flow" in found[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("agree", "tone", "words"),
+    [
+        (True, "good", "agree"),
+        (False, "bad", "do not agree"),
+        (None, "open", "are too short to say whether they agree: 8 records each, at least 32 wanted"),
+    ],
+)
+def test_short_chains_are_not_called_in_agreement(agree: bool | None, tone: str, words: str) -> None:
+    entry = {
+        "chains": 16,
+        "records": 8,
+        "r_hat": {"plaquette": 1.02},
+        "limit": 1.1,
+        "least_records": 32,
+        "agree": agree,
+    }
+    (table,) = tables.chain_tables({"chains": {"heatbath": entry}})
+    assert (table.tone, table.words) == (tone, words)
+
+
+def test_a_scale_beyond_the_end_of_the_flow_is_not_a_dash() -> None:
+    rows = [entry("t0", "hmc", None, None), entry("t0", "heatbath", 1.25, 0.02), entry("w0", "hmc", 0.9, 0.1)]
+    run = run_of(rows, gradient_flow={"times": [0.0, 0.5, 1.0], "kind": "wilson", "records": 2})
+    first, second = tables.observable_tables(run)
+    assert [row.value for row in first.rows] == ["not reached", "1.250(20)"]
+    assert first.note == "Not reached: t²⟨E⟩ of the clover stays below 0.3 until t = 1, the end of the flow (HMC)."
+    assert (second.note, second.rows[0].value) == ("", "0.90(10)")

@@ -1,6 +1,7 @@
 """The gradient flow and smeared loops in a study: numbers, identity of what was measured, what may change."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -12,13 +13,19 @@ from latflow.fields.field_strength import charge
 from latflow.fields.gradient_flow import GradientFlow
 from latflow.fields.smearing import ape
 from latflow.observables.gauge import WilsonLoops
+from latflow.report import summary_lines, write_report
+from latflow.report.data import load
+from latflow.report.flowed import charge_series
+from latflow.report.tables import vector_tables
 from latflow.stats.flow_scale import flow_scale_estimates
 from latflow.stats.gamma import chain_estimates, gamma_estimate
 from latflow.store.ensemble import Ensemble
+from latflow.store.records import seal
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
+from latflow.study.stages.analysis import read_results
 from latflow.study.theories import build_link_action
 
 LINKS = """
@@ -102,6 +109,42 @@ def test_estimates_are_those_of_the_stored_configurations(config: StudyConfig, f
     # the potential is a difference of noisy numbers, but t₀ by plaquettes must have been reached on so rough fields
     assert 0 < found["t0_plaquette"]["value"] < 0.25
     assert found["flow_charge_squared"]["value"][-1] == found["clover_charge_squared"]["value"]
+
+
+def test_the_report_shows_scales_and_says_what_was_not_reached(finished: Path, tmp_path: Path) -> None:
+    """A second results.json in which the clover ends below the level, as on fine lattices."""
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    results = read_results(copy / "results.json")
+    for row in results["estimates"]:
+        if row["observable"] == "t0":
+            row |= {"value": None, "error": None, "tau_int": None, "tau_int_error": None}
+        if row["observable"] == "t0_plaquette":
+            row |= {"value": 0.1234, "error": 0.0011}
+    (copy / "results.json").write_bytes(seal(results, indent=1) + b"\n")
+    page = write_report(copy).read_text(encoding="utf-8")
+    note = "Not reached: t²⟨E⟩ of the clover stays below 0.3 until t = 0.25, the end of the flow (HMC)."
+    assert page.count(note) == 2  # in the table and under the figure
+    assert "0.1234(11)" in page
+    lines = summary_lines(results)
+    assert any(
+        line.startswith("t0") and "not reached, below 0.3 until the flow ends at t = 0.25" in line for line in lines
+    )
+    assert "HMC: 3 chains" in lines[-1]
+    assert "too short to say whether they agree: 16 records each" in lines[-1] or "do NOT agree" in lines[-1]
+    for name in ("flow_energy", "charge_histogram", "charge_history", "static_potential"):
+        assert (copy / "figures" / f"{name}.svg").stat().st_size > 1000, name
+    assert "open: with links in space smeared (APE)" in page
+    assert "arXiv:1006.4518" in page
+    # rows by planes and by flow times
+    labels = {table.title: [row[0] for row in table.rows] for table in vector_tables(load(copy))}
+    assert labels["plaquette by planes"] == [
+        "(0,1)", "(0,2)", "(0,3) with time", "(1,2)", "(1,3) with time", "(2,3) with time"
+    ]  # fmt: skip
+    assert labels["energy along the gradient flow, clover"] == ["0.05", "0.1", "0.15", "0.2", "0.25"]
+    charges = charge_series(load(copy), "hmc")
+    stored = Ensemble.open(copy / "measurements" / "hmc").column("gradient_flow")
+    np.testing.assert_array_equal(charges, stored[:, :, 2, -1].T)
 
 
 def test_other_settings_are_measured_again_on_the_same_configurations(config: StudyConfig, finished: Path) -> None:

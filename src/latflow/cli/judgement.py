@@ -8,6 +8,8 @@ from latflow.cli.boundary import tell
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.errors import LatflowError
 
+_TOLERANCE = " ± "
+
 
 def judge(checks: Sequence[Any], failure: type[LatflowError], *, subject: str, machine: bool) -> int:
     """Print every verdict, and one line of error if any check failed.
@@ -34,5 +36,10 @@ def judge(checks: Sequence[Any], failure: type[LatflowError], *, subject: str, m
 
 
 def _table(checks: Sequence[Any]) -> list[str]:
-    rows = [["PASS" if c.passed else "FAIL", c.name, words(c.value), words(c.limit)] for c in checks]
+    rows = [["PASS" if c.passed else "FAIL", c.name, _value(c.value, c.limit), words(c.limit)] for c in checks]
     return table_lines([["", "check", "value", "limit"], *rows])
+
+
+def _value(value: Any, limit: Any) -> str:
+    """A number held against one with a tolerance shows the digits that decide."""
+    return f"{value:.12g}" if type(value) is float and _TOLERANCE in str(limit) else words(value)

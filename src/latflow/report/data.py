@@ -189,6 +189,11 @@ def estimate(run: Run, observable: str, sampler: str) -> Mapping[str, Any] | Non
     return next((e for e in entries if e["observable"] == observable and e["sampler"] == sampler), None)
 
 
+def flow_times(results: Mapping[str, Any]) -> np.ndarray:
+    """Times of the gradient flow that was measured, from 0 on; empty without one."""
+    return np.array((results.get("gradient_flow") or {}).get("times") or [], dtype=float)
+
+
 def vector(entry: Mapping[str, Any] | None, key: str) -> np.ndarray:
     """An array-valued field of an estimate as floats, NaN where it is null; empty if there is none."""
     values = (entry or {}).get(key)

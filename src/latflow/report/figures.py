@@ -47,18 +47,20 @@ class Look:
         picture: From a configuration to a plane of numbers; None for a scalar field itself.
         label: Of the colour scale, in TeX.
         caption: What the numbers are, without full stop.
+        positive: Whether they are never negative: zero is then one end of the scale and not its middle.
     """
 
     picture: Callable[[np.ndarray], np.ndarray] | None
     label: str
     caption: str
+    positive: bool = False
 
 
 SCALAR_FIELD = Look(None, r"field $\phi_x$ (lattice units)", "Field values")
 
 
 def configurations(run: Run, look: Look = SCALAR_FIELD) -> Picture | Omitted:
-    """Configurations of the samplers side by side on one diverging colour scale centred at zero."""
+    """Configurations of the samplers side by side on one colour scale, centred at zero or beginning there."""
     name, title = "configurations", "Example configurations"
     found_of = {s: data.configurations(run, s, PANELS_PER_SAMPLER, picture=look.picture) for s in SAMPLERS}
     shown = {s: found for s, found in found_of.items() if found and found.planes}
@@ -66,26 +68,30 @@ def configurations(run: Run, look: Look = SCALAR_FIELD) -> Picture | Omitted:
         return Omitted(name, title, "no ensemble holds a configuration yet")
     limit = max(float(np.quantile(np.abs(plane), 0.995)) for found in shown.values() for plane in found.planes)
     figure, grid = _panel_grid(len(shown))
-    norm = Normalize(-limit, limit)
+    norm, colours = (Normalize(0, limit), "Reds") if look.positive else (Normalize(-limit, limit), "RdBu_r")
     for (sampler, found), block in zip(shown.items(), grid, strict=True):
         middle = (block[0].get_position().x0 + block[1].get_position().x1) / 2
         style = sampler_style(sampler)
         figure.text(middle, 0.99, style.label, color=style.colour, fontsize=9, weight="bold", ha="center", va="top")
         for axes, plane in zip(block, found.planes, strict=False):
             aspect = "auto" if plane.shape[1] == 1 else "equal"
-            axes.imshow(plane.T, origin="lower", cmap="RdBu_r", norm=norm, interpolation="nearest", aspect=aspect)
+            axes.imshow(plane.T, origin="lower", cmap=colours, norm=norm, interpolation="nearest", aspect=aspect)
     bar = figure.colorbar(
-        ScalarMappable(norm, "RdBu_r"), cax=_bar_axes(figure), orientation="horizontal", extend="both"
+        ScalarMappable(norm, colours),
+        cax=_bar_axes(figure),
+        orientation="horizontal",
+        extend="max" if look.positive else "both",
     )
     bar.set_label(look.label)
     svg, pdf = encode(figure)
+    signs = "white for zero" if look.positive else "red positive, blue negative"
     lists = "; ".join(f"{sampler_style(s).label}: {found.label}" for s, found in shown.items())
     sites = "×".join(str(n) for n in (run.shape or next(iter(shown.values())).planes[0].shape))
-    caption = (
-        f"{look.caption} on the {sites} lattice, same colour scale for all, red positive, blue negative. {lists}."
-        + (" Samplers of one theory must be indistinguishable here." if len(shown) > 1 else "")
+    caption = f"{look.caption} on the {sites} lattice, same colour scale for all, {signs}. {lists}." + (
+        " Samplers of one theory must be indistinguishable here." if len(shown) > 1 else ""
     )
-    alt = f"Colour maps of {', '.join(sampler_style(s).label for s in shown)} configurations, scale ±{limit:.2g}."
+    scale = f"0 to {limit:.2g}" if look.positive else f"±{limit:.2g}"
+    alt = f"Colour maps of {', '.join(sampler_style(s).label for s in shown)} configurations, scale {scale}."
     return Picture(name, title, caption, alt, svg, pdf, wide=True)
 
 

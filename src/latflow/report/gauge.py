@@ -4,7 +4,7 @@ As everywhere in the report, every plotted number stands in the run directory; r
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from latflow.report.canvas import (
     FAINT,
     ONE_ROW,
     PAGE_INCHES,
+    TWO_ROWS,
     Omitted,
     Picture,
     encode,
@@ -24,8 +25,10 @@ from latflow.report.canvas import (
     single_axes,
 )
 from latflow.report.data import Run
+from latflow.report.flowed import charge_series
 from latflow.report.names import SAMPLERS, observable_words, sampler_style
 from latflow.report.numbers import compact, count, is_number, plain
+from latflow.stats.flowed import CLOVER_CHARGE
 
 SHOWN_CHAINS = 2
 """Chains whose histories are drawn: a hot start and a cold one."""
@@ -72,7 +75,10 @@ def _first_plane(link: np.ndarray, *, indices: int = 0) -> np.ndarray:
 
 CHARGE_DENSITY = figures.Look(charge_density, r"$\theta_P/2\pi$", "Plaquette angles in units of 2π")
 DEFICIT = figures.Look(
-    deficit, r"$1-\frac{1}{N}\mathrm{Re\,tr}\,P$", "1 − Re tr P/N of the plaquettes in the plane of the first two axes"
+    deficit,
+    r"$1-\frac{1}{N}\mathrm{Re\,tr}\,P$",
+    "1 − Re tr P/N of the plaquettes in the plane of the first two axes",
+    positive=True,
 )
 
 
@@ -97,8 +103,9 @@ def wilson_loops(run: Run) -> Picture | Omitted:
     legend_above(figure, axes, columns=3)
     svg, pdf = encode(figure)
     caption = (
-        "Wilson loops of R×T plaquettes, R ≤ T ≤ 3, against their area; the first is the plaquette. An area law is a "
-        "straight line." + (" Dashed: the exact values." if known else "")
+        "Wilson loops against their area, of R ≤ 3 steps in space and T ≤ 3 in time, R ≤ T; the first is the plaquette "
+        "of all planes, the others lie in planes with time. An area law is a straight line."
+        + (" Dashed: the exact values." if known else "")
     )
     return Picture(name, title, caption, f"W against area. {_spoken(curves)}", svg, pdf)
 
@@ -109,21 +116,25 @@ def static_potential(run: Run) -> Picture | Omitted:
     curves = {s: found for s in SAMPLERS if (found := _vector(run, s, "static_potential"))}
     if not curves:
         return Omitted(name, title, "no sampler's Wilson loops reach far enough in time")
-    figure, axes = single_axes(above=ONE_ROW)
+    smeared = {s: found for s in SAMPLERS if (found := _vector(run, s, "smeared_static_potential"))}
+    figure, axes = single_axes(above=TWO_ROWS if smeared else ONE_ROW)
     known = _known_loops(run)
     steps = 3 if 9 in known else 2
     line = {r: np.log(known[r * (steps - 1)] / known[r * steps]) for r in (1, 2, 3) if r * steps in known}
     if line:
         axes.plot(list(line), list(line.values()), "--", color=FAINT, linewidth=0.9, label="exact")
     for position, (sampler, points) in enumerate(curves.items()):
-        _points(axes, sampler, points, shift=_DODGE * (position - (len(curves) - 1) / 2))
+        shift = _DODGE * (position - (len(curves) - 1) / 2)
+        _points(axes, sampler, points, shift=shift)
+        _points(axes, sampler, smeared.get(sampler, {}), shift=shift, smeared=True)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(r"distance $R$ (lattice units)")
     axes.set_ylabel(r"$V(R)$ (lattice units)")
-    legend_above(figure, axes, columns=3)
+    legend_above(figure, axes, columns=2 if smeared else 3)
     svg, pdf = encode(figure)
+    loops = "from unsmeared loops; open: with links in space smeared (APE)" if smeared else "from unsmeared loops"
     words = "" if run.shape and len(run.shape) == 2 else " Excited states have not died out at so short times."
-    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, from unsmeared loops.{words}" + (
+    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, {loops}.{words}" + (
         " Dashed: exact." if line else ""
     )
     return Picture(name, title, caption, f"V(R) against R. {_spoken(curves)}", svg, pdf)
@@ -135,8 +146,11 @@ def plaquette_history(run: Run) -> Picture | Omitted:
 
 
 def charge_history(run: Run) -> Picture | Omitted:
-    """The topological charge along a hot and a cold chain of every sampler."""
-    return _history(run, "topological_charge", "charge_history", symbol=r"$Q$")
+    """The topological charge along a hot and a cold chain of every sampler; by the clover where it was flowed."""
+    name, symbol = "charge_history", r"$Q$"
+    if not data.flow_times(run.results).size:
+        return _history(run, "topological_charge", name, symbol=symbol)
+    return _history(run, CLOVER_CHARGE, name, symbol=symbol, series=lambda run, s, _: charge_series(run, s))
 
 
 def charge_histogram(run: Run) -> Picture | Omitted:
@@ -201,8 +215,8 @@ def _vector(run: Run, sampler: str, observable: str) -> dict[int, tuple[float, f
     return {first + i: (v, e) for i, (v, e) in enumerate(pairs) if np.isfinite(v) and np.isfinite(e)}
 
 
-def _points(axes: Axes, sampler: str, points: Points, *, shift: float) -> None:
-    """Points with errors; on a logarithmic axis only positive values exist."""
+def _points(axes: Axes, sampler: str, points: Points, *, shift: float, smeared: bool = False) -> None:
+    """Points with errors, open ones of smeared loops; on a logarithmic axis only positive values exist."""
     logarithmic = axes.get_yscale() == "log"
     kept = {x: found for x, found in points.items() if found[0] > 0 or not logarithmic}
     if not kept:
@@ -212,14 +226,24 @@ def _points(axes: Axes, sampler: str, points: Points, *, shift: float) -> None:
     below = np.minimum(error, LOWEST * np.abs(y)) if logarithmic else error
     look = sampler_style(sampler)
     bars = np.stack([below, error])
-    axes.errorbar(x + shift, y, bars, fmt=look.marker, color=look.colour, label=look.label, elinewidth=1)
+    label, fill = (f"{look.label}, smeared", "none") if smeared else (look.label, look.colour)
+    axes.errorbar(
+        x + shift, y, bars, fmt=look.marker, color=look.colour, label=label, elinewidth=1, markerfacecolor=fill
+    )
 
 
-def _history(run: Run, column: str, name: str, *, symbol: str) -> Picture | Omitted:
+def _history(
+    run: Run,
+    column: str,
+    name: str,
+    *,
+    symbol: str,
+    series: Callable[[Run, str, str], np.ndarray | None] = data.series,
+) -> Picture | Omitted:
     """One panel per sampler, a hot chain strong and a cold one pale."""
     words = observable_words(column)
     title = f"History of the {words.title}"
-    histories = {s: found for s in SAMPLERS if (found := data.series(run, s, column)) is not None}
+    histories = {s: found for s in SAMPLERS if (found := series(run, s, column)) is not None}
     if not histories:
         return Omitted(name, title, f"no {words.title} was measured")
     figure, panels = _stacked(len(histories))

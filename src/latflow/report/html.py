@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from latflow.report import data, diagnostics, figures, gauge, tables
+from latflow.report import data, diagnostics, figures, flowed, gauge, tables
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.data import Run
 from latflow.store.atomic import write_bytes
@@ -38,6 +38,13 @@ GAUGE_DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
     "weights": (diagnostics.rejection_runs,),
 }
 """The same of gauge theories."""
+
+LINKS_IN_FOUR: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
+    **GAUGE_DRAWINGS,
+    "observables": (*GAUGE_DRAWINGS["observables"], flowed.flow_energy),
+    "histories": (gauge.plaquette_history, gauge.charge_history, flowed.charge_histogram),
+}
+"""The same in four dimensions, where there is a gradient flow."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Work:
             found = found.get(part) if isinstance(found, Mapping) else None
         return not self.key or any(word in self.values for word in (found if isinstance(found, list) else [found]))
 
+
+_FLOWS = ("wilson", "symanzik")
 
 BIBLIOGRAPHY = (
     Work(
@@ -145,6 +154,34 @@ BIBLIOGRAPHY = (
         values=("wilson",),
     ),
     Work(
+        "M. Lüscher, Properties and uses of the Wilson flow in lattice QCD, JHEP 08 (2010) 071",
+        "1006.4518",
+        "the gradient flow, its integrator and t₀",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "S. Borsányi et al., High-precision scale setting in lattice QCD, JHEP 09 (2012) 010",
+        "1203.4469",
+        "w₀",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "P. Fritzsch and A. Ramos, The gradient flow coupling in the Schrödinger Functional, JHEP 10 (2013) 008",
+        "1301.4388",
+        "adaptive steps of the flow",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "M. Albanese et al. (APE), Glueball masses and string tension in lattice QCD, Phys. Lett. B 192 (1987) 163",
+        "",
+        "smearing of links in space",
+        key="smearing.kind",
+        values=("ape",),
+    ),
+    Work(
         "N. Metropolis, A. W. Rosenbluth, M. N. Rosenbluth, A. H. Teller and E. Teller, Equation of state calculations "
         "by fast computing machines, J. Chem. Phys. 21 (1953) 1087",
         "",
@@ -205,7 +242,8 @@ def write_report(run_dir: Path) -> Path:
 
 def draw_all(run: Run) -> dict[str, list[Picture | Omitted]]:
     """Every figure of the report, by section; without a flow in the study there is nothing to show of one."""
-    wanted = GAUGE_DRAWINGS if data.is_gauge(run) else DRAWINGS
+    links = LINKS_IN_FOUR if run.shape and len(run.shape) == 4 else GAUGE_DRAWINGS
+    wanted = links if data.is_gauge(run) else DRAWINGS
     left_out = () if data.has_flow(run) else ("training",)
     with style():
         return {

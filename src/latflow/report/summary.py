@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from latflow.report.data import flow_times
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, is_number, plain
 from latflow.report.tables import (
+    SCALES,
     SUSPICIOUS,
     ChainTable,
+    beyond,
     chain_tables,
     pull_of,
     samplers_of,
     scalar_observables,
     verdict_of,
 )
+from latflow.stats.flow_scale import LEVEL
 
 
 def summary_lines(results: Mapping[str, Any]) -> list[str]:
@@ -27,7 +31,7 @@ def summary_lines(results: Mapping[str, Any]) -> list[str]:
     Returns:
         Lines without line ends, plain text.
     """
-    return [*_table(results), *_flow(results), *_cost(results), *_verdict(results)]
+    return [*_table(results), *_scales(results), *_flow(results), *_cost(results), *_verdict(results)]
 
 
 def _table(results: Mapping[str, Any]) -> list[str]:
@@ -54,6 +58,20 @@ def _cell(entry: Mapping[str, Any], yardstick: Mapping[str, Any]) -> str:
         return ABSENT
     pull = pull_of(entry, yardstick)
     return compact(value, entry.get("error")) + ("!" if pull is not None and abs(pull) > SUSPICIOUS else "")
+
+
+def _scales(results: Mapping[str, Any]) -> list[str]:
+    """What the gradient flow did not reach: one line for all that the same samplers missed."""
+    missed: dict[tuple[str, ...], list[str]] = {}
+    for name in SCALES:
+        missed.setdefault(tuple(beyond(results, name)), []).append(name)
+    return [_missed(results, names, samplers) for samplers, names in missed.items() if samplers]
+
+
+def _missed(results: Mapping[str, Any], names: list[str], samplers: tuple[str, ...]) -> str:
+    labels = ", ".join(sampler_style(sampler).label for sampler in samplers)
+    end = flow_times(results)[-1]
+    return f"{', '.join(names)}: not reached, below {LEVEL:g} until the flow ends at t = {end:g} ({labels})"
 
 
 def _flow(results: Mapping[str, Any]) -> list[str]:
@@ -90,5 +108,5 @@ def _verdict(results: Mapping[str, Any]) -> list[str]:
 
 def _chains(table: ChainTable) -> str:
     disagreeing = [f"{column} {value}" for column, value, passed in table.rows if not passed]
-    words = f"do NOT agree: R̂ of {', '.join(disagreeing)}" if disagreeing else "agree"
+    words = f"do NOT agree: R̂ of {', '.join(disagreeing)}" if disagreeing else table.words
     return f"{table.sampler.label}: {table.chains} chains {words} (R̂ at most {table.limit})"

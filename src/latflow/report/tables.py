@@ -14,6 +14,7 @@ from typing import Any
 from latflow.report import data
 from latflow.report.data import Run
 from latflow.report.formulas import action_formula
+from latflow.report.gauge_names import FLOW_TIME, PLANE
 from latflow.report.names import (
     DEPENDENT_PAIRS,
     OBSERVABLES,
@@ -25,6 +26,7 @@ from latflow.report.names import (
 )
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
 from latflow.stats.estimates import Estimate, pull
+from latflow.stats.flow_scale import LEVEL
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
@@ -62,6 +64,7 @@ class ObservableTable:
     definition: str
     reference: str
     source: str
+    note: str
     has_reference: bool
     rows: list[EstimateRow]
     between: dict[str, Pull]
@@ -86,15 +89,39 @@ class VectorTable:
 
 @dataclass(frozen=True)
 class ChainTable:
-    """Whether the chains of one sampler agree: columns with their R̂ and whether it is below the limit."""
+    """Whether the chains of one sampler agree: columns with their R̂ and whether it is below the limit.
+
+    Attributes:
+        sampler: Whose.
+        chains: How many.
+        records: Of each.
+        rows: Column, R̂, and whether it is below the limit.
+        agree: None where chains are too short to say so.
+        least: Records that it takes.
+        limit: Of R̂.
+        defect: Largest distance of a link from its group; empty where there is none.
+    """
 
     sampler: SamplerStyle
     chains: str
     records: str
     rows: list[tuple[str, str, bool]]
-    agree: bool
+    agree: bool | None
+    least: str
     limit: str
     defect: str
+
+    @property
+    def tone(self) -> str:
+        """`good`, `bad` or `open`."""
+        return {True: "good", False: "bad", None: "open"}[self.agree]
+
+    @property
+    def words(self) -> str:
+        """What the chains do."""
+        if self.agree is None:
+            return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
+        return "agree" if self.agree else "do not agree"
 
 
 @dataclass(frozen=True)
@@ -221,7 +248,8 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
     if not data.has_flow(run):
-        return [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
+        theory = [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
+        return [*theory, *_measured_beside(run)]
     flow = study.get("flow") or {}
     formula = action_formula(study.get("action") or {})
     used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
@@ -234,10 +262,38 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     ]
 
 
+SCALES = {
+    "t0": "t²⟨E⟩ of the clover",
+    "w0": "t d/dt t²⟨E⟩ of the clover",
+    "t0_plaquette": "t²⟨E⟩ of plaquettes",
+    "w0_plaquette": "t d/dt t²⟨E⟩ of plaquettes",
+}
+"""Scales of the gradient flow, and what has to reach the level of each."""
+
+NOT_REACHED = "not reached"
+
+
+def unreached(results: Mapping[str, Any], observable: str) -> str:
+    """A sentence on the samplers whose flows ended before a scale; empty if none did."""
+    missed = beyond(results, observable)
+    if not missed:
+        return ""
+    end = data.flow_times(results)[-1]
+    labels = ", ".join(sampler_style(sampler).label for sampler in missed)
+    return f"Not reached: {SCALES[observable]} stays below {LEVEL:g} until t = {end:g}, the end of the flow ({labels})."
+
+
+def beyond(results: Mapping[str, Any], observable: str) -> list[str]:
+    """Samplers whose flow did not reach a scale."""
+    entries = results.get("estimates") or []
+    found = [e["sampler"] for e in entries if e["observable"] == observable and not is_number(e.get("value"))]
+    return found if observable in SCALES and data.flow_times(results).size else []
+
+
 def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
     """Every sampler of several chains: whether chains of all starts agree, column by column."""
     tables = []
-    for sampler, entry in (results.get("chains") or {}).items():
+    for sampler, entry in sorted((results.get("chains") or {}).items(), key=lambda item: order_of(item[0], SAMPLERS)):
         limit = entry.get("limit")
         rows: list[tuple[str, str, bool]] = [
             (
@@ -253,7 +309,8 @@ def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
                 chains=count(entry.get("chains")),
                 records=count(entry.get("records")),
                 rows=rows,
-                agree=bool(entry.get("agree")),
+                agree=entry.get("agree"),
+                least=count(entry.get("least_records")),
                 limit=plain(limit),
                 defect="" if entry.get("defect") is None else plain(entry["defect"], 2),
             )
@@ -289,11 +346,12 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
     words = observable_words(observable)
     known = data.reference(run, observable)
     entries = {s: e for s in samplers_of(run.results) if (e := data.estimate(run, observable, s)) is not None}
+    missed = beyond(run.results, observable)
     yardstick = {} if known is None else {"value": known[0], "error": known[1]}
     rows = [
         EstimateRow(
             sampler=sampler_style(sampler),
-            value=compact(entry.get("value"), entry.get("error")),
+            value=NOT_REACHED if sampler in missed else compact(entry.get("value"), entry.get("error")),
             tau_int=compact(entry.get("tau_int"), entry.get("tau_int_error")),
             n=count(entry.get("n")),
             pull=_pull(entry, yardstick),
@@ -313,6 +371,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         definition=words.definition,
         reference=ABSENT if known is None else compact(*known),
         source=data.reference_source(run, observable),
+        note=unreached(run.results, observable),
         has_reference=known is not None,
         rows=rows,
         between=between,
@@ -324,9 +383,10 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
     entries = {s: e for s in samplers_of(run.results) if (e := data.estimate(run, observable, s)) is not None}
     columns = [(data.vector(e, "value"), data.vector(e, "error")) for e in entries.values()]
     length = max(len(values) for values, _ in columns)
+    labels = _labels(run, observable, length)
     rows = [
         [
-            str(words.first + i).replace("-", "−"),
+            labels[i],
             *(compact(v[i], e[i]) if i < min(len(v), len(e)) else ABSENT for v, e in columns),
         ]
         for i in range(length)
@@ -340,6 +400,17 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
         columns=[sampler_style(s).label for s in entries],
         rows=rows,
     )
+
+
+def _labels(run: Run, observable: str, length: int) -> list[str]:
+    """What the entries of an array are numbered by: a distance, a charge, a flow time, a plane."""
+    words = observable_words(observable)
+    if words.abscissa == FLOW_TIME:
+        return [f"{t:g}" for t in data.flow_times(run.results)[1 : length + 1]]
+    if words.abscissa == PLANE and run.shape:
+        planes = combinations(range(len(run.shape)), 2)
+        return [f"({mu},{nu})" + (" with time" if nu == len(run.shape) - 1 else "") for mu, nu in planes]
+    return [str(words.first + i).replace("-", "−") for i in range(length)]
 
 
 def pair_name(a: str, b: str) -> str:
@@ -378,6 +449,18 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}".replace("-", "−") if is_number(value) else str(value)
+
+
+def _measured_beside(run: Run) -> list[tuple[str, str]]:
+    """Gradient flow and smearing in one line each, where there are any."""
+    flow, smearing = run.results.get("gradient_flow"), run.study.get("smearing") or {}
+    lines = []
+    if flow:
+        lines.append(("Gradient flow", f"{flow['kind']}, to t = {flow['times'][-1]:g} in {flow['records']} records"))
+    if smearing.get("kind", "none") != "none":
+        words = f"{smearing['kind'].upper()} (α = {smearing['alpha']:g}, {smearing['steps']} steps)"
+        lines.append(("Smearing", f"{words}, links in space, for a second potential"))
+    return lines
 
 
 def _leaves(node: object, path: str) -> list[tuple[str, str]]:

@@ -32,6 +32,9 @@ TAIL_LIMIT = 0.7
 R_HAT_LIMIT = 1.1
 """Largest R̂ across starts with which target draws count as equilibrated (Gelman et al., section 11.5)."""
 
+R_HAT_RECORDS = 32
+"""Records per chain from which on a small R̂ says that chains agree; in shorter ones a drift is not seen."""
+
 RESOLUTION_LIMIT = 0.1
 """Largest weight that a mode may have and still escape at 5σ; a Z₂ vacuum has 0.5."""
 

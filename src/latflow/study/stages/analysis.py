@@ -16,7 +16,7 @@ import numpy as np
 from latflow.errors import DataError, MissingInputError
 from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
-from latflow.stats.evidence import R_HAT_LIMIT
+from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
@@ -162,19 +162,24 @@ def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, 
 
 
 def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """How many chains there were, and split R̂ of the columns in which all must agree; null where it is infinite."""
+    """How many chains there were, and split R̂ of the columns in which all must agree; null where it is infinite.
+
+    `agree` is null where chains are too short to say so.
+    """
     known = study_physics(context.config)
     scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
+    apart = any(value > R_HAT_LIMIT for value in found.values())
     return {
         "chains": chains,
         "records": records,
         "r_hat": {name: _finite(value) for name, value in found.items()},
         "limit": R_HAT_LIMIT,
-        "agree": all(value <= R_HAT_LIMIT for value in found.values()),
+        "least_records": R_HAT_RECORDS,
+        "agree": False if apart else True if records >= R_HAT_RECORDS else None,
     }
 
 

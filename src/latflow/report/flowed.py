@@ -1,0 +1,122 @@
+"""Figures of the gradient flow: t²⟨E⟩ with its scales, and the topological charge at the end of the flow.
+
+In four dimensions the charge by the clover is no integer on rough links; the histogram says how far it is from one.
+"""
+
+import numpy as np
+
+from latflow.report import data
+from latflow.report.canvas import FAINT, INK, TWO_ROWS, Omitted, Picture, encode, legend_above, single_axes
+from latflow.report.data import Run
+from latflow.report.names import SAMPLERS, sampler_style
+from latflow.report.numbers import compact, is_number, plain
+from latflow.report.tables import unreached
+from latflow.stats.flow_scale import LEVEL
+from latflow.stats.flowed import FLOW
+
+_ABSENT = "no gradient flow was measured; gradient_flow.kind asks for one"
+_CHARGE, _LAST = 2, -1
+_BINS = 21
+_COARSE = 0.1
+"""Relative difference of the two t₀ that is worth a sentence."""
+
+
+def flow_energy(run: Run) -> Picture | Omitted:
+    """t²⟨E⟩ against the flow time: bands by the clover, dashed by plaquettes, the level and t₀."""
+    name, title = "flow_energy", "Energy along the gradient flow"
+    times = data.flow_times(run.results)
+    curves = {s: found for s in SAMPLERS if (found := _curve(run, s, "flow_energy", times)) is not None}
+    if not curves:
+        return Omitted(name, title, _ABSENT)
+    figure, axes = single_axes(height=2.8, above=TWO_ROWS)
+    axes.axhline(LEVEL, color=FAINT, linewidth=0.9, linestyle=":")
+    for sampler, (t, value, error) in curves.items():
+        look = sampler_style(sampler)
+        axes.fill_between(t, value - error, value + error, color=look.colour, alpha=0.3, linewidth=0)
+        axes.plot(t, value, color=look.colour, linewidth=0.9, label=f"{look.label}, clover")
+        rough = _curve(run, sampler, "flow_energy_plaquette", times)
+        if rough is not None:
+            axes.plot(*rough[:2], color=look.colour, linewidth=0.9, linestyle="--", label=f"{look.label}, plaquettes")
+        scale = data.estimate(run, "t0", sampler)
+        if scale is not None and is_number(scale["value"]):
+            bar = [[float(scale["error"] or 0.0)]]
+            axes.errorbar([scale["value"]], [LEVEL], xerr=bar, fmt=look.marker, color=look.colour, markeredgecolor=INK)
+    top = max([2 * LEVEL, *(float(value[-1]) for _, value, _ in curves.values())])
+    axes.set_ylim(0, 1.25 * top)
+    axes.set_xlim(0, 1.02 * times[-1])
+    axes.text(0.01 * times[-1], LEVEL, f"{LEVEL:g}", color=FAINT, fontsize=7, va="bottom")
+    axes.set_xlabel(r"flow time $t$ (lattice units)")
+    axes.set_ylabel(r"$t^2\langle E(t)\rangle$")
+    legend_above(figure, axes, columns=2)
+    svg, pdf = encode(figure)
+    caption = (
+        f"t²⟨E(t)⟩, lines through the {len(times) - 1} records; bands: one standard deviation. Full: E by the clover; "
+        f"dashed: by plaquettes, cut where it leaves the figure. Markers at {LEVEL:g}: t_{{0}} by the clover. "
+        f"{_verdict(run, list(curves))} At the end of the flow √(8t) = {np.sqrt(8 * times[-1]):.3g} sites."
+    )
+    ends = "; ".join(
+        f"{sampler_style(s).label}: {compact(v[-1], e[-1])} at t = {t[-1]:g}" for s, (t, v, e) in curves.items()
+    )
+    return Picture(name, title, caption, f"t²⟨E⟩ by the clover against t. {ends}.", svg, pdf)
+
+
+def charge_histogram(run: Run) -> Picture | Omitted:
+    """How often the charge at the end of the flow fell where, every sampler as steps."""
+    name, title = "charge_histogram", "Distribution of the topological charge"
+    found = {s: charges.ravel() for s in SAMPLERS if (charges := charge_series(run, s)) is not None}
+    if not found:
+        return Omitted(name, title, _ABSENT)
+    figure, axes = single_axes(above=TWO_ROWS)
+    widest = max(float(np.max(np.abs(q))) for q in found.values()) or 1.0
+    edges = np.linspace(-widest, widest, _BINS + 1)
+    for sampler, q in found.items():
+        density, _ = np.histogram(q, bins=edges, density=True)
+        axes.stairs(density, edges, color=sampler_style(sampler).colour, label=sampler_style(sampler).label)
+    axes.set_xlabel(r"topological charge $Q$ at the end of the flow")
+    axes.set_ylabel("density")
+    legend_above(figure, axes, columns=3)
+    svg, pdf = encode(figure)
+    distance = "; ".join(f"{sampler_style(s).label} {plain(float(_off(q)), 2)}" for s, q in found.items())
+    caption = (
+        "Share of configurations per unit of Q, by the clover, not rounded. Mean distance from the nearest integer: "
+        f"{distance}; 0.25 where Q prefers none, as on links that are still rough at the end of the flow."
+    )
+    spread = "; ".join(f"{sampler_style(s).label}: {q.size} between {plain(q.min(), 3)} and {plain(q.max(), 3)}"
+                       for s, q in found.items())  # fmt: skip
+    return Picture(name, title, caption, f"Histogram of Q. {spread}.", svg, pdf)
+
+
+def charge_series(run: Run, sampler: str) -> np.ndarray | None:
+    """The charge at the end of the flow along the chains, shape (chains, n); None where there is none."""
+    column = data.series(run, sampler, FLOW)
+    charges = None if column is None else column[_LAST, _CHARGE]
+    return charges if charges is not None and np.any(charges) else None
+
+
+def _off(q: np.ndarray) -> np.floating:
+    return np.mean(np.abs(q - np.rint(q)))
+
+
+def _verdict(run: Run, samplers: list[str]) -> str:
+    """Where t₀ is, or that it was not reached, and what the other definition says."""
+    notes = [note for name in ("t0", "w0") if (note := unreached(run.results, name))]
+    for sampler in samplers:
+        entries = (data.estimate(run, name, sampler) for name in ("t0", "t0_plaquette"))
+        clover, rough = (None if e is None else e["value"] for e in entries)
+        if is_number(clover) and is_number(rough) and abs(clover - rough) > _COARSE * clover:
+            notes.append(
+                f"{sampler_style(sampler).label}: t_{{0}} = {clover:.3g} by the clover and {rough:.3g} by plaquettes; "
+                "they differ by cut-off effects, which are as large as that here."
+            )
+    return " ".join(notes)
+
+
+def _curve(
+    run: Run, sampler: str, observable: str, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Times from 0 on, values and errors; None where the sampler was not measured."""
+    entry = data.estimate(run, observable, sampler)
+    value, error = data.vector(entry, "value"), data.vector(entry, "error")
+    if times.size < 2 or value.size != times.size - 1 or error.size != value.size:
+        return None
+    return times, np.concatenate([[0.0], value]), np.concatenate([[0.0], np.nan_to_num(error)])
