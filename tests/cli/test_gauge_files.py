@@ -163,17 +163,29 @@ def test_ensemble_to_folder_and_back(capsys, folder):
     assert (exit_code, out) == (0, "3 configurations: ours -> files\n")
     exit_code, out, _ = run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")
     assert exit_code == 0
-    assert json.loads(out) == {"configurations": 3, "left_out": ["ensemble_id", "creator"]}
+    assert json.loads(out) == {"configurations": 3, "left_out": ["ensemble_id", "creator"], "forced": {}}
     assert run(capsys, "convert", "more", "again")[0] == 0
     np.testing.assert_array_equal(Ensemble.open(folder / "again").column("fields"), fields)
     assert run(capsys, "verify", "again")[0] == 0
     for argv, exit_code in (
         (("convert", "ours", "x"), 64),
         (("convert", "files", "a.ildg"), 73),
+        (("convert", "a.ildg", "files"), 73),
         (("convert", "files", "x", "--reunitarise"), 64),
         (("convert", "files", "x.d", "--format", "ildg", "--shape", "2", "2", "2", "2"), 65),
     ):
         assert run(capsys, *argv)[0] == exit_code
+
+
+def test_forced_folders_say_so(capsys, folder):
+    (folder / "files").mkdir()
+    (folder / "damaged").rename(folder / "files" / "cfg.8")
+    for argv in (("files", "nersc", "--format", "nersc"), ("files", "ours"), ("ours", "ildg", "--format", "ildg")):
+        assert run(capsys, "convert", *argv)[0] == 65
+        exit_code, out, _ = run(capsys, "convert", *argv, "--force")
+        assert exit_code == 0
+        assert out.startswith("FORCED: cfg.8")
+        assert ": fails suma, sumb\n1 configurations" in out
 
 
 def test_no_command_on_files_waits_for_jax(folder):

@@ -74,11 +74,13 @@ def convert(
         if reunitarise:
             raise UsageError("--reunitarise", hint="for single files; convert them one by one")
         said = _convert_many(source, target, format, precision=precision or None, shape=shape, force=force)
+    elif target.is_dir():
+        raise CannotCreateError(f"{target}: is a directory", allowed="the name of a new file")
     else:
         chosen = _format_of(target, format)
         found = read_configuration(source, shape=_extents(shape), origin=_SHAPE, force=force)
         said = _convert_one(source, found, target, chosen, precision=precision or None, reunitarise=reunitarise)
-    lines = said.pop("lines", [f"{said['configurations']} configurations: {source} -> {target}"])
+    lines = said.pop("lines")
     if machine:
         emit_json(said)
     else:
@@ -130,16 +132,18 @@ def _convert_many(
     if (source / "manifest.json").exists():
         if format in ("", _ENSEMBLE):
             raise UsageError("--format", value=format or "missing", allowed=", ".join(FORMATS))
-        written = export_ensemble(source, target, format, precision=precision)
+        written = export_ensemble(source, target, format, precision=precision, force=force)
     elif format in ("", _ENSEMBLE):
-        return {"configurations": import_folder(source, target, reading)}
+        written = import_folder(source, target, reading)
     else:
         written = convert_folder(source, target, format, reading, precision=precision)
+    forced = [f"FORCED: {name}: fails {', '.join(checks)}" for name, checks in written.forced.items()]
     said = f"{len(written.names)} configurations: {source} -> {target}"
     return {
         "configurations": len(written.names),
         "left_out": written.left_out,
-        "lines": [said, *_left_out(written.left_out, format)],
+        "forced": written.forced,
+        "lines": [*forced, said, *_left_out(written.left_out, format)],
     }
 
 

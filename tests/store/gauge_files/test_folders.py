@@ -36,7 +36,7 @@ def test_there_and_back(format, ensemble, tmp_path):
     single = format == "milc"
     names = export_ensemble(ensemble, tmp_path / "files", format, precision="float32" if single else None).names
     assert names == [f"{i:06d}.{format}" for i in range(5)]
-    assert import_folder(tmp_path / "files", tmp_path / "again") == 5
+    assert len(import_folder(tmp_path / "files", tmp_path / "again").names) == 5
     again = Ensemble.open(tmp_path / "again")
     rows = 2 if format == "nersc-two-row" else 3
     expected = FIELDS.astype(np.complex64) if single else FIELDS
@@ -82,7 +82,7 @@ def test_an_interrupted_import_is_continued(ensemble, tmp_path, monkeypatch):
     assert Ensemble.open(stopped).n_records == 2
     monkeypatch.undo()
     monkeypatch.setattr(folders, "_SMALLEST_BLOCK", 1)
-    assert import_folder(tmp_path / "files", stopped) == 5
+    assert len(import_folder(tmp_path / "files", stopped).names) == 5
     assert Ensemble.open(stopped).digest == whole.digest
 
 
@@ -123,10 +123,20 @@ def test_one_bad_file_stops_the_import_unless_forced(ensemble, tmp_path):
     (tmp_path / "files" / "000003.ildg").write_bytes(bad)
     with pytest.raises(ChecksumError, match=r"000003\.ildg: suma"):
         import_folder(tmp_path / "files", tmp_path / "again")
-    assert import_folder(tmp_path / "files", tmp_path / "forced", Reading(force=True)) == 5
+    gathered = import_folder(tmp_path / "files", tmp_path / "forced", Reading(force=True))
+    assert len(gathered.names) == 5
+    assert list(gathered.forced) == ["000003.ildg"]
     facts = Ensemble.open(tmp_path / "forced").read(0).attributes
     assert facts["failed_checks"][2] == []
     assert facts["failed_checks"][3][:2] == ["suma", "sumb"]
+    # what failed in the file is not forgotten in the ensemble
+    with pytest.raises(DataError, match=r"suma of the links: failed when its file was read; .*--force"):
+        export_ensemble(tmp_path / "forced", tmp_path / "out", "nersc")
+    written = export_ensemble(tmp_path / "forced", tmp_path / "out", "nersc", force=True)
+    assert list(written.forced) == ["000003.nersc"]
+    assert b"in spite of failed checks: suma, sumb" in (tmp_path / "out" / "000003.nersc").read_bytes()
+    converted = convert_folder(tmp_path / "files", tmp_path / "more", "nersc", Reading(force=True))
+    assert converted.forced["000003.nersc"][:2] == ["suma", "sumb"]
 
 
 def test_folder_into_folder(ensemble, tmp_path):
@@ -206,6 +216,21 @@ def test_links_that_left_the_group_are_not_exported(tmp_path):
     made.append({"fields": 1.01 * FIELDS}, n=5, attributes={})
     with pytest.raises(UnitarityError):
         export_ensemble(tmp_path / "other", tmp_path / "files", "scidac")
+
+
+def test_an_ensemble_without_configurations_is_not_exported(tmp_path):
+    Ensemble.create(tmp_path / "ensemble", {"kind": "ensemble", "identity": {}})
+    with pytest.raises(MissingInputError, match="no configurations yet"):
+        export_ensemble(tmp_path / "ensemble", tmp_path / "files", "ildg")
+    assert not (tmp_path / "files").exists()
+
+
+def test_rebuilt_rows_are_not_rounded_beside_others(tmp_path):
+    single = configuration(SHAPE, precision="float32")
+    write_configuration(tmp_path / "1", single, "milc")
+    write_configuration(tmp_path / "2", single, "nersc-two-row")
+    with pytest.raises(FormatError, match=r"float32 as complex128; allowed: .* float32 as complex64"):
+        import_folder(tmp_path, tmp_path / "ensemble")
 
 
 def test_files_of_different_lattices_are_no_ensemble(tmp_path):

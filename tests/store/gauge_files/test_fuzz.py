@@ -31,6 +31,7 @@ FILES = {
 }
 ALLOWANCE = 64 << 20
 SECONDS = 20.0  # for one small file, on a machine however busy
+WORDS = ("", "-1", "1e400", "0.5e999", "1e-999", "nan", "0x1f", "1_000", "\u0663")
 NUMBERS = (*range(5), 7, 16, 255, 65535, 2**20, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1, 10**30)
 
 
@@ -82,7 +83,7 @@ def damaged(draw, data):
             found = re.search(rb"[0-9]+", data[at:])
             if found is None:
                 return data[:at]
-            text = str(draw(st.sampled_from(NUMBERS))).encode()
+            text = str(draw(st.sampled_from((*NUMBERS, *WORDS)))).encode()
             return data[: at + found.start()] + text + data[at + found.end() :]
 
 

@@ -307,6 +307,21 @@ def test_entities_are_never_expanded(read, tmp_path):
         read(data)
 
 
+@pytest.mark.parametrize("kind", ["ildg-format", "scidac-private-record-xml", "scidac-checksum"])
+def test_records_that_stand_twice_are_refused(kind, read, tmp_path):
+    """Which of them should count?"""
+    found = records(ILDG, tmp_path)
+    twice = [record for record in found[2:] for _ in range(1 + (record[0] == kind))]
+    with pytest.raises(UnsupportedError, match=f"records {kind}: 2"):
+        read(lime.spell([found[:2], twice]))
+
+
+def test_deep_xml_is_refused(read, tmp_path):
+    with pytest.raises(FormatError, match="inside each other"):
+        read(changed(tmp_path, ildg_format=lambda data: b"<a>" * 300_000))
+    assert read(changed(tmp_path, scidac_record_xml=lambda data: b"<a>" * 300_000)).checks
+
+
 def test_two_configurations_in_one_file_are_refused(read):
     with pytest.raises(UnsupportedError, match="one configuration per file"):
         read(ILDG + ILDG)
@@ -382,6 +397,9 @@ def test_nersc_default_is_the_one_that_everybody_reads():
         ({"PLAQUETTE": "0.5"}, MeasuredError),
         ({"LINK_TRACE": "0.5"}, MeasuredError),
         ({"PLAQUETTE": "nan"}, FormatError),
+        ({"PLAQUETTE": "1e400"}, MeasuredError),
+        ({"PLAQUETTE": "0.1e999"}, MeasuredError),
+        ({"LINK_TRACE": "1e-999"}, MeasuredError),
     ],
 )
 def test_nersc_files_that_lie(changes, refusal, read):
@@ -390,6 +408,13 @@ def test_nersc_files_that_lie(changes, refusal, read):
     assert type(caught.value) is refusal
     if refusal in (ChecksumError, MeasuredError):
         assert len(read(nersc_file(LINKS, **changes), force=True).failed) == 1
+
+
+def test_nersc_keys_that_stand_twice_must_agree(read):
+    data, line = nersc_file(LINKS), b"DIMENSION_1 = 2\n"
+    assert not read(data.replace(line, 2 * line)).failed
+    with pytest.raises(FormatError, match="DIMENSION_1: '2' and '4'"):
+        read(data.replace(line, line + b"DIMENSION_1 = 4\n"))
 
 
 def test_nersc_without_checksum_says_so(read):

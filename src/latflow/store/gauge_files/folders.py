@@ -8,15 +8,16 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.store.atomic import directory_for, is_temporary, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
-from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
+from latflow.store.gauge_files.configuration import Check, Configuration, accept, compare, examine
 from latflow.store.gauge_files.files import read_configuration, stem, write_configuration
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.provenance import Provenance, from_facts, known, left_out, number_in, numbered
@@ -40,19 +41,23 @@ class Reading:
 
 @dataclass(frozen=True)
 class Written:
-    """Files that were written, or were there already.
+    """Configurations that were written, or were there already.
 
     Attributes:
-        names: Their names, in order.
-        left_out: Names of the fields of `Provenance` that some of them could not hold.
+        names: Names of their files, in order.
+        left_out: Names of the fields of `Provenance` that some of these files could not hold.
+        forced: Checks that a configuration fails, by the name of its file; only if reading was forced.
     """
 
-    names: list[str]
-    left_out: list[str]
+    names: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    forced: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, name: str, found: Configuration, format: str) -> None:
-        """One more."""
+        """One more file."""
         self.names.append(name)
+        if found.failed:
+            self.forced[name] = [check.name for check in found.failed]
         lost = left_out(found.provenance, format)
         number = found.provenance.sequence_number
         if number_in(stem(name)).lstrip("0") == number.lstrip("0"):  # the name says it
@@ -60,7 +65,9 @@ class Written:
         self.left_out.extend(each for each in lost if each not in self.left_out)
 
 
-def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str | None = None) -> "Written":
+def export_ensemble(
+    ensemble: Path, folder: Path, format: str, *, precision: str | None = None, force: bool = False
+) -> Written:
     """Write every configuration of an ensemble into a file of its own.
 
     Args:
@@ -70,39 +77,45 @@ def export_ensemble(ensemble: Path, folder: Path, format: str, *, precision: str
             files that the ensemble was gathered from; created if absent.
         format: One of `files.FORMATS`.
         precision: By default that of the ensemble.
+        force: Write links, too, that left the group, or that failed a check when they were read from a file.
 
     Returns:
         The names of all files, in the order of the ensemble, and what they could not hold.
 
     Raises:
         UnsupportedError: No links of SU(N), or more than the format can hold.
+        MissingInputError: An ensemble without configurations.
+        DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
     """
     opened = Ensemble.open(ensemble, writable=False)
-    written = Written([], [])
+    if not opened.n_blocks:
+        raise MissingInputError(f"{ensemble}: no configurations yet")
+    written = Written()
     first = 0
     with directory_for(folder):
         for index, entry in enumerate(opened.entries):
             block = opened.read(index, (FIELDS,))
             links = block.arrays[FIELDS]
             chains = _chains(links, entry, what=str(ensemble))
-            of_files = _files(block.attributes, len(links)) if chains is None else None
-            for place, field in _fields(links, chains):
-                made = _made_here(opened, first + place[0], place[1:])
-                name, provenance = of_files[place[0]] if of_files else made
-                name = _free(name, format, written.names)
-                found = _measured(field, ensemble / f"{entry.file} {place}", provenance)
+            of_files = _files(block.attributes) if chains is None else None
+            if of_files is not None and len(of_files) != len(links):
+                raise FormatError(f"{ensemble / entry.file}: names {len(of_files)} files", allowed=str(len(links)))
+            for place, each in _fields(links, chains):
+                source = of_files[place[0]] if of_files else _made_here(opened, first + place[0], place[1:])
+                name = _free(source.name, format, written.names)
+                found = accept(_measured(each, source), ensemble / f"{entry.file} {place}", force=force)
                 _put(resolve_inside(folder, name), found, format, precision=precision)
                 written.add(name, found, format)
             first += len(links)
     return written
 
 
-def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> int:
+def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> Written:
     """Gather the files of a folder, in the order of their names with numbers as numbers, into an ensemble.
 
     Returns:
-        The number of configurations.
+        The names of the files, and the checks that some of them fail.
 
     Raises:
         DataError: A file that cannot be read, or of another lattice or group than the first.
@@ -123,12 +136,13 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         links, facts = ahead.pop(start, None) or _gathered(folder, chosen, first, reading)
         facts = {"first": start, "files": chosen, **facts}
         opened.append({FIELDS: links}, n=len(chosen), attributes=facts)
-    return opened.n_records
+    sources = [each for block in opened.blocks(()) for each in _files(block.attributes) or []]
+    return Written(names, forced={names[i]: list(each.failed) for i, each in enumerate(sources) if each.failed})
 
 
 def convert_folder(
     folder: Path, target: Path, format: str, reading: Reading = Reading(), *, precision: str | None = None
-) -> "Written":
+) -> Written:
     """Write every file of a folder in another format under its own name with another ending.
 
     Returns:
@@ -137,7 +151,7 @@ def convert_folder(
     names = configuration_files(folder)
     news = [f"{stem(name)}.{format}" for name in names]
     _require_distinct(dict(zip(names, news, strict=True)), target)
-    written = Written([], [])
+    written = Written()
     with directory_for(target):
         for name, new in zip(names, news, strict=True):
             found = _read(folder, name, reading)
@@ -196,27 +210,44 @@ def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
 def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, ...], Links]]:
     """Place and links of every configuration, chain by chain within a block."""
     if chains is None:
-        return (((i,), field) for i, field in enumerate(links))
+        return (((i,), each) for i, each in enumerate(links))
     return (((i, chain), links[i, chain]) for chain in range(chains) for i in range(len(links)))
 
 
-def _made_here(ensemble: Ensemble, record: int, chain: tuple[int, ...]) -> tuple[str, Provenance]:
-    """Name, without an ending, and provenance of a configuration that was sampled."""
+@dataclass(frozen=True)
+class _Source:
+    """Where a configuration of an ensemble comes from: a name without an ending, and which checks it failed there."""
+
+    name: str
+    provenance: Provenance
+    failed: tuple[str, ...] = ()
+
+
+def _made_here(ensemble: Ensemble, record: int, chain: tuple[int, ...]) -> _Source:
+    """A configuration that was sampled."""
     identity = hashlib.sha256(canonical(ensemble.manifest["identity"]).encode("ascii")).hexdigest()
     sampler = str(ensemble.manifest.get("sampler", ""))
     words = ", ".join(filter(None, [sampler, *(f"chain {c}" for c in chain)]))
     name = "-".join([*(f"chain-{c:04d}" for c in chain), f"{record:06d}"])
     made = known(ensemble_id=identity[:16], ensemble_label=words, sequence_number=str(record), creator="latflow")
-    return name, made
+    return _Source(name, made)
 
 
-def _files(attributes: Mapping[str, JSON], n: int) -> list[tuple[str, Provenance]] | None:
-    """Names, without their endings, and provenance of the files of a block; None if it was not gathered from files."""
-    names, origins = attributes.get("files"), attributes.get("provenance")
-    if type(names) is not list or len(names) != n or not all(type(name) is str for name in names):
+def _files(attributes: Mapping[str, JSON]) -> list[_Source] | None:
+    """The files of a block; None if it was not gathered from files."""
+    names = attributes.get("files")
+    if type(names) is not list or not all(type(name) is str for name in names):
         return None
-    told = origins if type(origins) is list and len(origins) == n else [{}] * n
-    return [(stem(str(name)), from_facts(facts)) for name, facts in zip(names, told, strict=True)]
+    told, failed = (_one_each(attributes.get(key), len(names)) for key in ("provenance", "failed_checks"))
+    return [
+        _Source(stem(str(name)), from_facts(facts), tuple(map(str, checks or ())))
+        for name, facts, checks in zip(names, told, failed, strict=True)
+    ]
+
+
+def _one_each(values: JSON, n: int) -> Sequence[Any]:
+    """A list of so many entries; nothing for each if it is no such list."""
+    return values if type(values) is list and len(values) == n else [None] * n
 
 
 def _free(name: str, format: str, taken: Sequence[str]) -> str:
@@ -227,11 +258,14 @@ def _free(name: str, format: str, taken: Sequence[str]) -> str:
     return f"{name}.{format}"
 
 
-def _measured(links: Links, what: Path, provenance: Provenance) -> Configuration:
-    """Links of a block as a configuration; those that left the group are refused."""
+def _measured(links: Links, source: _Source) -> Configuration:
+    """Links of a block as a configuration, with what its file was found to fail."""
     precision = "float32" if links.dtype == np.complex64 else "float64"
-    found = examine(links, format="ensemble", precision=precision, details={}, provenance=provenance)
-    return accept(found, what, force=False)
+    hint = "--force writes it all the same"
+    old = [Check(name, "failed when its file was read", "", passed=False, hint=hint) for name in source.failed]
+    found = examine(links, format="ensemble", precision=precision, details={}, checks=old, provenance=source.provenance)
+    names = dict.fromkeys(source.failed)
+    return replace(found, checks=tuple(c for c in found.checks if c in old or c.passed or c.name not in names))
 
 
 def _gathered(
@@ -241,7 +275,7 @@ def _gathered(
     found = [_read(folder, name, reading) for name in names]
     for name, each in zip(names, found, strict=True):
         _require_same(first, each, folder / name)
-    links = np.stack([each.links.astype(first.links.dtype) for each in found])
+    links = np.stack([each.links for each in found])
     failed = [[check.name for check in each.failed] for each in found]
     return links, {"failed_checks": failed, "provenance": [each.provenance.facts() for each in found]}
 
@@ -266,9 +300,11 @@ def _read(folder: Path, name: str, reading: Reading) -> Configuration:
 
 
 def _require_same(first: Configuration, other: Configuration, path: Path) -> None:
-    if (first.links.shape, first.precision) != (other.links.shape, other.precision):
+    has, wanted = (
+        f"SU({each.colours}), {'x'.join(map(str, each.shape))}, {each.precision} as {each.links.dtype}"
+        for each in (other, first)
+    )
+    if has != wanted:  # rows that were rebuilt are in double precision, and would be rounded beside others
         raise FormatError(
-            f"{path}: another lattice, group or precision",
-            value=f"SU({other.colours}), {list(other.shape)}, {other.precision}",
-            allowed=f"SU({first.colours}), {list(first.shape)}, {first.precision}, as the first file",
+            f"{path}: another lattice, group or precision", value=has, allowed=f"{wanted}, as the first file"
         )

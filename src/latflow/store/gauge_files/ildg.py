@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from latflow.errors import DataError
 from latflow.store.gauge_files import lime, markup
 from latflow.store.gauge_files.checksums import SciDACChecksum
 from latflow.store.gauge_files.configuration import PRECISIONS, Check, Configuration, checksum, declared, examine
@@ -114,10 +115,13 @@ def _only(source: Source, records: list[Record], *types: str) -> Record:
 
 
 def _xml(source: Source, records: list[Record], kind: str) -> dict[str, list[str]] | None:
-    """Elements of the first record of a type; None if there is none."""
-    record = next((record for record in records if record.type == kind), None)
-    if record is None:
+    """Elements of the one record of a type; None if there is none."""
+    found = [record for record in records if record.type == kind]
+    if not found:
         return None
+    if len(found) > 1:
+        raise UnsupportedError(f"{source.path}: records {kind}", value=str(len(found)), allowed="one")
+    record = found[0]
     if record.length > markup.LARGEST:
         raise FormatError(f"{source.path}: {kind}", value=f"{record.length} bytes", allowed=f"at most {markup.LARGEST}")
     return markup.texts(source.read(record.offset, record.length), what=f"{source.path}: {kind}")
@@ -247,10 +251,10 @@ def _text(source: Source, records: list[Record], kind: str, *, largest: int) -> 
 
 
 def _elements(source: Source, records: list[Record], kind: str) -> dict[str, list[str]]:
-    """Elements of the first record of a type; empty if it is no XML."""
+    """Elements of the one record of a type; empty if it is no XML, or if there are several."""
     try:
         return _xml(source, records, kind) or {}
-    except FormatError:
+    except DataError:
         return {}
 
 

@@ -42,12 +42,12 @@ class Source:
         except FileNotFoundError as error:
             raise MissingInputError(f"{self.path}: no such file") from error
         except IsADirectoryError as error:
-            raise FormatError(f"{self.path}: not a regular file") from error
+            raise FormatError(f"{self.path}: not a regular file", hint="name one file in it") from error
         except OSError as error:
             raise StorageError(f"{self.path}: cannot read", value=error.strerror or str(error)) from error
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
-            raise FormatError(f"{self.path}: not a regular file")
+            raise FormatError(f"{self.path}: not a regular file", hint="name one file")
         self.size = status.st_size
         return self
 

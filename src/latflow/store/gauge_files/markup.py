@@ -11,6 +11,7 @@ from latflow.store.records import FormatError
 LARGEST = 1 << 20
 """Bytes of an XML record; real ones have hundreds, action descriptions a few thousand."""
 
+_DEEPEST = 100
 _BLANK = b" \t\r\n\0"
 
 
@@ -41,6 +42,8 @@ class _Collector:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         del attributes
+        if len(self._open) == _DEEPEST:
+            raise FormatError(f"{self._what}: XML", value=f"more than {_DEEPEST} elements inside each other")
         self._open.append((name.rpartition(":")[2], []))
 
     def text(self, piece: str) -> None:

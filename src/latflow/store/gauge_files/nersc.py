@@ -22,7 +22,7 @@ MAGIC = b"BEGIN_HEADER"
 
 _LONGEST_HEADER = 1 << 16
 _PIECE = 1 << 20
-_COARSEST = 0.01  # a number that lost its digits must not pass for a rounded one
+_COARSEST = -2  # a number that lost its digits must not pass for a rounded one
 _PLACEHOLDERS = {"SEQUENCE_NUMBER": "0"}  # other readers want a number
 _ORDERS = {"BIG": ">", "LITTLE": "<"}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.([0-9]{0,30}))?([eE]([+-]?[0-9]{1,3}))?")
@@ -123,8 +123,13 @@ def _header(source: Source) -> tuple[dict[str, str], int]:
             f"{source.path}: not a NERSC header", allowed="BEGIN_HEADER … END_HEADER", hint="truncated or damaged"
         )
     lines = found[1].decode("latin-1").splitlines()
-    pairs = [line.partition("=") for line in lines if "=" in line]
-    return {key.strip(): value.strip().strip("\0") for key, _, value in pairs}, found.end()
+    header: dict[str, str] = {}
+    for key, _, value in (line.partition("=") for line in lines if "=" in line):
+        name, text = key.strip(), value.strip().strip("\0")
+        if header.setdefault(name, text) != text:
+            two = f"{header[name][:40]!r} and {text[:40]!r}"
+            raise FormatError(f"{source.path}: {name[:40]}", value=two, allowed="one value")
+    return header, found.end()
 
 
 def _datatype(source: Source, header: dict[str, str]) -> tuple[tuple[int, ...], int, int]:
@@ -175,7 +180,7 @@ def _declarations(source: Source, header: dict[str, str], precision: str) -> lis
             text = header[key]
             if (match := _NUMBER.fullmatch(text)) is None:
                 raise FormatError(f"{source.path}: {key}", value=repr(text[:40]), allowed="a number")
-            digit = min(_COARSEST, 10.0 ** (int(match[4] or 0) - len(match[2] or "")))
+            digit = 10.0 ** min(_COARSEST, int(match[4] or 0) - len(match[2] or ""))
             found.append(
                 declared(name, stored=float(text), tolerance=digit + {"float32": 1e-6, "float64": 1e-9}[precision])
             )
