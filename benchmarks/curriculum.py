@@ -48,7 +48,6 @@ COURSE = {
     "phi4-e5": Training(14, 5.113, 1000, 0.005, 4, 256),
     "phi4-l20": Training(20, 4.807, 2000, 0.005, 6, 64),
     "phi4-l32": Training(32, 4.572, 3000, 0.004, 10, 64, second=(2000, 0.002)),
-    "phi4-l64": Training(64, 4.400, 6000, 0.003, 20, 64, second=(3000, 0.001)),
 }
 """In their order. On large lattices every configuration holds many sites that say the same: a quarter of the batch is
 enough there, while the kernels must reach further, as the correlation length does."""

@@ -1,11 +1,12 @@
-/* Hybrid Monte Carlo for phi^4 in two dimensions, the plain C loop that latflow is measured against.
+/* Hybrid Monte Carlo of a theory in two dimensions, the plain C loop that latflow is measured against.
  *
- * S = sum_x [ (4 + m^2) phi^2 + lambda phi^4 - 2 phi (phi_right + phi_up) ], leapfrog, double precision. Chains run one
- * after the other, so that field, momentum and force of one chain stay in cache; OpenMP shares chains among threads.
- * A site update is one integrator step at one site; momenta, both energies and the accept/reject are part of the time.
+ * THEORY names a header with `COMPONENTS` of the field per site, `kick` and `energy`. Leapfrog, double precision. Chains
+ * run one after the other, so that field, momentum and force of one chain stay in cache; OpenMP shares chains among
+ * threads. A site update is one integrator step at one site; momenta, both energies and the accept/reject are part of
+ * the time.
  *
- * usage: phi4_hmc L chains n_steps trajectories mass_squared coupling step_size threads
- * prints: seconds cpu_seconds acceptance <phi^2> <exp(-dH)> seconds_in_momenta(thread 0)
+ * usage: hmc L chains n_steps trajectories parameter parameter step_size threads
+ * prints: seconds cpu_seconds acceptance <x^2> <exp(-dH)> seconds_in_momenta(thread 0) <S>/(sites)
  */
 #include <math.h>
 #include <omp.h>
@@ -59,57 +60,32 @@ static void normals(generator *g, double *restrict p, int V) {
     }
 }
 
-/* p -= eps * dS/dphi */
-static void kick(double *restrict p, const double *restrict x, int L, double m2, double lambda, double eps) {
-    const double a = 2 * (4 + m2) * eps, b = 4 * lambda * eps, c = 2 * eps;
-    for (int i = 0; i < L; i++) {
-        const double *row = x + i * L, *down = x + (i ? i - 1 : L - 1) * L, *up = x + (i < L - 1 ? i + 1 : 0) * L;
-        double *q = p + i * L;
-        q[0] -= row[0] * (a + b * row[0] * row[0]) - c * (up[0] + down[0] + row[1] + row[L - 1]);
-        for (int j = 1; j < L - 1; j++)
-            q[j] -= row[j] * (a + b * row[j] * row[j]) - c * (up[j] + down[j] + row[j + 1] + row[j - 1]);
-        q[L - 1] -= row[L - 1] * (a + b * row[L - 1] * row[L - 1]) - c * (up[L - 1] + down[L - 1] + row[0] + row[L - 2]);
-    }
-}
+#include THEORY
 
 static void drift(double *restrict x, const double *restrict p, int V, double eps) {
     for (int i = 0; i < V; i++) x[i] += eps * p[i];
 }
 
-static double energy(const double *restrict p, const double *restrict x, int L, double m2, double lambda) {
-    double sum = 0;
-    for (int i = 0; i < L; i++) {
-        const double *row = x + i * L, *up = x + (i < L - 1 ? i + 1 : 0) * L, *q = p + i * L;
-        for (int j = 0; j < L - 1; j++) {
-            double y = row[j] * row[j];
-            sum += 0.5 * q[j] * q[j] + (4 + m2) * y + lambda * y * y - 2 * row[j] * (up[j] + row[j + 1]);
-        }
-        double y = row[L - 1] * row[L - 1];
-        sum += 0.5 * q[L - 1] * q[L - 1] + (4 + m2) * y + lambda * y * y - 2 * row[L - 1] * (up[L - 1] + row[0]);
-    }
-    return sum;
-}
-
 int main(int argc, char **argv) {
     if (argc != 9) {
-        fprintf(stderr, "usage: %s L chains n_steps trajectories mass_squared coupling step_size threads\n", argv[0]);
+        fprintf(stderr, "usage: %s L chains n_steps trajectories parameter parameter step_size threads\n", argv[0]);
         return 64;
     }
     const int L = atoi(argv[1]), chains = atoi(argv[2]), n_steps = atoi(argv[3]), trajectories = atoi(argv[4]);
-    const double m2 = atof(argv[5]), lambda = atof(argv[6]), eps = atof(argv[7]);
-    const int V = L * L, threads = atoi(argv[8]);
+    const double parameters[] = {atof(argv[5]), atof(argv[6])}, eps = atof(argv[7]);
+    const int V = COMPONENTS * L * L, threads = atoi(argv[8]);
     if (L < 2 || L % 2) return 64;
     omp_set_num_threads(threads);
-    double accepted = 0, squares = 0, creutz = 0, momenta = 0;
+    double accepted = 0, squares = 0, creutz = 0, momenta = 0, action = 0;
     double *fields = malloc(sizeof(double) * V * chains);
     for (int c = 0; c < chains; c++) {
         generator g;
         seed(&g, 1000003u * c + 17);
         normals(&g, fields + c * V, V);
-        for (int i = 0; i < V; i++) fields[c * V + i] *= 0.3;
+        for (int i = 0; i < V; i++) fields[c * V + i] *= START;
     }
     const double start = omp_get_wtime(), cpu0 = (double)clock() / CLOCKS_PER_SEC;
-#pragma omp parallel reduction(+ : accepted, squares, creutz)
+#pragma omp parallel reduction(+ : accepted, squares, creutz, action)
     {
         double *p = aligned_alloc(64, sizeof(double) * (V + 8)), *old = aligned_alloc(64, sizeof(double) * (V + 8));
         double *x = aligned_alloc(64, sizeof(double) * (V + 8));
@@ -123,13 +99,13 @@ int main(int argc, char **argv) {
                 double before = omp_get_wtime();
                 normals(&g, p, V);
                 if (omp_get_thread_num() == 0) momenta += omp_get_wtime() - before;
-                double h = energy(p, x, L, m2, lambda);
-                kick(p, x, L, m2, lambda, 0.5 * eps);
+                double h = energy(p, x, L, parameters);
+                kick(p, x, L, parameters, 0.5 * eps);
                 for (int s = 0; s < n_steps; s++) {
                     drift(x, p, V, eps);
-                    kick(p, x, L, m2, lambda, s == n_steps - 1 ? 0.5 * eps : eps);
+                    kick(p, x, L, parameters, s == n_steps - 1 ? 0.5 * eps : eps);
                 }
-                double dh = energy(p, x, L, m2, lambda) - h;
+                double dh = energy(p, x, L, parameters) - h;
                 creutz += exp(-dh);
                 if (log(uniform(&g)) < -dh)
                     accepted += 1;
@@ -137,6 +113,8 @@ int main(int argc, char **argv) {
                     memcpy(x, old, sizeof(double) * V);
             }
             for (int i = 0; i < V; i++) squares += x[i] * x[i];
+            memset(p, 0, sizeof(double) * V);
+            action += energy(p, x, L, parameters);
             memcpy(fields + c * V, x, sizeof(double) * V);
         }
         free(p);
@@ -144,7 +122,8 @@ int main(int argc, char **argv) {
         free(x);
     }
     const double seconds = omp_get_wtime() - start, cpu = (double)clock() / CLOCKS_PER_SEC - cpu0, n = (double)chains * trajectories;
-    printf("%.6f %.6f %.6f %.6f %.6f %.6f\n", seconds, cpu, accepted / n, squares / chains / V, creutz / n, momenta);
+    printf("%.6f %.6f %.6f %.6f %.6f %.6f %.6f\n", seconds, cpu, accepted / n, squares / chains / V, creutz / n, momenta,
+           action / chains / (L * L));
     free(fields);
     return 0;
 }
