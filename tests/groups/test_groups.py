@@ -14,6 +14,7 @@ from latflow.groups import SU, U1, named
 from latflow.groups.base import wrap
 from latflow.groups.matrices import determinant, product
 from latflow.groups.sun import generators
+from latflow.groups.u1 import sine
 
 GROUPS = {"U(1)": U1(), "SU(2)": SU(2), "SU(3)": SU(3), "SU(4)": SU(4), "SU(6)": SU(6)}
 FEW = (3, 4)
@@ -239,3 +240,11 @@ def test_groups_have_names():
     assert named("SU(3)") == SU(3)
     assert named("SU(3)") != SU(2)
     assert hash(named("SU(3)")) == hash(SU(3))
+
+
+def test_sine_of_a_few_turns():
+    """Against extended precision, and its slope against the cosine."""
+    angle = np.concatenate([np.linspace(-4 * math.pi, 4 * math.pi, 20001), math.pi * np.arange(-8, 9) / 2, [1e-9, 0.0]])
+    assert np.abs(np.asarray(sine(jnp.asarray(angle))) - np.sin(angle.astype(np.longdouble))).max() <= 3e-16
+    slope = jax.vmap(jax.grad(sine))(jnp.asarray(angle))
+    assert np.allclose(slope, np.cos(angle), rtol=0, atol=5e-15)

@@ -11,7 +11,6 @@ import abc
 import math
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -36,6 +35,7 @@ from latflow.fields.spaces import GaugeSpace
 from latflow.fields.transport import neighbour, total
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import diagonal_sum, multiply
+from latflow.groups.u1 import sine
 from latflow.lattice import Lattice
 
 LUESCHER_WEISZ = -1 / 12
@@ -232,7 +232,7 @@ def _angle_density(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -
     sites = theta.shape[1 : 1 + len(theta)]
     deficits = []
     for plane in planes(sites):
-        deficit = (2 * jnp.sin(_angle(theta, *plane) / 2) ** 2)[None, None]
+        deficit = (2 * sine(_angle(theta, *plane) / 2) ** 2)[None, None]
         deficits.append(weigh(deficit, plane, sites=sites, open_boundaries=open_boundaries)[0, 0])
     return total(deficits)
 
@@ -242,9 +242,10 @@ def _angle_force(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -> 
     d, sites = len(theta), theta.shape[1 : 1 + len(theta)]
     force = [[] for _ in range(d)]
     for mu, nu in planes(sites):
-        sine = jnp.sin(_angle(theta, mu, nu))[None, None]
-        sine = weigh(sine, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0]
-        sine = jax.lax.optimization_barrier(sine)
-        force[mu].append(sine - jnp.roll(sine, 1, axis=nu))
-        force[nu].append(jnp.roll(sine, 1, axis=mu) - sine)
+        slope = sine(_angle(theta, mu, nu))[None, None]
+        slope = weigh(slope, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0]
+        # A sum is computed once; XLA ignores a barrier here and would take a sine again for everything that reads it.
+        slope = jnp.sum(jnp.stack([slope, jnp.zeros_like(slope)]), axis=0)
+        force[mu].append(slope - jnp.roll(slope, 1, axis=nu))
+        force[nu].append(jnp.roll(slope, 1, axis=mu) - slope)
     return jnp.stack([total(parts) for parts in force])

@@ -1,5 +1,7 @@
 """U(1): real angles in (−π, π]."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -77,6 +79,26 @@ class U1(AbstractGroup):
     def defect(self, g: Field) -> Scalar:
         outside = jnp.maximum(jnp.max(jnp.abs(g)) - jnp.pi, 0.0)
         return jnp.where(jnp.all(jnp.isfinite(g)), outside, jnp.inf)
+
+
+_PI_ROUNDED_OFF = 1.2246467991473532e-16
+"""π less its double."""
+_TAYLOR = tuple((-1) ** n / math.factorial(2 * n + 1) for n in range(11))
+
+
+def sine(angle: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
+    r"""Sine of an angle of a few turns, in vector registers, which XLA's own does without: several times faster there.
+
+    Taylor's polynomial of degree 21 about the next multiple of π, right to 3·10⁻¹⁶.
+    """
+    turns = jnp.round(angle / jnp.pi)
+    rest = (angle - turns * jnp.pi) - turns * _PI_ROUNDED_OFF
+    square = rest**2
+    polynomial = jnp.full_like(square, _TAYLOR[-1])
+    for coefficient in _TAYLOR[-2::-1]:
+        polynomial = polynomial * square + coefficient
+    odd = turns - 2 * jnp.floor(turns / 2)
+    return rest * polynomial * (1 - 2 * odd)
 
 
 @trailing
