@@ -15,8 +15,9 @@ import optax
 
 from latflow.actions import exact, exact_gauge
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, WilsonAction
-from latflow.actions.scalar import FreeField, PhiFour
+from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, RectangleAction, WilsonAction
+from latflow.actions.scalar import FreeField, PhiFour, SitePotential
+from latflow.actions.sums import SummedAction
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
 from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
@@ -42,7 +43,7 @@ from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.independence import IndependenceSampler
-from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.integrators import FORCE_GRADIENT, LEAPFROG, OMF2, SCHEMES, Level, Nested
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
@@ -88,6 +89,7 @@ LOCAL_ACTIONS: dict[str, Callable[[], AbstractLocalAction]] = {
     "phi4 2x4x2": lambda: PhiFour(Lattice((2, 4, 2)), mass_squared=-1.0, coupling=0.5),
     "phi4 half 4x2": lambda: PhiFour.half(Lattice((4, 2)), mu_squared=-2.0, g=1.5),
     "phi4 factorial 4x2": lambda: PhiFour.factorial(Lattice((4, 2)), mass_squared=-2.0, coupling=9.0),
+    "potential 2x4": lambda: SitePotential(Lattice((2, 4)), mass_squared=-4.0, coupling=6.975),
     "phi4 hopping 2x2x2": lambda: PhiFour.hopping(Lattice((2, 2, 2)), kappa=0.2, coupling=0.1),
 }
 """Actions on even extents, where every site has two colours."""
@@ -104,6 +106,10 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "SU(3) wilson 2x1x2x2": lambda: wilson("SU(3)", (2, 1, 2, 2), 5.7),
     "U(1) tree level 3x3x2": lambda: ImprovedAction.luescher_weisz(Lattice((3, 3, 2)), named("U(1)"), beta=1.1),
     "SU(2) iwasaki 3x2": lambda: ImprovedAction.iwasaki(Lattice((3, 2)), named("SU(2)"), beta=0.9),
+    "SU(2) rectangles 3x2": lambda: RectangleAction(Lattice((3, 2)), named("SU(2)"), coefficient=-0.3),
+    "U(1) wilson + rectangles 3x4": lambda: SummedAction(
+        (wilson("U(1)", (3, 4), 1.7), RectangleAction(Lattice((3, 4)), named("U(1)"), coefficient=0.2))
+    ),
 }
 
 
@@ -396,6 +402,16 @@ def hmc(action: AbstractAction, scheme: str, step_size: float, n_steps: int) -> 
     return HMC(action, SCHEMES[scheme], step_size=step_size, n_steps=n_steps)
 
 
+NESTED: dict[str, Nested] = {
+    "leapfrog / leapfrog": Nested((Level(LEAPFROG, terms=(0,)), Level(LEAPFROG, 3, terms=(1,)))),
+    "omf2 / leapfrog, exchanged": Nested((Level(OMF2, terms=(1,)), Level(LEAPFROG, 2, terms=(0,)))),
+    "force-gradient / force-gradient": Nested(
+        (Level(FORCE_GRADIENT, terms=(0,)), Level(FORCE_GRADIENT, 2, terms=(1,)))
+    ),
+}
+"""Time scales of actions with two terms."""
+
+
 def resonant(jitter: float) -> HMC:
     """Trajectories of half a period of the constant mode, which would only change its sign."""
     mass_squared = 1.0
@@ -416,6 +432,10 @@ KERNELS: dict[str, Callable[[], KernelCase]] = {
     "hmc leapfrog": lambda: _hmc_2x2("leapfrog", 0.15, 4),
     "hmc omf2": lambda: _hmc_2x2("omf2", 0.2, 3),
     "hmc omf4": lambda: _hmc_2x2("omf4", 0.3, 2),
+    "hmc force-gradient": lambda: _hmc_2x2("force-gradient", 0.3, 2),
+    "hmc nested": lambda: KernelCase(
+        HMC(phi_four_2x2(), NESTED["leapfrog / leapfrog"], step_size=0.2, n_steps=3), (2, 2), _ring_values(RING_2X2())
+    ),
     "hmc on odd chain": lambda: KernelCase(
         hmc(PhiFour(Lattice((3,)), mass_squared=-1.0, coupling=2.0), "leapfrog", 0.25, 4), (3,), _ring_values(RING_3())
     ),
@@ -472,10 +492,19 @@ def _torus(
     return KernelCase(make(wilson(group, shape, beta)), shape, _torus_values(group, shape, beta), n_records=n_records)
 
 
+def _in_two_parts(action: WilsonAction) -> HMC:
+    """A third of the action outside, the rest inside."""
+    lattice, group = action.space.lattice, action.space.group
+    parts = tuple(WilsonAction(lattice, group, beta=share * action.beta) for share in (1 / 3, 2 / 3))
+    return HMC(SummedAction(parts), NESTED["leapfrog / leapfrog"], step_size=0.5, n_steps=3)
+
+
 GAUGE_KERNELS: dict[str, Callable[[], KernelCase]] = {
     "U(1) leapfrog": lambda: _torus("U(1)", (3, 4), 1.5, lambda a: hmc(a, "leapfrog", 0.3, 5), 400),
     "SU(2) leapfrog": lambda: _torus("SU(2)", (2, 3), 2.2, lambda a: hmc(a, "leapfrog", 0.25, 4), 150),
     "SU(3) omf2": lambda: _torus("SU(3)", (2, 2), 5.0, lambda a: hmc(a, "omf2", 0.3, 3), 150),
+    "SU(2) force-gradient": lambda: _torus("SU(2)", (2, 3), 2.2, lambda a: hmc(a, "force-gradient", 0.5, 2), 150),
+    "U(1) nested": lambda: _torus("U(1)", (3, 4), 1.5, _in_two_parts, 400),
 }
 """HMC on tori of two dimensions, whose loops are known."""
 

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from catalogue import GAUGE_KERNELS, LINK_KERNELS
+from catalogue import GAUGE_KERNELS, LINK_KERNELS, NESTED
+from latflow.actions.gauge import ImprovedAction
 from latflow.fields import transport
 from latflow.groups.base import wrap
 from latflow.groups.matrices import trace
@@ -59,6 +60,14 @@ def test_dynamics_law(name, law):
 def test_energy_error_has_order(scheme):
     action = CASES["SU(2) leapfrog"]().kernel.action
     result = energy_error_has_order(jax.random.key(73), action, SCHEMES[scheme], equilibrium("SU(2) leapfrog"))
+    assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("scheme", NESTED)
+def test_energy_error_has_order_with_rectangles_on_their_own(scheme):
+    case = CASES["U(1) leapfrog"]()
+    action = ImprovedAction.iwasaki(case.kernel.action.space.lattice, case.kernel.action.space.group, beta=0.9)
+    result = energy_error_has_order(jax.random.key(75), action, NESTED[scheme], equilibrium("U(1) leapfrog"))
     assert result.passed, result.line()
 
 

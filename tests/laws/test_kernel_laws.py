@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from catalogue import KERNELS, hmc
+from catalogue import KERNELS, NESTED, hmc
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.lattice import Lattice
 from latflow.samplers.chains import advance
@@ -15,7 +15,15 @@ from latflow.testing import HMC_LAWS, energy_average_is_one, energy_error_has_or
 
 CASES = {name: functools.cache(make) for name, make in KERNELS.items()}
 CHAINS = 256
-DYNAMICS = ("hmc leapfrog", "hmc omf2", "hmc omf4", "hmc on odd chain", "hmc on free field")
+DYNAMICS = (
+    "hmc leapfrog",
+    "hmc omf2",
+    "hmc omf4",
+    "hmc force-gradient",
+    "hmc nested",
+    "hmc on odd chain",
+    "hmc on free field",
+)
 
 OBSERVABLES = {
     "phi_squared": lambda x: jnp.mean(x**2),
@@ -45,10 +53,11 @@ def test_dynamics_law(name, law):
     assert result.passed, result.line()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", [*SCHEMES, *NESTED])
 def test_energy_error_has_order(scheme):
     action = CASES["hmc leapfrog"]().kernel.action
-    result = energy_error_has_order(jax.random.key(53), action, SCHEMES[scheme], equilibrium("hmc leapfrog"))
+    table = (SCHEMES | NESTED)[scheme]
+    result = energy_error_has_order(jax.random.key(53), action, table, equilibrium("hmc leapfrog"))
     assert result.passed, result.line()
 
 

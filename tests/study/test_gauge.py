@@ -13,6 +13,7 @@ from latflow.report import summary_lines, write_report
 from latflow.report.html import GAUGE_DRAWINGS
 from latflow.report.trend import trend, trend_figure, trend_lines
 from latflow.samplers.heatbath import HeatBath
+from latflow.samplers.integrators import FORCE_GRADIENT, Level, Nested, n_forces
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
@@ -225,6 +226,18 @@ def test_metropolis_serves_both_link_actions(config: StudyConfig) -> None:
     )
     assert isinstance(kernel, LinkMetropolis)
     assert isinstance(kernel.action, ImprovedAction)
+
+
+def test_plaquettes_get_steps_of_their_own(config: StudyConfig) -> None:
+    wanted = {"action.kind": "improved", "hmc.integrator": "force-gradient", "sampling.samplers": "hmc"}
+    plain = with_overrides(config, wanted)
+    nested = with_overrides(config, {**wanted, "hmc.inner_steps": "3"})
+    assert build_kernel(plain, "hmc").scheme == FORCE_GRADIENT
+    kernel = build_kernel(nested, "hmc")
+    assert kernel.scheme == Nested((Level(FORCE_GRADIENT, terms=(0,)), Level(FORCE_GRADIENT, 3, terms=(1,))))
+    assert [type(part).__name__ for part in kernel.scheme.parts(kernel.action)] == ["RectangleAction", "WilsonAction"]
+    assert n_forces(kernel.scheme, 4) == (4 * 3 + 1, 4 * 2 * 3 * 3 + 1)
+    assert plan(nested)["seconds"]["sample_hmc"] > plan(plain)["seconds"]["sample_hmc"]
 
 
 def test_streams_keep_their_numbers() -> None:

@@ -40,6 +40,16 @@ class AbstractAction(eqx.Module):
         """S(x) and the force together; an action may share work between them."""
         return self(x), self.force(x)
 
+    @property
+    def terms(self) -> "tuple[AbstractAction, ...]":
+        """Actions on the same space that sum to this one, for time scales of their own.
+
+        In front the one that needs the fewest steps, because it is weak or its force is expensive; one term, the
+        action itself, where nothing is gained by parts. The law `terms_are_the_action` of `latflow.testing` holds the
+        action to it.
+        """
+        return (self,)
+
 
 class AbstractLocalAction(AbstractAction):
     """An action whose sites interact with nearest neighbours only, so that a checkerboard can be updated at once."""

@@ -75,7 +75,14 @@ def _loops_of_plane(a: Matrices, b: Matrices, mu: int, nu: int, steps: int = 1) 
 
 @trailing
 def loops_with_rectangles(links: Links, *, c1: float) -> Links:
-    """The same for plaquettes and rectangles with their coefficients; a rectangle is a plaquette of a double link."""
+    """The same for plaquettes and rectangles with their coefficients."""
+    plaquettes = plaquettes_through_links(links)
+    return (1 - 8 * c1) * plaquettes + c1 * rectangles_through_links(links)
+
+
+@trailing
+def rectangles_through_links(links: Links) -> Links:
+    """The same for rectangles of 2×1 plaquettes, both ways round: plaquettes of a double link."""
     d = len(links)
     double = [multiply(u, neighbour(u, mu)) for mu, u in enumerate(links)]
     long, long_rest = [[] for _ in range(d)], [[] for _ in range(d)]
@@ -93,8 +100,7 @@ def loops_with_rectangles(links: Links, *, c1: float) -> Links:
         # the same loops, beginning with the second link of the double one
         carried = neighbour(multiply(multiply(u, begun, left_adjoint=True), u), mu, -1)
         out.append(begun + carried + total(short[mu]) + multiply(u, total(short_rest[mu])))
-    plaquettes = plaquettes_through_links(links)
-    return (1 - 8 * c1) * plaquettes + c1 * jnp.stack(out)
+    return jnp.stack(out)
 
 
 @trailing

@@ -22,7 +22,7 @@ from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
 from latflow.randomness import fold_in, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
-from latflow.samplers.integrators import Scheme, integrate
+from latflow.samplers.integrators import Nested, Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
 _NEVER_ACCEPTED = 37.0
@@ -43,7 +43,7 @@ class HMC(AbstractTunableKernel):
 
     Args:
         action: The target is exp(−S).
-        scheme: Integrator table.
+        scheme: Integrator table, or `Nested` ones on levels of their own for the terms of the action.
         step_size: Length of one integrator step.
         n_steps: Integrator steps per trajectory, at least 1.
         jitter: Every trajectory has its own step size, uniform in ((1 − jitter) · `step_size`, `step_size`], drawn
@@ -52,11 +52,11 @@ class HMC(AbstractTunableKernel):
             (P. B. Mackenzie, Phys. Lett. B 226 (1989) 369).
 
     Raises:
-        ConfigError: If `n_steps` is not positive or `jitter` not in [0, 1).
+        ConfigError: If `n_steps` is not positive, `jitter` not in [0, 1), or levels do not fit the action.
     """
 
     action: AbstractAction
-    scheme: Scheme = eqx.field(static=True)
+    scheme: Scheme | Nested = eqx.field(static=True)
     step_size: Scalar
     n_steps: int = eqx.field(static=True)
     jitter: float = eqx.field(static=True)
@@ -64,7 +64,7 @@ class HMC(AbstractTunableKernel):
     def __init__(
         self,
         action: AbstractAction,
-        scheme: Scheme,
+        scheme: Scheme | Nested,
         *,
         step_size: float | Scalar,
         n_steps: int,
@@ -74,6 +74,7 @@ class HMC(AbstractTunableKernel):
             raise ConfigError([f"hmc.n_steps: {n_steps}; allowed: at least 1"])
         if not 0 <= jitter < 1:
             raise ConfigError([f"hmc.jitter: {jitter}; allowed: at least 0 and less than 1"])
+        scheme.parts(action)  # refuses what does not fit
         self.action = action
         self.scheme = scheme
         self.step_size = jnp.asarray(step_size, dtype=float)

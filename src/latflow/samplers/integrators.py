@@ -1,18 +1,32 @@
 r"""Reversible, volume-preserving integrators of molecular dynamics, as tables of coefficients.
 
 A scheme alternates kicks $p\leftarrow p-c\,\epsilon F(x)$ and drifts $x\leftarrow\exp(d\,\epsilon p)\,x$, beginning and
-ending with a kick. One engine runs every table on every field space; the last kick of a step and the first of the next
-use the same force and are made as one, so a step costs as many forces as it has drifts, and a trajectory one more.
+ending with a kick. A kick may use the force at a displaced field, $F(\exp(-g\,\epsilon^2F(x))\,x)$: to the order that
+counts it then follows the gradient of $S-\tfrac g2\epsilon^2|F|^2$ without a second derivative. On levels of their own
+(`Nested`) the terms of an action are kicked as often as each needs: a drift of one level is steps of the next.
+
+Every kick changes momenta by a function of positions, every drift positions by the momenta, so each of them, and any
+sequence, preserves volume; palindromes of them are reversible. One engine runs every table on every field space. Kicks
+at one place are made as one: the last of a step waits for the first of the next.
+
+References:
+    I. P. Omelyan, I. M. Mryglod & R. Folk, Comput. Phys. Commun. 151 (2003) 272 (tables) and Phys. Rev. E 66 (2002)
+    026701 (force gradients); H. Yin & R. D. Mawhinney, arXiv:1111.5059 (displaced fields); J. C. Sexton &
+    D. H. Weingarten, Nucl. Phys. B 380 (1992) 665 (levels).
 """
 
 import dataclasses
+from typing import TypeAlias
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from latflow._typing import Field, Scalar, Tangent
 from latflow.actions.base import AbstractAction
+from latflow.actions.sums import SummedAction
 from latflow.batching import beside, repeat
+from latflow.errors import ConfigError
+from latflow.fields.transport import total
 
 _OMF2_LAMBDA = 0.1931833275037836
 _OMF4_KICKS = (0.08398315262876693, 0.6822365335719091)
@@ -28,12 +42,23 @@ class Scheme:
         order: Global error of a trajectory of fixed length is proportional to step_size**order.
         kicks: Momentum coefficients c_0 … c_s, summing to 1.
         drifts: Position coefficients d_1 … d_s, summing to 1.
+        gradients: Displacements g_1 … g_{s−1} of the kicks between drifts; none if empty.
     """
 
     name: str
     order: int
     kicks: tuple[float, ...]
     drifts: tuple[float, ...]
+    gradients: tuple[float, ...] = ()
+
+    @property
+    def levels(self) -> "tuple[Level, ...]":
+        """One level for the whole action."""
+        return (Level(self),)
+
+    def parts(self, action: AbstractAction) -> tuple[AbstractAction, ...]:
+        """What each level integrates."""
+        return (action,)
 
 
 LEAPFROG = Scheme("leapfrog", order=2, kicks=(0.5, 0.5), drifts=(1.0,))
@@ -48,15 +73,93 @@ OMF4 = Scheme(
     kicks=(*_OMF4_KICKS, 0.5 - sum(_OMF4_KICKS), 0.5 - sum(_OMF4_KICKS), *reversed(_OMF4_KICKS)),
     drifts=(*_OMF4_DRIFTS, 1 - 2 * sum(_OMF4_DRIFTS), *reversed(_OMF4_DRIFTS)),
 )
-"""Their fourth-order scheme with five forces per step (Comput. Phys. Commun. 151 (2003) 272, velocity form)."""
+"""Their fourth-order scheme with five forces per step (velocity form)."""
 
-SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (LEAPFROG, OMF2, OMF4)}
+FORCE_GRADIENT = Scheme("force-gradient", order=4, kicks=(1 / 6, 2 / 3, 1 / 6), drifts=(0.5, 0.5), gradients=(1 / 24,))
+"""Fourth order with three forces per step, two of them for the middle kick (arXiv:1111.5059)."""
+
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (LEAPFROG, OMF2, OMF4, FORCE_GRADIENT)}
 """Every scheme by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """One time scale.
+
+    Args:
+        scheme: The splitting.
+        n_steps: Steps in one drift of the level before; of the first level, whose steps are those of the trajectory, 1.
+        terms: Which of the action's terms, by number, are kicked here.
+    """
+
+    scheme: Scheme
+    n_steps: int = 1
+    terms: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    """Time scales of the terms of an action, one within the other.
+
+    Args:
+        levels: The slowest first. Together they name every term of the action once.
+
+    Raises:
+        ConfigError: If there is no level, a number of steps is not positive, that of the first is not 1, or a term is
+            missing or named twice.
+    """
+
+    levels: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        counts = [level.n_steps for level in self.levels]
+        if not counts or counts[0] != 1 or min(counts) < 1:
+            raise ConfigError([f"levels: {counts} steps; allowed: one or more levels, 1 step for the first of them"])
+        named = sorted(term for level in self.levels for term in level.terms)
+        if named != list(range(len(named))) or not all(level.terms for level in self.levels):
+            raise ConfigError([f"levels: terms {named}; allowed: every term of the action once, on one level"])
+
+    @property
+    def name(self) -> str:
+        """The schemes from outside to inside, with the steps of those inside."""
+        first, *others = (level.scheme.name for level in self.levels)
+        inner = zip(others, self.levels[1:], strict=True)
+        return " / ".join([first, *(f"{level.n_steps} {name}" for name, level in inner)])
+
+    @property
+    def order(self) -> int:
+        """That of the worst scheme."""
+        return min(level.scheme.order for level in self.levels)
+
+    def parts(self, action: AbstractAction) -> tuple[AbstractAction, ...]:
+        """What each level integrates.
+
+        Raises:
+            ConfigError: If the action has another number of terms.
+        """
+        terms, n = action.terms, sum(len(level.terms) for level in self.levels)
+        if len(terms) != n:
+            raise ConfigError([f"levels: {n} terms; allowed: {len(terms)}, as {type(action).__name__} has"])
+        return tuple(_sum([terms[i] for i in level.terms]) for level in self.levels)
+
+
+def n_forces(scheme: Scheme | Nested, n_steps: int) -> tuple[int, ...]:
+    """Forces of a trajectory on every level: one for every drift and every displacement, and one at the end."""
+    out, steps = [], n_steps
+    for level in scheme.levels:
+        steps *= level.n_steps
+        out.append(steps * (len(level.scheme.drifts) + len(level.scheme.gradients)) + 1)
+        steps *= len(level.scheme.drifts)
+    return tuple(out)
+
+
+def _sum(terms: list[AbstractAction]) -> AbstractAction:
+    return terms[0] if len(terms) == 1 else SummedAction(tuple(terms))
 
 
 def integrate(
     action: AbstractAction,
-    scheme: Scheme,
+    scheme: Scheme | Nested,
     x: Field,
     p: Tangent,
     *,
@@ -66,31 +169,90 @@ def integrate(
     """Follow Hamilton's equations for S(x) + p²/2.
 
     Args:
-        action: Gives the force and the space in which `x` moves.
-        scheme: The splitting.
+        action: Gives the forces and the space in which `x` moves.
+        scheme: The splitting, or one for every level.
         x: Starting configuration.
         p: Starting momentum.
         step_size: Length of one step; the trajectory has length ``step_size * n_steps``.
         n_steps: Number of steps, at least 1.
 
     Returns:
-        Final configuration, momentum, and the action of the configuration, which comes with the last force.
+        Final configuration, momentum, and the action of the configuration, which comes with the last forces.
+
+    Raises:
+        ConfigError: If levels do not fit the terms of the action.
     """
-    first, last = scheme.kicks[0], scheme.kicks[-1]
-    inner = tuple(zip(scheme.drifts[:-1], scheme.kicks[1:-1], strict=True))
+    return _Engine(scheme.levels, scheme.parts(action), step_size).trajectory(x, p, n=n_steps)
 
-    def scaled(coefficient: float | Scalar, y: Tangent) -> Tangent:
-        return beside(coefficient * step_size, y) * y
 
-    def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, p = state
-        # The last kick of the step before and the first of this one.
-        p = p - scaled(jnp.where(i == 0, first, last + first), action.force(x))
-        for drift, kick in inner:
-            x = action.space.move(x, scaled(drift, p))
-            p = p - scaled(kick, action.force(x))
-        return action.space.move(x, scaled(scheme.drifts[-1], p)), p
+Kicks: TypeAlias = tuple[float | Scalar, ...]
+"""Coefficients of kicks not made yet, of every level from some level on, in units of the step of the first."""
 
-    x, p = repeat(step, (x, p), n=n_steps)
-    value, force = action.value_and_force(x)
-    return x, p - scaled(last, force), value
+
+@dataclasses.dataclass(frozen=True)
+class _Engine:
+    """The levels of a trajectory, what each integrates, and the length of a step of the first."""
+
+    levels: tuple[Level, ...]
+    parts: tuple[AbstractAction, ...]
+    step_size: Scalar
+
+    def trajectory(self, x: Field, p: Tangent, *, n: int) -> tuple[Field, Tangent, Scalar]:
+        """Where `n` steps of the first level lead, and the action there."""
+        x, p = self._steps(0, x, p, n=n, scale=1.0, waiting=(0.0,) * len(self.levels))
+        values, forces = zip(*(part.value_and_force(x) for part in self.parts), strict=True)
+        for kick, force in zip(self._left(0, 1.0), forces, strict=True):
+            p = p - self._scaled(kick, force)
+        return x, p, total(values)
+
+    def _scaled(self, coefficient: float | Scalar, y: Tangent) -> Tangent:
+        return beside(coefficient * self.step_size, y) * y
+
+    def _steps(self, k: int, x: Field, p: Tangent, *, n: int, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
+        """Steps of level k, each `scale` long, after the kicks that wait for the place where they begin.
+
+        Their own last kicks, which `_left` tells, are not made.
+        """
+        scheme = self.levels[k].scheme
+        *inner, last = zip(scheme.drifts, scheme.kicks[1:], (*_gradients(scheme), 0.0), strict=True)
+        left = self._left(k, scale)
+
+        def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
+            x, p = state
+            own, *below = (jnp.where(i == 0, before, after) for before, after in zip(waiting, left, strict=True))
+            p = p - self._scaled(own + scheme.kicks[0] * scale, self.parts[k].force(x))
+            for drift, kick, gradient in inner:
+                x, p = self._drift(k, x, p, scale=drift * scale, waiting=tuple(below))
+                below = self._left_by_drift(k, drift * scale)
+                p = p - self._scaled(kick * scale, self._force(k, x, gradient * scale**2))
+            return self._drift(k, x, p, scale=last[0] * scale, waiting=tuple(below))
+
+        return repeat(step, (x, p), n=n)
+
+    def _left(self, k: int, scale: float) -> tuple[float, ...]:
+        """The last kicks of steps of level k and of those inside it."""
+        scheme = self.levels[k].scheme
+        return (scheme.kicks[-1] * scale, *self._left_by_drift(k, scheme.drifts[-1] * scale))
+
+    def _left_by_drift(self, k: int, scale: float) -> tuple[float, ...]:
+        within = k + 1
+        return self._left(within, scale / self.levels[within].n_steps) if within < len(self.levels) else ()
+
+    def _drift(self, k: int, x: Field, p: Tangent, *, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
+        """A drift of level k: straight on in the innermost one, else steps of the next."""
+        within = k + 1
+        if within == len(self.levels):
+            return self.parts[k].space.move(x, self._scaled(scale, p)), p
+        n = self.levels[within].n_steps
+        return self._steps(within, x, p, n=n, scale=scale / n, waiting=waiting)
+
+    def _force(self, k: int, x: Field, gradient: float) -> Tangent:
+        """The force of level k, at the place to which `gradient` of its steepest descent leads."""
+        part = self.parts[k]
+        if gradient != 0:
+            x = part.space.move(x, -self._scaled(gradient * self.step_size, part.force(x)))
+        return part.force(x)
+
+
+def _gradients(scheme: Scheme) -> tuple[float, ...]:
+    return scheme.gradients or (0.0,) * (len(scheme.kicks) - 2)

@@ -18,7 +18,7 @@ from latflow.lattice import Lattice
 from latflow.samplers.base import AbstractKernel
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import SCHEMES
+from latflow.samplers.integrators import SCHEMES, Level, Nested, Scheme
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
@@ -161,6 +161,12 @@ def build_stop(config: StudyConfig) -> StopCriterion:
     )
 
 
+def build_scheme(config: StudyConfig) -> Scheme | Nested:
+    """The integrator of HMC, with the last term of the action on a level of its own where it has inner steps."""
+    scheme, n = SCHEMES[config.hmc.integrator], config.hmc.inner_steps
+    return scheme if n == 1 else Nested((Level(scheme, terms=(0,)), Level(scheme, n, terms=(1,))))
+
+
 def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
     """The classical kernel of a sampler before tuning.
 
@@ -181,7 +187,7 @@ def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
     hmc = config.hmc
     return HMC(
         build_action(config),
-        SCHEMES[hmc.integrator],
+        build_scheme(config),
         step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
         n_steps=hmc.n_steps,
         jitter=hmc.jitter,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow.groups.names import named
-from latflow.samplers.integrators import SCHEMES
-from latflow.study.build import build_action, build_flow
+from latflow.samplers.integrators import n_forces
+from latflow.study.build import build_action, build_flow, build_scheme
 from latflow.study.config import StudyConfig
 from latflow.study.config.theory import GAUGE_KINDS
 from latflow.study.theories import gauge_table
@@ -39,6 +39,9 @@ _RECTANGLES = 2.5
 
 _FORCES_PER_STEP = 3.5
 """A step of the gradient flow with what is measured after it, or of APE smearing, against a force."""
+
+_POTENTIAL = 0.3
+"""Work of the potential of φ⁴ against that of the whole action."""
 
 BASE_BYTES = 700 * 2**20
 """Resident memory of the program with JAX and its compiled code, before any array."""
@@ -101,8 +104,13 @@ def _chain_seconds(config: StudyConfig, sampler: str) -> float:
     return _COMPILING + updates * each * sites
 
 
-def _forces(config: StudyConfig) -> int:
-    return config.hmc.n_steps * len(SCHEMES[config.hmc.integrator].drifts) + 1
+def _forces(config: StudyConfig) -> float:
+    """Forces of a trajectory in units of that of the whole action, which with levels is shared out among its terms."""
+    counts = n_forces(build_scheme(config), config.hmc.n_steps)
+    if len(counts) == 1:
+        return counts[0]
+    inner = 1 / _RECTANGLES if config.action.kind == "improved" else _POTENTIAL
+    return counts[0] * (1 - inner) + counts[1] * inner
 
 
 def _seconds_per_link(config: StudyConfig, sampler: str) -> float:

@@ -13,9 +13,8 @@ import numpy as np
 
 from latflow.samplers.chains import advance, starts, warm_up
 from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import SCHEMES
 from latflow.stats.gamma import gamma_estimate
-from latflow.study.build import build_action, stream
+from latflow.study.build import build_action, build_scheme, stream
 from latflow.study.config import StudyConfig
 
 CANDIDATES = (2, 3, 4, 6, 8, 12, 16)
@@ -59,7 +58,7 @@ def tuned(config: StudyConfig) -> StudyConfig:
 def _price(config: StudyConfig, n_steps: int) -> Price:
     action, target = build_action(config), config.hmc.target_acceptance
     wanted = DEFAULT_ACCEPTANCE if target == "flow" else float(target)
-    kernel = HMC(action, SCHEMES[config.hmc.integrator], step_size=1.0 / n_steps, n_steps=n_steps)
+    kernel = HMC(action, build_scheme(config), step_size=1.0 / n_steps, n_steps=n_steps)
     keys = [jax.random.fold_in(stream(config, "trajectory"), part) for part in range(3)]
     x = starts(keys[0], action.space, chains=_CHAINS)
     tuned_kernel, x, _ = warm_up(kernel, keys[1], x, n_steps=_WARM_UP, target_acceptance=wanted)

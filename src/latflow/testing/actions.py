@@ -84,7 +84,26 @@ def value_comes_with_the_force(key: PRNGKey, action: AbstractAction) -> LawResul
     return judge("value_and_force equals value and force", error, limit=ROUNDING)
 
 
-ACTION_LAWS = (force_is_finite_difference, force_is_gradient, value_comes_with_the_force)
+@eqx.filter_jit
+def _deviation_of_terms(key: PRNGKey, action: AbstractAction) -> Float[Array, ""]:
+    x = action.space.random(key)
+    value, force = action(x), action.force(x)
+    values = jnp.stack([term(x) for term in action.terms])
+    forces = jnp.stack([term.force(x) for term in action.terms])
+    return jnp.maximum(
+        jnp.abs(jnp.sum(values) - value) / jnp.maximum(1.0, jnp.max(jnp.abs(values))),
+        jnp.max(jnp.abs(jnp.sum(forces, axis=0) - force)) / jnp.max(jnp.abs(forces)),
+    )
+
+
+def terms_are_the_action(key: PRNGKey, action: AbstractAction) -> LawResult:
+    """The terms of an action sum to it, and their forces to its force."""
+    terms = len(action.terms)
+    error = _deviation_of_terms(key, action) if terms > 1 else 0.0
+    return judge("terms sum to the action", error, limit=ROUNDING, detail=f"terms: {terms}")
+
+
+ACTION_LAWS = (force_is_finite_difference, force_is_gradient, value_comes_with_the_force, terms_are_the_action)
 """Laws of every action, called as ``law(key, action)``."""
 
 

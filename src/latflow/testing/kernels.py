@@ -20,7 +20,7 @@ from latflow.actions.base import AbstractAction
 from latflow.samplers.base import AbstractKernel
 from latflow.samplers.chains import advance
 from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import Scheme, integrate
+from latflow.samplers.integrators import Nested, Scheme, integrate
 from latflow.testing.result import LawResult, judge, judge_mean
 
 VOLUME = 1e-10
@@ -90,7 +90,7 @@ _UNIT = 2
 def _energy_violation(
     key: PRNGKey,
     action: AbstractAction,
-    scheme: Scheme,
+    scheme: Scheme | Nested,
     fields: Fields,
     *,
     step_size: Float[Array, ""],
@@ -112,7 +112,7 @@ def _energy_violation(
 def energy_error_has_order(
     key: PRNGKey,
     action: AbstractAction,
-    scheme: Scheme,
+    scheme: Scheme | Nested,
     fields: Fields,
     *,
     step_counts: tuple[int, ...] = (16, 22, 32, 44, 64),
@@ -126,7 +126,7 @@ def energy_error_has_order(
     Args:
         key: Randomness of the momenta.
         action: Drives the trajectory.
-        scheme: The table whose order is tested.
+        scheme: The table, or nested tables, whose order is tested.
         fields: Starting points.
         step_counts: Even numbers of steps.
         length: Trajectory length.

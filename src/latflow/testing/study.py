@@ -22,8 +22,7 @@ from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import SCHEMES
-from latflow.study.build import build_action, build_flow, build_lattice, study_flow
+from latflow.study.build import build_action, build_flow, build_lattice, build_scheme, study_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.theory import GAUGE_KINDS
 from latflow.study.theories import build_scalar_action, gauge_table
@@ -66,7 +65,7 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
 def _hmc(config: StudyConfig) -> HMC:
     hmc = config.hmc
     step_size = hmc.trajectory_length / hmc.n_steps
-    return HMC(build_action(config), SCHEMES[hmc.integrator], step_size=step_size, n_steps=hmc.n_steps)
+    return HMC(build_action(config), build_scheme(config), step_size=step_size, n_steps=hmc.n_steps)
 
 
 def _on_small_lattice(config: StudyConfig) -> StudyConfig:

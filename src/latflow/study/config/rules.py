@@ -177,6 +177,22 @@ def _matched_acceptance(value: Lookup) -> list[Complaint]:
     return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
 
 
+TERMS_OF = {
+    "phi4": ("kinetic", "potential"),
+    "phi4_hopping": ("kinetic", "potential"),
+    "improved": ("rectangles", "plaquettes"),
+}
+"""Terms of actions that have several, the one with inner steps last."""
+
+
+def _inner_steps(value: Lookup) -> list[Complaint]:
+    kind, steps = value("action.kind"), value("hmc.inner_steps")
+    if kind is None or kind in TERMS_OF or steps in (1, None):
+        return []
+    hint = f"only {', '.join(TERMS_OF)} have a term for steps of their own"
+    return [Complaint("hmc.inner_steps", str(steps), f"1 with action.kind {kind}", hint)]
+
+
 def _mixed_starts(value: Lookup) -> list[Complaint]:
     start, samplers = value("hmc.start"), value("sampling.samplers")
     if start in ("mixed", None) or samplers is None or not {"flow", "hmc"} <= set(samplers):
@@ -301,6 +317,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _coupling_range,
     _once,
     _matched_acceptance,
+    _inner_steps,
     _mixed_starts,
     _given_start,
     _ledger_only,

@@ -107,7 +107,13 @@ class SamplingConfig(AbstractSection):
 class HMCConfig(AbstractSection):
     """Hybrid Monte Carlo."""
 
-    integrator: Literal["leapfrog", "omf2", "omf4"] = Field(default="omf2", description="scheme of the trajectories")
+    integrator: Literal["leapfrog", "omf2", "omf4", "force-gradient"] = Field(
+        default="omf2", description="scheme of the trajectories"
+    )
+    inner_steps: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1,
+        description="steps of plaquettes beside rectangles, or of the potential of φ⁴, in a drift of the rest",
+    )
     trajectory_length: Positive = Field(default=1.0, description="before the warm-up tunes the step size")
     n_steps: Annotated[int, Field(ge=1, le=10**6)] = Field(default=4, description="integration steps per trajectory")
     jitter: Annotated[float, Field(ge=0, lt=1)] = Field(

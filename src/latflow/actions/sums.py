@@ -1,0 +1,50 @@
+"""Sums of actions on one space, so that every part can be integrated on a time scale of its own."""
+
+from typing_extensions import override
+
+from latflow._typing import Field, Scalar, Tangent
+from latflow.actions.base import AbstractAction
+from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
+from latflow.fields.transport import total
+
+
+class SummedAction(AbstractAction):
+    """The sum of actions.
+
+    Args:
+        parts: One or more actions of the same fields; in front the one that needs the fewest steps.
+
+    Raises:
+        ConfigError: If there is none, or their fields differ.
+    """
+
+    space: AbstractFieldSpace
+    parts: tuple[AbstractAction, ...]
+
+    def __init__(self, parts: tuple[AbstractAction, ...]) -> None:
+        if not parts:
+            raise ConfigError(["action.parts: none; allowed: one or more actions"])
+        shapes = [(part.space.shape, part.space.tangent_shape) for part in parts]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ConfigError([f"action.parts: fields of shapes {shapes}; allowed: actions of the same fields"])
+        self.space = parts[0].space
+        self.parts = tuple(parts)
+
+    @property
+    @override
+    def terms(self) -> tuple[AbstractAction, ...]:
+        return self.parts
+
+    @override
+    def __call__(self, x: Field) -> Scalar:
+        return total(part(x) for part in self.parts)
+
+    @override
+    def force(self, x: Field) -> Tangent:
+        return total(part.force(x) for part in self.parts)
+
+    @override
+    def value_and_force(self, x: Field) -> tuple[Scalar, Tangent]:
+        values, forces = zip(*(part.value_and_force(x) for part in self.parts), strict=True)
+        return total(values), total(forces)
