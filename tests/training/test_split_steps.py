@@ -70,6 +70,13 @@ def test_gradient_is_that_of_the_loss():
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.max(np.abs(b)))
 
 
+def test_parts_fit_the_cache_or_the_memory_of_an_accelerator(monkeypatch):
+    """Divisors of the batch, of at most 4096 sites beyond the least of 8 draws, or of 2²¹ sites."""
+    assert [split_steps.part_size(256, volume) for volume in (36, 256, 4096)] == [64, 16, 8]
+    monkeypatch.setattr(split_steps, "accelerated", lambda: True)
+    assert [split_steps.part_size(256, volume) for volume in (36, 4096, 2**15, 2**22)] == [256, 256, 64, 1]
+
+
 class Density(AbstractAction):
     """The action whose density is that of a flow."""
 
