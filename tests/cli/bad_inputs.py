@@ -104,7 +104,11 @@ def _links() -> list[Case]:
         links("action.improvement", '"iwasaki"', "unknown key", 'it belongs to action.kind "improved"'),
         links("action.improvement", '"symanzik"', '"luscher-weisz"', **improved, **{"sampling.samplers": '["hmc"]'}),
         links("action.coupling", "1.0", "unknown key", "allowed: kind, group, beta"),
-        links("action.boundaries", '"open"', "unknown key"),
+        links("action.boundaries", '"open"', "unknown key", "every direction is periodic"),
+        links("lattice.boundary", '"antiperiodic"', "unknown key", "every direction is periodic"),
+        links("hmc.step_size", "0.0", "unknown key", "the step is hmc.trajectory_length / hmc.n_steps"),
+        links("hmc.n_steps", "0", "integer ≥ 1"),
+        links("lattice.shape", "[]", ": []; allowed: list of 1 to 6 entries"),
         links("lattice.shape", "[8]", "two or more directions"),
         links(
             "lattice.shape", "[8, 1]", "two or more directions of 2 or more sites", **{"sampling.samplers": '["hmc"]'}
@@ -244,6 +248,20 @@ def _gauge_files() -> list[Case]:
             66,
             ("cfg.ildg",),
             files={"x.toml": study(**{**GAUGE, "sampling.start_from": '"cfg.ildg"'})},
+        ),
+        Case(
+            "gauge-start-missing-dry-run",
+            66,
+            ("cfg.ildg",),
+            argv=("run", "x.toml", "--dry-run"),
+            files={"x.toml": study(**{**GAUGE, "sampling.start_from": '"cfg.ildg"'})},
+        ),
+        Case(
+            "gauge-train",
+            64,
+            ("train: no flow among the samplers hmc, heatbath",),
+            argv=("train", "x.toml"),
+            files={"x.toml": study(**GAUGE)},
         ),
         Case(
             "gauge-start-foreign",

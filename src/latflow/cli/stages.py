@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,10 @@ def dry_run(
         UsageError, CannotCreateError, MissingInputError, DataError: What `run` would be refused for.
     """
     _refuse_samplers(samplers, config.sampling.samplers)
+    _refuse_training(samplers or config.sampling.samplers, stages=stages)
     refuse_directory(directory)
+    if "sample" in stages and config.sampling.start_from is not None:
+        _require_given(config, directory)
     needs_start = "flow" in (samplers or config.sampling.samplers) and trains(stages, directory)
     if needs_start:
         _require_start(config, directory, stages=stages)
@@ -81,6 +85,7 @@ def run(
         MissingInputError: If there is nothing to report on.
     """
     _refuse_samplers(samplers, config.sampling.samplers)
+    _refuse_training(samplers or config.sampling.samplers, stages=stages)
     refuse_directory(directory)
     if "flow" in (samplers or config.sampling.samplers):
         _require_start(config, directory, stages=stages)
@@ -112,6 +117,14 @@ def run(
             write_report=write,
         )
     _show(results, reports, directory, machine=machine)
+
+
+def _refuse_training(samplers: Sequence[str], *, stages: tuple[str, ...]) -> None:
+    """Training alone, of a study without a flow, would do nothing."""
+    if stages == ("train",) and "flow" not in samplers:
+        raise UsageError(
+            "train", value=f"no flow among the samplers {', '.join(samplers)}", hint="name the study's flow"
+        )
 
 
 def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, ...]) -> None:

@@ -242,19 +242,30 @@ def _inhabitants(path: str, data: Mapping[str, Any], model: type[BaseModel]) -> 
     return [key for key in keys(model) if key.section == section and key.variant in ("", variant)]
 
 
+_PERIODIC = "every direction is periodic"
+_NO_KEYS = {
+    "boundary": _PERIODIC,
+    "boundaries": _PERIODIC,
+    "boundary_conditions": _PERIODIC,
+    "hmc.step_size": "the step is hmc.trajectory_length / hmc.n_steps",
+}
+"""What to say of keys that one would look for: by name, or by path."""
+
+
 def _unknown(path: str, candidates: Sequence[Key], *, everywhere: Sequence[Key] = ()) -> Complaint:
     section, _, name = path.rpartition(".")
     siblings = [key for key in candidates if key.section == section]
     same_name = [key.path for key in (*candidates, *everywhere) if key.name == name]
     guesses = (
         next((found for found in same_name if found.startswith(f"{section}.")), ""),
-        _closest(path, [key.path for key in candidates]),
+        _closest(path, [key.path for key in candidates if key.path != section]),
         *same_name[:1],
-        _closest(path, [key.path for key in everywhere]),
+        _closest(path, [key.path for key in everywhere if key.path != section]),
     )
     best = next((guess for guess in guesses if guess), "")
     elsewhere = " or ".join(f'"{key.variant}"' for key in everywhere if key.path == path)
-    hint = f"it belongs to {section}.kind {elsewhere}" if elsewhere else f"did you mean {best}?" if best else ""
+    guess = f"it belongs to {section}.kind {elsewhere}" if elsewhere else f"did you mean {best}?" if best else ""
+    hint = _NO_KEYS.get(path if path in _NO_KEYS else name, guess)
     return Complaint(shown_key(path), "unknown key", ", ".join(dict.fromkeys(key.name for key in siblings)), hint)
 
 
@@ -286,7 +297,8 @@ def _from_options(key: str, given: Sequence[str]) -> bool:
 def shown(value: object) -> str:
     """A value as part of a one-line message: quoted if text, cut if long, without control characters."""
     quoted = type(value) in (str, list, dict)
-    text = str(value).lower() if type(value) is bool else repr(value) if quoted else str(value)
+    plain = list(value) if type(value) is tuple else value  # as TOML writes it
+    text = str(plain).lower() if type(plain) is bool else repr(plain) if quoted else str(plain)
     return shown_key(text if len(text) <= 60 else text[:57] + "...")
 
 
