@@ -42,12 +42,14 @@ class Source:
         except FileNotFoundError as error:
             raise MissingInputError(f"{self.path}: no such file") from error
         except IsADirectoryError as error:
-            raise FormatError(f"{self.path}: not a regular file", hint="name one file in it") from error
+            raise FormatError(
+                f"{self.path}: not a regular file", hint="name one file; `latflow convert` takes folders"
+            ) from error
         except OSError as error:
             raise StorageError(f"{self.path}: cannot read", value=error.strerror or str(error)) from error
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
-            raise FormatError(f"{self.path}: not a regular file", hint="name one file")
+            raise FormatError(f"{self.path}: not a regular file", hint="name one file; `latflow convert` takes folders")
         self.size = status.st_size
         return self
 

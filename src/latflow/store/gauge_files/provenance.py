@@ -70,8 +70,11 @@ def known(**found: str) -> Provenance:
 
 
 def from_keys(header: Mapping[str, str]) -> Provenance:
-    """From a header of NERSC, overlong values cut."""
-    return known(**{name: header.get(key, "")[:_LONGEST] for name, key in KEYS.items()})
+    """From a header of NERSC, overlong values cut. Number 0 of no ensemble is what stands there if it is not known."""
+    found = {name: header.get(key, "")[:_LONGEST] for name, key in KEYS.items()}
+    if found["ensemble_id"] == UNKNOWN and found["sequence_number"] == "0":
+        found["sequence_number"] = ""
+    return known(**found)
 
 
 def from_facts(found: object) -> Provenance:
