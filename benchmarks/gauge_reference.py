@@ -184,8 +184,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--dimensions", nargs="+", type=int, choices=(2, 4), default=[2, 4])
     parser.add_argument("--groups", nargs="+", choices=("U(1)", "SU(2)", "SU(3)"), default=["U(1)", "SU(2)", "SU(3)"])
+    parser.add_argument("--betas", nargs="+", type=float, help="these couplings only")
     arguments = parser.parse_args()
     points = [p for p in FLAT + FOUR if len(p.shape) in arguments.dimensions and p.group in arguments.groups]
+    points = [p for p in points if not arguments.betas or p.beta in arguments.betas]
     if arguments.quick:
         points = [FLAT[0]]
     print("| theory | β | sampler | observable | value | reference | σ | τ_int | records | s |")
