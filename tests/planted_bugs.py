@@ -688,6 +688,20 @@ BUGS = (
         "tests/study/test_evidence.py::test_its_mixture_with_the_mirror_image_is_exact",
     ),
     Bug(
+        "measurements kept when the gradient flow has other settings",
+        "study/stages/measuring.py",
+        'for key in ("observables", *MEASUREMENT_SECTIONS))',
+        'for key in ("observables",))',
+        "tests/study/test_gradient_flow.py::test_other_settings_are_measured_again_on_the_same_configurations",
+    ),
+    Bug(
+        "clover and plaquettes exchanged in the estimates of the gradient flow",
+        "stats/flowed.py",
+        "_PLAQUETTES, _CLOVER, _CHARGE = range(3)",
+        "_CLOVER, _PLAQUETTES, _CHARGE = range(3)",
+        "tests/study/test_gradient_flow.py::test_estimates_are_those_of_the_stored_configurations",
+    ),
+    Bug(
         "checksum of results not looked at",
         "study/stages/analysis.py",
         'return unseal(read_bytes(path).removesuffix(b"\\n"), what=str(path), indent=_INDENT)',

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from latflow.report import data, tables
+from latflow.report import chains, data, tables
 from latflow.report.numbers import ABSENT
 
 
@@ -195,7 +195,7 @@ def test_short_chains_are_not_called_in_agreement(agree: bool | None, tone: str,
         "least_records": 32,
         "agree": agree,
     }
-    (table,) = tables.chain_tables({"chains": {"heatbath": entry}})
+    (table,) = chains.chain_tables({"chains": {"heatbath": entry}})
     assert (table.tone, table.words) == (tone, words)
 
 

@@ -4,7 +4,7 @@ As everywhere in the report, every plotted number stands in the run directory; r
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,6 +38,12 @@ SHOWN_RECORDS = 500
 
 LOWEST = 0.9
 """How far an error reaches down on a logarithmic axis, as a share of its value: longer ones only stretch the axis."""
+
+Points = Mapping[int, tuple[float, float]]
+"""Values and errors by an integer abscissa."""
+
+KNOWN_WELL = 0.5
+"""Relative error below which a point decides the range of the static potential."""
 
 _LOOP = re.compile(r"wilson_loop_(\d+)x(\d+)")
 _DODGE = 0.07
@@ -130,14 +136,30 @@ def static_potential(run: Run) -> Picture | Omitted:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(r"distance $R$ (lattice units)")
     axes.set_ylabel(r"$V(R)$ (lattice units)")
+    known_well = _known_well([*curves.values(), *smeared.values()], also=list(line.values()))
+    if known_well:
+        axes.set_ylim(*known_well)
     legend_above(figure, axes, columns=2 if smeared else 3)
     svg, pdf = encode(figure)
     loops = "from unsmeared loops; open: with links in space smeared (APE)" if smeared else "from unsmeared loops"
     words = "" if run.shape and len(run.shape) == 2 else " Excited states have not died out at so short times."
-    caption = f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, {loops}.{words}" + (
-        " Dashed: exact." if line else ""
+    caption = (
+        f"V(R) = ln [W(R,T) / W(R,T+1)] at the largest T measured, {loops}.{words}"
+        + (" Dashed: exact." if line else "")
+        + (f" The range is that of points with errors below {KNOWN_WELL:.0%}." if known_well else "")
     )
     return Picture(name, title, caption, f"V(R) against R. {_spoken(curves)}", svg, pdf)
+
+
+def _known_well(curves: Sequence[Points], *, also: Sequence[float]) -> tuple[float, float] | None:
+    """Limits of the points with small errors, so that one noisy point does not flatten all others; None if all have."""
+    points = [found for curve in curves for found in curve.values()]
+    good = [(v - e, v + e) for v, e in points if e < KNOWN_WELL * abs(v)]
+    if not good or len(good) == len(points):
+        return None
+    low, high = min([*also, *(a for a, _ in good)]), max([*also, *(b for _, b in good)])
+    pad = 0.25 * (high - low) or 0.1
+    return low - pad, high + pad
 
 
 def plaquette_history(run: Run) -> Picture | Omitted:
@@ -178,10 +200,6 @@ def charge_histogram(run: Run) -> Picture | Omitted:
     svg, pdf = encode(figure)
     caption = "Share of configurations of charge Q." + (" Bars: the exact distribution." if known else "")
     return Picture(name, title, caption, f"P(Q) against Q. {_spoken(curves)}", svg, pdf)
-
-
-Points = Mapping[int, tuple[float, float]]
-"""Values and errors by an integer abscissa."""
 
 
 def _loops(run: Run, sampler: str) -> dict[int, tuple[float, float]]:

@@ -10,8 +10,8 @@ LARGEST_LOOP = 3
 
 
 def _loop(r: int, t: int) -> ObservableWords:
-    way = f"{r} in space and {t} in time" + (", and the other way round where all extents are equal" if r != t else "")
-    definition = f"(1/N) Re tr of loops in planes with time alone, {way}"
+    other = f", averaged with W({t},{r}) where all extents are equal" if r != t else ""
+    definition = f"(1/N) Re tr of loops of {r} in space by {t} in time{other}"
     return ObservableWords(f"{r}×{t} Wilson loop", f"W({r},{t})", rf"$W({r},{t})$", definition)
 
 
@@ -67,13 +67,13 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "topological charge squared", "⟨Q²⟩", r"$\langle Q^2\rangle$", "an integer on every configuration of a torus"
     ),
     "clover_charge": ObservableWords(
-        "topological charge, clover",
+        "topological charge by the clover",
         "⟨Q⟩",
         r"$\langle Q\rangle$",
         "(1/64π²) Σ_{x} ε F^{a} F^{a} by the clover at the end of the gradient flow; zero by parity",
     ),
     "clover_charge_squared": ObservableWords(
-        "topological charge squared, clover",
+        "square of the topological charge by the clover",
         "⟨Q²⟩",
         r"$\langle Q^2\rangle$",
         "at the end of the gradient flow; Q is not rounded to an integer",

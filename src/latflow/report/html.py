@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from latflow.report import data, diagnostics, figures, flowed, gauge, tables
+from latflow.report import chains, data, diagnostics, figures, flowed, gauge, tables
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.data import Run
 from latflow.store.atomic import write_bytes
@@ -287,7 +287,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "name": run.study.get("name") or (name if isinstance(name, str) else run.path.name),
         "study": tables.study_lines(run),
         "has_flow": data.has_flow(run),
-        "chains": tables.chain_tables(run.results),
+        "chains": chains.chain_tables(run.results),
         "verdict": tables.verdict_of(run.results),
         "headline": tables.headline(run),
         "pictures": pictures,

@@ -3,20 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from latflow.report.chains import ChainTable, chain_tables
 from latflow.report.data import flow_times
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, is_number, plain
-from latflow.report.tables import (
-    SCALES,
-    SUSPICIOUS,
-    ChainTable,
-    beyond,
-    chain_tables,
-    pull_of,
-    samplers_of,
-    scalar_observables,
-    verdict_of,
-)
+from latflow.report.scales import SCALES, beyond
+from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, verdict_of
 from latflow.stats.flow_scale import LEVEL
 
 

@@ -25,8 +25,8 @@ from latflow.report.names import (
     sampler_style,
 )
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
+from latflow.report.scales import NOT_REACHED, beyond, unreached
 from latflow.stats.estimates import Estimate, pull
-from latflow.stats.flow_scale import LEVEL
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
@@ -85,43 +85,6 @@ class VectorTable:
     abscissa: str
     columns: list[str]
     rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class ChainTable:
-    """Whether the chains of one sampler agree: columns with their R̂ and whether it is below the limit.
-
-    Attributes:
-        sampler: Whose.
-        chains: How many.
-        records: Of each.
-        rows: Column, R̂, and whether it is below the limit.
-        agree: None where chains are too short to say so.
-        least: Records that it takes.
-        limit: Of R̂.
-        defect: Largest distance of a link from its group; empty where there is none.
-    """
-
-    sampler: SamplerStyle
-    chains: str
-    records: str
-    rows: list[tuple[str, str, bool]]
-    agree: bool | None
-    least: str
-    limit: str
-    defect: str
-
-    @property
-    def tone(self) -> str:
-        """`good`, `bad` or `open`."""
-        return {True: "good", False: "bad", None: "open"}[self.agree]
-
-    @property
-    def words(self) -> str:
-        """What the chains do."""
-        if self.agree is None:
-            return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
-        return "agree" if self.agree else "do not agree"
 
 
 @dataclass(frozen=True)
@@ -260,62 +223,6 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         ("Lattice", f"{shape}, periodic"),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]
-
-
-SCALES = {
-    "t0": "t²⟨E⟩ of the clover",
-    "w0": "t d/dt t²⟨E⟩ of the clover",
-    "t0_plaquette": "t²⟨E⟩ of plaquettes",
-    "w0_plaquette": "t d/dt t²⟨E⟩ of plaquettes",
-}
-"""Scales of the gradient flow, and what has to reach the level of each."""
-
-NOT_REACHED = "not reached"
-
-
-def unreached(results: Mapping[str, Any], observable: str) -> str:
-    """A sentence on the samplers whose flows ended before a scale; empty if none did."""
-    missed = beyond(results, observable)
-    if not missed:
-        return ""
-    end = data.flow_times(results)[-1]
-    labels = ", ".join(sampler_style(sampler).label for sampler in missed)
-    return f"Not reached: {SCALES[observable]} stays below {LEVEL:g} until t = {end:g}, the end of the flow ({labels})."
-
-
-def beyond(results: Mapping[str, Any], observable: str) -> list[str]:
-    """Samplers whose flow did not reach a scale."""
-    entries = results.get("estimates") or []
-    found = [e["sampler"] for e in entries if e["observable"] == observable and not is_number(e.get("value"))]
-    return found if observable in SCALES and data.flow_times(results).size else []
-
-
-def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
-    """Every sampler of several chains: whether chains of all starts agree, column by column."""
-    tables = []
-    for sampler, entry in sorted((results.get("chains") or {}).items(), key=lambda item: order_of(item[0], SAMPLERS)):
-        limit = entry.get("limit")
-        rows: list[tuple[str, str, bool]] = [
-            (
-                name.replace("_", " "),
-                plain(value, 4) if is_number(value) else "∞",
-                bool(is_number(value) and value <= limit),
-            )
-            for name, value in (entry.get("r_hat") or {}).items()
-        ]
-        tables.append(
-            ChainTable(
-                sampler=sampler_style(sampler),
-                chains=count(entry.get("chains")),
-                records=count(entry.get("records")),
-                rows=rows,
-                agree=entry.get("agree"),
-                least=count(entry.get("least_records")),
-                limit=plain(limit),
-                defect="" if entry.get("defect") is None else plain(entry["defect"], 2),
-            )
-        )
-    return tables
 
 
 def cost_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
