@@ -103,7 +103,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "U(1) wilson 3x4": lambda: wilson("U(1)", (3, 4), 1.7),
     "U(1) wilson 3x3, open": lambda: wilson("U(1)", (3, 3), 1.7, open_boundaries=True),
     "SU(2) wilson 2x3, open": lambda: wilson("SU(2)", (2, 3), 2.2, open_boundaries=True),
-    "SU(3) wilson 2x1x2x2": lambda: wilson("SU(3)", (2, 1, 2, 2), 5.7),
+    "SU(3) wilson 2x2x2x2": lambda: wilson("SU(3)", (2, 2, 2, 2), 5.7),
     "U(1) tree level 3x3x2": lambda: ImprovedAction.luescher_weisz(Lattice((3, 3, 2)), named("U(1)"), beta=1.1),
     "SU(2) iwasaki 3x2": lambda: ImprovedAction.iwasaki(Lattice((3, 2)), named("SU(2)"), beta=0.9),
     "SU(2) rectangles 3x2": lambda: RectangleAction(Lattice((3, 2)), named("SU(2)"), coefficient=-0.3),

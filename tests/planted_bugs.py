@@ -622,7 +622,7 @@ BUGS = (
         "fields/link_loops.py",
         "rest[nu].append(neighbour(left, mu, -1))",
         "rest[nu].append(0 * left)",
-        f"{ACTION}[SU(3) wilson 2x1x2x2-force_is_finite_difference]",
+        f"{ACTION}[SU(3) wilson 2x2x2x2-force_is_finite_difference]",
     ),
     Bug(
         "staples of a rectangle one step too near",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 
 
@@ -22,12 +23,16 @@ class Lattice:
         shape: Sites along each direction, at least one direction, every extent positive. Time is the last direction.
 
     Raises:
-        ConfigError: If the shape is empty or an extent is not a positive integer.
+        TypeError: If the shape is no tuple, or an extent no whole number.
+        ConfigError: If the shape is empty or an extent is not positive.
     """
 
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        require_type("lattice.shape", self.shape, tuple, "a tuple of extents")
+        for n in self.shape:
+            require_type("lattice.shape", n, (int, np.integer), "whole numbers")
         if not self.shape or any(n < 1 for n in self.shape):
             raise ConfigError([f"lattice.shape: {list(self.shape)}; allowed: one or more positive extents"])
 

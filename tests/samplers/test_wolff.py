@@ -76,7 +76,7 @@ def test_bonds_hold_between_equal_signs_only():
 
 def test_a_step_without_width_only_flips():
     """With proposals of no width the sweeps change nothing: every site keeps its magnitude, some change sign."""
-    kernel = WolffMetropolis(ACTION, width=0.0, n_sweeps=2, n_clusters=3)
+    kernel = WolffMetropolis(ACTION, width=jnp.zeros(()), n_sweeps=2, n_clusters=3)
     y = jax.jit(lambda key, x: kernel.step(key, LocalState(x)))(jax.random.key(1), X)[0].x
     np.testing.assert_array_equal(np.abs(y), np.abs(X))
     assert np.any(np.sign(y) != np.sign(X))

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, Links, Matrices, Scalar, Tangent
 from latflow.actions.base import AbstractAction
+from latflow.arguments import finite, number
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.fields.closings import Surroundings, around_plaquettes, around_rectangles
@@ -71,7 +72,8 @@ class WilsonAction(AbstractLinkAction):
         open_boundaries: Plaquettes that reach across an edge of the lattice are left out; the links there are free.
 
     Raises:
-        ConfigError: If `beta` is negative, where it can be known.
+        TypeError: If lattice or group is something else, or a coupling no number.
+        ConfigError: If an extent is below 2, or `beta` negative where it can be known.
     """
 
     space: GaugeSpace
@@ -81,7 +83,7 @@ class WilsonAction(AbstractLinkAction):
     def __init__(
         self, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar, open_boundaries: bool = False
     ) -> None:
-        self.space = GaugeSpace(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.space = _space(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = _coupling(beta)
         self.open_boundaries = open_boundaries
 
@@ -131,7 +133,8 @@ class ImprovedAction(AbstractLinkAction):
         c1: Coefficient of the rectangles; part of the compiled program.
 
     Raises:
-        ConfigError: If `beta` is negative, where it can be known.
+        TypeError: If lattice or group is something else, or a coupling no number.
+        ConfigError: If an extent is below 2, `beta` negative where it can be known, or `c1` not finite.
     """
 
     space: GaugeSpace
@@ -139,9 +142,9 @@ class ImprovedAction(AbstractLinkAction):
     c1: float = eqx.field(static=True)
 
     def __init__(self, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar, c1: float) -> None:
-        self.space = GaugeSpace(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.space = _space(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = _coupling(beta)
-        self.c1 = float(c1)
+        self.c1 = float(finite("action.c1", c1))
 
     @classmethod
     def luescher_weisz(cls, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar) -> "ImprovedAction":
@@ -196,8 +199,8 @@ class RectangleAction(AbstractAction):
     coefficient: Scalar
 
     def __init__(self, lattice: Lattice, group: AbstractGroup, *, coefficient: float | Scalar) -> None:
-        self.space = GaugeSpace(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.coefficient = jnp.asarray(coefficient, dtype=float)
+        self.space = _space(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.coefficient = finite("action.coefficient", coefficient)
 
     @override
     def __call__(self, x: Field) -> Scalar:
@@ -209,10 +212,19 @@ class RectangleAction(AbstractAction):
         return self.coefficient * _force_of_loops(loops, group=self.space.group)
 
 
+def _space(lattice: Lattice, group: AbstractGroup) -> GaugeSpace:
+    space = GaugeSpace(lattice, group)
+    if min(lattice.shape) < 2:
+        allowed = "two or more directions of 2 or more sites; a link that closes on itself has no plaquettes"
+        raise ConfigError([f"lattice.shape: {list(lattice.shape)}; allowed: {allowed}"])
+    return space
+
+
 def _coupling(beta: float | Scalar) -> Scalar:
+    out = number("action.beta", beta)
     if isinstance(beta, float | int) and not 0 <= beta < math.inf:
         raise ConfigError([f"action.beta: {beta}; allowed: a finite number, at least 0"])
-    return jnp.asarray(beta, dtype=float)
+    return out
 
 
 # Sums over planes; everything below is inside an operation that is `trailing` -----------------------------------------

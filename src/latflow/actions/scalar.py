@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractLocalAction
+from latflow.arguments import finite, require_type
 from latflow.batching import shift
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.lattice import Lattice
@@ -32,6 +33,11 @@ def forward_sum(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return functools.reduce(operator.add, (shift(x, axis=mu) for mu in range(x.ndim)))
 
 
+def _space(lattice: Lattice) -> ScalarSpace:
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    return ScalarSpace(lattice.shape)
+
+
 class FreeField(AbstractLocalAction):
     r"""$S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2]$, solved exactly in `latflow.actions.exact`.
 
@@ -44,8 +50,8 @@ class FreeField(AbstractLocalAction):
     mass_squared: Scalar
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar) -> None:
-        self.space = ScalarSpace(lattice.shape)
-        self.mass_squared = jnp.asarray(mass_squared, dtype=float)
+        self.space = _space(lattice)
+        self.mass_squared = finite("action.mass_squared", mass_squared)
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
@@ -86,9 +92,9 @@ class SitePotential(AbstractLocalAction):
     coupling: Scalar
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar, coupling: float | Scalar) -> None:
-        self.space = ScalarSpace(lattice.shape)
-        self.mass_squared = jnp.asarray(mass_squared, dtype=float)
-        self.coupling = jnp.asarray(coupling, dtype=float)
+        self.space = _space(lattice)
+        self.mass_squared = finite("action.mass_squared", mass_squared)
+        self.coupling = finite("action.coupling", coupling)
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
@@ -123,9 +129,9 @@ class PhiFour(AbstractLocalAction):
     coupling: Scalar
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar, coupling: float | Scalar) -> None:
-        self.space = ScalarSpace(lattice.shape)
-        self.mass_squared = jnp.asarray(mass_squared, dtype=float)
-        self.coupling = jnp.asarray(coupling, dtype=float)
+        self.space = _space(lattice)
+        self.mass_squared = finite("action.mass_squared", mass_squared)
+        self.coupling = finite("action.coupling", coupling)
 
     @classmethod
     def half(cls, lattice: Lattice, *, mu_squared: float, g: float) -> "PhiFour":

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from latflow._typing import Field, Scalar, Tangent
+from latflow.arguments import count, positive
 from latflow.batching import beside, repeat
 from latflow.errors import ConfigError
 from latflow.fields.field_strength import charge, clover_energy, has_charge, plaquette_energy
@@ -157,7 +158,8 @@ class GradientFlow(eqx.Module):
         Returns:
             The configuration at the end, and ``n_records + 1`` records.
         """
-        spacing = steps_per_record * jnp.asarray(step_size, dtype=float)
+        steps_per_record = count("flow.steps_per_record", steps_per_record)
+        spacing = steps_per_record * positive("flow.step_size", step_size)
         return self._history(
             x, spacing, n_records, lambda y: self.integrate(y, step_size=step_size, n_steps=steps_per_record)
         )
@@ -166,12 +168,14 @@ class GradientFlow(eqx.Module):
         """The same with adaptive steps between records that are `spacing` of flow time apart."""
         return self._history(
             x,
-            jnp.asarray(spacing),
+            positive("flow.spacing", spacing),
             n_records,
             lambda y: self.integrate_adaptively(y, duration=spacing, tolerance=tolerance, first_step=spacing).x,
         )
 
     def _history(self, x, spacing, n_records, onward):
+        n_records = count("flow.n_records", n_records, least=0)
+
         def record(y, _):
             y = onward(y)
             return y, self._measured(y)

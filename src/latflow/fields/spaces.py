@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
 from latflow._typing import Field, Links, PRNGKey, Scalar, Tangent
+from latflow.arguments import require_type
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
@@ -120,6 +121,7 @@ class GaugeSpace(AbstractFieldSpace):
         group: What lives on the links.
 
     Raises:
+        TypeError: If lattice or group is something else.
         ConfigError: On a lattice of one direction, which has no plaquettes.
     """
 
@@ -129,6 +131,8 @@ class GaugeSpace(AbstractFieldSpace):
     tangent_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, lattice: Lattice, group: AbstractGroup) -> None:
+        require_type("lattice", lattice, Lattice, "Lattice(shape)")
+        require_type("group", group, AbstractGroup, "U1(), SU(n), or groups.named(text)")
         d = lattice.ndim
         if d < 2:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import re
 
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
 from latflow.groups.sun import SU
@@ -17,6 +18,7 @@ def named(name: str) -> AbstractGroup:
     Raises:
         ConfigError: If there is no such group, or N is out of range.
     """
+    require_type("group", name, str, '"U(1)" or "SU(N)" with N = 2 ... 8')
     if name == "U(1)":
         return U1()
     match = re.fullmatch(r"SU\((\d{1,3})\)", name)

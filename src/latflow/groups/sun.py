@@ -15,6 +15,7 @@ from jaxtyping import Array, Complex, Float
 from typing_extensions import override
 
 from latflow._typing import Field, Matrices, PRNGKey, Scalar, Tangent
+from latflow.arguments import require_type
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
@@ -55,6 +56,7 @@ class SU(AbstractGroup):
         n: Size of the matrices, 2 to 8.
 
     Raises:
+        TypeError: If `n` is no whole number.
         ConfigError: If `n` is out of range; SU(1) has no links to move.
     """
 
@@ -65,6 +67,7 @@ class SU(AbstractGroup):
     trace_norm: float = eqx.field(static=True)
 
     def __init__(self, n: int) -> None:
+        require_type("group: N of SU(N)", n, (int, np.integer), f"a whole number from 2 to {_LARGEST}")
         if not 2 <= n <= _LARGEST:
             raise ConfigError([f"group: SU({n}); allowed: SU(2) to SU({_LARGEST})"])
         self.name = f"SU({n})"

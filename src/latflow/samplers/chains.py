@@ -27,7 +27,7 @@ from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transit
 _SMALL_BYTES = 2**14
 _GROUP_BYTES = 2**19
 _LEAST_GROUP = 8
-_LEAST_WARMUP = 3
+LEAST_WARMUP = 3
 
 PRNGKeys: TypeAlias = Key[Array, " chains"]
 
@@ -163,8 +163,8 @@ def warm_up(
         UnavailableError: If float64 is switched off.
     """
     _require_float64()
-    if n_steps < _LEAST_WARMUP:
-        raise ConfigError([f"warm-up steps: {n_steps}; allowed: at least {_LEAST_WARMUP}"])
+    if n_steps < LEAST_WARMUP:
+        raise ConfigError([f"warm-up steps: {n_steps}; allowed: at least {LEAST_WARMUP}"])
     scale, x, acceptance = _warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
     return kernel.with_scale(scale), x, float(acceptance)
 

@@ -22,8 +22,8 @@ from typing_extensions import override
 
 from latflow._typing import Field, Links, PRNGKey
 from latflow.actions.gauge import WilsonAction
+from latflow.arguments import count, require_type
 from latflow.batching import batch_last, repeat, trailing
-from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
 from latflow.randomness import uniform
@@ -56,6 +56,7 @@ class HeatBath(AbstractKernel):
         n_overrelaxation: Sweeps of overrelaxation after that of the heat bath.
 
     Raises:
+        TypeError: If the action is another one.
         ConfigError: If an extent is odd or the number is negative.
     """
 
@@ -63,11 +64,10 @@ class HeatBath(AbstractKernel):
     n_overrelaxation: int = eqx.field(static=True)
 
     def __init__(self, action: WilsonAction, *, n_overrelaxation: int = 0) -> None:
+        require_type("heatbath.action", action, WilsonAction, "WilsonAction; other actions have hmc or metropolis")
         action.surroundings.require(action.space.lattice.shape)
-        if n_overrelaxation < 0:
-            raise ConfigError([f"heatbath.overrelaxation: {n_overrelaxation}; allowed: at least 0"])
         self.action = action
-        self.n_overrelaxation = n_overrelaxation
+        self.n_overrelaxation = count("heatbath.overrelaxation", n_overrelaxation, least=0)
 
     @override
     def init(self, x: Field) -> LinkState:

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, Flag, PRNGKey, Scalar, Tangent
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count, positive, require_type
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
 from latflow.randomness import fold_in, uniform
@@ -52,7 +53,8 @@ class HMC(AbstractTunableKernel):
             (P. B. Mackenzie, Phys. Lett. B 226 (1989) 369).
 
     Raises:
-        ConfigError: If `n_steps` is not positive, `jitter` not in [0, 1), or levels do not fit the action.
+        TypeError: If the action is none, the scheme is not a table but its name, or a number is none.
+        ConfigError: If `step_size` or `n_steps` is not positive, `jitter` not in [0, 1), or levels do not fit.
     """
 
     action: AbstractAction
@@ -70,15 +72,18 @@ class HMC(AbstractTunableKernel):
         n_steps: int,
         jitter: float = 0.0,
     ) -> None:
-        if n_steps < 1:
-            raise ConfigError([f"hmc.n_steps: {n_steps}; allowed: at least 1"])
+        require_type("hmc.action", action, AbstractAction, "an action")
+        require_type(
+            "hmc.scheme", scheme, (Scheme, Nested), "a table such as LEAPFROG or SCHEMES[name], or Nested ones"
+        )
+        self.step_size = positive("hmc.step_size", step_size)
+        self.n_steps = count("hmc.n_steps", n_steps)
+        require_type("hmc.jitter", jitter, (int, float), "a number")
         if not 0 <= jitter < 1:
             raise ConfigError([f"hmc.jitter: {jitter}; allowed: at least 0 and less than 1"])
         scheme.parts(action)  # refuses what does not fit
         self.action = action
         self.scheme = scheme
-        self.step_size = jnp.asarray(step_size, dtype=float)
-        self.n_steps = n_steps
         self.jitter = jitter
 
     @property

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.gauge import AbstractLinkAction
+from latflow.arguments import positive, require_type
 from latflow.batching import batch_last, trailing
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
@@ -31,16 +32,19 @@ class LinkMetropolis(AbstractTunableKernel):
         width: Coordinates of a step are uniform in (−width, width), or in (−π, π) if that is less.
 
     Raises:
-        ConfigError: If the lattice does not fit the colours of the links (`Surroundings.require`).
+        TypeError: If the action is not one of links.
+        ConfigError: If `width` is not positive, or the lattice does not fit the colours of the links
+            (`Surroundings.require`).
     """
 
     action: AbstractLinkAction
     width: Scalar
 
     def __init__(self, action: AbstractLinkAction, *, width: float | Scalar) -> None:
+        require_type("metropolis.action", action, AbstractLinkAction, "WilsonAction, ImprovedAction or your own")
         action.surroundings.require(action.space.lattice.shape)
         self.action = action
-        self.width = jnp.asarray(width, dtype=float)
+        self.width = positive("metropolis.width", width)
 
     @property
     @override

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractLocalAction
+from latflow.arguments import positive, require_type
 from latflow.batching import batch_last, beside, repeat
 from latflow.lattice import Lattice
 from latflow.randomness import fold_in, log_uniform, uniform
@@ -34,7 +35,8 @@ class LocalMetropolis(AbstractTunableKernel):
         width: Proposals are uniform in (−width, width) around the present value.
 
     Raises:
-        ConfigError: If an extent of the lattice is odd (`Lattice.checkerboard`).
+        TypeError: If the action is not one of sites and their neighbours.
+        ConfigError: If `width` is not positive or an extent of the lattice is odd (`Lattice.checkerboard`).
     """
 
     action: AbstractLocalAction
@@ -42,8 +44,9 @@ class LocalMetropolis(AbstractTunableKernel):
     lattice: Lattice = eqx.field(static=True)
 
     def __init__(self, action: AbstractLocalAction, *, width: float | Scalar) -> None:
+        require_type("local.action", action, AbstractLocalAction, "PhiFour, FreeField or another AbstractLocalAction")
         self.action = action
-        self.width = jnp.asarray(width, dtype=float)
+        self.width = positive("local.width", width)
         self.lattice = Lattice(action.space.shape)
         self.lattice.checkerboard(parity=0)
 

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractLocalAction
+from latflow.arguments import require_type
 from latflow.batching import batch_last, beside, repeat, settle, shift
 from latflow.errors import ConfigError
 from latflow.randomness import fold_in, log_uniform, uniform
@@ -65,6 +66,7 @@ class WolffMetropolis(AbstractTunableKernel):
     def __init__(
         self, action: AbstractLocalAction, *, width: float | Scalar, n_sweeps: int = 1, n_clusters: int = 1
     ) -> None:
+        require_type("cluster.action", action, AbstractLocalAction, "PhiFour, FreeField or another AbstractLocalAction")
         bond = action.bond
         if bond is None:
             what = "actions even in every φ_x with bonds −β φ_x φ_y, β > 0, between nearest neighbours"

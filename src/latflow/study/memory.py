@@ -5,6 +5,7 @@ For notebooks and tests; a study that should be kept, resumed and reported belon
 
 import dataclasses
 import math
+from typing import TypeAlias
 
 import jax
 import numpy as np
@@ -12,6 +13,8 @@ from jaxtyping import Float, Inexact, Int
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count, require_type
+from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
@@ -19,7 +22,7 @@ from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
 from latflow.samplers.base import AbstractTunableKernel
-from latflow.samplers.chains import advance, starts, thermalise, warm_up
+from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.link_metropolis import LinkMetropolis
@@ -33,6 +36,10 @@ from latflow.study.theories import physics
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1
+
+
+ChainKernel: TypeAlias = HMC | LocalMetropolis | WolffMetropolis | HeatBath | LinkMetropolis
+"""Kernels that know their action, so that their chains can be started."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +87,7 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
     Returns:
         The draws, their weights and the exact chain.
     """
+    n, block_size = count("n", n), count("block_size", block_size)
     exact = accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
     sampler = FlowSampler(exact, action)
     draw_key, accept_key = jax.random.split(key)
@@ -101,7 +109,7 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
 
 def run_chain(
     key: PRNGKey,
-    kernel: HMC | LocalMetropolis | WolffMetropolis | HeatBath | LinkMetropolis,
+    kernel: ChainKernel,
     *,
     n: int,
     chains: int = 16,
@@ -122,7 +130,17 @@ def run_chain(
 
     Returns:
         Configurations with axes (record, chain, *shape of one field).
+
+    Raises:
+        TypeError: If the kernel is another one, or a number is no whole one.
+        ConfigError: If there is nothing to run or to record.
     """
+    require_type("kernel", kernel, ChainKernel, "HMC, LocalMetropolis, WolffMetropolis, HeatBath or LinkMetropolis")
+    n, chains, thin = count("n", n), count("chains", chains), count("thin", thin)
+    tunable = isinstance(kernel, AbstractTunableKernel)
+    warmup = count("warmup", warmup, least=LEAST_WARMUP if tunable else 1)
+    if not 0 < target_acceptance < 1:
+        raise ConfigError([f"target_acceptance: {target_acceptance}; allowed: between 0 and 1"])
     start_key, warm_key, key = jax.random.split(key, 3)
     x = starts(start_key, kernel.action.space, chains=chains)
     final = kernel
