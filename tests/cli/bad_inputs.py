@@ -150,6 +150,7 @@ def _links() -> list[Case]:
         links("heatbath.thin", "0", "integer ≥ 1"),
         links("heatbath.chains", "0", "integer ≥ 1"),
         links("heatbath.chains", "2000", "at most sampling.configurations, 1000"),
+        links("heatbath.chains", "500", "at most 125", "errors need 8 records", **{"sampling.block_size": "500"}),
         links("metropolis.width", "0.5", "unknown key"),
         links("metropolis.target_acceptance", "1.0", "number > 0 and < 1"),
         links("metropolis.target_acceptance", '"flow"', "number > 0 and < 1"),
@@ -441,6 +442,8 @@ CASES: tuple[Case, ...] = (
     key("local.warmup", "0", "allowed: integer ≥ 3"),
     key("hmc.chains", "2000", "at most sampling.configurations, 1000"),
     key("local.chains", "2000", "at most sampling.configurations, 1000"),
+    key("hmc.chains", "200", "hmc.chains: 200; allowed: at most 125", "errors need 8 records of every chain", **{"sampling.block_size": "200"}),
+    key("sampling.configurations", "4", "sampling.configurations: 4; allowed: at least 8", **{"sampling.block_size": "4", "local.chains": "4", "hmc.chains": "4"}),
     # Keys that do not exist.
     key("sede", "1", "unknown key", "did you mean seed"),
     key("batch_size", "1", "unknown key", "did you mean training.batch_size"),

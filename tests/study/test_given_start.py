@@ -28,7 +28,7 @@ kind = "wilson"
 group = "SU(2)"
 beta = 1e4
 [sampling]
-configurations = 8
+configurations = 32
 samplers = ["metropolis"]
 block_size = 4
 start_from = "{path}"
@@ -71,7 +71,7 @@ def test_all_chains_begin_in_the_configuration(sampled: Path) -> None:
     for t in range(4):
         line = line @ fields[:, :, 3, :, :, 0, 0, 0, t]
     loops = np.einsum("ncaa->nc", line).real / 2
-    assert loops.shape == (2, 4)
+    assert loops.shape == (8, 4)
     assert np.all(np.abs(loops + 1) < 0.05)
     assert not np.array_equal(fields[0, 0], fields[0, 1])
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from latflow.errors import ConfigError, Interrupted
+from latflow.stats.estimates import TooShortError
+from latflow.stats.gamma import gamma_estimate
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
+from latflow.study.stages import analysis
 from latflow.study.stages.analysis import read_results
 from latflow.study.stages.claims import differing_keys
 from latflow.study.stages.provenance import origin
@@ -233,3 +236,12 @@ def test_plan_prices_chains_by_updates_and_sites(config: StudyConfig) -> None:
     assert all(value > 0 for value in once.values())
     ratios = {name: more[name] / once[name] for name in once}
     assert ratios == pytest.approx({"sample_hmc": 4.0, "sample_local": 2.0, "sample_cluster": 2.0})
+
+
+@pytest.mark.parametrize(("sampler", "hint"), [("hmc", " or lower hmc.chains"), ("flow", "")])
+def test_too_few_records_are_told_with_their_sampler(sampler: str, hint: str) -> None:
+    """In a directory that another study filled; those of this one are counted before they are made."""
+    with pytest.raises(TooShortError) as caught, analysis._naming(sampler):
+        gamma_estimate(np.arange(12.0).reshape(3, 4))
+    line = f"error[SHORT] {sampler}: records: 4; allowed: at least 8 of a chain; raise sampling.configurations{hint}"
+    assert caught.value.lines() == [line]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from latflow.study.config.rules import Complaint, broken_rules
+from latflow.stats.propagation import MINIMUM_RECORDS
+from latflow.study.config.rules import LEAST, Complaint, broken_rules, records
 
 GOOD: dict[str, Any] = {
     "lattice.shape": (6, 6),
@@ -71,6 +72,12 @@ def course(extents: tuple[int, ...], couplings: tuple[float, ...], steps: tuple[
         (
             {"sampling.configurations": 7, "sampling.samplers": ("cluster",), "hmc.target_acceptance": 0.8},
             ["cluster.chains"],
+        ),
+        ({"sampling.block_size": 50, "hmc.chains": 20, "local.chains": 12}, ["hmc.chains"]),
+        ({"sampling.block_size": 4096, "hmc.chains": 50}, []),
+        (
+            {"sampling.configurations": 4, "sampling.block_size": 4, "hmc.chains": 1, "local.chains": 1},
+            ["sampling.configurations"],
         ),
         ({"lattice.shape": (5, 6), "sampling.samplers": ("cluster",)}, ["lattice.shape"]),
         ({"lattice.shape": (5, 6), "sampling.samplers": ("flow", "hmc"), "flow.kind": "continuous"}, []),
@@ -158,6 +165,13 @@ def test_unknown_values_silence_the_rules_that_need_them() -> None:
     for key in bad:
         assert {complaint.key for complaint in broken_rules({**bad, key: None}.get)} <= broken - {key}
     assert broken_rules({}.get) == []
+
+
+def test_records_are_counted_in_whole_blocks() -> None:
+    assert LEAST == MINIMUM_RECORDS
+    assert records(100, 4096, 64) == 64
+    assert records(100, 50, 20) == 6
+    assert records(100, 4, 20) == 5
 
 
 def test_complaint_is_one_line() -> None:

@@ -24,6 +24,9 @@ LEAST_RECORDS = 3
 
 _ROUNDING = 1e-9
 
+LEAST = 8
+"""Records of a chain below which its errors cannot be estimated: `latflow.stats.propagation.MINIMUM_RECORDS`."""
+
 Lookup: TypeAlias = Callable[[str], Any]
 """Value of a key, or ``None`` where it is unknown or unset."""
 
@@ -226,6 +229,26 @@ def _chains(value: Lookup) -> list[Complaint]:
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 
 
+def _records(value: Lookup) -> list[Complaint]:
+    """Errors need a few records of every chain; more chains than configurations are refused already."""
+    wanted, size, samplers = (value(f"sampling.{name}") for name in ("configurations", "block_size", "samplers"))
+    if wanted is None or size is None or samplers is None:
+        return []
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
+    short = {key: n for key, n in chains.items() if n is not None and n <= wanted and records(wanted, size, n) < LEAST}
+    hint = f"errors need {LEAST} records of every chain"
+    if short and wanted < LEAST:
+        return [Complaint("sampling.configurations", str(wanted), f"at least {LEAST} for every chain", hint)]
+    allowed = f"at most {wanted // LEAST}, with sampling.configurations {wanted} in blocks of {size}"
+    return [Complaint(key, str(n), allowed, hint) for key, n in short.items()]
+
+
+def records(configurations: int, block_size: int, chains: int) -> int:
+    """Records of every chain: blocks are whole, and hold at least one of each."""
+    per_block = max(1, block_size // chains)
+    return per_block * -(-configurations // (per_block * chains))
+
+
 def _curriculum(value: Lookup) -> list[Complaint]:
     lists = {name: value(f"training.curriculum.{name}") for name in ("extents", "couplings", "steps")}
     rates = value("training.curriculum.learning_rates")
@@ -322,6 +345,7 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _given_start,
     _ledger_only,
     _chains,
+    _records,
     _gradient_flow,
     _smearing,
 )

@@ -7,7 +7,7 @@ beside exact, independent or published values where such are known.
 import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from latflow.errors import DataError, MissingInputError
 from latflow.stats.correlators import scalar_weighted_estimates
-from latflow.stats.estimates import Estimate
+from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.runs import r_hat
@@ -117,11 +117,13 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         columns = _columns(context, sampler)
         if sampler == "flow":
             weights = _weights(context)
-            found["flow"] = _flow_chain(context, columns, weights["index"])
-            found["reweighted"] = _reweighted(context, columns, weights["log_weight"])
+            with _naming(sampler):
+                found["flow"] = _flow_chain(context, columns, weights["index"])
+                found["reweighted"] = _reweighted(context, columns, weights["log_weight"])
             flow = _flow_figures(context, weights)
         else:
-            found[sampler] = _chain(context, columns)
+            with _naming(sampler):
+                found[sampler] = _chain(context, columns)
             chains[sampler] = {**_agreement(context, columns), "defect": _defect(context, sampler)}
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
@@ -153,6 +155,17 @@ def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
 def _weights(context: RunContext) -> dict[str, np.ndarray]:
     ensemble = Ensemble.open(context.path("ensembles", "flow"))
     return {name: ensemble.column(name) for name in ("log_weight", "accepted", "index")}
+
+
+@contextlib.contextmanager
+def _naming(sampler: str) -> Iterator[None]:
+    """Say whose records are too few: a study of now is refused for that, a directory may hold those of another."""
+    try:
+        yield
+    except TooShortError as error:
+        hint = f"raise sampling.configurations{'' if sampler == 'flow' else f' or lower {sampler}.chains'}"
+        what = f"{sampler}: {error.what}"
+        raise TooShortError(what, value=error.value, allowed=f"{error.allowed} of a chain", hint=hint) from None
 
 
 def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
