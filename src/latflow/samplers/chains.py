@@ -25,7 +25,8 @@ from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
 
 _SMALL_BYTES = 2**14
-_GROUP_BYTES = 2**19
+_GROUP_BYTES = 2**17
+_MOST_GROUP_BYTES = 2**19
 _LEAST_GROUP = 8
 LEAST_WARMUP = 3
 
@@ -122,13 +123,14 @@ def _group_size(x: Inexact[Array, "chains *shape"]) -> int:
     """How many chains run together in one program.
 
     The fields of a group should stay in the cache of one core and fill a few vector registers, and there should be
-    more than one group where there is work for more than one core. The size depends on the shape alone, not on the
-    machine: it can change the last bit of a number. An accelerator wants all chains at once.
+    more than one group where there is work for more than one core. Beyond 128 KB XLA shares a group among threads that
+    the other groups need. The size depends on the shape alone, not on the machine: it can change the last bit of a
+    number. An accelerator wants all chains at once.
     """
     chains, bytes_per_chain = x.shape[0], x[0].nbytes
-    if accelerated() or chains * bytes_per_chain <= _SMALL_BYTES:
+    if accelerated() or chains * bytes_per_chain <= _SMALL_BYTES or _LEAST_GROUP * bytes_per_chain > _MOST_GROUP_BYTES:
         return chains
-    limit = min(chains // 2, _GROUP_BYTES // bytes_per_chain)
+    limit = min(chains // 2, max(_LEAST_GROUP, _GROUP_BYTES // bytes_per_chain))
     return max((n for n in range(_LEAST_GROUP, limit + 1) if chains % n == 0), default=chains)
 
 
