@@ -6,7 +6,7 @@ In four dimensions the charge by the clover is no integer on rough links; the hi
 import numpy as np
 
 from latflow.report import data
-from latflow.report.canvas import FAINT, INK, TWO_ROWS, Omitted, Picture, encode, legend_above, single_axes
+from latflow.report.canvas import FAINT, INK, ONE_ROW, TWO_ROWS, Omitted, Picture, encode, legend_above, single_axes
 from latflow.report.data import Run
 from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import compact, is_number, plain
@@ -15,6 +15,7 @@ from latflow.stats.flow_scale import LEVEL
 from latflow.stats.flowed import FLOW
 
 _ABSENT = "no gradient flow was measured; gradient_flow.kind asks for one"
+_CHARGELESS = "U(1) has no topological charge in four dimensions"
 _CHARGE, _LAST = 2, -1
 _BINS = 21
 _COARSE = 0.1
@@ -33,7 +34,7 @@ def flow_energy(run: Run) -> Picture | Omitted:
     for position, (sampler, (t, value, error)) in enumerate(curves.items()):
         # where samplers agree to the width of a line, those drawn first look out beside those drawn later
         look, above = sampler_style(sampler), len(curves) - 1 - position
-        width, size = 0.9 + 1.3 * above, 4 + 3 * above
+        width, size = 0.9 + 0.9 * above, 4 + 2.5 * above
         axes.fill_between(t, value - error, value + error, color=look.colour, alpha=0.3, linewidth=0)
         axes.plot(t, value, color=look.colour, linewidth=width, label=f"{look.label}, clover")
         rough = _curve(run, sampler, "flow_energy_plaquette", times)
@@ -69,8 +70,8 @@ def charge_histogram(run: Run) -> Picture | Omitted:
     name, title = "charge_histogram", "Distribution of the topological charge"
     found = {s: charges.ravel() for s in SAMPLERS if (charges := charge_series(run, s)) is not None}
     if not found:
-        return Omitted(name, title, _ABSENT)
-    figure, axes = single_axes(above=TWO_ROWS)
+        return Omitted(name, title, _CHARGELESS if data.flow_times(run.results).size else _ABSENT)
+    figure, axes = single_axes(above=ONE_ROW)
     widest = max(float(np.max(np.abs(q))) for q in found.values()) or 1.0
     edges = np.linspace(-widest, widest, _BINS + 1)
     for sampler, q in found.items():
