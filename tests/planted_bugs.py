@@ -562,6 +562,13 @@ BUGS = (
         "tests/fields/test_smearing.py::test_smearing_commutes_with_gauge_transformations[SU(3) ape]",
     ),
     Bug(
+        "weights of hypercubic smearing taken from inside to outside",
+        "fields/smearing.py",
+        "alpha, around = alphas[len(without)], []",
+        "alpha, around = alphas[-1 - len(without)], []",
+        "tests/fields/test_smearing.py::test_hyp_level_by_level",
+    ),
+    Bug(
         "stout links exponentiate the wrong sign",
         "fields/smearing.py",
         "return space.move(x, -rho * jnp.stack(p))",

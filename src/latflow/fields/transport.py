@@ -83,7 +83,13 @@ def staples(links: Links, *, mu: int, others: tuple[int, ...] | None = None) -> 
         Gattringer & Lang, Quantum Chromodynamics on the Lattice (2010), section 4.1.
     """
     others = tuple(range(len(links))) if others is None else others
-    return total(part for nu in others if nu != mu for part in _two_staples(links, mu, nu))
+    return total(part for nu in others if nu != mu for part in _two_staples(links[mu], links[nu], mu, nu))
+
+
+@trailing
+def staples_of_plane(u: Matrices, v: Matrices, *, mu: int, nu: int) -> Matrices:
+    """The same for one plane, whose sides along `mu` and `nu` are u and v: fields of their own where smearing mixes."""
+    return total(_two_staples(u, v, mu, nu))
 
 
 def total(parts: Iterable[Inexact[Array, "*shape"]]) -> Inexact[Array, "*shape"]:
@@ -91,9 +97,8 @@ def total(parts: Iterable[Inexact[Array, "*shape"]]) -> Inexact[Array, "*shape"]
     return functools.reduce(operator.add, parts)
 
 
-def _two_staples(links: Links, mu: int, nu: int) -> tuple[Matrices, Matrices]:
+def _two_staples(u: Matrices, v: Matrices, mu: int, nu: int) -> tuple[Matrices, Matrices]:
     """The path over the side x + nu, and the one over x − nu."""
-    u, v = links[mu], links[nu]
     end = neighbour(v, mu)
     above = multiply(multiply(end, neighbour(u, nu), right_adjoint=True), v, right_adjoint=True)
     below = multiply(multiply(u, end), v, left_adjoint=True)
