@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from latflow.report import chains, data, tables
+from latflow.report.cost import CostRow, cost_rows
 from latflow.report.numbers import ABSENT
 
 
@@ -161,10 +162,18 @@ def test_evidence_without_a_limit_has_no_outcome() -> None:
 
 
 def test_cost_lists_training_first_and_skips_totals(full_run: Path) -> None:
-    rows = tables.cost_rows(data.load(full_run).results)
-    assert [row[0] for row in rows] == ["training the flow", "flow", "reweighted", "HMC", "local"]
-    assert rows[0][1] == "2 min 8 s"
-    assert rows[1][1:] == ("3.2 s", "6\u202f000", ABSENT, "1.1 ms")
+    rows = cost_rows(data.load(full_run).results)
+    assert [row.label for row in rows] == ["training the flow", "flow", "reweighted", "HMC", "local"]
+    assert rows[0].time == "2 min 8 s"
+    assert rows[1] == CostRow("flow", "3.2 s", "6\u202f000", ABSENT, ABSENT, "1.1 ms")
+
+
+def test_cost_names_whose_tau_counts_with_two_digits_and_says_if_compilation_is_in_it() -> None:
+    entry = {"tau_int": 1.2345, "tau_int_of": "wilson_loop_2x2", "seconds_per_independent": 3.4567e-4}
+    one = {**entry, "compilation_included": True}
+    hmc, heatbath = cost_rows({"cost": {"heatbath": one, "hmc": entry}})
+    assert (heatbath.tau_int, heatbath.slowest, heatbath.per_independent) == ("1.2", "W(2,2)", "350 µs")
+    assert (heatbath.compilation_included, hmc.compilation_included) == (True, False)
 
 
 def test_provenance_shows_every_leaf() -> None:

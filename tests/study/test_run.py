@@ -47,6 +47,22 @@ class StopAfter:
             raise Interrupted("planned stop")
 
 
+class Recording:
+    """A display that keeps the last figures of every work."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, dict[str, Any]] = {}
+
+    def stage(self, name: str, detail: str) -> None:
+        """Nothing is kept of it."""
+
+    def line(self, text: str) -> None:
+        """Nor of this."""
+
+    def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
+        self.last[name] = fields
+
+
 @pytest.fixture(scope="module")
 def config(tiny_study: Path) -> StudyConfig:
     return load_study(tiny_study)
@@ -115,7 +131,12 @@ def test_more_configurations_extend_without_touching_what_is_there(
     directory = tmp_path / "tiny"
     shutil.copytree(finished, directory)
     sampling = config.sampling.model_copy(update={"configurations": 768})
-    run_stages(config.model_copy(update={"sampling": sampling}), directory, stages=STAGES, progress=Silent())
+    display = Recording()
+    run_stages(config.model_copy(update={"sampling": sampling}), directory, stages=STAGES, progress=display)
+    for sampler, column in (("flow", "accepted"), ("hmc", "acceptance"), ("local", "acceptance")):
+        # of all blocks, those of the first run included
+        seen = Ensemble.open(directory / "ensembles" / sampler).column(column)
+        assert display.last[f"sample {sampler}"]["acceptance"] == pytest.approx(seen.mean(), rel=1e-12)
     before, after = Ensemble.open(finished / "ensembles/flow"), Ensemble.open(directory / "ensembles/flow")
     assert after.entries[: before.n_blocks] == before.entries
     assert after.n_records == 768

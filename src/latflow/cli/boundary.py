@@ -92,7 +92,8 @@ def _unknown_command(error: UnknownCommandError) -> LatflowError:
     token = next(iter(error.unused_tokens or []), "")
     if token.endswith(".toml"):
         return UsageError(f"unknown command {token!r}", hint=f"did you mean `latflow run {token}`?")
-    return UsageError(_one_line(error).rstrip("."), hint="see `latflow --help`")
+    # the list that follows breaks off after some of the commands; --help has them all
+    return UsageError(_one_line(error).partition(" Available commands:")[0].rstrip("."), hint="see `latflow --help`")
 
 
 @translated.register

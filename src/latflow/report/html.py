@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from latflow.report import chains, data, diagnostics, figures, flowed, gauge, tables
 from latflow.report.canvas import Omitted, Picture, style
+from latflow.report.cost import cost_rows
 from latflow.report.data import Run
 from latflow.store.atomic import write_bytes
 
@@ -295,7 +296,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "observables": tables.observable_tables(run),
         "vectors": tables.vector_tables(run),
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
-        "cost": tables.cost_rows(run.results),
+        "cost": cost_rows(run.results),
         "provenance": tables.provenance_rows(run.results),
         "bibliography": [
             work for work in BIBLIOGRAPHY if work.is_used(run.study) and (data.has_flow(run) or not work.of_flows)

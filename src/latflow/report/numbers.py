@@ -95,8 +95,8 @@ def signed(value: float | None) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else _minus(text)
 
 
-def duration(seconds: float | None) -> str:
-    """A duration in the unit a person would choose.
+def duration(seconds: float | None, digits: int = 3) -> str:
+    """A duration in the unit a person would choose, below a minute with `digits` significant digits.
 
     >>> duration(0.00052), duration(7.31), duration(200.0), duration(7500.0)
     ('520 µs', '7.31 s', '3 min 20 s', '2 h 5 min')
@@ -107,7 +107,7 @@ def duration(seconds: float | None) -> str:
         scale, unit = next(
             (s, u) for s, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")) if seconds >= s or s == 1e-9
         )
-        return f"{float(f'{seconds / scale:.3g}'):g} {unit}"
+        return f"{float(f'{seconds / scale:.{digits}g}'):g} {unit}"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"

@@ -84,11 +84,18 @@ def _flow(results: Mapping[str, Any]) -> list[str]:
 def _cost(results: Mapping[str, Any]) -> list[str]:
     cost = results.get("cost") or {}
     parts = [
-        f"{sampler_style(s).label} {duration(cost[s].get('seconds_per_independent'))}"
+        f"{sampler_style(s).label} {duration(cost[s]['seconds_per_independent'], 2)}{_rests_on(cost[s])}"
         for s in samplers_of(results)
         if isinstance(cost.get(s), Mapping) and is_number(cost[s].get("seconds_per_independent"))
     ]
-    return ["seconds per independent configuration: " + ", ".join(parts)] if parts else []
+    return ["time per independent configuration: " + ", ".join(parts)] if parts else []
+
+
+def _rests_on(entry: Mapping[str, Any]) -> str:
+    """Whose τ_int a cost counts, and that it holds compilation where it does."""
+    words = [f"τ_int of {entry['tau_int_of']}"] if entry.get("tau_int_of") else []
+    words += ["compilation included"] if entry.get("compilation_included") else []
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _verdict(results: Mapping[str, Any]) -> list[str]:

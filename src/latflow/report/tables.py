@@ -225,25 +225,6 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def cost_rows(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Sampler, time, configurations, τ_int counted, time per independent configuration; training first."""
-    cost = results.get("cost") or {}
-    trained = (results.get("flow") or {}).get("training_seconds")
-    rows = [] if trained is None else [("training the flow", duration(trained), *[ABSENT] * 3)]
-    for sampler in sorted((s for s in cost if isinstance(cost[s], Mapping)), key=lambda s: order_of(s, SAMPLERS)):
-        entry = cost[sampler]
-        rows.append(
-            (
-                sampler_style(sampler).label,
-                duration(entry.get("seconds")),
-                count(entry.get("configurations")),
-                plain(entry.get("tau_int"), 3),
-                duration(entry.get("seconds_per_independent")),
-            )
-        )
-    return rows
-
-
 def provenance_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Every leaf of the provenance, its key path and its value."""
     return list(_leaves(results.get("provenance") or {}, ""))

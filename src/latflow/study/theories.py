@@ -39,7 +39,6 @@ from latflow.study.config.theory import GAUGE_KINDS, FreeFieldConfig, GaugeConfi
 COEFFICIENTS = {"luscher-weisz": LUESCHER_WEISZ, "iwasaki": IWASAKI, "dbw2": DBW2}
 """c₁ of the improved actions by their words."""
 
-_CLOVER_SQUARED = f"{CLOVER_CHARGE}_squared"
 
 Estimates = dict[str, list[Estimate]]
 
@@ -119,7 +118,6 @@ class Physics(NamedTuple):
     Attributes:
         observables: What is measured.
         chain_estimates: Estimates from columns (chains, n, …).
-        slow: Estimates whose largest τ_int a sampler pays for.
         starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
         back: Carries configurations, one per chain, back into their space where rounding leads out of it; else None.
         further: Columns of one number per record that stand inside a measured one, by name.
@@ -127,7 +125,6 @@ class Physics(NamedTuple):
 
     observables: tuple[AbstractObservable, ...]
     chain_estimates: Callable[[Mapping[str, np.ndarray]], Estimates]
-    slow: tuple[str, ...]
     starts: tuple[str, ...]
     back: Callable[[Array], Array] | None = None
     further: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = lambda columns: {}
@@ -184,7 +181,6 @@ def _scalar(space: ScalarSpace, action: AbstractAction, beside: Beside) -> Physi
     return Physics(
         observables=scalar_observables(action),
         chain_estimates=functools.partial(scalar_chain_estimates, shape=space.shape),
-        slow=("susceptibility", "ising_energy", "phi_squared"),
         # even in φ: chains in different vacua agree on them
         starts=("abs_magnetization", "phi_squared", "action_density"),
     )
@@ -201,7 +197,6 @@ def _gauge(space: GaugeSpace, action: AbstractAction, beside: Beside) -> Physics
             group=space.group.name,
             flow_times=None if flowed is None else np.asarray(flowed.times),
         ),
-        slow=("plaquette", "wilson_loop_2x2", "polyakov_loop_squared", "topological_charge_squared", _CLOVER_SQUARED),
         starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge", CLOVER_CHARGE),
         back=functools.partial(_reunitarised, space) if space.group.element_shape else None,
         further=charge_column if flowed is not None and has_charge(space) else lambda columns: {},

@@ -35,6 +35,7 @@ from latflow.study.context import RunContext
 from latflow.study.known import known_values
 from latflow.study.known_value import Known
 from latflow.study.stages import evidence
+from latflow.study.stages.cost import costs
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.training import load_flow, sampling_facts
@@ -137,7 +138,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         "flow": flow,
         "chains": chains,
         "gradient_flow": _gradient_flow(context.config),
-        "cost": _cost(context, estimates),
+        "cost": costs(context.metrics(), estimates),
         "verdict": verdict.plain(),
         "provenance": {"inputs": inputs, "seed": context.config.seed, **origin()},
     }
@@ -283,28 +284,3 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dic
         **sampling_facts(context.config),
         "start": header.get("start"),
     }
-
-
-def _cost(context: RunContext, estimates: list[dict[str, Any]]) -> dict[str, Any]:
-    """Wall-clock seconds of sampling, and per independent configuration for the slowest of a few observables.
-
-    The rate is that of the median block: the first one includes compilation, which an ensemble of any size pays once.
-    """
-    seconds: dict[str, dict[int, dict[str, Any]]] = {}
-    for record in context.metrics():
-        if record.get("stage") == "sample":
-            seconds.setdefault(record["sampler"], {})[record["block"]] = record
-    cost: dict[str, Any] = {}
-    slow = study_physics(context.config).slow
-    for sampler, blocks in seconds.items():
-        taus = [row["tau_int"] for row in estimates if row["sampler"] == sampler and row["observable"] in slow]
-        tau = max((t for t in taus if t is not None), default=None)
-        each = float(np.median([record["seconds"] / record["n"] for record in blocks.values()]))
-        cost[sampler] = {
-            "seconds": round(sum(record["seconds"] for record in blocks.values()), 3),
-            "configurations": sum(record["n"] for record in blocks.values()),
-            "seconds_per_configuration": each,
-            "tau_int": tau,
-            "seconds_per_independent": None if tau is None else each * 2 * tau,
-        }
-    return cost

@@ -54,13 +54,13 @@ def sample_chains(context: RunContext, sampler: str) -> None:
         "sample",
         f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each{_scale_words(kernel)}",
     )
-    x = _last_configurations(ensemble, start)
+    x, acceptance = _last_configurations(ensemble, start), _acceptances(ensemble)
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
             x, columns, attributes = one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
             ensemble.append(columns, n=n_records * settings.chains, attributes=attributes)
-        fields = {"acceptance": float(columns["acceptance"].mean())}
-        context.progress.update(f"sample {sampler}", block + 1, n_blocks, fields)
+        acceptance.append(float(columns["acceptance"].mean()))
+        context.progress.update(f"sample {sampler}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()
 
 
@@ -196,6 +196,11 @@ def _last_configurations(ensemble: Ensemble, start: Inexact[Array, "chains *shap
     if ensemble.n_blocks == 0:
         return start
     return jnp.asarray(ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1])
+
+
+def _acceptances(ensemble: Ensemble) -> list[float]:
+    """Mean acceptance of every block there is; all are of one size."""
+    return [float(block.arrays["acceptance"].mean()) for block in ensemble.blocks(("acceptance",))]
 
 
 def _manifest(context: RunContext, sampler: str, n_records: int, kernel: AbstractKernel) -> dict[str, Any]:

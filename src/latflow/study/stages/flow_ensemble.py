@@ -90,6 +90,7 @@ def sample_flow(context: RunContext) -> None:
     context.progress.stage("sample", f"flow, {n_blocks * n} draws in blocks of {n}")
     sampler = FlowSampler(flow, build_action(config))
     keys = stream(config, "draw"), stream(config, "accept")
+    acceptance = [float(block.arrays["accepted"].mean()) for block in ensemble.blocks(("accepted",))]
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler="flow", block=block, n=n):
             columns = flow_block(sampler, *keys, first=block * n, n=n, **_chain_state(ensemble))
@@ -97,7 +98,8 @@ def sample_flow(context: RunContext) -> None:
             if config.sampling.ledger_only:
                 attributes[DIGEST] = fields_digest(columns.pop("fields"))
             ensemble.append(columns, n=n, attributes=attributes)
-        context.progress.update("sample flow", block + 1, n_blocks, {"acceptance": float(columns["accepted"].mean())})
+        acceptance.append(float(columns["accepted"].mean()))
+        context.progress.update("sample flow", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()
 
 
