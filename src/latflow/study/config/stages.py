@@ -183,7 +183,7 @@ class GradientFlowConfig(AbstractSection):
     )
     spacing: Positive = Field(default=0.1, description="flow time between records, lattice units")
     records: Annotated[int, Field(ge=3, le=1000)] = Field(default=20, description="records after that of time zero")
-    tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
+    tolerance: Annotated[float, Field(ge=1e-10, le=0.1)] = Field(
         default=1e-3, description="largest error of an adaptive step, entry by entry"
     )
 
