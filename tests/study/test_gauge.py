@@ -122,6 +122,26 @@ def test_chains_of_all_starts_agree(finished: Path) -> None:
         assert entry["agree"]
 
 
+def test_results_hold_the_settings_that_warm_up_tuned(config: StudyConfig, finished: Path) -> None:
+    found = results_of(finished)["samplers"]
+    assert set(found) == set(SAMPLERS)
+    scale = {s: Ensemble.open(finished / "ensembles" / s).manifest["scale"] for s in SAMPLERS}
+    hmc = found["hmc"]
+    assert (hmc["step_size"], hmc["trajectory_length"]) == (scale["hmc"], 4 * scale["hmc"])
+    # tuning has moved it
+    assert hmc["trajectory_length"] != config.hmc.trajectory_length
+    assert found["metropolis"]["width"] == scale["metropolis"]
+    assert "width" not in found["heatbath"]
+    assert (found["heatbath"]["overrelaxation"], found["metropolis"]["thin"], hmc["start"]) == (1, 2, "mixed")
+    for sampler in SAMPLERS:
+        seen = Ensemble.open(finished / "ensembles" / sampler).column("acceptance").mean()
+        assert found[sampler]["acceptance"] == pytest.approx(seen, rel=1e-12)
+    page = (finished / "report.html").read_text()
+    assert all(f"{number:.4g}" in page for number in (scale["hmc"], 4 * scale["hmc"], scale["metropolis"]))
+    assert "model/train.jsonl" not in page
+    assert all(work in page for work in ("151 (2003) 272", "36 (1987) 515"))
+
+
 def test_frozen_chains_are_told(config: StudyConfig, tmp_path: Path) -> None:
     # At β = 40 a local update never crosses from one charge to another: every chain keeps that of its start.
     changes = {"action.beta": "40", "sampling.samplers": "heatbath", "sampling.configurations": "1024"}

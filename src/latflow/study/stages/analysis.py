@@ -38,6 +38,7 @@ from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.settings import sampler_settings
 from latflow.study.stages.training import load_flow, sampling_facts
 from latflow.study.theories import study_physics
 
@@ -113,6 +114,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     known = known_values(context.config)
     found: dict[str, dict[str, list[Estimate]]] = {}
     chains: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     flow = None
     for sampler in samplers:
         columns = _columns(context, sampler)
@@ -125,6 +127,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         else:
             with _naming(sampler):
                 found[sampler] = _chain(context, columns)
+            settings[sampler] = sampler_settings(context, sampler)
             chains[sampler] = {**_agreement(context, columns), "defect": _defect(context, sampler)}
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
@@ -137,6 +140,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         "estimates": estimates,
         "flow": flow,
         "chains": chains,
+        "samplers": settings,
         "gradient_flow": _gradient_flow(context.config),
         "cost": costs(context.metrics(), estimates),
         "verdict": verdict.plain(),

@@ -1,0 +1,54 @@
+"""How the chain samplers were set, as plain data: settings down, samplers across."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latflow.report.names import SAMPLERS, SamplerStyle, order_of, sampler_style
+from latflow.report.numbers import ABSENT, count, is_number, plain
+
+SETTINGS = {
+    "chains": "chains",
+    "start": "starts",
+    "warmup": "warm-up, updates discarded per chain",
+    "thin": "updates per configuration kept",
+    "acceptance": "acceptance, mean of all blocks",
+    "target_acceptance": "acceptance tuned to",
+    "integrator": "integrator",
+    "n_steps": "steps per trajectory",
+    "step_size": "step size, tuned",
+    "trajectory_length": "trajectory length, steps × step size",
+    "jitter": "random shortening of trajectories",
+    "inner_steps": "inner steps",
+    "overrelaxation": "sweeps of overrelaxation per update",
+    "width": "width of proposals, tuned",
+    "sweeps": "local sweeps per update",
+    "clusters": "clusters per update",
+}
+"""Words by key of the settings, in the order of the rows."""
+
+
+@dataclass(frozen=True)
+class SettingsTable:
+    """One column per sampler; each row its words and one cell per sampler, a dash where it has no such setting."""
+
+    samplers: list[SamplerStyle]
+    rows: list[tuple[str, list[str]]]
+
+
+def settings_table(results: Mapping[str, Any]) -> SettingsTable | None:
+    """The settings of every chain sampler; None if the results hold none."""
+    found = results.get("samplers") or {}
+    names = sorted(found, key=lambda name: order_of(name, SAMPLERS))
+    rows = [
+        (words, [_cell(found[name].get(key)) for name in names])
+        for key, words in SETTINGS.items()
+        if any(found[name].get(key) is not None for name in names)
+    ]
+    return SettingsTable([sampler_style(name) for name in names], rows) if rows else None
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return count(value)
+    return plain(value) if is_number(value) else str(value or ABSENT)
