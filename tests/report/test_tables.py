@@ -5,6 +5,7 @@ import pytest
 
 from latflow.report import chains, data, tables
 from latflow.report.cost import CostRow, cost_rows
+from latflow.report.footnotes import without_logarithm
 from latflow.report.numbers import ABSENT
 
 
@@ -215,3 +216,25 @@ def test_a_scale_beyond_the_end_of_the_flow_is_not_a_dash() -> None:
     assert [row.value for row in first.rows] == ["not reached", "1.250(20)"]
     assert first.note == "Not reached: t²⟨E⟩ of the clover stays below 0.3 until t = 1, the end of the flow (HMC)."
     assert (second.note, second.rows[0].value) == ("", "0.90(10)")
+
+
+def test_the_distribution_of_the_charge_has_the_exact_column_and_no_rows_of_noise() -> None:
+    value, known = [0.0] * 21, [1e-6] * 21
+    value[9:12], known[9:12], known[13], value[5] = [0.2, 0.5, 0.29], [0.2, 0.6, 0.2], 2e-4, 0.01
+    known[14] = 1e-4
+    seen = entry(
+        "topological_charge_distribution", "hmc", value, [0.01] * 21, reference=known, reference_source="exact"
+    )
+    (table,) = tables.vector_tables(run_of([seen]))
+    assert table.columns == ["HMC", "exact"]
+    assert [row[0] for row in table.rows] == ["−5", "−1", "0", "1", "3"]
+    assert [row[2] for row in table.rows] == ["1e−06", "0.2", "0.6", "0.2", "0.0002"]
+
+
+def test_one_footnote_tells_why_creutz_ratios_are_missing() -> None:
+    present = [entry("creutz_ratio_2x2", s, 0.4, 0.1) for s in ("hmc", "heatbath")]
+    assert without_logarithm({"estimates": present}) == ""
+    missing = [entry("creutz_ratio_3x3", s, None, None) for s in ("heatbath", "hmc")]
+    assert without_logarithm({"estimates": present + missing}).startswith(
+        "– in χ(3,3) of HMC, heat bath: a Wilson loop"
+    )

@@ -7,16 +7,15 @@ import numpy as np
 
 from latflow.report import data
 from latflow.report.canvas import FAINT, INK, ONE_ROW, TWO_ROWS, Omitted, Picture, encode, legend_above, single_axes
+from latflow.report.charge import charge_series, distances
 from latflow.report.data import Run
 from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import compact, is_number, plain
 from latflow.report.scales import unreached
 from latflow.stats.flow_scale import LEVEL
-from latflow.stats.flowed import FLOW
 
 _ABSENT = "no gradient flow was measured; gradient_flow.kind asks for one"
 _CHARGELESS = "U(1) has no topological charge in four dimensions"
-_CHARGE, _LAST = 2, -1
 _BINS = 21
 _COARSE = 0.1
 """Relative difference of the two t₀ that is worth a sentence."""
@@ -81,25 +80,13 @@ def charge_histogram(run: Run) -> Picture | Omitted:
     axes.set_ylabel("density")
     legend_above(figure, axes, columns=3)
     svg, pdf = encode(figure)
-    distance = "; ".join(f"{sampler_style(s).label} {plain(float(_off(q)), 2)}" for s, q in found.items())
     caption = (
         "Share of configurations per unit of Q, by the clover, not rounded. Mean distance from the nearest integer: "
-        f"{distance}; 0.25 where Q prefers none, as on links that are still rough at the end of the flow."
+        f"{distances(run)}; 0.25 where Q prefers none, as on links that are still rough at the end of the flow."
     )
     spread = "; ".join(f"{sampler_style(s).label}: {q.size} between {plain(q.min(), 3)} and {plain(q.max(), 3)}"
                        for s, q in found.items())  # fmt: skip
     return Picture(name, title, caption, f"Histogram of Q. {spread}.", svg, pdf)
-
-
-def charge_series(run: Run, sampler: str) -> np.ndarray | None:
-    """The charge at the end of the flow along the chains, shape (chains, n); None where there is none."""
-    column = data.series(run, sampler, FLOW)
-    charges = None if column is None else column[_LAST, _CHARGE]
-    return charges if charges is not None and np.any(charges) else None
-
-
-def _off(q: np.ndarray) -> np.floating:
-    return np.mean(np.abs(q - np.rint(q)))
 
 
 def _verdict(run: Run, samplers: list[str]) -> str:

@@ -24,8 +24,8 @@ from latflow.report.canvas import (
     readable_log,
     single_axes,
 )
+from latflow.report.charge import charge_series
 from latflow.report.data import Run
-from latflow.report.flowed import charge_series
 from latflow.report.names import SAMPLERS, observable_words, sampler_style
 from latflow.report.numbers import compact, count, is_number, plain
 from latflow.stats.flowed import CLOVER_CHARGE

@@ -17,6 +17,7 @@ from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
+from latflow.report.footnotes import without_logarithm
 from latflow.report.settings import settings_table
 from latflow.store.atomic import write_bytes
 
@@ -137,6 +138,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "observables": tables.observable_tables(run),
         "vectors": tables.vector_tables(run),
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
+        "footnote": without_logarithm(run.results),
         "settings": settings_table(run.results),
         "cost": cost_rows(run.results),
         "provenance": tables.provenance_rows(run.results),

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from latflow.report import data
+from latflow.report.charge import settled
 from latflow.report.data import Run
 from latflow.report.formulas import action_formula
 from latflow.report.gauge_names import FLOW_TIME, PLANE
@@ -30,6 +31,11 @@ from latflow.stats.estimates import Estimate, pull
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
+
+DISTRIBUTION = "topological_charge_distribution"
+
+UNLIKELY = 1e-4
+"""Charges that nobody has seen and whose exact probability is not larger have no row."""
 
 _NEGATIVE = re.compile(r"(?<=[\s(=e])-(?=\d)")
 """The hyphen before a number, or before the digits of its exponent."""
@@ -259,7 +265,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         definition=words.definition,
         reference=ABSENT if known is None else compact(*known),
         source=data.reference_source(run, observable),
-        note=unreached(run.results, observable),
+        note=unreached(run.results, observable) or settled(run, observable),
         has_reference=known is not None,
         rows=rows,
         between=between,
@@ -270,24 +276,39 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
     words = observable_words(observable)
     entries = {s: e for s in samplers_of(run.results) if (e := data.estimate(run, observable, s)) is not None}
     columns = [(data.vector(e, "value"), data.vector(e, "error")) for e in entries.values()]
+    source, known = _known_vector(entries)
     length = max(len(values) for values, _ in columns)
     labels = _labels(run, observable, length)
     rows = [
         [
             labels[i],
             *(compact(v[i], e[i]) if i < min(len(v), len(e)) else ABSENT for v, e in columns),
+            *([plain(known[i]) if i < len(known) else ABSENT] if source else []),
         ]
         for i in range(length)
-        if any(i < len(v) and math.isfinite(v[i]) for v, _ in columns)
+        if _is_shown(observable, [float(v[i]) for v, _ in columns if i < len(v)], known[i : i + 1])
     ]
     return VectorTable(
         title=words.title,
         symbol=words.symbol,
         definition=words.definition,
         abscissa=words.abscissa,
-        columns=[sampler_style(s).label for s in entries],
+        columns=[*(sampler_style(s).label for s in entries), *([source] if source else [])],
         rows=rows,
     )
+
+
+def _known_vector(entries: Mapping[str, Mapping[str, Any]]) -> tuple[str, list[float]]:
+    """Where the known values of an array come from, and those; nothing where none are known."""
+    found = next((e for e in entries.values() if isinstance(e.get("reference"), list)), None)
+    return ("", []) if found is None else (str(found.get("reference_source") or "reference"), found["reference"])
+
+
+def _is_shown(observable: str, values: list[float], known: list[float]) -> bool:
+    """Whether an entry is worth a row: any that exists, of a distribution what was seen or is likely enough."""
+    if observable != DISTRIBUTION:
+        return any(math.isfinite(value) for value in values)
+    return any(value > 0 for value in values) or any(share > UNLIKELY for share in known)
 
 
 def _labels(run: Run, observable: str, length: int) -> list[str]:
