@@ -14,9 +14,9 @@ from latflow.fields.gradient_flow import GradientFlow
 from latflow.fields.smearing import ape
 from latflow.observables.gauge import WilsonLoops
 from latflow.report import summary_lines, write_report
+from latflow.report.charge import charge_series
 from latflow.report.data import load
-from latflow.report.flowed import charge_series
-from latflow.report.tables import vector_tables
+from latflow.report.tables import observable_tables, vector_tables
 from latflow.stats.flow_scale import flow_scale_estimates
 from latflow.stats.gamma import chain_estimates, gamma_estimate
 from latflow.store.ensemble import Ensemble
@@ -145,6 +145,12 @@ def test_the_report_shows_scales_and_says_what_was_not_reached(finished: Path, t
     charges = charge_series(load(copy), "hmc")
     stored = Ensemble.open(copy / "measurements" / "hmc").column("gradient_flow")
     np.testing.assert_array_equal(charges, stored[:, :, 2, -1].T)
+    # beneath Q, Q² and the susceptibility stands whether Q is one
+    off = np.mean(np.abs(stored[:, :, 2, -1] - np.round(stored[:, :, 2, -1])))
+    note = f"Q at flow time t = 0.25, not rounded; mean distance from the nearest integer: HMC {off:.2g}."
+    noted = [table.observable for table in observable_tables(load(copy)) if note in table.note]
+    assert noted == ["clover_charge", "clover_charge_squared", "topological_susceptibility"]
+    assert page.count(note) == 3
 
 
 def test_other_settings_are_measured_again_on_the_same_configurations(config: StudyConfig, finished: Path) -> None:
