@@ -660,7 +660,7 @@ BUGS = (
         "tests/groups/test_groups.py::test_haar_moments[SU(3)]",
     ),
     Bug(
-        "angles wrapped at 2π instead of π",
+        "angles wrapped from 0 instead of -pi",
         "groups/base.py",
         "jnp.floor((jnp.pi - angle) / (2 * jnp.pi))",
         "jnp.floor((2 * jnp.pi - angle) / (2 * jnp.pi))",
