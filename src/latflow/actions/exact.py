@@ -9,6 +9,7 @@ References:
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -119,10 +120,12 @@ class RingMoments:
     Attributes:
         log_z: Logarithm of the partition function.
         two_point: $\langle\phi_0\phi_r\rangle$ for r = 0 … n−1 steps along the ring.
+        means: Further averages over one site, by name.
     """
 
     log_z: float
     two_point: tuple[float, ...]
+    means: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def phi_squared(self) -> float:
@@ -162,13 +165,31 @@ def phi_four_2x2(*, mass_squared: float, coupling: float) -> RingMoments:
 
 
 def _ring(n: int, *, quadratic: float, quartic: float, bond: float) -> RingMoments:
-    """Moments of exp(−Σ[quadratic·x_i² + quartic·x_i⁴ − bond·x_i x_{i+1}]) on a ring of `n` sites.
-
-    The transfer matrix T(x, y) is symmetric; with its eigenpairs (λ_i, v_i), Z = Σλ_i^n and
-    ⟨x_0 x_r⟩ = Σ_ij λ_i^r λ_j^{n−r} (v_i x v_j)²/Z.
-    """
+    """Moments of exp(−Σ[quadratic·x_i² + quartic·x_i⁴ − bond·x_i x_{i+1}]) on a ring of `n` sites."""
     x = _grid(quadratic - bond, quartic)
-    site = quadratic * x**2 + quartic * x**4
+    return ring(n, x, quadratic * x**2 + quartic * x**4, bond=bond)
+
+
+def ring(
+    n: int,
+    x: Float[np.ndarray, " nodes"],
+    site: Float[np.ndarray, " nodes"],
+    *,
+    bond: float,
+    observables: Mapping[str, Float[np.ndarray, " nodes"]] | None = None,
+) -> RingMoments:
+    """Moments of exp(−Σ[V(x_i) − bond·x_i x_{i+1}]) on a ring of `n` sites.
+
+    The transfer matrix T(x, y) is symmetric; with its eigenpairs (λ_i, v_i), Z = Σλ_i^n,
+    ⟨x_0 x_r⟩ = Σ_ij λ_i^r λ_j^{n−r} (v_i x v_j)²/Z and ⟨f(x)⟩ = Σ_i λ_i^n (v_i f v_i)/Z.
+
+    Args:
+        n: Sites.
+        x: Equidistant nodes that hold all of the weight and resolve it.
+        site: V at the nodes.
+        bond: Factor of the product of neighbours.
+        observables: Values of functions of one site at the nodes, by name.
+    """
     exponent = bond * np.outer(x, x) - (site[:, None] + site[None, :]) / 2
     values, vectors = np.linalg.eigh(np.exp(exponent - exponent.max()))
     largest = values[-1]
@@ -177,7 +198,9 @@ def _ring(n: int, *, quadratic: float, quartic: float, bond: float) -> RingMomen
     elements = (vectors.T @ (x[:, None] * vectors)) ** 2
     two_point = tuple(float(values**r @ elements @ values ** (n - r) / z) for r in range(n))
     per_site = np.log(largest * (x[1] - x[0])) + exponent.max()
-    return RingMoments(float(np.log(z) + n * per_site), two_point)
+    density = vectors**2 @ values**n / z
+    means = {name: float(density @ f) for name, f in (observables or {}).items()}
+    return RingMoments(float(np.log(z) + n * per_site), two_point, means)
 
 
 def _grid(quadratic: float, quartic: float) -> Float[np.ndarray, " n"]:

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import Field
+from latflow.stats.quantities import AbstractEstimator, MeanOf
+from latflow.words import ObservableWords
 
 _CHUNK_BYTES = 2**20
 """Configurations that go through the program together: what a core's cache holds; more measured 2 to 4 times slower."""
@@ -26,15 +28,31 @@ _ACCELERATOR = 16
 class AbstractObservable(eqx.Module):
     """A number or a vector computed from one configuration.
 
+    One that has words is an estimate of its own, the mean of its column; one without is raw material of the estimates
+    that its theory makes.
+
     Attributes:
         name: The measurement column; every observable sets its own.
+        words: How its mean is written; None for raw material.
+        revision: Raised whenever the same configuration comes to give another value: stored columns of another number
+            are measured again.
+        section: Table of a study that its settings come from; empty without one.
+        sector_blind: Whether it is the same in every sector of its theory, so that any two samplers must agree on it.
     """
 
     name: ClassVar[str]
+    words: ClassVar[ObservableWords | None] = None
+    revision: ClassVar[int] = 1
+    section: ClassVar[str] = ""
+    sector_blind: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Field) -> Float[Array, "*value"]:
         """The value on configuration `x`."""
+
+    def estimator(self) -> AbstractEstimator | None:
+        """What makes estimates of its column; None for raw material."""
+        return None if self.words is None else MeanOf(self.name, self.words, revision=self.revision)
 
 
 def measure(

@@ -24,6 +24,7 @@ class AlongTheFlow(AbstractObservable):
     """
 
     name: ClassVar[str] = "gradient_flow"
+    section: ClassVar[str] = "gradient_flow"
     flow: GradientFlow
     spacing: float
     n_records: int

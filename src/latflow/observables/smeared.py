@@ -26,6 +26,7 @@ class SmearedWilsonLoops(AbstractObservable):
     """
 
     name: ClassVar[str] = "smeared_wilson_loops"
+    section: ClassVar[str] = "smearing"
     space: GaugeSpace
     space_steps: int
     time_steps: int

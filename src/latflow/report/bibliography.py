@@ -1,46 +1,10 @@
 """What a report cites: the works behind what its study did, and no others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Work:
-    """One entry of the bibliography.
-
-    Attributes:
-        text: What it is.
-        arxiv: Its number on arXiv, if it has one.
-        used_for: What it is cited for.
-        key: Dotted key of the study that decides whether it was used; empty for what every report rests on.
-        values: Values of that key, or entries of its list, at which it was; none for all that are not zero.
-        sampler: The sampler that the key belongs to: a study that does not run it did not use it.
-        of_flows: Whether it speaks of flows, and of nothing that a study without one does.
-    """
-
-    text: str
-    arxiv: str
-    used_for: str
-    key: str = ""
-    values: tuple[str, ...] = ()
-    sampler: str = ""
-    of_flows: bool = False
-
-    def is_used(self, study: Mapping[str, Any]) -> bool:
-        """Whether a study used it, as far as its file says."""
-        sampled = (study.get("sampling") or {}).get("samplers")
-        if self.sampler and sampled is not None and self.sampler not in sampled:
-            return False
-        found: Any = study
-        for part in self.key.split(".") if self.key else ():
-            found = found.get(part) if isinstance(found, Mapping) else None
-        if self.key and not self.values:
-            return bool(found)
-        return not self.key or any(word in self.values for word in (found if isinstance(found, list) else [found]))
-
-
-_FLOWS = ("wilson", "symanzik")
+from latflow.theories.catalogue import all_works
+from latflow.words import Work
 
 BIBLIOGRAPHY = (
     Work(
@@ -107,55 +71,6 @@ BIBLIOGRAPHY = (
         sampler="hmc",
     ),
     Work(
-        "K. G. Wilson, Confinement of quarks, Phys. Rev. D 10 (1974) 2445",
-        "",
-        "the action of plaquettes",
-        key="action.kind",
-        values=("wilson", "improved"),
-    ),
-    Work(
-        "P. Weisz, Continuum limit improved lattice action for pure Yang–Mills theory, Nucl. Phys. B 212 (1983) 1",
-        "",
-        "the tree-level coefficient of rectangles",
-        key="action.improvement",
-        values=("luscher-weisz",),
-    ),
-    Work(
-        "A. A. Migdal, Recursion equations in gauge theories, Sov. Phys. JETP 42 (1975) 413",
-        "",
-        "exact values on two-dimensional tori",
-        key="action.kind",
-        values=("wilson",),
-    ),
-    Work(
-        "M. Lüscher, Properties and uses of the Wilson flow in lattice QCD, JHEP 08 (2010) 071",
-        "1006.4518",
-        "the gradient flow, its integrator and t₀",
-        key="gradient_flow.kind",
-        values=_FLOWS,
-    ),
-    Work(
-        "S. Borsányi et al., High-precision scale setting in lattice QCD, JHEP 09 (2012) 010",
-        "1203.4469",
-        "w₀",
-        key="gradient_flow.kind",
-        values=_FLOWS,
-    ),
-    Work(
-        "P. Fritzsch and A. Ramos, The gradient flow coupling in the Schrödinger Functional, JHEP 10 (2013) 008",
-        "1301.4388",
-        "adaptive steps of the flow",
-        key="gradient_flow.kind",
-        values=_FLOWS,
-    ),
-    Work(
-        "M. Albanese et al. (APE), Glueball masses and string tension in lattice QCD, Phys. Lett. B 192 (1987) 163",
-        "",
-        "smearing of links in space",
-        key="smearing.kind",
-        values=("ape",),
-    ),
-    Work(
         "N. Metropolis, A. W. Rosenbluth, M. N. Rosenbluth, A. H. Teller and E. Teller, Equation of state calculations "
         "by fast computing machines, J. Chem. Phys. 21 (1953) 1087",
         "",
@@ -192,4 +107,4 @@ BIBLIOGRAPHY = (
 
 def works_of(study: Mapping[str, Any], *, has_flow: bool) -> list[Work]:
     """What the report of a study cites; nothing on flows where there is none."""
-    return [work for work in BIBLIOGRAPHY if work.is_used(study) and (has_flow or not work.of_flows)]
+    return [work for work in (*BIBLIOGRAPHY, *all_works()) if work.is_used(study) and (has_flow or not work.of_flows)]

@@ -184,7 +184,7 @@ def charge_histogram(run: Run) -> Picture | Omitted:
         return Omitted(name, title, "no topological charge was measured")
     figure, axes = single_axes(above=ONE_ROW)
     known = next((e["reference"] for s in curves if (e := data.estimate(run, observable, s)) and e["reference"]), None)
-    first = observable_words(observable).first
+    first = observable_words(observable).axis.first
     widest = max(abs(q) for points in curves.values() for q, (share, _) in points.items() if share > 0)
     if known is not None:
         edges = np.arange(len(known) + 1) + first - 0.5
@@ -228,7 +228,7 @@ def _known_loops(run: Run) -> dict[int, float]:
 def _vector(run: Run, sampler: str, observable: str) -> dict[int, tuple[float, float]]:
     entry = data.estimate(run, observable, sampler)
     value, error = data.vector(entry, "value"), data.vector(entry, "error")
-    first = observable_words(observable).first
+    first = observable_words(observable).axis.first
     pairs = zip(value, error, strict=False)
     return {first + i: (v, e) for i, (v, e) in enumerate(pairs) if np.isfinite(v) and np.isfinite(e)}
 

@@ -14,8 +14,6 @@ from typing import Any
 from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
-from latflow.report.formulas import action_formula
-from latflow.report.gauge_names import FLOW_TIME, PLANE
 from latflow.report.names import (
     DEPENDENT_PAIRS,
     OBSERVABLES,
@@ -28,6 +26,8 @@ from latflow.report.names import (
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
 from latflow.stats.estimates import Estimate, pull
+from latflow.theories.catalogue import formula as formula_of
+from latflow.words import FLOW_TIME, PLANE
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
@@ -220,7 +220,7 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         theory = [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
         return [*theory, *_measured_beside(run)]
     flow = study.get("flow") or {}
-    formula = action_formula(study.get("action") or {})
+    formula = formula_of(study.get("action") or {})
     used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
     network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in used.items())
     return [
@@ -292,7 +292,7 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
         title=words.title,
         symbol=words.symbol,
         definition=words.definition,
-        abscissa=words.abscissa,
+        abscissa=words.axis.name,
         columns=[*(sampler_style(s).label for s in entries), *([source] if source else [])],
         rows=rows,
     )
@@ -314,12 +314,12 @@ def _is_shown(observable: str, values: list[float], known: list[float]) -> bool:
 def _labels(run: Run, observable: str, length: int) -> list[str]:
     """What the entries of an array are numbered by: a distance, a charge, a flow time, a plane."""
     words = observable_words(observable)
-    if words.abscissa == FLOW_TIME:
+    if words.axis == FLOW_TIME:
         return [f"{t:g}" for t in data.flow_times(run.results)[1 : length + 1]]
-    if words.abscissa == PLANE and run.shape:
+    if words.axis == PLANE and run.shape:
         planes = combinations(range(len(run.shape)), 2)
         return [f"({mu},{nu})" + (" with time" if nu == len(run.shape) - 1 else "") for mu, nu in planes]
-    return [str(words.first + i).replace("-", "−") for i in range(length)]
+    return [str(words.axis.first + i).replace("-", "−") for i in range(length)]
 
 
 def pair_name(a: str, b: str) -> str:

@@ -1,12 +1,10 @@
-r"""Scalar observables derived from means: connected functions, susceptibilities, effective and pole masses.
+r"""Correlators of one periodic direction: connected part, effective mass and the correlated cosh fit.
 
-`derive_scalar` turns the means of the primitive columns into physics; it is a smooth deterministic function, so
-`chain_estimates` and `weighted_estimates` propagate errors through it, fits included. The correlator is folded, t = 0 …
+All are smooth functions of means, so errors are propagated through them, fits included. A correlator is folded, t = 0 …
 T//2, and behaves as $A\cosh m(t-T/2)$ when one state dominates.
 """
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +12,8 @@ from jaxtyping import Float
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import root_scalar
 
-from latflow.stats.estimates import Estimate, SeriesShapeError
-from latflow.stats.gamma import chain_covariance, chain_estimates
+from latflow.stats.estimates import SeriesShapeError
 from latflow.stats.propagation import Derive
-from latflow.stats.weights import weighted_covariance, weighted_estimates
 
 _HEAVIEST = 20.0
 _GRID = 240
@@ -155,72 +151,13 @@ def _minimum(profile: _Profile) -> CoshFit:
 
 
 def connected_correlator(shape: tuple[int, ...]) -> Derive:
-    """The derived quantity `correlator` alone, for the covariance matrix that `derive_scalar` takes."""
+    """Function from the means of `correlator` and `magnetization` to the connected correlator."""
     spatial_volume = math.prod(shape[:-1])
 
     def derive(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"correlator": means["correlator"] - spatial_volume * means["magnetization"] ** 2}
 
     return derive
-
-
-def derive_scalar(shape: tuple[int, ...], covariance: Float[np.ndarray, "times times"] | None = None) -> Derive:
-    r"""Function from the means of the primitive columns to scalar physics, connected where a name has a connected form.
-
-    With V sites, T the last extent, M the mean field of a configuration:
-    `susceptibility` V(⟨M²⟩−⟨M⟩²) = Σ_x G_c(x); `ising_energy` (1/d)Σ_μ G_c(μ̂); `phi_squared` ⟨φ²⟩;
-    `abs_magnetization` ⟨|M|⟩; `abs_susceptibility` V(⟨M²⟩−⟨|M|⟩²); `binder_cumulant` 1−⟨M⁴⟩/3⟨M²⟩²;
-    `action_density`; `two_point` G_c(r) on axis; `correlator` $\sum_{\vec x}G_c(\vec x,t)$; `effective_mass`;
-    `pole_mass` of the cosh fit from `first_time`, and `pole_mass_times_length` times T.
-
-    Args:
-        shape: Sites along each direction.
-        covariance: Of the connected correlator (`connected_correlator`); None fits all times with equal errors.
-    """
-    volume, extent = math.prod(shape), shape[-1]
-    weights = np.eye(extent // 2 + 1) if covariance is None else covariance
-    connected = connected_correlator(shape)
-
-    def derive(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        disconnected = means["magnetization"] ** 2
-        square = means["magnetization_squared"]
-        correlator = connected(means)["correlator"]
-        mass = np.asarray(cosh_fit(correlator, weights, extent, first_time(extent)).mass)
-        derived = {
-            "susceptibility": volume * (square - disconnected),
-            "ising_energy": means["neighbour_product"] - disconnected,
-            "phi_squared": means["phi_squared"],
-            "abs_magnetization": means["abs_magnetization"],
-            "abs_susceptibility": volume * (square - means["abs_magnetization"] ** 2),
-            "binder_cumulant": 1 - means["magnetization_fourth"] / (3 * square**2),
-            "action_density": means["action_density"],
-            "two_point": means["two_point"] - disconnected,
-            "correlator": correlator,
-            "effective_mass": effective_mass(correlator, extent=extent),
-            "pole_mass": mass,
-            "pole_mass_times_length": mass * extent,
-        }
-        return {name: np.asarray(value) for name, value in derived.items()}
-
-    return derive
-
-
-def scalar_chain_estimates(series: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> dict[str, list[Estimate]]:
-    """All of `derive_scalar` from columns (chains, n, …), fitted with the covariance of the binned chains."""
-    covariance = chain_covariance(_fit_columns(series), connected_correlator(shape))
-    return chain_estimates(series, derive_scalar(shape, covariance))
-
-
-def scalar_weighted_estimates(
-    series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"], shape: tuple[int, ...]
-) -> dict[str, list[Estimate]]:
-    """All of `derive_scalar` from columns (n, …) of weighted draws, fitted with the covariance of the ratios."""
-    covariance = weighted_covariance(_fit_columns(series), log_weights, connected_correlator(shape))
-    return weighted_estimates(series, log_weights, derive_scalar(shape, covariance))
-
-
-def _fit_columns(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: series[name] for name in ("magnetization", "correlator")}
 
 
 def _require_folded(correlator: Float[np.ndarray, " times"], extent: int) -> None:

@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
 
 from latflow.stats.estimates import ConstantSeriesError, Estimate
@@ -88,6 +88,30 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
+class SectorShare:
+    """The weight of a sector among the draws of the flow, Σw over those that lie there / Σw.
+
+    Args:
+        name: Words for it.
+        value: The weight.
+        error: At least that of so many effective draws from a coin of the expected weight.
+        expected: The exact weight; None where it is not known.
+        source: Why it is known.
+    """
+
+    name: str
+    value: float
+    error: float
+    expected: float | None
+    source: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is the expected one; a number that is none does not agree."""
+        return self.expected is None or abs(self.value - self.expected) <= SIGMAS * self.error
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """Everything the verdict looks at.
 
@@ -96,9 +120,7 @@ class Evidence:
         reverse: From draws of the target.
         starts: Independent chains of target draws, from over-dispersed starts.
         r_hat: Largest R̂ of them over observables that do not tell the sectors apart.
-        positive: Weight of the draws of the flow with positive mean field, Σw over those / Σw.
-        positive_error: Its error; at least that of a fair coin with as many effective draws.
-        symmetric: Whether φ → −φ is a symmetry, so that `positive` is ½ and target draws count with their images.
+        shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
     """
 
@@ -106,9 +128,7 @@ class Evidence:
     reverse: Side
     starts: int
     r_hat: float
-    positive: float
-    positive_error: float
-    symmetric: bool
+    shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
 
     @property
@@ -187,7 +207,7 @@ def reverse_side(log_weights: Float[np.ndarray, "chains n images"]) -> Side:
 
     Args:
         log_weights: ln w at every draw and, where there is a symmetry, at its images, which are draws of the target
-            with the same right.
+            and equally valid.
 
     Returns:
         The side; infinite log Z if the flow has no density at any draw.
@@ -207,13 +227,22 @@ def reverse_side(log_weights: Float[np.ndarray, "chains n images"]) -> Side:
     return Side(-top - math.log(mean.value), error, reweighting_ess(flat), pareto_k(flat), flat.size)
 
 
-def census(magnetization: Float[np.ndarray, " n"], log_weights: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """Weight of the draws with positive mean field, and its error."""
+def census(
+    members: Bool[np.ndarray, " n"], log_weights: Float[np.ndarray, " n"], *, expected: float | None = None
+) -> tuple[float, float]:
+    """Weight of the draws that lie in a sector, and its error.
+
+    Args:
+        members: Which draws do.
+        log_weights: Of all draws.
+        expected: The exact weight, where known; the error is at least that of a coin with this chance, else a fair one.
+    """
     w = np.exp(log_weights - log_weights.max())
     w /= w.sum()
-    share = float(w[magnetization > 0].sum())
-    influence = w * ((magnetization > 0) - share)
-    coin = 0.5 * math.sqrt(float(np.sum(w**2)))
+    share = float(w[members].sum())
+    influence = w * (members - share)
+    chance = 0.5 if expected is None else expected
+    coin = math.sqrt(chance * (1 - chance)) * math.sqrt(float(np.sum(w**2)))
     return share, max(float(np.sqrt(np.sum(influence**2))), coin)
 
 
@@ -245,9 +274,9 @@ def judge(evidence: Evidence) -> Verdict:
         return verdict("collapsed", told, "the flow never draws what is missing", lost=evidence.lost_weight)
     if not passed[GAP]:
         return verdict("unresolved sectors", told, "the target draws miss what the flow has, or were not independent")
-    if not passed[CENSUS]:
-        share = f"{evidence.positive:.4g} ± {evidence.positive_error:.2g}"
-        return verdict("unresolved sectors", f"weight {share} at positive mean field, ½ by symmetry")
+    wrong = [share for share in evidence.shares if not share.agrees]
+    if wrong:
+        return verdict("unresolved sectors", *(f"{s.name} {s.value:.4g} ± {s.error:.2g}, {_known(s)}" for s in wrong))
     failed = [check for check in checks if not check.passed]
     if failed:
         # Differences are worth their errors, and errors what the tails allow.
@@ -258,7 +287,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 STARTS, R_HAT, GAP = "starts of the target chains", "R̂ across starts", "reverse − forward log Z"
-CENSUS, RESOLUTION = "weight at positive mean field", "smallest lost weight seen at 5σ"
+RESOLUTION = "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
 DIFFERENCE = ", flow − target"
 
@@ -266,11 +295,10 @@ DIFFERENCE = ", flow − target"
 def _checks(e: Evidence) -> tuple[Check, ...]:
     """Comparisons are written so that a number that is none fails."""
     gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
-    balanced = abs(e.positive - 0.5) <= SIGMAS * e.positive_error or not e.symmetric
     return (
         Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", abs(gap.value) <= SIGMAS * gap.error),
         Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
-        Check(CENSUS, e.positive, e.positive_error, "½ by symmetry" if e.symmetric else "not known", balanced),
+        *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
         Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT),
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
@@ -281,6 +309,10 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def _known(share: SectorShare) -> str:
+    return f"{share.expected:.4g}, exact" if share.source == "exact" else share.source
 
 
 def allowed_sigmas(n: int) -> float:

@@ -5,6 +5,7 @@ never changes another one's numbers.
 """
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
-from latflow.flows.conditional import ConditionalFlow, FlowModel, at_coupling, conditioned
+from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
 from latflow.samplers.base import AbstractKernel
@@ -24,9 +25,8 @@ from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
-from latflow.study.flow_builders import BUILDERS
 from latflow.study.theories import build_action as build_action
-from latflow.study.theories import build_link_action, build_scalar_action, build_wilson_action, scalar_table
+from latflow.study.theories import build_link_action, build_local_action, build_wilson_action
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
@@ -64,16 +64,16 @@ def build_lattice(config: StudyConfig) -> Lattice:
     return Lattice(tuple(config.lattice.shape))
 
 
-def house_coupling(config: StudyConfig, coupling: float) -> float:
-    """A coupling in the normalisation of the study as λ of the house."""
-    action = scalar_table(config).model_copy(update={"coupling": coupling})
-    return action.house(len(config.lattice.shape))[1]
+def class_value(config: StudyConfig, value: float) -> float:
+    """A value of the conditional parameter, given as in the study, in the normalisation of the action class."""
+    name = config.conditional_parameter()
+    return config.action.with_parameters(**{name: value}).in_house(len(config.lattice.shape))[name]
 
 
-def house_range(config: StudyConfig) -> tuple[float, float] | None:
-    """The range of a conditional flow in the house normalisation."""
+def class_range(config: StudyConfig) -> tuple[float, float] | None:
+    """The range of a conditional flow in the normalisation of the action class."""
     ends = config.coupling_range()
-    return None if ends is None else (house_coupling(config, ends[0]), house_coupling(config, ends[1]))
+    return None if ends is None else (class_value(config, ends[0]), class_value(config, ends[1]))
 
 
 def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowModel:
@@ -85,21 +85,26 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
     """
     table = config.flow
     precision = precision or config.training.precision
-    built = BUILDERS[table.kind](stream(config, "flow"), build_lattice(config), table, precision)
-    return over_range(Z2Mixture(built) if table.mixture == "z2" else built, config)
+    builder = EntryPoint(table.kind, table.builder, "latflow.flows").load()
+    built = builder(stream(config, "flow"), build_action(config).space, table, precision)
+    return over_range(Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built, config)
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:
     """The flow for the range of couplings that the study names, or at its one coupling."""
-    ends = house_range(config)
-    if ends is None or config.flow.kind != "continuous":
+    ends = class_range(config)
+    if ends is None:
         return study_flow(flow, config)
-    return conditioned(flow, lower=ends[0], upper=ends[1], order=config.flow.coupling_order)
+    order: int = getattr(config.flow, "coupling_order")  # noqa: B009
+    return conditioned(flow, lower=ends[0], upper=ends[1], order=order)
 
 
 def study_flow(flow: FlowModel, config: StudyConfig) -> TrainableFlow:
-    """The ordinary flow that a model is at the coupling of the study."""
-    return at_coupling(flow, scalar_table(config).house(len(config.lattice.shape))[1])
+    """The ordinary flow that a model is at the parameters of the study."""
+    if not isinstance(flow, ConditionalFlow):
+        return flow
+    name = config.conditional_parameter()
+    return flow.at(config.action.in_house(len(config.lattice.shape))[name])
 
 
 def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:
@@ -180,10 +185,10 @@ def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
         return LinkMetropolis(build_link_action(config), width=jnp.asarray(0.5))
     if sampler == "cluster":
         sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
-        action = build_scalar_action(config)
+        action = build_local_action(config)
         return WolffMetropolis(action, width=jnp.asarray(0.5), n_sweeps=sweeps, n_clusters=clusters)
     if sampler == "local":
-        return LocalMetropolis(build_scalar_action(config), width=jnp.asarray(0.5))
+        return LocalMetropolis(build_local_action(config), width=jnp.asarray(0.5))
     hmc = config.hmc
     return HMC(
         build_action(config),

@@ -98,11 +98,13 @@ def model_identity(config: StudyConfig) -> dict[str, Any]:
     ends = config.coupling_range()
     if ends is not None:
         middle = math.sqrt(ends[0] * ends[1])
-        config = config.model_copy(update={"action": config.action.model_copy(update={"coupling": middle})})
+        config = config.model_copy(
+            update={"action": config.action.with_parameters(**{config.conditional_parameter(): middle})}
+        )
     return identity(config, *MODEL_SECTIONS)
 
 
 def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
     """The part of a study that determines an artefact: the named sections and the seed, as plain data."""
-    plain = config.model_dump(mode="json")
+    plain = config.plain()
     return {"seed": plain["seed"], **{section: plain[section] for section in sections}}

@@ -1,20 +1,21 @@
 """Untrained flows by the kind that a study names: one function per table of `latflow.study.config.flows`."""
 
-from collections.abc import Callable
 from typing import Any
 
 from latflow._typing import PRNGKey
-from latflow.flows.architectures import multiscale, rational_quadratic_spline, real_nvp
+from latflow.fields.spaces import AbstractFieldSpace
+from latflow.flows import architectures
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
 
-def _continuous(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
+def continuous(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """An equivariant continuous flow from a free field."""
     return continuous_flow(
         key,
-        lattice,
+        Lattice(space.shape),
         n_contexts=table.contexts,
         n_features=table.features,
         n_hidden=table.hidden,
@@ -25,10 +26,11 @@ def _continuous(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
     )
 
 
-def _real_nvp(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
-    return real_nvp(
+def real_nvp(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Affine couplings on alternating checkerboards."""
+    return architectures.real_nvp(
         key,
-        lattice,
+        Lattice(space.shape),
         n_layers=table.layers,
         network=table.network,
         hidden=tuple(table.hidden),
@@ -39,11 +41,12 @@ def _real_nvp(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
     )
 
 
-def _spline(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
+def spline(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Couplings of which the last are rational-quadratic splines."""
     networks = Networks(table.network, tuple(table.hidden), table.kernel_size, z2=table.z2, dtype=dtype)
-    return rational_quadratic_spline(
+    return architectures.rational_quadratic_spline(
         key,
-        lattice,
+        Lattice(space.shape),
         n_layers=table.layers,
         n_splines=table.splines,
         n_bins=table.bins,
@@ -52,22 +55,14 @@ def _spline(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
     )
 
 
-def _multiscale(key: PRNGKey, lattice: Lattice, table: Any, dtype: str) -> Flow:
+def multiscale(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """A coarse lattice first, then the fluctuations between its sites."""
     networks = Networks("convolutional", tuple(table.hidden), table.kernel_size, z2=table.z2, dtype=dtype)
-    return multiscale(
+    return architectures.multiscale(
         key,
-        lattice,
+        Lattice(space.shape),
         n_coarse=table.coarse_layers,
         n_fine=table.fine_layers,
         log_scale_bound=table.log_scale_bound,
         networks=networks,
     )
-
-
-BUILDERS: dict[str, Callable[[PRNGKey, Lattice, Any, str], Flow]] = {
-    "continuous": _continuous,
-    "real_nvp": _real_nvp,
-    "spline": _spline,
-    "multiscale": _multiscale,
-}
-"""Called with key, lattice, the table ``[flow]`` and the precision of the networks."""

@@ -29,8 +29,8 @@ from latflow.study.build import build_action
 from latflow.study.config import load_study
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext, Silent
-from latflow.study.known import known_values
 from latflow.study.stages.redraw import FieldSource
+from latflow.study.theories import known_values
 
 BELIEVED = {"reweighted": ("exact",), "reverse": ("exact", "collapsed")}
 """Verdicts with which a log Z from draws of the flow, or from draws of the target, can be believed."""

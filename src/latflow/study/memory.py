@@ -20,7 +20,6 @@ from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
-from latflow.observables.scalar import scalar_observables
 from latflow.samplers.base import AbstractTunableKernel
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.heatbath import HeatBath
@@ -28,11 +27,11 @@ from latflow.samplers.hmc import HMC
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
-from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
+from latflow.stats.quantities import all_estimates
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.stages.flow_ensemble import flow_block
-from latflow.study.theories import physics
+from latflow.theories.physics import physics_of
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1
@@ -162,13 +161,14 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
         Per observable, one estimate per component.
     """
     lead, shape = fields.shape[:2], action.space.shape
-    known = physics(action)
+    known = physics_of(action)
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
-    return known.chain_estimates(series)
+    return all_estimates(known.all_estimators, series, None)
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios."""
-    columns = measure(scalar_observables(action), samples.proposals)
-    return scalar_weighted_estimates(columns, samples.log_weight, action.space.shape)
+    known = physics_of(action)
+    columns = measure(known.observables, samples.proposals)
+    return all_estimates(known.all_estimators, columns, samples.log_weight)

@@ -110,7 +110,7 @@ def other_theory(path: Path, config: StudyConfig) -> list[str]:
     """
     if "identity" not in read_header(path):
         return []
-    served = () if config.coupling_range() is None else ("action.coupling",)
+    served = () if config.coupling_range() is None else (f"action.{config.conditional_parameter()}",)
     lines = differing_keys(trained_config(path), config)
     keys = ((line, line.split(":")[0]) for line in lines)
     return [line for line, key in keys if key.split(".")[0] in _THEORY and key not in served]

@@ -8,22 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from latflow.groups.names import named
+from latflow.groups.base import AbstractGroup
 from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow, build_scheme
 from latflow.study.config import StudyConfig
-from latflow.study.config.theory import GAUGE_KINDS
-from latflow.study.theories import gauge_table
+from latflow.study.theories import build_link_action
 
 NOMINAL_FLOPS = 2e10
 """Sustained floating-point operations per second assumed per process: two cores of a laptop, in float32."""
 
 _RECORD_BYTES = 40
 """What a block keeps of a configuration beside the field."""
-
-_DRAWING = {"continuous": 9}
-"""Work of a draw against one pass of the training: float64 costs twice float32, and a continuous flow is integrated by
-8 steps of 13 stages in place of 6 of 4."""
 
 SECONDS_PER_FORCE, SECONDS_PER_SWEEP = 1e-8, 8e-8
 """Per site of a scalar field, as seen with 64 chains on 6 × 6 to 14 × 14 sites and two cores of a laptop: 5 to 20 ns
@@ -61,7 +56,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     itemsize = np.dtype(config.training.precision).itemsize
     volume = math.prod(config.lattice.shape)
     training = config.training
-    products, units = _work(config, parameters)
+    products, units = config.flow.work(parameters, volume)
     step = 6.0 * products * training.batch_size / NOMINAL_FLOPS
     n_steps = training.stop.steps
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
@@ -77,9 +72,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         },
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
-            "sample_flow": _DRAWING.get(config.flow.kind, 2) * 2.0 * products * draws / NOMINAL_FLOPS
-            if has_flow
-            else 0.0,
+            "sample_flow": config.flow.drawing * 2.0 * products * draws / NOMINAL_FLOPS if has_flow else 0.0,
             **{f"sample_{name}": _chain_seconds(config, name) for name in config.sampling.samplers if name != "flow"},
             **({"measure": measuring} if (measuring := _measuring_seconds(config)) else {}),
         },
@@ -92,7 +85,7 @@ def _chain_seconds(config: StudyConfig, sampler: str) -> float:
     settings = getattr(config, sampler)
     updates = settings.chains * settings.warmup + config.sampling.configurations * settings.thin
     sites = math.prod(config.lattice.shape)
-    if config.action.kind in GAUGE_KINDS:
+    if config.action.fields == "links":
         links = len(config.lattice.shape) * sites
         return _COMPILING_LINKS + updates * links * _seconds_per_link(config, sampler) / _CORES
     if sampler == "hmc":
@@ -109,7 +102,7 @@ def _forces(config: StudyConfig) -> float:
     counts = n_forces(build_scheme(config), config.hmc.n_steps)
     if len(counts) == 1:
         return counts[0]
-    inner = 1 / _RECTANGLES if config.action.kind == "improved" else _POTENTIAL
+    inner = 1 / _RECTANGLES if "rectangles" in config.action.terms else _POTENTIAL
     return counts[0] * (1 - inner) + counts[1] * inner
 
 
@@ -118,8 +111,7 @@ def _seconds_per_link(config: StudyConfig, sampler: str) -> float:
 
     Powers of N and d fitted to U(1) to SU(6) on 16², 8² and 8⁴, good to a factor of two.
     """
-    table = gauge_table(config)
-    n = named(table.group).n
+    n = _group(config).n
     product = n**3
     sweep = 100 + 15 * product
     each = {
@@ -127,12 +119,12 @@ def _seconds_per_link(config: StudyConfig, sampler: str) -> float:
         "heatbath": sweep * config.heatbath.overrelaxation + max(500, 1400 * n * (n - 1) // 2),
         "metropolis": 200 + 22 * product,
     }[sampler]
-    return 1e-9 * each * (1.0 if table.kind == "wilson" else _RECTANGLES)
+    return 1e-9 * each * (_RECTANGLES if config.action.terms else 1.0)
 
 
 def _measuring_seconds(config: StudyConfig) -> float:
     """Gradient flow and smearing, one configuration after another; a record or a step of either costs alike."""
-    if config.action.kind not in GAUGE_KINDS:
+    if config.action.fields != "links":
         return 0.0
     flow, smearing = config.gradient_flow, config.smearing
     steps = {"none": 0.0, "wilson": flow.records, "symanzik": flow.records * _RECTANGLES}[flow.kind]
@@ -144,28 +136,18 @@ def _measuring_seconds(config: StudyConfig) -> float:
 
 def _force(config: StudyConfig) -> float:
     """Nanoseconds per link of one force of Wilson's action."""
-    d, product = len(config.lattice.shape), named(gauge_table(config).group).n ** 3
+    d, product = len(config.lattice.shape), _group(config).n ** 3
     return 20 + 10 * (d - 1) + (5 + 3 * (d - 1)) * product
+
+
+def _group(config: StudyConfig) -> AbstractGroup:
+    return build_link_action(config).space.group
 
 
 def _parameters(config: StudyConfig) -> int:
     shapes = eqx.filter_eval_shape(lambda: build_flow(config))
     leaves = [leaf for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
     return sum(math.prod(leaf.shape) for leaf in leaves)
-
-
-def _work(config: StudyConfig, parameters: int) -> tuple[int, int]:
-    """Products with a weight per draw, and numbers kept per draw for the gradient."""
-    flow, volume = config.flow, math.prod(config.lattice.shape)
-    if flow.kind == "continuous":
-        # Every weight acts at every site in every evaluation; kept are the four evaluations of one step and all steps.
-        evaluations = 4 * flow.steps
-        copies = flow.times * (1 if flow.coupling_range is None else flow.coupling_order + 1)
-        return parameters // copies * volume * evaluations, volume * (4 * 4 * flow.hidden + flow.steps)
-    if flow.kind == "multiscale":
-        return parameters * volume, (flow.coarse_layers + flow.fine_layers) * sum(flow.hidden) * volume
-    sites = 1 if flow.network == "dense" else volume
-    return parameters * sites, flow.layers * sum(flow.hidden) * sites
 
 
 def _finite(seconds: float) -> float | None:

@@ -1,208 +1,121 @@
-"""Actions by the kind that a study names, and what is measured of their fields.
+"""The theory of a study: its action, what is measured of its fields, values to compare with.
 
-`Physics` collects what the stages need to know of a theory: its observables, how estimates are made from their columns,
-and which columns tell how well chains move. It is looked up by the space of the fields, so a new theory on a known
-space needs nothing here but its action.
+Everything is found in the catalogue by the word that the study names; no kind of theory is named here.
 """
 
-import functools
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
-import equinox as eqx
-import jax
-import numpy as np
-from jaxtyping import Array, Inexact
+import math
+from typing import TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import DBW2, IWASAKI, LUESCHER_WEISZ, AbstractLinkAction, ImprovedAction, WilsonAction
-from latflow.actions.scalar import FreeField, PhiFour
+from latflow.actions.gauge import AbstractLinkAction, WilsonAction
 from latflow.errors import ConfigError
-from latflow.fields.field_strength import has_charge
-from latflow.fields.gradient_flow import GradientFlow
-from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
-from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
-from latflow.observables.flowed import AlongTheFlow
-from latflow.observables.gauge import gauge_observables, largest_loops
-from latflow.observables.scalar import scalar_observables
-from latflow.observables.smeared import SmearedWilsonLoops
-from latflow.stats.correlators import scalar_chain_estimates
-from latflow.stats.estimates import Estimate
-from latflow.stats.flowed import CLOVER_CHARGE, charge_column
-from latflow.stats.gauge import gauge_chain_estimates
 from latflow.study.config import StudyConfig
-from latflow.study.config.stages import MEASUREMENT_SECTIONS
-from latflow.study.config.theory import GAUGE_KINDS, FreeFieldConfig, GaugeConfig, ScalarConfig
+from latflow.theories.base import AbstractActionTable, Settings
+from latflow.theories.catalogue import Theory, theory_of
+from latflow.theories.further import build, further
+from latflow.theories.known_value import Known
+from latflow.theories.physics import Physics
 
-COEFFICIENTS = {"luscher-weisz": LUESCHER_WEISZ, "iwasaki": IWASAKI, "dbw2": DBW2}
-"""c₁ of the improved actions by their words."""
-
-
-Estimates = dict[str, list[Estimate]]
+_A = TypeVar("_A", bound=AbstractAction)
 
 
 def build_action(config: StudyConfig) -> AbstractAction:
-    """The action of the study, in the house normalisation whichever one the file used."""
-    return build_link_action(config) if config.action.kind in GAUGE_KINDS else build_scalar_action(config)
+    """The action of the study, in the normalisation of its class whichever one the file used."""
+    return _theory(config.action).physics.action(config.action, _lattice(config))
+
+
+def study_physics(config: StudyConfig) -> Physics:
+    """The physics of the study: its action, what is measured, what may be lost.
+
+    Raises:
+        ConfigError: If the study asks for an observable that there is not.
+    """
+    found = _theory(config.action).physics.physics(config.action, _lattice(config), _settings(config))
+    own, asked = found.words(), config.measure.observables
+    unknown = [name for name in asked if name not in own and name not in further()]
+    if unknown:
+        allowed = ", ".join([*own, *(name for name in further() if name not in own)])
+        raise ConfigError([f"measure.observables: {name!r}; allowed: {allowed}" for name in unknown])
+    more = tuple(build(name, found.action) for name in asked if name not in own)
+    return found._replace(observables=(*found.observables, *more))
+
+
+def measured_observables(config: StudyConfig, physics: Physics) -> tuple[AbstractObservable, ...]:
+    """The columns that the estimates of a study need, and those by which samplers are judged; by default all."""
+    asked = config.measure.observables
+    if not asked:
+        return physics.observables
+    needed = {name for each in physics.all_estimators for name in each.columns((*asked, *physics.all_compared))}
+    needed |= {*physics.starts, *physics.sectors.columns}
+    return tuple(observable for observable in physics.observables if observable.name in needed)
+
+
+def is_wanted(config: StudyConfig, estimate: str) -> bool:
+    """Whether a study asks for an estimate; log Z and what follows from it are always told."""
+    asked = config.measure.observables
+    return not asked or estimate in (*asked, *FROM_WEIGHTS)
+
+
+FROM_WEIGHTS = ("log_z", "free_energy_density")
+"""Estimates that are made of weights alone."""
+
+
+def known_values(config: StudyConfig) -> dict[str, Known]:
+    """Reference values of a study's estimates, by name; empty where nothing is known."""
+    shape = tuple(config.lattice.shape)
+    return _with_free_energy(_theory(config.action).known_values(config.action, shape), math.prod(shape))
+
+
+def known_log_z(config: StudyConfig) -> float | None:
+    """Log Z where it is known, else None."""
+    known = known_values(config).get("log_z")
+    return None if known is None else known.value
+
+
+def build_local_action(config: StudyConfig) -> AbstractLocalAction:
+    """The action of the study, where its sites interact with nearest neighbours only."""
+    return _of_class(config, AbstractLocalAction)
 
 
 def build_link_action(config: StudyConfig) -> AbstractLinkAction:
-    """The action of a study of links.
-
-    Raises:
-        ConfigError: If its fields are scalar.
-    """
-    lattice, table = Lattice(tuple(config.lattice.shape)), gauge_table(config)
-    if table.kind == "wilson":
-        return WilsonAction(lattice, named(table.group), beta=table.beta)
-    return ImprovedAction(lattice, named(table.group), beta=table.beta, c1=COEFFICIENTS[table.improvement])
+    """The action of the study, where it is one of links."""
+    return _of_class(config, AbstractLinkAction)
 
 
 def build_wilson_action(config: StudyConfig) -> WilsonAction:
-    """Wilson's action, for what works on no other.
+    """The action of the study, where it is Wilson's."""
+    return _of_class(config, WilsonAction)
+
+
+def _of_class(config: StudyConfig, wanted: type[_A]) -> _A:
+    """The action for what works on actions of one class only.
 
     Raises:
         ConfigError: If the study has another action.
     """
-    lattice, table = Lattice(tuple(config.lattice.shape)), config.action
-    if table.kind != "wilson":
-        raise ConfigError([f"action.kind: {table.kind}; allowed: wilson"])
-    return WilsonAction(lattice, named(table.group), beta=table.beta)
-
-
-def build_scalar_action(config: StudyConfig) -> AbstractLocalAction:
-    """The action of a study of scalar fields.
-
-    Raises:
-        ConfigError: If its fields are links.
-    """
-    return _scalar_action(Lattice(tuple(config.lattice.shape)), scalar_table(config))
-
-
-def scalar_table(config: StudyConfig) -> ScalarConfig:
-    """The table of the action, where it is one of scalar fields.
-
-    Raises:
-        ConfigError: If its fields are links.
-    """
-    table = config.action
-    if table.kind == "wilson" or table.kind == "improved":
-        raise ConfigError([f"action.kind: {table.kind}; allowed: phi4, phi4_hopping, free"])
-    return table
-
-
-def gauge_table(config: StudyConfig) -> GaugeConfig:
-    """The table of the action, where its fields are links.
-
-    Raises:
-        ConfigError: If they are not.
-    """
-    table = config.action
-    if table.kind != "wilson" and table.kind != "improved":
-        raise ConfigError([f"action.kind: {table.kind}; allowed: wilson, improved"])
-    return table
-
-
-def _scalar_action(lattice: Lattice, table: ScalarConfig) -> AbstractLocalAction:
-    if isinstance(table, FreeFieldConfig):
-        return FreeField(lattice, mass_squared=table.mass_squared)
-    mass_squared, coupling = table.house(lattice.ndim)
-    return PhiFour(lattice, mass_squared=mass_squared, coupling=coupling)
-
-
-class Physics(NamedTuple):
-    """What is known of a theory beside its action.
-
-    Attributes:
-        observables: What is measured.
-        chain_estimates: Estimates from columns (chains, n, …).
-        starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
-        back: Carries configurations, one per chain, back into their space where rounding leads out of it; else None.
-        further: Columns of one number per record that stand inside a measured one, by name.
-    """
-
-    observables: tuple[AbstractObservable, ...]
-    chain_estimates: Callable[[Mapping[str, np.ndarray]], Estimates]
-    starts: tuple[str, ...]
-    back: Callable[[Array], Array] | None = None
-    further: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = lambda columns: {}
-
-
-class Beside(NamedTuple):
-    """What a study may ask for beside the observables of its theory.
-
-    Attributes:
-        flowed: Energies and charge along the gradient flow.
-        smeared: Loops whose sides in space are smeared.
-    """
-
-    flowed: AlongTheFlow | None = None
-    smeared: SmearedWilsonLoops | None = None
-
-
-_NOTHING = Beside()
-
-
-def study_physics(config: StudyConfig) -> Physics:
-    """What a study measures: the observables of its theory, and what its tables ask for beside them."""
     action = build_action(config)
-    asked = any(getattr(config, section).kind != "none" for section in MEASUREMENT_SECTIONS)
-    return physics(action, beside=_beside(config, build_link_action(config).space) if asked else _NOTHING)
+    if not isinstance(action, wanted):
+        raise ConfigError([f"action.kind: {config.action.kind}; allowed: actions of class {wanted.__name__}"])
+    return action
 
 
-def physics(action: AbstractAction, *, beside: Beside = _NOTHING) -> Physics:
-    """What is measured of an action's fields."""
-    return _physics(action.space, action, beside)
+def _theory(table: AbstractActionTable) -> Theory:
+    return theory_of(table.kind)
 
 
-def _beside(config: StudyConfig, space: GaugeSpace) -> Beside:
-    flow, smearing = config.gradient_flow, config.smearing
-    flowed = smeared = None
-    if flow.kind != "none":
-        velocity = GradientFlow(space) if flow.kind == "wilson" else GradientFlow.symanzik(space)
-        flowed = AlongTheFlow(velocity, flow.spacing, flow.records, flow.tolerance)
-    if smearing.kind != "none":
-        steps = largest_loops(space.lattice.shape)
-        smeared = SmearedWilsonLoops(space, *steps, alpha=smearing.alpha, n_steps=smearing.steps)
-    return Beside(flowed, smeared)
+def _lattice(config: StudyConfig) -> Lattice:
+    return Lattice(tuple(config.lattice.shape))
 
 
-@functools.singledispatch
-def _physics(space: AbstractFieldSpace, action: AbstractAction, beside: Beside) -> Physics:
-    del action, beside
-    raise TypeError(f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
+def _settings(config: StudyConfig) -> Settings:
+    return {name: getattr(config, name) for name in config.action.sections}
 
 
-@_physics.register
-def _scalar(space: ScalarSpace, action: AbstractAction, beside: Beside) -> Physics:
-    del beside  # the rules of studies allow nothing here
-    return Physics(
-        observables=scalar_observables(action),
-        chain_estimates=functools.partial(scalar_chain_estimates, shape=space.shape),
-        # even in φ: chains in different vacua agree on them
-        starts=("abs_magnetization", "phi_squared", "action_density"),
-    )
-
-
-@_physics.register
-def _gauge(space: GaugeSpace, action: AbstractAction, beside: Beside) -> Physics:
-    flowed = beside.flowed
-    return Physics(
-        observables=gauge_observables(space, action) + tuple(asked for asked in beside if asked is not None),
-        chain_estimates=functools.partial(
-            gauge_chain_estimates,
-            shape=space.lattice.shape,
-            group=space.group.name,
-            flow_times=None if flowed is None else np.asarray(flowed.times),
-        ),
-        starts=("plaquette", "rectangle", "polyakov_squared", "topological_charge", CLOVER_CHARGE),
-        back=functools.partial(_reunitarised, space) if space.group.element_shape else None,
-        further=charge_column if flowed is not None and has_charge(space) else lambda columns: {},
-    )
-
-
-@eqx.filter_jit
-def _reunitarised(space: GaugeSpace, x: Inexact[Array, "chains *shape"]) -> Inexact[Array, "chains *shape"]:
-    return jax.vmap(space.reunitarised)(x)
+def _with_free_energy(known: dict[str, Known], volume: int) -> dict[str, Known]:
+    """Beside log Z also −ln Z / V."""
+    if "log_z" not in known:
+        return known
+    log_z = known["log_z"]
+    return {**known, "free_energy_density": Known(-log_z.value / volume, log_z.error / volume, log_z.source)}

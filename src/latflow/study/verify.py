@@ -27,7 +27,7 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
-from latflow.study.stages.analysis import inputs_of, read_results
+from latflow.study.stages.analysis import PROGRAM, inputs_of, read_results
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
@@ -220,9 +220,13 @@ def _verify_results(path: Path) -> list[Check]:
         now = inputs_of(_context(path), writable=False)
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
-    stale = sorted(key for key in {*inputs, *now} if inputs.get(key) != now.get(key))
+    stale = sorted(key for key in {*inputs, *now} - {PROGRAM} if inputs.get(key) != now.get(key))
+    # results of another version are no damage: the next analysis makes them anew
+    current = inputs.get(PROGRAM) == now[PROGRAM]
+    age = [] if current else [Check("results.json: estimates", "out of date; analyse again", "any", passed=True)]
     return [
         Check(name, "match", "match", passed=True),
+        *age,
         Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale),
     ]
 

@@ -13,19 +13,16 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
 from latflow.bijections.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
-from latflow.fields.spaces import GaugeSpace
 from latflow.fields.symmetry import generators, random_words
 from latflow.flows.continuous import is_continuous, production_steps, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
-from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.study.build import build_action, build_flow, build_lattice, build_scheme, study_flow
 from latflow.study.config import StudyConfig
-from latflow.study.config.theory import GAUGE_KINDS
-from latflow.study.theories import build_scalar_action, gauge_table
+from latflow.study.theories import build_link_action, build_local_action
 from latflow.testing import actions, bijections, distributions, kernels, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN
 from latflow.testing.result import LawResult
@@ -49,9 +46,9 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
         One result per law, in the order of the floors: space, action, molecular dynamics, flow.
     """
     key = jax.random.key(config.seed)
-    if config.action.kind in GAUGE_KINDS:
+    if config.action.fields == "links":
         return _gauge_laws(_on_small_lattice(config), key)
-    lattice, action = build_lattice(config), build_scalar_action(config)
+    lattice, action = build_lattice(config), build_local_action(config)
     flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
     checked = None if flow is None else _finely_integrated(jax.random.fold_in(key, 4), flow)
     return [
@@ -70,7 +67,7 @@ def _hmc(config: StudyConfig) -> HMC:
 
 def _on_small_lattice(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
-    shape, group = config.lattice.shape, named(gauge_table(config).group)
+    shape, group = config.lattice.shape, build_link_action(config).space.group
     edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
     edge = next(edges, 2)
     lattice = config.lattice.model_copy(update={"shape": tuple(min(extent, edge) for extent in shape)})
@@ -80,7 +77,7 @@ def _on_small_lattice(config: StudyConfig) -> StudyConfig:
 def _gauge_laws(config: StudyConfig, key: PRNGKey) -> list[LawResult]:
     """The laws of links, of their action and of molecular dynamics on them."""
     action = build_action(config)
-    space = GaugeSpace(build_lattice(config), named(gauge_table(config).group))
+    space = build_link_action(config).space
     elements = random_words(link_generators(jax.random.fold_in(key, 5), space), seed=0, n_words=4)
     return [
         *spaces.space_laws(key, space),

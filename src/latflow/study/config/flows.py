@@ -1,10 +1,16 @@
 """The flows a study can train, one table per kind."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+import abc
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args
 
 from pydantic import BeforeValidator, Field
+from typing_extensions import override
 
-from latflow.study.config.values import AbstractSection, List, Pair, Positive, Width
+from latflow.plugins import Plugin, plugins
+from latflow.tables import ADDED, AbstractSection, List, Pair, Positive, Width
+from latflow.theories.base import AbstractActionTable
 
 Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
@@ -12,34 +18,79 @@ Bound: TypeAlias = Annotated[float, Field(gt=0, le=50)]
 Widths: TypeAlias = List[Width]
 Mixture: TypeAlias = Literal["none", "z2"]
 
-_KINDS = "continuous, real_nvp, spline or multiscale"
 _HIDDEN = "units (dense) or channels of each hidden layer"
 _WINDOW = "extent of the kernel, odd; convolutional only"
 _Z2 = "commute with φ → −φ exactly"
 _MIXTURE = "z2: half the flow, half its mirror image, for broken phases"
 
 
-class ContinuousConfig(AbstractSection):
+class AbstractFlowTable(AbstractSection):
+    """The table ``[flow]`` of a study for one word of `flow.kind`.
+
+    Attributes:
+        kind: The word.
+        fields: Which fields it is built for, as `AbstractActionTable.fields` says.
+        drawing: Work of a draw against one pass of the training.
+        builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
+            of the networks; imported when it is needed.
+    """
+
+    kind: Any
+    fields: ClassVar[tuple[str, ...]] = ("scalar",)
+    builder: ClassVar[str]
+    drawing: ClassVar[float] = 2.0
+
+    @abc.abstractmethod
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        """Products with a weight per draw, and numbers kept per draw for the gradient.
+
+        Args:
+            parameters: Number of weights.
+            volume: Sites.
+        """
+
+    def serves(self, action: AbstractActionTable) -> bool:
+        """Whether it can be built for the fields of a theory."""
+        return action.fields in self.fields
+
+
+class ContinuousConfig(AbstractFlowTable):
     """An equivariant continuous flow from a free field with a learned spectrum."""
 
-    kind: Literal["continuous"] = Field(default="continuous", description=_KINDS)
+    # float64 costs twice float32, and draws are integrated by 8 steps of 13 stages in place of 6 of 4
+    drawing: ClassVar[float] = 9.0
+    builder: ClassVar[str] = "latflow.study.flow_builders:continuous"
+    kind: Literal["continuous"] = Field(default="continuous", description="which flow")
     hidden: Width = Field(default=16, description="units of the network at every site")
     contexts: Annotated[int, Field(ge=1, le=256)] = Field(default=4, description="convolutions the network reads")
     features: Annotated[int, Field(ge=1, le=256)] = Field(default=3, description="features that are convolved")
     radius: Annotated[int, Field(ge=1, le=32)] = Field(default=3, description="largest displacement of a kernel")
     times: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="functions of time per weight")
     steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=6, description="integration steps in training")
-    coupling_range: Pair[Positive] | None = Field(default=None, description="one model for every λ between these two")
+    coupling_range: Pair[Positive] | None = Field(
+        default=None, description="one model for every value of the parameter between these two"
+    )
+    parameter: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)] = Field(
+        default="coupling", description="key of [action] that coupling_range speaks of", json_schema_extra=ADDED
+    )
     coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
-        default=2, description="degree of the weights as polynomials in ln λ; with coupling_range only"
+        default=2, description="degree of the weights as polynomials in its logarithm; with coupling_range only"
     )
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        # Every weight acts at every site in every evaluation; kept are the four evaluations of one step and all steps.
+        evaluations = 4 * self.steps
+        copies = self.times * (1 if self.coupling_range is None else self.coupling_order + 1)
+        return parameters // copies * volume * evaluations, volume * (4 * 4 * self.hidden + self.steps)
 
-class RealNVPConfig(AbstractSection):
+
+class RealNVPConfig(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
-    kind: Literal["real_nvp"] = Field(default="real_nvp", description=_KINDS)
+    builder: ClassVar[str] = "latflow.study.flow_builders:real_nvp"
+    kind: Literal["real_nvp"] = Field(default="real_nvp", description="which flow")
     layers: Layers = Field(default=10, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="dense", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -50,11 +101,16 @@ class RealNVPConfig(AbstractSection):
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return _coupling_work(self, parameters, volume)
 
-class SplineConfig(AbstractSection):
+
+class SplineConfig(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
-    kind: Literal["spline"] = Field(default="spline", description=_KINDS)
+    builder: ClassVar[str] = "latflow.study.flow_builders:spline"
+    kind: Literal["spline"] = Field(default="spline", description="which flow")
     layers: Layers = Field(default=8, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="convolutional", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -69,11 +125,16 @@ class SplineConfig(AbstractSection):
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return _coupling_work(self, parameters, volume)
 
-class MultiscaleConfig(AbstractSection):
+
+class MultiscaleConfig(AbstractFlowTable):
     """The field of a coarse lattice first, then the fluctuations between its sites, level by level."""
 
-    kind: Literal["multiscale"] = Field(default="multiscale", description=_KINDS)
+    builder: ClassVar[str] = "latflow.study.flow_builders:multiscale"
+    kind: Literal["multiscale"] = Field(default="multiscale", description="which flow")
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")
     hidden: Widths = Field(default=(32, 32), min_length=1, max_length=8, description="channels of each hidden layer")
@@ -82,17 +143,68 @@ class MultiscaleConfig(AbstractSection):
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return parameters * volume, (self.coarse_layers + self.fine_layers) * sum(self.hidden) * volume
+
+
+def _coupling_work(table: RealNVPConfig | SplineConfig, parameters: int, volume: int) -> tuple[int, int]:
+    sites = 1 if table.network == "dense" else volume
+    return parameters * sites, table.layers * sum(table.hidden) * sites
+
+
+BUILT_IN = (ContinuousConfig, RealNVPConfig, SplineConfig, MultiscaleConfig)
+"""The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""
+
+GROUP = "latflow.flows"
+
+
+@functools.cache
+def plugin_flows() -> tuple[Plugin, ...]:
+    """What installed packages offer, each with the reason why it cannot be used, if there is one."""
+    taken = {_kind(table) for table in BUILT_IN}
+    found: list[Plugin] = []
+    for plugin in plugins(GROUP):
+        checked = plugin if plugin.problem else _checked(plugin, taken)
+        taken |= set() if checked.problem else {_kind(checked.load())}
+        found.append(checked)
+    return tuple(found)
+
+
+@functools.cache
+def flow_tables() -> dict[str, type[AbstractFlowTable]]:
+    """The tables of all flows by the word of `flow.kind`."""
+    own = [plugin.load() for plugin in plugin_flows() if not plugin.problem]
+    return {_kind(table): table for table in (*BUILT_IN, *own)}
+
+
+def _checked(plugin: Plugin, taken: set[str]) -> Plugin:
+    try:
+        kind = _kind(plugin.load())
+    except Exception as error:  # a package that fails must not take the others with it
+        return dataclasses.replace(plugin, problem=f"{type(error).__name__}: {error}")
+    return dataclasses.replace(plugin, problem=f"flow.kind {kind} is taken") if kind in taken else plugin
+
+
+def _kind(table: type[AbstractFlowTable]) -> str:
+    return get_args(table.model_fields["kind"].annotation)[0]
+
 
 def _with_kind(table: Any) -> Any:
     """A table that names no kind is one of the default flow."""
     return {"kind": "continuous", **table} if type(table) is dict else table
 
 
-FlowConfig: TypeAlias = Annotated[
-    Annotated[
-        ContinuousConfig | RealNVPConfig | SplineConfig | MultiscaleConfig,
-        Field(discriminator="kind", description="the flow"),
-    ],
-    BeforeValidator(_with_kind),
-]
-"""What may stand in the table ``[flow]``."""
+def _union() -> Any:
+    tables = Union[tuple(flow_tables().values())]  # noqa: UP007
+    return Annotated[
+        Annotated[tables, Field(discriminator="kind", description="the flow")],
+        BeforeValidator(_with_kind),
+    ]
+
+
+if TYPE_CHECKING:
+    FlowConfig: TypeAlias = AbstractFlowTable
+else:
+    FlowConfig = _union()
+    """What may stand in the table ``[flow]``."""

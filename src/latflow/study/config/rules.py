@@ -5,19 +5,18 @@ known to be wrong reads as ``None`` and silences the rules that need it, so all 
 appear at once.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+
+from latflow.study.config.flows import flow_tables
+from latflow.tables import Complaint, Lookup, Rule
+from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
+from latflow.theories.further import further
 
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
 
 _CHAINS = ("hmc", "local", "cluster", "heatbath", "metropolis")
 """Samplers of many chains."""
-
-_GAUGE = ("wilson", "improved")
-"""Words for `action.kind` whose fields are links."""
 
 LEAST_RECORDS = 3
 """Records of a gradient flow, beside that of time zero, that a curve is drawn through."""
@@ -26,31 +25,6 @@ _ROUNDING = 1e-9
 
 LEAST = 8
 """Records of a chain below which its errors cannot be estimated: `latflow.stats.propagation.MINIMUM_RECORDS`."""
-
-Lookup: TypeAlias = Callable[[str], Any]
-"""Value of a key, or ``None`` where it is unknown or unset."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Complaint:
-    """One thing wrong with one key.
-
-    Args:
-        key: Dotted path of the key.
-        value: What was found there, ready for printing.
-        allowed: What would have been accepted.
-        hint: What to do about it.
-    """
-
-    key: str
-    value: str
-    allowed: str = ""
-    hint: str = ""
-
-    def text(self) -> str:
-        """``key: value; allowed: …; hint``."""
-        parts = [f"{self.key}: {self.value}", self.allowed and f"allowed: {self.allowed}", self.hint]
-        return "; ".join(part for part in parts if part)
 
 
 def broken_rules(value: Lookup) -> list[Complaint]:
@@ -75,63 +49,25 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
 
 
-def _rectangle_colours(value: Lookup) -> list[Complaint]:
-    """Links that share no rectangle have one of four colours; an odd extent is refused already."""
-    shape, samplers = value("lattice.shape"), value("sampling.samplers")
-    if value("action.kind") != "improved" or shape is None or "metropolis" not in (samplers or ()):
-        return []
-    if any(extent % 2 for extent in shape) or all(extent % 4 == 0 for extent in shape):
-        return []
-    hint = "updates of links that share rectangles need them; hmc does not"
-    return [Complaint("lattice.shape", str(list(shape)), "multiples of 4 with metropolis", hint)]
-
-
-SAMPLERS_OF = {
-    "phi4": ("flow", "hmc", "local", "cluster"),
-    "phi4_hopping": ("flow", "hmc", "local", "cluster"),
-    "free": ("flow", "hmc", "local", "cluster"),
-    "wilson": ("hmc", "heatbath", "metropolis"),
-    "improved": ("hmc", "metropolis"),
-}
-"""What can sample an action, by its kind."""
-
-
 def _samplers_of_action(value: Lookup) -> list[Complaint]:
     kind, samplers = value("action.kind"), value("sampling.samplers")
     if kind is None or samplers is None:
         return []
-    known = SAMPLERS_OF[kind]
+    known = table_of(kind).samplers
     foreign = [word for word in samplers if word not in known]
     allowed = f"{', '.join(known)} with action.kind {kind}"
     return [Complaint("sampling.samplers", ", ".join(map(repr, foreign)), allowed)] if foreign else []
 
 
-def _plaquettes(value: Lookup) -> list[Complaint]:
-    kind, shape = value("action.kind"), value("lattice.shape")
-    if kind not in _GAUGE or shape is None or (len(shape) > 1 and min(shape) > 1):
+def _flow_of_action(value: Lookup) -> list[Complaint]:
+    kind, flow, samplers = value("action.kind"), value("flow.kind"), value("sampling.samplers")
+    if kind is None or flow is None or samplers is None or "flow" not in samplers:
         return []
-    hint = "links without plaquettes have no action"
-    return [Complaint("lattice.shape", str(list(shape)), "two or more directions of 2 or more sites", hint)]
-
-
-def _bounded_phi4(value: Lookup) -> list[Complaint]:
-    if value("action.kind") != "phi4" or value("action.coupling") != 0:
+    fields, tables = table_of(kind).fields, flow_tables()
+    if flow not in tables or fields in tables[flow].fields:
         return []
-    mass_squared = value("action.mass_squared")
-    if mass_squared is None or mass_squared > 0:
-        return []
-    hint = "without a quartic term exp(−S) is normalisable only for a positive mass squared"
-    return [Complaint("action.mass_squared", repr(mass_squared), "> 0 when coupling = 0", hint)]
-
-
-def _bounded_hopping(value: Lookup) -> list[Complaint]:
-    if value("action.kind") != "phi4_hopping" or value("action.coupling") != 0:
-        return []
-    kappa, shape = value("action.kappa"), value("lattice.shape")
-    if kappa is None or shape is None or 2 * len(shape) * kappa < 1:
-        return []
-    hint = "without a quartic term exp(−S) is normalisable only there"
-    return [Complaint("action.kappa", repr(kappa), f"< {1 / (2 * len(shape)):g} when coupling = 0", hint)]
+    known = [f'"{word}"' for word, table in tables.items() if fields in table.fields]
+    return [Complaint("flow.kind", repr(flow), f"{' or '.join(known)} with action.kind {kind}")]
 
 
 def _kernel(value: Lookup) -> list[Complaint]:
@@ -180,19 +116,11 @@ def _matched_acceptance(value: Lookup) -> list[Complaint]:
     return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
 
 
-TERMS_OF = {
-    "phi4": ("kinetic", "potential"),
-    "phi4_hopping": ("kinetic", "potential"),
-    "improved": ("rectangles", "plaquettes"),
-}
-"""Terms of actions that have several, the one with inner steps last."""
-
-
 def _inner_steps(value: Lookup) -> list[Complaint]:
     kind, steps = value("action.kind"), value("hmc.inner_steps")
-    if kind is None or kind in TERMS_OF or steps in (1, None):
+    if kind is None or steps in (1, None) or table_of(kind).terms:
         return []
-    hint = f"only {', '.join(TERMS_OF)} have a term for steps of their own"
+    hint = f"only {', '.join(word for word in kinds() if table_of(word).terms)} have a term for steps of their own"
     return [Complaint("hmc.inner_steps", str(steps), f"1 with action.kind {kind}", hint)]
 
 
@@ -264,9 +192,19 @@ def _curriculum(value: Lookup) -> list[Complaint]:
     if value("flow.kind") != "continuous":
         hint = "weights of other flows belong to their lattice"
         found.append(Complaint("training.curriculum", f"with a {value('flow.kind')} flow", "continuous flows", hint))
-    if value("action.kind") not in ("phi4", None):
-        found.append(Complaint("training.curriculum", f"with action.kind {value('action.kind')}", '"phi4"'))
+    kind = value("action.kind")
+    if kind is not None and COUPLING not in table_of(kind).free_parameters:
+        found.append(Complaint("training.curriculum", f"with action.kind {kind}", _with_parameter(COUPLING)))
     return found
+
+
+COUPLING = "coupling"
+"""The parameter that a curriculum changes, and a range by default."""
+
+
+def _with_parameter(name: str) -> str:
+    """The kinds of theories with a parameter that can be changed alone."""
+    return " or ".join(f'"{kind}"' for kind in kinds() if name in table_of(kind).free_parameters)
 
 
 COUPLINGS_PER_STEP = 8
@@ -275,15 +213,16 @@ COUPLINGS_PER_STEP = 8
 
 def _coupling_range(value: Lookup) -> list[Complaint]:
     ends, kind = value("flow.coupling_range"), value("action.kind")
+    name = value("flow.parameter")
     batch, loss = value("training.batch_size"), value("training.loss")
     if ends is None:
         return []
     found = []
     if not ends[0] < ends[1]:
         found.append(Complaint("flow.coupling_range", str(list(ends)), "two increasing numbers > 0"))
-    if kind not in ("phi4", None):
-        hint = "elsewhere λ is not the only number that changes, or there is none"
-        found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", '"phi4"', hint))
+    if kind is not None and name is not None and name not in table_of(kind).free_parameters:
+        hint = f"elsewhere {name} is not the only number that changes, or there is none"
+        found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", _with_parameter(name), hint))
     if batch is not None and batch % COUPLINGS_PER_STEP:
         hint = "every step divides its draws among so many couplings"
         allowed = f"a multiple of {COUPLINGS_PER_STEP} with flow.coupling_range"
@@ -300,7 +239,7 @@ def _gradient_flow(value: Lookup) -> list[Complaint]:
     kind, shape, action = value("gradient_flow.kind"), value("lattice.shape"), value("action.kind")
     if kind in (None, "none") or shape is None or action is None:
         return []
-    if action not in _GAUGE or len(shape) != 4:
+    if "gradient_flow" not in table_of(action).sections or len(shape) != 4:
         hint = "t² E(t) is a pure number only there"
         allowed = '"none" outside gauge theories in four dimensions'
         return [Complaint("gradient_flow.kind", repr(kind), allowed, hint)]
@@ -315,24 +254,34 @@ def _gradient_flow(value: Lookup) -> list[Complaint]:
     return [Complaint("gradient_flow.records", str(records), f"at most {most} with spacing {spacing:g}", hint)]
 
 
+def _observables(value: Lookup) -> list[Complaint]:
+    asked, kind = value("measure.observables"), value("action.kind")
+    if not asked or kind is None:
+        return []
+    known = (*theory_of(kind).observables, *further())
+    return [
+        Complaint("measure.observables", repr(name), ", ".join(dict.fromkeys(known)))
+        for name in asked
+        if name not in known
+    ]
+
+
 def _smearing(value: Lookup) -> list[Complaint]:
     kind, shape, action = value("smearing.kind"), value("lattice.shape"), value("action.kind")
     if kind in (None, "none") or shape is None or action is None:
         return []
-    if action in _GAUGE and len(shape) > 2 and min(shape[:-1]) > 1 and shape[-1] > 2:
+    if "smearing" in table_of(action).sections and len(shape) > 2 and min(shape[:-1]) > 1 and shape[-1] > 2:
         return []
     allowed = '"none" outside gauge theories with two directions of space and 3 or more sites in time'
     return [Complaint("smearing.kind", repr(kind), allowed, "a potential needs loops of two lengths in time")]
 
 
-_RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
+_RULES: tuple[Rule, ...] = (
     _volume,
     _samplers_of_action,
-    _plaquettes,
+    *all_rules(),
     _even_extents,
-    _rectangle_colours,
-    _bounded_phi4,
-    _bounded_hopping,
+    _flow_of_action,
     _kernel,
     _splines,
     _warmup,
@@ -348,4 +297,5 @@ _RULES: tuple[Callable[[Lookup], list[Complaint]], ...] = (
     _records,
     _gradient_flow,
     _smearing,
+    _observables,
 )

@@ -15,8 +15,8 @@ from latflow.study.config.reading import complaints, marked, merge, read_table
 from latflow.study.config.rules import Complaint
 from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
 from latflow.study.config.study import NAME, StudyConfig
-from latflow.study.config.values import AbstractSection, Coupling, Extent, Fraction, List, Mass
 from latflow.study.config.writing import toml_text
+from latflow.tables import AbstractSection, Coupling, Extent, Fraction, List, Mass
 
 QUICK_CONFIGURATIONS = 8192
 """Configurations per sampler of a quick look."""

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from latflow.study.config.values import (
+from latflow.tables import (
+    ADDED,
     AbstractSection,
     Count,
     Coupling,
@@ -196,5 +197,16 @@ class SmearingConfig(AbstractSection):
     steps: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="how often")
 
 
+class MeasureConfig(AbstractSection):
+    """What is measured and estimated."""
+
+    observables: List[str] = Field(
+        default=(), max_length=200, description="estimates by name; empty: all of the theory", json_schema_extra=ADDED
+    )
+
+
 MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")
 """Tables, each with a `kind`, that add to what is measured and change nothing that is sampled."""
+
+MEASURED_ONLY = (*MEASUREMENT_SECTIONS, "measure")
+"""Tables that may change in a finished run: what they ask for is measured anew, nothing is sampled again."""

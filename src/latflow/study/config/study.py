@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from latflow.errors import ConfigError
 from latflow.study.config.flows import ContinuousConfig, FlowConfig
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
-from latflow.study.config.rules import SAMPLERS_OF, broken_rules
+from latflow.study.config.rules import COUPLING, broken_rules
 from latflow.study.config.stages import (
     SAMPLERS,
     ClusterConfig,
@@ -22,15 +22,16 @@ from latflow.study.config.stages import (
     HeatbathConfig,
     HMCConfig,
     LocalConfig,
+    MeasureConfig,
     MetropolisConfig,
     SamplingConfig,
     SmearingConfig,
     StopConfig,
     TrainingConfig,
 )
-from latflow.study.config.theory import GAUGE_KINDS, ActionConfig, LatticeConfig
-from latflow.study.config.values import AbstractSection
+from latflow.study.config.theory import ActionConfig, LatticeConfig
 from latflow.study.config.writing import toml_text
+from latflow.tables import ADDED, AbstractSection
 
 
 def _words(text: str) -> dict[str, Any]:
@@ -63,6 +64,7 @@ class StudyConfig(AbstractSection):
     metropolis: MetropolisConfig = Field(default_factory=MetropolisConfig)
     gradient_flow: GradientFlowConfig = Field(default_factory=GradientFlowConfig)
     smearing: SmearingConfig = Field(default_factory=SmearingConfig)
+    measure: MeasureConfig = Field(default_factory=MeasureConfig, json_schema_extra=ADDED)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
@@ -101,17 +103,21 @@ class StudyConfig(AbstractSection):
     def _flow_before(self) -> AbstractSection:
         """That of earlier lattices: at their coupling alone, also where the last one is trained over a range."""
         flow = self.flow
-        return flow.model_copy(update={"coupling_range": None}) if flow.kind == "continuous" else flow
+        return flow if self.coupling_range() is None else flow.model_copy(update={"coupling_range": None})
 
     def coupling_range(self) -> tuple[float, float] | None:
-        """The couplings that one model serves, in the normalisation of the study; None for an ordinary flow."""
-        ends = self.flow.coupling_range if self.flow.kind == "continuous" else None
+        """The values that one model serves, in the normalisation of the study; None for an ordinary flow."""
+        ends: tuple[float, ...] | None = getattr(self.flow, "coupling_range", None)
         return None if ends is None else (ends[0], ends[1])
 
+    def conditional_parameter(self) -> str:
+        """The key of the action that the range speaks of."""
+        return getattr(self.flow, "parameter", COUPLING)
+
     def outside_range(self) -> bool:
-        """Whether the study samples at a coupling that its conditional model was not trained for."""
+        """Whether the study samples at a value that its conditional model was not trained for."""
         ends = self.coupling_range()
-        return ends is not None and not ends[0] <= getattr(self.action, "coupling", ends[0]) <= ends[1]
+        return ends is not None and not ends[0] <= self.action.values()[self.conditional_parameter()] <= ends[1]
 
     def to_toml(self, *, commented: bool = False, samplers: Collection[str] = SAMPLERS) -> str:
         """The study as a file, every key written out.
@@ -129,12 +135,13 @@ class StudyConfig(AbstractSection):
 
     def _idle(self, samplers: Collection[str]) -> set[str]:
         """Tables that say nothing about this theory sampled in these ways."""
-        used = set(samplers) & set(SAMPLERS_OF[self.action.kind])
+        used = set(samplers) & set(self.action.samplers)
         idle = {word for word in SAMPLERS if word not in used}
-        directions = len(self.lattice.shape) if self.action.kind in GAUGE_KINDS else 0
         idle |= {"training"} if "flow" in idle else set()
-        idle |= {"gradient_flow"} if directions != 4 else set()
-        return idle | ({"smearing"} if directions < 3 else set())
+        directions = len(self.lattice.shape)
+        measured = {"gradient_flow": directions == 4, "smearing": directions > 2}
+        idle |= {name for name, fits in measured.items() if not (fits and name in self.action.sections)}
+        return idle | {"measure"}
 
 
 def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyConfig:

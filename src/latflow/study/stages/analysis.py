@@ -5,6 +5,7 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from latflow.errors import DataError, MissingInputError
-from latflow.stats.correlators import scalar_weighted_estimates
 from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
+from latflow.stats.quantities import all_estimates
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
     independence_acceptance,
@@ -32,15 +33,14 @@ from latflow.store.records import seal, unseal
 from latflow.study.config import StudyConfig
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
-from latflow.study.known import known_values
-from latflow.study.known_value import Known
 from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
 from latflow.study.stages.training import load_flow, sampling_facts
-from latflow.study.theories import study_physics
+from latflow.study.theories import is_wanted, known_values, study_physics
+from latflow.theories.known_value import Known
 
 SCHEMA = 1
 
@@ -65,6 +65,8 @@ def analyse(context: RunContext) -> dict[str, Any]:
             if results["provenance"]["inputs"] == inputs:
                 context.progress.line("analyse  up to date")
                 return results
+            if results["provenance"]["inputs"].get(PROGRAM) != inputs[PROGRAM]:
+                context.progress.line("analyse  estimates have changed since these results were made: made anew")
     samplers = _measured(context)
     context.progress.stage("analyse", ", ".join(samplers))
     with context.timed(stage="analyse"):
@@ -103,7 +105,21 @@ def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
         "evidence": evidence.path_of(context),
     }
     digests = {name: sha256_file(path) if path.exists() else None for name, path in files.items()}
-    return {"config": context.config.digest(), **digests, **ledgers}
+    return {"config": context.config.digest(), PROGRAM: program_digest(context.config), **digests, **ledgers}
+
+
+PROGRAM = "estimators"
+"""Input that is no file: the revisions of the analysis and of all estimates."""
+
+REVISION = 2
+"""Of everything here that no estimator carries: raised whenever the same columns give other results."""
+
+
+def program_digest(config: StudyConfig) -> str:
+    """SHA-256 of the revisions of all that makes results from columns."""
+    revisions = {name: r for each in study_physics(config).all_estimators for name, r in each.revisions().items()}
+    text = json.dumps({"analysis": REVISION, "estimates": revisions}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _measured(context: RunContext) -> list[str]:
@@ -133,7 +149,11 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
         found["reverse"] = _partition(context, reverse)
-    estimates = [row for sampler, values in found.items() for row in _rows(sampler, values, known)]
+    wanted = {
+        sampler: {name: value for name, value in values.items() if is_wanted(context.config, name)}
+        for sampler, values in found.items()
+    }
+    estimates = [row for sampler, values in wanted.items() for row in _rows(sampler, values, known)]
     return {
         "schema": SCHEMA,
         "study": context.config.name,
@@ -176,7 +196,7 @@ def _naming(sampler: str) -> Iterator[None]:
 def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return study_physics(context.config).chain_estimates(series)
+    return all_estimates(study_physics(context.config).all_estimators, series, None)
 
 
 def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -224,7 +244,7 @@ def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: n
 def _reweighted(
     context: RunContext, columns: Mapping[str, np.ndarray], log_weights: np.ndarray
 ) -> dict[str, list[Estimate]]:
-    estimates = scalar_weighted_estimates(columns, log_weights, context.config.lattice.shape)
+    estimates = all_estimates(study_physics(context.config).all_estimators, columns, log_weights)
     return {**estimates, **_partition(context, log_z(log_weights))}
 
 

@@ -29,7 +29,7 @@ from latflow.study.build import build_action, build_kernel, stream
 from latflow.study.context import RunContext, identity
 from latflow.study.given_start import given_links
 from latflow.study.stages.provenance import origin
-from latflow.study.theories import physics
+from latflow.theories.physics import physics_of
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 """Children of a sampler's stream."""
@@ -88,7 +88,7 @@ def one_block(
     root = stream(context.config, sampler)
     key = jax.random.fold_in(root, KEY_PARTS["production"])
     action = build_action(context.config)
-    back = physics(action).back
+    back = physics_of(action).back
     x, records = advance(kernel, key, x if back is None else back(x), first=first, n_records=n, thin=thin)
     columns = {
         "fields": np.asarray(records.x),

@@ -11,9 +11,9 @@ from typing import Any
 from latflow.errors import CannotCreateError, ConfigError
 from latflow.store.atomic import is_temporary
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.config.stages import MEASUREMENT_SECTIONS
-from latflow.study.config.values import AbstractSection
+from latflow.study.config.stages import MEASURED_ONLY
 from latflow.study.context import model_identity
+from latflow.tables import AbstractSection
 
 _BEFORE_STUDY = {"model", "run.lock"}
 """What a run directory may hold before its study: a model to draw from, the lock of a process that was killed."""
@@ -21,7 +21,7 @@ _BEFORE_STUDY = {"model", "run.lock"}
 FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
 """Keys that may change between two starts in one directory: they add to a run without contradicting it.
 
-So may the tables of `MEASUREMENT_SECTIONS`: ensembles stay as they are and are measured again.
+So may the tables of `MEASURED_ONLY`: ensembles stay as they are and are measured again.
 """
 
 
@@ -66,7 +66,7 @@ def differing_keys(old: AbstractSection, new: AbstractSection) -> list[str]:
     keys = sorted(set(before) | set(after))
     lines = [f"{key}: {before.get(key)} → {after.get(key)}" for key in keys if before.get(key) != after.get(key)]
     named = [(line.partition(":")[0], line) for line in lines]
-    return [line for key, line in named if key not in FREE_KEYS and key.partition(".")[0] not in MEASUREMENT_SECTIONS]
+    return [line for key, line in named if key not in FREE_KEYS and key.partition(".")[0] not in MEASURED_ONLY]
 
 
 def _flat(config: AbstractSection) -> dict[str, Any]:

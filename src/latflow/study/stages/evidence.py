@@ -1,11 +1,12 @@
 """The other direction: what the flow says about draws of the target, and the verdict on both directions together.
 
 Draws of the target come from chains of the run that were started over-dispersed. Their configurations and, where the
-action is even, their mirror images are sent backwards through the flow once; the densities are stored with the hashes
-of the model and of the chains, so the verdict can be made again without the flow.
+action is the same on them, their images in other sectors are sent backwards through the flow once. The densities are
+stored with the hashes of the model and of the chains, so the verdict can be made again without the flow.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from latflow.actions.base import AbstractAction
 from latflow.flows.mixture import TrainableFlow
@@ -21,6 +22,7 @@ from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortErro
 from latflow.stats.evidence import (
     Comparison,
     Evidence,
+    SectorShare,
     Side,
     Verdict,
     census,
@@ -29,26 +31,23 @@ from latflow.stats.evidence import (
     no_verdict,
     reverse_side,
 )
+from latflow.stats.gamma import gamma_estimate
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
-from latflow.study.build import build_action
 from latflow.study.context import RunContext
 from latflow.study.stages.training import load_flow
+from latflow.study.theories import study_physics
+from latflow.theories.physics import Physics
+from latflow.theories.sectors import AbstractSectors
 
-TARGET_SAMPLERS = ("hmc", "cluster", "local")
+TARGET_SAMPLERS = ("hmc", "cluster", "local", "heatbath", "metropolis")
 """Whose configurations stand for the target, the first of them that was sampled."""
 
 CONFIGURATIONS = 8192
 """Target draws sent through the flow, spread evenly over all chains and their whole length."""
-
-SECTOR_BLIND = ("abs_magnetization", "phi_squared", "action_density")
-"""Measured columns that are even in φ: chains in different vacua agree on them."""
-
-COMPARED = (*SECTOR_BLIND, "abs_susceptibility")
-"""Even observables in which flow and target chains have to agree; the last of them lives between the vacua."""
 
 Estimates: TypeAlias = Mapping[str, Mapping[str, list[Estimate]]]
 """Estimates by sampler and observable."""
@@ -73,7 +72,7 @@ def collect(context: RunContext) -> None:
     fields = _target_draws(context, sampler)
     context.progress.stage("evidence", f"log q at {fields.shape[0] * fields.shape[1]} configurations of {sampler}")
     with context.timed(stage="evidence", n=int(fields.shape[0] * fields.shape[1])):
-        action, log_prob = _densities(load_flow(context)[0], build_action(context.config), fields)
+        action, log_prob = _densities(load_flow(context)[0], study_physics(context.config), fields)
         attributes = {"parents": parents, "sampler": sampler}
         write_bytes(path, encode_block({"action": action, "log_prob": log_prob}, attributes))
 
@@ -105,7 +104,7 @@ def deviation(context: RunContext, *, first: int) -> float:
         return float("inf")
     fields = _target_draws(context, sampler)
     records = max(1, first // fields.shape[1])
-    now = _densities(load_flow(context)[0], build_action(context.config), fields[:records])
+    now = _densities(load_flow(context)[0], study_physics(context.config), fields[:records])
     pairs = zip(now, (block.arrays["action"], block.arrays["log_prob"]), strict=True)
     return max(float(np.max(np.abs(new - old[:records]))) for new, old in pairs)
 
@@ -132,23 +131,55 @@ def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate
 def _evidence(
     context: RunContext, sampler: str, target_weights: Float[np.ndarray, "chains n images"], estimates: Estimates
 ) -> Evidence:
+    physics = study_physics(context.config)
     draws = Ensemble.open(context.path("ensembles", "flow")).column("log_weight")
-    magnetization = Ensemble.open(context.path("measurements", "flow")).column("magnetization")
-    measured = Ensemble.open(context.path("measurements", sampler))
-    positive, positive_error = census(magnetization, draws)
+    measured = Ensemble.open(context.path("measurements", "flow"))
+    target = Ensemble.open(context.path("measurements", sampler))
     forward = forward_side(draws)
+    symmetric = target_weights.shape[-1] > 1
+    widening = _widening(draws, forward)
+    shares, further = _census(physics, measured, target, draws, symmetric=symmetric)
+    compared = _comparisons(
+        estimates.get("reweighted", {}), estimates.get(sampler, {}), names=physics.all_compared, widening=widening
+    )
     return Evidence(
         forward=forward,
         reverse=reverse_side(target_weights),
         starts=len(target_weights),
-        r_hat=max(r_hat(measured.column(name).T) for name in SECTOR_BLIND),
-        positive=positive,
-        positive_error=positive_error,
-        symmetric=target_weights.shape[-1] == 2,
-        compared=_comparisons(
-            estimates.get("reweighted", {}), estimates.get(sampler, {}), widening=_widening(draws, forward)
-        ),
+        r_hat=_largest_r_hat(target, physics.starts),
+        shares=shares,
+        compared=(*compared, *further),
     )
+
+
+def _largest_r_hat(target: Ensemble, names: tuple[str, ...]) -> float:
+    """Of the columns in which chains of all starts must agree; one that no chain changes is passed over."""
+    measured = target.manifest["identity"]["observables"]
+    columns = [target.column(name) for name in names if name in measured]
+    return max((r_hat(column.T) for column in columns if np.ptp(column) > 0), default=math.nan)
+
+
+def _census(
+    physics: Physics, flow: Ensemble, target: Ensemble, draws: Float[np.ndarray, " n"], *, symmetric: bool
+) -> tuple[tuple[SectorShare, ...], tuple[Comparison, ...]]:
+    """Weights of sectors where they are known; where they are not, those of the flow against those of the chains."""
+    sectors = physics.sectors
+    if not sectors.columns:
+        return (), ()
+    here = {name: flow.column(name) for name in sectors.columns}
+    there = {name: target.column(name) for name in sectors.columns}
+    # which shares are looked at is told by the target draws
+    flat = {name: column.reshape(-1) for name, column in there.items()}
+    found = {share.name: share for share in sectors.shares(here, symmetric=symmetric)}
+    shares, further = [], []
+    for share in sectors.shares(flat, symmetric=symmetric):
+        members = found[share.name].members if share.name in found else np.zeros(draws.size, dtype=bool)
+        value, error = census(members, draws, expected=share.expected)
+        shares.append(SectorShare(share.name, value, error, share.expected, share.source))
+        series = share.members.reshape(next(iter(there.values())).shape).T.astype(float)
+        if share.expected is None and np.ptp(series) > 0:
+            further.append(Comparison(share.name, Estimate(value, error, n=draws.size), gamma_estimate(series)))
+    return tuple(shares), tuple(further)
 
 
 def _widening(log_weights: Float[np.ndarray, " n"], forward: Side) -> float:
@@ -158,11 +189,15 @@ def _widening(log_weights: Float[np.ndarray, " n"], forward: Side) -> float:
 
 
 def _comparisons(
-    flow: Mapping[str, list[Estimate]], target: Mapping[str, list[Estimate]], *, widening: float
+    flow: Mapping[str, list[Estimate]],
+    target: Mapping[str, list[Estimate]],
+    *,
+    names: tuple[str, ...],
+    widening: float,
 ) -> tuple[Comparison, ...]:
     return tuple(
         Comparison(name, dataclasses.replace(flow[name][0], error=widening * flow[name][0].error), target[name][0])
-        for name in COMPARED
+        for name in names
         if name in flow and name in target
     )
 
@@ -174,7 +209,7 @@ def _parents(context: RunContext, sampler: str) -> dict[str, str]:
     }
 
 
-def _target_draws(context: RunContext, sampler: str) -> Float[np.ndarray, "records chains *shape"]:
+def _target_draws(context: RunContext, sampler: str) -> Inexact[np.ndarray, "records chains *shape"]:
     """About `CONFIGURATIONS` of them: every chain, records at equal distances."""
     ensemble = Ensemble.open(context.path("ensembles", sampler))
     per_block = ensemble.manifest["identity"]["records_per_block"]
@@ -189,27 +224,30 @@ def _target_draws(context: RunContext, sampler: str) -> Float[np.ndarray, "recor
 
 
 def _densities(
-    flow: TrainableFlow, action: AbstractAction, fields: Float[np.ndarray, "records chains *shape"]
+    flow: TrainableFlow, physics: Physics, fields: Inexact[np.ndarray, "records chains *shape"]
 ) -> tuple[Float[np.ndarray, "records chains images"], Float[np.ndarray, "records chains images"]]:
-    """S and log q at every configuration and, if the action is even, at its mirror image."""
-    lead, shape = fields.shape[:2], action.space.shape
+    """S and log q at every configuration and, if S is the same there, at its images in other sectors."""
+    lead, shape = fields.shape[:2], physics.action.space.shape
     flat = fields.reshape(-1, *shape)
     pieces = [flat[i : i + _PIECE] for i in range(0, len(flat), _PIECE)]
     # the last piece is filled up, so that one program serves all
     filled = [np.concatenate([p, np.repeat(p[:1], _PIECE - len(p), axis=0)]) for p in pieces]
-    found = [np.asarray(_evaluate(flow, action, jnp.asarray(piece))) for piece in filled]
+    found = [np.asarray(_evaluate(flow, physics.action, physics.sectors, jnp.asarray(piece))) for piece in filled]
     values = np.concatenate(found, axis=-1)[..., : len(flat)]
-    action_at, log_prob_at = np.moveaxis(values.reshape(2, 2, *lead), 1, -1)
-    even = np.max(np.abs(action_at[..., 1] - action_at[..., 0])) <= _EVEN * max(1.0, float(np.abs(action_at).max()))
-    images = slice(None) if even else slice(0, 1)
+    action_at, log_prob_at = np.moveaxis(values.reshape(2, -1, *lead), 1, -1)
+    apart = np.max(np.abs(action_at - action_at[..., :1]))
+    same = apart <= _EVEN * max(1.0, float(np.abs(action_at).max()))
+    images = slice(None) if same else slice(0, 1)
     return action_at[..., images], log_prob_at[..., images]
 
 
 @eqx.filter_jit
 def _evaluate(
-    flow: TrainableFlow, action: AbstractAction, fields: Float[Array, "n *shape"]
+    flow: TrainableFlow, action: AbstractAction, sectors: AbstractSectors, fields: Inexact[Array, "n *shape"]
 ) -> Float[Array, "two images n"]:
-    both = [fields, -fields]
+    # image by image, each with all configurations
+    number = len(sectors.images(fields[0]))
+    views = [fields, *(jax.vmap(lambda x, i=i: sectors.images(x)[i])(fields) for i in range(number))]
     return jnp.stack(
-        [jnp.stack([jax.vmap(action)(x) for x in both]), jnp.stack([jax.vmap(flow.log_prob)(x) for x in both])]
+        [jnp.stack([jax.vmap(action)(x) for x in views]), jnp.stack([jax.vmap(flow.log_prob)(x) for x in views])]
     )

@@ -29,10 +29,10 @@ from latflow.study.build import (
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
-from latflow.study.known import known_log_z
 from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
+from latflow.study.theories import known_log_z
 from latflow.training.conditional import probes
 from latflow.training.fit import FitResult, TrainingState, fit
 from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
@@ -101,10 +101,11 @@ def warn_outside_range(context: RunContext) -> None:
     ends = context.config.coupling_range()
     if ends is None or not context.config.outside_range():
         return
-    coupling = context.config.model_dump()["action"]["coupling"]
+    name = context.config.conditional_parameter()
+    coupling = context.config.action.values()[name]
     nearer = ends[0] if coupling < ends[0] else ends[1]
     context.progress.line(
-        f"warning  action.coupling = {coupling:g} is outside the range [{ends[0]:g}, {ends[1]:g}] that the model was "
+        f"warning  action.{name} = {coupling:g} is outside the range [{ends[0]:g}, {ends[1]:g}] that the model was "
         f"trained on; draws come from its flow at {nearer:g}"
     )
 

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from latflow.actions import exact_gauge
-from latflow.stats.gauge import LARGEST_CHARGE
-from latflow.study.config.theory import WilsonConfig
-from latflow.study.known_value import MC, Known
+from latflow.theories.gauge.estimates import LARGEST_CHARGE
+from latflow.theories.gauge.table import ImprovedTable, WilsonTable
+from latflow.theories.known_value import MC, Known, exactly
 
 _LARGEST_LOOP = 3
 
@@ -24,18 +24,19 @@ _FOUR_DIMENSIONS = {
 """The plaquette."""
 
 
-def gauge_values(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, Known]:
-    """Reference values of a study's observables, by observable name; empty where nothing is known."""
+def known_values(table: WilsonTable | ImprovedTable, shape: tuple[int, ...]) -> dict[str, Known]:
+    """Reference values of estimates by name; empty where nothing is known."""
+    if table.kind == "improved":
+        return {}
     if len(shape) == 2:
-        found = {name: Known(value, 0.0, "exact") for name, value in _two_dimensions(shape, action).items()}
-        return found | _distribution(shape, action)
+        return exactly(_two_dimensions(shape, table)) | _distribution(shape, table)
     for (group, table_shape, beta), known in _FOUR_DIMENSIONS.items():
-        if (group, table_shape) == (action.group, shape) and math.isclose(beta, action.beta):
+        if (group, table_shape) == (table.group, shape) and math.isclose(beta, table.beta):
             return {"plaquette": known}
     return {}
 
 
-def _two_dimensions(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, float]:
+def _two_dimensions(shape: tuple[int, ...], action: WilsonTable) -> dict[str, float]:
     volume, beta = math.prod(shape), action.beta
     loops = {area: _loop(action, volume, area) for area in (1, 2, 3, 4, 6, 9) if area < volume}
     lines = _polyakov_squared(action, *shape)
@@ -57,19 +58,19 @@ def _two_dimensions(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, f
     return known | _partition_and_charge(action, volume)
 
 
-def _loop(action: WilsonConfig, volume: int, area: int) -> float:
+def _loop(action: WilsonTable, volume: int, area: int) -> float:
     if action.group == "U(1)":
         return exact_gauge.u1_wilson_loop(action.beta, volume=volume, area=area)
     return exact_gauge.sun_wilson_loop(_colours(action), action.beta, volume=volume, area=area)
 
 
-def _polyakov_squared(action: WilsonConfig, space: int, time: int) -> float:
+def _polyakov_squared(action: WilsonTable, space: int, time: int) -> float:
     if action.group == "U(1)":
         return exact_gauge.u1_polyakov_squared(action.beta, space=space, time=time)
     return exact_gauge.sun_polyakov_squared(_colours(action), action.beta, space=space, time=time)
 
 
-def _partition_and_charge(action: WilsonConfig, volume: int) -> dict[str, float]:
+def _partition_and_charge(action: WilsonTable, volume: int) -> dict[str, float]:
     if action.group != "U(1)":
         return {"log_z": exact_gauge.sun_log_z(_colours(action), action.beta, volume=volume)}
     squared = exact_gauge.u1_charge_squared(action.beta, volume=volume)
@@ -81,12 +82,12 @@ def _partition_and_charge(action: WilsonConfig, volume: int) -> dict[str, float]
     }
 
 
-def _distribution(shape: tuple[int, ...], action: WilsonConfig) -> dict[str, Known]:
+def _distribution(shape: tuple[int, ...], action: WilsonTable) -> dict[str, Known]:
     if action.group != "U(1)":
         return {}
     shares = exact_gauge.u1_charge_distribution(action.beta, volume=math.prod(shape), largest=LARGEST_CHARGE)
     return {"topological_charge_distribution": Known(math.nan, 0.0, "exact", tuple(map(float, shares)))}
 
 
-def _colours(action: WilsonConfig) -> int:
+def _colours(action: WilsonTable) -> int:
     return int(action.group[3:-1])

@@ -1,9 +1,6 @@
-"""How the observables of gauge theories are written."""
+"""How the observables of gauge theories are written, and what a report on them cites."""
 
-from latflow.report.words import ObservableWords
-
-PLANE, FLOW_TIME = "plane", "flow time t"
-"""Abscissae whose entries are labelled by the lattice and by the gradient flow of a run."""
+from latflow.words import FLOW_TIME, PLANE, AxisWords, ObservableWords, Work
 
 LARGEST_LOOP = 3
 """Largest extent of a Wilson loop with words of its own."""
@@ -28,28 +25,31 @@ def _ratio(r: int) -> ObservableWords:
 
 _SIDES = range(1, LARGEST_LOOP + 1)
 
-GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
+OBSERVABLES: dict[str, ObservableWords] = {
     "plaquette": ObservableWords("plaquette", "P", r"$P$", "(1/N) Re tr of 1×1 loops, all planes and sites"),
     "plaquette_planes": ObservableWords(
         "plaquette by planes",
         "P_{μν}",
         r"$P_{\mu\nu}$",
         "plane by plane; directions are numbered from 0, time is the last",
-        abscissa=PLANE,
+        axis=PLANE,
     ),
     "rectangle": ObservableWords("rectangle", "R", r"$R$", "(1/N) Re tr of 1×2 loops in both orientations"),
     **{f"wilson_loop_{r}x{t}": _loop(r, t) for r in _SIDES for t in _SIDES if t >= r and t > 1},
     **{f"creutz_ratio_{r}x{r}": _ratio(r) for r in _SIDES if r > 1},
     "static_potential": ObservableWords(
-        "static potential", "V(R)", r"$V(R)$", "ln [W(R,T) / W(R,T+1)] at the largest T measured", abscissa="R", first=1
+        "static potential",
+        "V(R)",
+        r"$V(R)$",
+        "ln [W(R,T) / W(R,T+1)] at the largest T measured",
+        axis=AxisWords("R", first=1),
     ),
     "smeared_static_potential": ObservableWords(
         "static potential of smeared loops",
         "V_{s}(R)",
         r"$V_s(R)$",
         "the same after APE smearing of the links in space: less of excited states",
-        abscissa="R",
-        first=1,
+        axis=AxisWords("R", first=1),
     ),
     "polyakov_loop": ObservableWords(
         "Polyakov loop", "⟨Re L⟩", r"$\langle\mathrm{Re}\,L\rangle$", "(1/N) tr of lines around the time direction"
@@ -84,7 +84,7 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "⟨Q²⟩(t)",
         r"$\langle Q^2\rangle(t)$",
         "by the clover; flat where the charge is defined",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "t0": _scale("t₀", "t_{0}", r"$t_0$", "t²⟨E(t)⟩ = 0.3 at t_{0}", clover=True),
     "t0_plaquette": _scale("t₀", "t_{0}", r"$t_0$", "t²⟨E(t)⟩ = 0.3 at t_{0}", clover=False),
@@ -95,22 +95,81 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "t²⟨E⟩",
         r"$t^2\langle E\rangle$",
         "E per site, a pure number",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "flow_energy_plaquette": ObservableWords(
         "energy along the gradient flow, plaquettes",
         "t²⟨E⟩ (P)",
         r"$t^2\langle E\rangle$ (P)",
         "the same by plaquettes; the difference is of the cut-off",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "topological_charge_distribution": ObservableWords(
         "distribution of the topological charge",
         "P(Q)",
         r"$P(Q)$",
         "share of configurations of charge Q",
-        abscissa="Q",
-        first=-10,
+        axis=AxisWords("Q", first=-10),
     ),
+    "action_density": ObservableWords("action density", "⟨S⟩/V", r"$\langle S\rangle/V$", "action per site"),
+    "log_z": ObservableWords(
+        "log partition function", "log Z", r"$\log Z$", "ln ∫ dU exp(−S), normalised Haar measure of every link"
+    ),
+    "free_energy_density": ObservableWords("free energy per site", "f", r"$f$", "−log Z / V"),
 }
 """Words by observable, in the order in which tables list them."""
+
+_FLOWS = ("wilson", "symanzik")
+
+WORKS: tuple[Work, ...] = (
+    Work(
+        "K. G. Wilson, Confinement of quarks, Phys. Rev. D 10 (1974) 2445",
+        "",
+        "the action of plaquettes",
+        key="action.kind",
+        values=("wilson", "improved"),
+    ),
+    Work(
+        "P. Weisz, Continuum limit improved lattice action for pure Yang–Mills theory, Nucl. Phys. B 212 (1983) 1",
+        "",
+        "the tree-level coefficient of rectangles",
+        key="action.improvement",
+        values=("luscher-weisz",),
+    ),
+    Work(
+        "A. A. Migdal, Recursion equations in gauge theories, Sov. Phys. JETP 42 (1975) 413",
+        "",
+        "exact values on two-dimensional tori",
+        key="action.kind",
+        values=("wilson",),
+    ),
+    Work(
+        "M. Lüscher, Properties and uses of the Wilson flow in lattice QCD, JHEP 08 (2010) 071",
+        "1006.4518",
+        "the gradient flow, its integrator and t₀",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "S. Borsányi et al., High-precision scale setting in lattice QCD, JHEP 09 (2012) 010",
+        "1203.4469",
+        "w₀",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "P. Fritzsch and A. Ramos, The gradient flow coupling in the Schrödinger Functional, JHEP 10 (2013) 008",
+        "1301.4388",
+        "adaptive steps of the flow",
+        key="gradient_flow.kind",
+        values=_FLOWS,
+    ),
+    Work(
+        "M. Albanese et al. (APE), Glueball masses and string tension in lattice QCD, Phys. Lett. B 192 (1987) 163",
+        "",
+        "smearing of links in space",
+        key="smearing.kind",
+        values=("ape",),
+    ),
+)
+"""In the order in which they are listed."""

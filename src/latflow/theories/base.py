@@ -1,0 +1,70 @@
+"""What a theory brings: its table in a study, its words, its estimates, its references, its physics.
+
+A room of a theory is a package whose modules are imported when they are needed:
+
+- ``table``: `TABLES`, one `AbstractActionTable` for every word of `action.kind`, and `RULES` over several keys.
+- ``words``: `OBSERVABLES`, how its estimates are written, and `WORKS`, what a report on it cites.
+- ``known``: ``known_values(table, shape)``, values to compare with; empty where nothing is known.
+- ``physics``: ``action(table, lattice)`` and ``physics(table, lattice, settings)``, with JAX.
+- ``estimates``: its estimators, where those of its space do not do.
+
+Nothing here imports JAX.
+"""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from latflow.tables import AbstractSection
+
+SCALAR_SAMPLERS = ("flow", "hmc", "local", "cluster")
+"""Samplers of theories with one real number at every site and nearest-neighbour bonds."""
+
+
+class AbstractActionTable(AbstractSection):
+    """The table ``[action]`` of a study for one word of `action.kind`.
+
+    Attributes:
+        kind: The word.
+        samplers: Names of the samplers that work on it.
+        parameters: Keys whose value is a number of the theory, which studies may vary.
+        free_parameters: Those of them that change one field of the action class alone, the one of their name: a flow
+            may be conditional on them, and a curriculum may change them.
+        terms: Names of the terms of the action where it has several with time scales of their own, the one with inner
+            steps last.
+        fields: "scalar" or "links": which flows, files and measurements apply.
+        sections: Tables of a study that add measurements of this theory.
+    """
+
+    kind: Any
+    samplers: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[tuple[str, ...]]
+    free_parameters: ClassVar[tuple[str, ...]] = ()
+    terms: ClassVar[tuple[str, ...]] = ()
+    fields: ClassVar[str] = "scalar"
+    sections: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def formula(self) -> str:
+        """S as text, in the normalisation of the table; ``_{…}`` is set low and ``^{…}`` high."""
+
+    def values(self) -> Mapping[str, float]:
+        """The parameters and their values."""
+        return {name: float(getattr(self, name)) for name in self.parameters}
+
+    def with_parameters(self, **values: float) -> "AbstractActionTable":
+        """The same theory at other values of some parameters."""
+        return self.model_copy(update=values)
+
+    def in_house(self, ndim: int) -> Mapping[str, float]:
+        """The parameters in the normalisation of the action class, by the names of its fields.
+
+        Args:
+            ndim: Directions of the lattice.
+        """
+        del ndim
+        return self.values()
+
+
+Settings = Mapping[str, Any]
+"""Further tables of a study by name, as the theory's `sections` asks for them."""

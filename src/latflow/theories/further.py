@@ -1,0 +1,43 @@
+"""Observables that a study may ask for beside those of its theory, by name.
+
+A package adds one by an entry point of the group ``latflow.observables``: the name is that of the observable, the value
+``module:function`` a function of the action that returns it. No JAX here.
+"""
+
+import dataclasses
+import functools
+from importlib import metadata
+from typing import Any
+
+from latflow.plugins import Plugin, plugins
+
+GROUP = "latflow.observables"
+
+BUILT_IN = {"cos_phi": "latflow.observables.cosine:mean_cosine"}
+"""Function that makes the observable of an action, by name."""
+
+
+@functools.cache
+def further() -> dict[str, str]:
+    """Built-in and installed ones: ``module:function`` by name."""
+    return {plugin.name: plugin.value for plugin in plugin_observables() if not plugin.problem} | BUILT_IN
+
+
+@functools.cache
+def plugin_observables() -> tuple[Plugin, ...]:
+    """What installed packages offer, each with the reason why it cannot be used, if there is one."""
+    return tuple(
+        dataclasses.replace(plugin, problem=plugin.problem or f"the observable {plugin.name} is taken")
+        if plugin.name in BUILT_IN
+        else plugin
+        for plugin in plugins(GROUP)
+    )
+
+
+def build(name: str, action: Any) -> Any:
+    """The observable of this name for the fields of an action; imports JAX.
+
+    Raises:
+        ConfigError: If it is not defined for such fields.
+    """
+    return metadata.EntryPoint(name, further()[name], GROUP).load()(action)

@@ -1,0 +1,1 @@
+"""Gauge theories: Wilson's action and improved ones, U(1) and SU(N)."""

@@ -1,0 +1,1 @@
+"""φ⁴ theory in four normalisations."""

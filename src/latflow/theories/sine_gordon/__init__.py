@@ -1,0 +1,1 @@
+"""Sine-Gordon theory: a scalar field in a periodic potential."""
