@@ -48,6 +48,7 @@ from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.testing.bijections import scrambled
+from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
 from latflow.training.fit import TrainingState, run_steps
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
@@ -91,6 +92,8 @@ LOCAL_ACTIONS: dict[str, Callable[[], AbstractLocalAction]] = {
     "phi4 factorial 4x2": lambda: PhiFour.factorial(Lattice((4, 2)), mass_squared=-2.0, coupling=9.0),
     "potential 2x4": lambda: SitePotential(Lattice((2, 4)), mass_squared=-4.0, coupling=6.975),
     "phi4 hopping 2x2x2": lambda: PhiFour.hopping(Lattice((2, 2, 2)), kappa=0.2, coupling=0.1),
+    "sine-Gordon 4x2": lambda: SineGordon(Lattice((4, 2)), mass_squared=0.3, alpha=2.0),
+    "cosine 2x4": lambda: CosinePotential(Lattice((2, 4)), alpha=2.0),
 }
 """Actions on even extents, where every site has two colours."""
 
@@ -100,6 +103,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "phi4 3": lambda: PhiFour(Lattice((3,)), mass_squared=-1.0, coupling=2.0),
     "phi4 3x3": lambda: PhiFour(Lattice((3, 3)), mass_squared=-4.0, coupling=6.975),
     "phi4 1x4": lambda: PhiFour(Lattice((1, 4)), mass_squared=-1.0, coupling=2.0),
+    "sine-Gordon 3x3": lambda: SineGordon(Lattice((3, 3)), mass_squared=0.3, alpha=0.0),
     "U(1) wilson 3x4": lambda: wilson("U(1)", (3, 4), 1.7),
     "U(1) wilson 3x3, open": lambda: wilson("U(1)", (3, 3), 1.7, open_boundaries=True),
     "SU(2) wilson 2x3, open": lambda: wilson("SU(2)", (2, 3), 2.2, open_boundaries=True),

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from latflow import __version__
+from latflow.study.config.flows import plugin_flows
+from latflow.theories.catalogue import plugin_theories
+from latflow.theories.further import plugin_observables
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "h5py", "safetensors", "pyerrors", "pydantic")
 """Packages whose versions can change a number."""
@@ -40,6 +43,26 @@ def examine(directory: Path) -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "disk_free_gib": round(shutil.disk_usage(directory).free / 2**30, 1),
         **{f"tool {tool}": shutil.which(tool) or f"absent; serves {use}" for tool, use in TOOLS.items()},
+        **_plugins(),
+    }
+
+
+_SINGULAR = {
+    "latflow.theories": "theory",
+    "latflow.observables": "observable",
+    "latflow.flows": "flow",
+    "latflow.methods": "sampler",
+}
+
+
+def _plugins() -> dict[str, str]:
+    """What other packages add, with their versions; of what cannot be used, why."""
+    found = (*plugin_theories(), *plugin_observables(), *plugin_flows())
+    return {
+        f"{_SINGULAR[plugin.group]} {plugin.name}": (
+            f"{plugin.package} {plugin.version}" + (f", not usable: {plugin.problem}" if plugin.problem else "")
+        )
+        for plugin in found
     }
 
 

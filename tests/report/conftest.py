@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from latflow.report import write_report
-from latflow.stats.correlators import scalar_chain_estimates, scalar_weighted_estimates
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import independence_acceptance, kl, log_z, reweighting_ess
 from latflow.store.ensemble import Ensemble
+from latflow.theories.scalar.estimates import scalar_estimator
 
 MASS = 0.66
 SIGMA = 0.55
@@ -219,13 +219,13 @@ def build_run(
     rng = np.random.default_rng(7)
     path.mkdir(parents=True, exist_ok=True)
     (path / "study.toml").write_text(STUDY.format(name=name, extent=extent, draws=draws))
-    shape, found, flow = (extent, extent), [], None
+    estimator, found, flow = scalar_estimator((extent, extent)), [], None
     if "flow" in samplers:
         write_training(path, rng)
         drawn = write_flow(path, rng, extent=extent, draws=draws)
         columns, weights, index = drawn["columns"], drawn["log_weight"], drawn["index"]
-        found.append(("flow", scalar_chain_estimates({k: v[index][None] for k, v in columns.items()}, shape)))
-        found.append(("reweighted", scalar_weighted_estimates(columns, weights, shape)))
+        found.append(("flow", estimator.estimates({k: v[index][None] for k, v in columns.items()}, None)))
+        found.append(("reweighted", estimator.estimates(columns, weights)))
         flow = flow_table(weights)
     for sampler in ("hmc", "local"):
         if sampler in samplers:
@@ -233,7 +233,7 @@ def build_run(
             columns = write_chains(
                 path, sampler, rng, extent=extent, records=records, chains=chains, acceptance=acceptance
             )
-            found.append((sampler, scalar_chain_estimates(columns, shape)))
+            found.append((sampler, estimator.estimates(columns, None)))
     if analysed:
         known = known_values(found[-1][1]) if references else {}
         (path / "results.json").write_text(json.dumps(results_table(name, found, known, flow), indent=1))

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from latflow.report.formulas import action_formula
 from latflow.study.build import build_action
 from latflow.study.config import StudyConfig
+from latflow.theories.catalogue import formula as action_formula
 
 MASS, COUPLING, KAPPA = 0.3, 0.7, 0.2
 
@@ -19,6 +19,7 @@ ACTIONS: list[tuple[dict[str, Any], float]] = [
     ({"kind": "phi4", "mass_squared": MASS, "coupling": COUPLING, "normalisation": "factorial"}, 0.5),
     ({"kind": "phi4_hopping", "kappa": KAPPA, "coupling": COUPLING}, KAPPA),
     ({"kind": "free", "mass_squared": MASS}, 1.0),
+    ({"kind": "sine_gordon", "mass_squared": MASS, "alpha": COUPLING}, 1.0),
 ]
 """Sections of study files, and the square of the house field over the field of the formula."""
 
@@ -28,6 +29,7 @@ WORDS = (
     ("φ_{x}⁴/4!", "phi**4/24"),
     ("φ_{x}⁴", "phi**4"),
     ("φ_{x}²", "phi**2"),
+    ("α (1 − cos φ_{x})", "coupling*(1 - np.cos(phi))"),
     ("−", "-"),
     ("½ ", "0.5*"),
     ("¼ ", "0.25*"),
@@ -46,6 +48,7 @@ def value(formula: str, phi: np.ndarray) -> float:
         body = body.replace(word, code)
     ahead = [np.roll(phi, -1, axis=mu) for mu in range(phi.ndim)]
     names = {
+        "np": np,
         "phi": phi,
         "kinetic": sum((shifted - phi) ** 2 for shifted in ahead),
         "hopping": sum(phi * shifted for shifted in ahead),

@@ -13,6 +13,7 @@ from latflow.stats.evidence import (
     FALSE_ALARMS,
     Comparison,
     Evidence,
+    SectorShare,
     Side,
     allowed_sigmas,
     census,
@@ -29,15 +30,17 @@ GOOD = Evidence(
     reverse=Side(7.01, 0.01, 0.7, 0.2, 8192),
     starts=64,
     r_hat=1.01,
-    positive=0.502,
-    positive_error=0.001,
-    symmetric=True,
+    shares=(SectorShare("weight at positive mean field", 0.502, 0.001, 0.5, "½ by symmetry"),),
 )
 
 
 def compared(*pulls):
     """Comparisons that differ by so many combined errors."""
     return tuple(Comparison(f"o{i}", Estimate(0.3 + 0.05 * p, 0.03), Estimate(0.3, 0.04)) for i, p in enumerate(pulls))
+
+
+def share(value, error=0.001, expected=0.5):
+    return (SectorShare("weight", value, error, expected, "not known" if expected is None else "exact"),)
 
 
 def changed(**values):
@@ -58,17 +61,20 @@ def changed(**values):
         (changed(reverse_log_z=7.05), "exact"),
         (changed(reverse_log_z=7.06), "collapsed"),
         (changed(reverse_log_z=7.0 + math.log(2)), "collapsed"),
-        (changed(reverse_log_z=7.0 + math.log(2), positive=1.0), "collapsed"),
+        (changed(reverse_log_z=7.0 + math.log(2), shares=share(1.0)), "collapsed"),
         (changed(reverse_log_z=7.0 + math.log(2), forward_tail=0.9), "collapsed"),
         (changed(reverse_log_z=7.0 + math.log(2), reverse_tail=0.8), "no verdict"),
         (changed(reverse_log_z=7.0 + math.log(2), r_hat=1.2), "unresolved sectors"),
         (changed(reverse_log_z=math.inf, reverse_error=0.0), "collapsed"),
         (changed(reverse_log_z=6.9), "unresolved sectors"),
         (changed(reverse_log_z=math.nan), "unresolved sectors"),
-        (changed(positive=0.51), "unresolved sectors"),
-        (changed(positive=0.51, symmetric=False), "exact"),
-        (changed(positive=1.0, positive_error=0.1), "exact"),
-        (changed(positive=1.0, positive_error=0.09), "unresolved sectors"),
+        (changed(shares=share(0.51)), "unresolved sectors"),
+        (changed(shares=share(0.51, expected=None)), "exact"),
+        (changed(shares=share(1.0, 0.1)), "exact"),
+        (changed(shares=share(1.0, 0.09)), "unresolved sectors"),
+        (changed(shares=share(math.nan)), "unresolved sectors"),
+        (changed(shares=share(0.502) + share(0.1, 0.01, expected=0.2)), "unresolved sectors"),
+        (changed(shares=()), "exact"),
         (changed(r_hat=1.2), "unresolved sectors"),
         (changed(r_hat=math.nan), "unresolved sectors"),
         (changed(r_hat=math.inf), "unresolved sectors"),
@@ -167,11 +173,13 @@ def test_autocorrelation_enlarges_the_reverse_error():
 
 def test_census():
     magnetization = np.array([1.0, -1.0, 2.0, -3.0])
-    share, error = census(magnetization, np.log([1.0, 2.0, 3.0, 4.0]))
-    assert share == pytest.approx(0.4)
+    found, error = census(magnetization > 0, np.log([1.0, 2.0, 3.0, 4.0]))
+    assert found == pytest.approx(0.4)
     # a fair coin with 1/Σw² effective draws
     assert error == pytest.approx(0.5 * math.sqrt(0.3))
-    assert census(np.ones(100), np.zeros(100)) == (pytest.approx(1.0), pytest.approx(0.05))
+    assert census(np.ones(100) > 0, np.zeros(100)) == (pytest.approx(1.0), pytest.approx(0.05))
+    # a coin of chance 0.2
+    assert census(np.ones(100) > 0, np.zeros(100), expected=0.2)[1] == pytest.approx(0.04)
 
 
 def test_differences_raise_alarms_as_often_as_stated():

@@ -21,11 +21,10 @@ from latflow.study.build import STREAMS, build_kernel
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import RunContext, Silent
-from latflow.study.known import known_values
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
 from latflow.study.stages.chain_ensemble import load_start
-from latflow.study.theories import build_scalar_action, build_wilson_action, gauge_table
+from latflow.study.theories import build_wilson_action, known_values
 from latflow.study.verify import verify
 
 STAGES = ("train", "sample", "measure", "analyse")
@@ -267,14 +266,14 @@ def test_streams_keep_their_numbers() -> None:
 
 def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:
     improved = with_overrides(config, {"action.kind": "improved", "sampling.samplers": "hmc"})
-    with pytest.raises(ConfigError, match="allowed: phi4"):
-        build_scalar_action(config)
+    with pytest.raises(ConfigError, match="allowed: actions of sites"):
+        build_local_action(config)
     for wanting in (lambda: build_wilson_action(improved), lambda: build_kernel(improved, "heatbath")):
-        with pytest.raises(ConfigError, match="allowed: wilson"):
+        with pytest.raises(ConfigError, match="allowed: Wilson"):
             wanting()
     scalar = with_overrides(load_study(Path(__file__).parents[2] / "studies" / "phi4-quick.toml"), {})
-    with pytest.raises(ConfigError, match="allowed: wilson, improved"):
-        gauge_table(scalar)
+    with pytest.raises(ConfigError, match="allowed: actions of links"):
+        build_link_action(scalar)
 
 
 def test_known_values_of_four_dimensions(config: StudyConfig) -> None:

@@ -99,23 +99,23 @@ class Derived(AbstractEstimator):
     """
 
     def __init__(self, quantities: tuple[Quantity, ...]) -> None:
-        self._quantities = quantities
+        self.quantities = quantities
 
     @override
     def words(self) -> Mapping[str, ObservableWords]:
-        return {quantity.name: quantity.words for quantity in self._quantities}
+        return {quantity.name: quantity.words for quantity in self.quantities}
 
     @override
     def revisions(self) -> Mapping[str, int]:
-        return {quantity.name: quantity.revision for quantity in self._quantities}
+        return {quantity.name: quantity.revision for quantity in self.quantities}
 
     @override
     def columns(self, names: Collection[str]) -> frozenset[str]:
-        return frozenset(c for quantity in self._quantities if quantity.name in names for c in quantity.columns)
+        return frozenset(c for quantity in self.quantities if quantity.name in names for c in quantity.columns)
 
     @override
     def estimates(self, series: Series, log_weights: LogWeights) -> Estimates:
-        usable = [quantity for quantity in self._quantities if set(quantity.columns) <= set(series)]
+        usable = [quantity for quantity in self.quantities if set(quantity.columns) <= set(series)]
         needed = {column for quantity in usable for column in quantity.columns}
         if not usable:
             return {}

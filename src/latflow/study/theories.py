@@ -76,20 +76,20 @@ def known_log_z(config: StudyConfig) -> float | None:
 
 def build_local_action(config: StudyConfig) -> AbstractLocalAction:
     """The action of the study, where its sites interact with nearest neighbours only."""
-    return _of_class(config, AbstractLocalAction)
+    return _of_class(config, AbstractLocalAction, "actions of sites that interact with nearest neighbours")
 
 
 def build_link_action(config: StudyConfig) -> AbstractLinkAction:
     """The action of the study, where it is one of links."""
-    return _of_class(config, AbstractLinkAction)
+    return _of_class(config, AbstractLinkAction, "actions of links")
 
 
 def build_wilson_action(config: StudyConfig) -> WilsonAction:
     """The action of the study, where it is Wilson's."""
-    return _of_class(config, WilsonAction)
+    return _of_class(config, WilsonAction, "Wilson's action")
 
 
-def _of_class(config: StudyConfig, wanted: type[_A]) -> _A:
+def _of_class(config: StudyConfig, wanted: type[_A], words: str) -> _A:
     """The action for what works on actions of one class only.
 
     Raises:
@@ -97,7 +97,7 @@ def _of_class(config: StudyConfig, wanted: type[_A]) -> _A:
     """
     action = build_action(config)
     if not isinstance(action, wanted):
-        raise ConfigError([f"action.kind: {config.action.kind}; allowed: actions of class {wanted.__name__}"])
+        raise ConfigError([f"action.kind: {config.action.kind}; allowed: {words}"])
     return action
 
 

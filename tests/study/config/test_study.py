@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from latflow.errors import ConfigError
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.config.theory import HoppingPhiFourConfig, PhiFourConfig
+from latflow.theories.phi4.table import HoppingPhiFourTable, PhiFourTable
 
 MINIMAL = """
 name = "demo"
@@ -179,9 +179,9 @@ def test_house_normalisation_gives_the_same_action(ndim: int) -> None:
 
     def phi4(normalisation: str) -> tuple[float, float]:
         config = {"kind": "phi4", "mass_squared": -1.5, "coupling": 2.4, "normalisation": normalisation}
-        return PhiFourConfig.model_validate(config).house(ndim)
+        return PhiFourTable.model_validate(config).house(ndim)
 
     assert house(*phi4("half")) == pytest.approx(canonical(-1.5, 2.4 / 4), rel=1e-13)
     assert house(*phi4("factorial")) == pytest.approx(canonical(-1.5, 2.4 / 24), rel=1e-13)
-    own = HoppingPhiFourConfig(kind="phi4_hopping", kappa=kappa, coupling=coupling).house(ndim)
+    own = HoppingPhiFourTable(kind="phi4_hopping", kappa=kappa, coupling=coupling).house(ndim)
     assert house(*own) == pytest.approx(hopping, rel=1e-13)

@@ -1,0 +1,1 @@
+"""A theory and an observable for latflow."""

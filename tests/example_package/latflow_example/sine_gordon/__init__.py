@@ -1,0 +1,1 @@
+"""Sine-Gordon theory."""
