@@ -28,10 +28,9 @@ from latflow.samplers.chains import advance  # noqa: E402
 from latflow.samplers.heatbath import HeatBath  # noqa: E402
 from latflow.samplers.hmc import HMC  # noqa: E402
 from latflow.samplers.integrators import LEAPFROG, OMF2, integrate  # noqa: E402
-from latflow.training.fit import TrainingState  # noqa: E402
-from latflow.training.fit import advance as train  # noqa: E402
 from latflow.training.losses import PathGradient  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
+from latflow.training.steps import TrainingState  # noqa: E402
 
 FLOPS_PER_SITE = 34 * 216
 STEPS = 8
@@ -119,11 +118,11 @@ def flows(extents, batch, rounds):
         action = PhiFour(lattice, mass_squared=-4.0, coupling=5.5)
         flow = continuous_flow(jax.random.key(1), lattice, radius=min(4, extent // 2))
         optimiser = adam(schedule("constant", learning_rate=1e-3, n_steps=1), gradient_clip=10.0)
-        settings = {"action": action, "loss": PathGradient(batch), "optimiser": optimiser}
+        loss, settings = PathGradient(batch), {"action": action, "optimiser": optimiser}
         start = TrainingState.start(flow, optimiser)
 
-        def go_on(start=start, settings=settings):
-            return train(start, jax.random.key(2), jnp.int32(8), **settings)[0].optimiser_state
+        def go_on(start=start, loss=loss, settings=settings):
+            return loss.descend(start, jax.random.key(2), 8, **settings)[0].optimiser_state
 
         seconds, first = timed(go_on, rounds=rounds)
         sampler = FlowSampler(flow, action)

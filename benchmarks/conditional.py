@@ -24,7 +24,8 @@ from latflow.lattice import Lattice
 from latflow.stats.estimates import Estimate, pull
 from latflow.stats.free_energy import independent_difference
 from latflow.study.couplings import survey
-from latflow.training.conditional import OverCouplings, with_coupling
+from latflow.training.conditional import OverCouplings
+from latflow.training.couplings import with_coupling
 from latflow.training.losses import PathGradient, ReverseKL
 
 N_COUPLINGS = 8

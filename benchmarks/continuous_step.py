@@ -1,6 +1,6 @@
 """What a training step and a draw of the continuous flow cost.
 
-For every lattice, in interleaved rounds: the step of the package (`advance`: path gradient by hand, in parts on all
+For every lattice, in interleaved rounds: the step of the package (`descend`: path gradient by hand, in parts on all
 cores), the same arithmetic in bare JAX on as many threads (goal: ratio at most 1.1), and the compiled loop with the
 gradient by automatic differentiation, which every other flow is trained with. Then the convolutions of one stage in the
 forms that were considered, single-threaded: one matrix product for all directions, one per direction, the fast Fourier
@@ -11,7 +11,6 @@ import argparse
 import concurrent.futures
 import functools
 import math
-import os
 import statistics
 import time
 
@@ -24,20 +23,25 @@ import numpy as np  # noqa: E402
 
 from latflow import fourier  # noqa: E402
 from latflow.actions.scalar import PhiFour  # noqa: E402
+from latflow.execution import cores, part_size  # noqa: E402
 from latflow.flows.continuous import continuous_flow  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
-from latflow.training.fit import TrainingState, advance, run_steps  # noqa: E402
 from latflow.training.losses import PathGradient  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
-from latflow.training.split_steps import part_size  # noqa: E402
+from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 from reference import bare_continuous  # noqa: E402
 
 RADIUS, RATE, CLIP, MASS_SQUARED, COUPLING = 4, 1e-3, 10.0, -4.0, 5.5
 FEATURES, CONTEXTS = 3, 5
 
 
+def descend(state, key, target, *, loss, **settings):
+    """The way of the package, which the loss chooses."""
+    return loss.descend(state, key, int(target), **settings)
+
+
 def package(extent, batch, step):
-    """A function that goes on by so many steps of `step`, `advance` or `run_steps`."""
+    """A function that goes on by so many steps of `step`, `descend` or `run_steps`."""
     lattice = Lattice((extent, extent))
     optimiser = adam(schedule("constant", learning_rate=RATE, n_steps=1), gradient_clip=CLIP)
     action = PhiFour(lattice, mass_squared=MASS_SQUARED, coupling=COUPLING)
@@ -63,7 +67,7 @@ def bare(extent, batch):
 
     def go_on(n):
         nonlocal carry
-        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=cores()) as pool:
             for _ in range(n):
                 keys = jax.random.split(jax.random.fold_in(jax.random.key(2), carry[3]), batch // size)
                 part = functools.partial(program.part, carry[4], carry[0]["log_widths"])
@@ -168,7 +172,7 @@ def compare_steps(arguments):
     print("| L | latflow | bare JAX | CPU ratio | automatic differentiation |")
     print("|---|---|---|---|---|")
     for extent in arguments.extents:
-        programs = [package(extent, arguments.batch, advance), bare(extent, arguments.batch)]
+        programs = [package(extent, arguments.batch, descend), bare(extent, arguments.batch)]
         programs.append(package(extent, arguments.batch, run_steps))
         times = interleaved(programs, 1 if arguments.quick else 4, arguments.rounds)
         cells = [f"{cpu:.0f} ({wall:.0f})" for cpu, wall in np.median(times, axis=1)]

@@ -26,9 +26,10 @@ from latflow.flows.networks import Networks  # noqa: E402
 from latflow.flows.weighted import FlowSampler  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.stats.weights import independence_acceptance, reweighting_ess  # noqa: E402
-from latflow.training.fit import TrainingState, advance, evaluation_weights  # noqa: E402
+from latflow.training.evaluation import evaluation_weights  # noqa: E402
 from latflow.training.losses import PathGradient, ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
+from latflow.training.steps import TrainingState  # noqa: E402
 
 THEORIES = {
     "E1": lambda: PhiFour(Lattice((6, 6)), mass_squared=-4.0, coupling=6.975),
@@ -83,9 +84,9 @@ class Training:
     def advance(self, target: int) -> None:
         """Go on to step `target`."""
         start = time.process_time()
-        settings = {"action": self.action, "loss": self.loss, "optimiser": self.optimiser}
-        self.state, progress = advance(self.state, self.key, target, **settings)
-        assert bool(jax.block_until_ready(progress).finite)
+        settings = {"action": self.action, "optimiser": self.optimiser}
+        self.state, outcome = self.loss.descend(self.state, self.key, target, **settings)
+        assert bool(jax.block_until_ready(outcome).finite)
         self.seconds += time.process_time() - start
 
     def steps_within(self, seconds: float) -> int:

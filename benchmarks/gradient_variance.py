@@ -25,9 +25,10 @@ from latflow.samplers.chains import advance, starts, warm_up  # noqa: E402
 from latflow.samplers.hmc import HMC  # noqa: E402
 from latflow.samplers.integrators import SCHEMES  # noqa: E402
 from latflow.stats.weights import independence_acceptance  # noqa: E402
-from latflow.training.fit import TrainingState, evaluation_weights, run_steps  # noqa: E402
-from latflow.training.losses import ForwardKL, Mixture, PathGradient, ReverseKL  # noqa: E402
+from latflow.training.evaluation import evaluation_weights  # noqa: E402
+from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
+from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 
 LATTICE = Lattice((6, 6))
 ACTION = PhiFour(LATTICE, mass_squared=-4.0, coupling=6.975)
@@ -85,7 +86,7 @@ def main():
     state = TrainingState.start(real_nvp(jax.random.key(1), LATTICE, **network), optimiser)
     path, forward = PathGradient(batch), ForwardKL(targets(jax.random.key(2), n_records=n_records), batch)
     losses = {"reverse KL": ReverseKL(batch), "path gradient": path, "forward KL": forward}
-    losses["half path, half forward"] = Mixture((path, forward), (0.5, 0.5))
+    losses["half path, half forward"] = MixtureLoss((path, forward), (0.5, 0.5))
     print(f"real NVP on 6 x 6, batches of {batch}, {n} gradients each")
     print("| steps | acceptance | estimator | noise | signal | noise / signal | CPU ms |")
     print("|---|---|---|---|---|---|---|")

@@ -18,7 +18,9 @@ import jax.numpy as jnp  # noqa: E402
 from latflow.actions.scalar import PhiFour  # noqa: E402
 from latflow.flows.architectures import real_nvp  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
-from latflow.training import fit as training  # noqa: E402
+from latflow.training import evaluation, steps  # noqa: E402
+from latflow.training.evaluation import Evaluation  # noqa: E402
+from latflow.training.fit import FitProgress, fit, resume  # noqa: E402
 from latflow.training.losses import ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
 from latflow.training.stop import StopCriterion  # noqa: E402
@@ -33,7 +35,7 @@ def compare(batch_size, *, n_steps, rounds):
     flow = default_flow()
     action = PhiFour(Lattice(SHAPE), mass_squared=MASS_SQUARED, coupling=COUPLING)
     settings = {"action": action, "loss": ReverseKL(batch_size), "optimiser": optimiser()}
-    state, key = training.TrainingState.start(flow, settings["optimiser"]), jax.random.key(2)
+    state, key = steps.TrainingState.start(flow, settings["optimiser"]), jax.random.key(2)
     bare_steps = bare.training_steps(SHAPE, batch_size, BOUND, RATE, CLIP, MASS_SQUARED, COUPLING)
     parameters = bare.parameters_of(flow)
     zeros = jax.tree.map(jnp.zeros_like, parameters)
@@ -41,7 +43,7 @@ def compare(batch_size, *, n_steps, rounds):
 
     def package_round(stop):
         nonlocal state
-        state, _ = training.run_steps(state, key, jnp.asarray(stop, dtype=jnp.int32), **settings)
+        state, _ = steps.run_steps(state, key, stop, **settings)
         jax.block_until_ready(jax.tree.leaves(state.optimiser_state))
 
     def bare_round(stop):
@@ -92,19 +94,19 @@ class Stopwatch:
 def host_share(batch_size, *, n_steps):
     """Share of wall-clock time outside compiled calls in a training of the compiled programs, and new traces in it."""
     action = PhiFour(Lattice(SHAPE), mass_squared=MASS_SQUARED, coupling=COUPLING)
-    settings = {"loss": ReverseKL(batch_size), "optimiser": optimiser(), "evaluate_every": max(1, n_steps // 3)}
-    originals = training.run_steps, training.evaluation_weights
-    first = training.fit(jax.random.key(2), default_flow(), action, stop=StopCriterion(steps=1), **settings)
+    settings = {
+        "loss": ReverseKL(batch_size), "optimiser": optimiser(), "evaluation": Evaluation(every=max(1, n_steps // 3)),
+    }  # fmt: skip
+    originals = steps.compiled_steps, evaluation.evaluation_weights
+    first = fit(jax.random.key(2), default_flow(), action, stop=StopCriterion(steps=1), **settings)
     traced = [function._cached._cache_size() for function in originals]
     watch = Stopwatch()
-    training.run_steps, training.evaluation_weights = map(watch.around, originals)
+    steps.compiled_steps, evaluation.evaluation_weights = map(watch.around, originals)
+    progress = FitProgress(first.state, history=first.history)
     start = time.perf_counter()
-    training.fit(
-        jax.random.key(2), first.flow, action, stop=StopCriterion(steps=n_steps), state=first.state,
-        history=first.history, **settings,
-    )  # fmt: skip
+    resume(jax.random.key(2), progress, action, stop=StopCriterion(steps=n_steps), **settings)
     total = time.perf_counter() - start
-    training.run_steps, training.evaluation_weights = originals
+    steps.compiled_steps, evaluation.evaluation_weights = originals
     retraced = sum(f._cached._cache_size() for f in originals) - sum(traced)
     return 1 - watch.inside / total, retraced
 

@@ -49,9 +49,9 @@ from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.testing.bijections import scrambled
 from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
-from latflow.training.fit import TrainingState, run_steps
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
+from latflow.training.steps import TrainingState, run_steps
 
 KEY_SEED = 20240
 F64 = jnp.dtype(jnp.float64)

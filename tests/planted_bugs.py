@@ -115,9 +115,9 @@ BUGS = (
     ),
     Bug(
         "couplings of a step from the lower half of the range",
-        "training/conditional.py",
-        "jax.random.uniform(key, (self.n_couplings,))) / self.n_couplings - 1",
-        "jax.random.uniform(key, (self.n_couplings,))) / self.n_couplings / 2 - 1",
+        "training/couplings.py",
+        "jax.random.uniform(key, (n,))) / n - 1",
+        "jax.random.uniform(key, (n,))) / n / 2 - 1",
         "tests/training/test_conditional.py::test_every_draw_of_the_range_is_as_likely",
     ),
     Bug(
@@ -480,8 +480,8 @@ BUGS = (
     Bug(
         "every core draws the first part of a batch",
         "training/split_steps.py",
-        "pool.map(part, keys)",
-        "pool.map(part, keys[:1] * len(keys))",
+        "threaded(part, keys)",
+        "threaded(part, keys[:1] * len(keys))",
         "tests/training/test_split_steps.py::test_parts_add_up_to_the_batch",
     ),
     Bug(

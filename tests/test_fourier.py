@@ -29,6 +29,27 @@ def test_transform_inverts_and_keeps_channels(shape):
     assert np.allclose(coefficients[1], fourier.to_momentum(x[1], lattice), atol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (14, 12), (9,), (5, 4, 8)])
+def test_transforms_of_many_draws_are_those_of_single_fields(shape):
+    """Small lattices at once, larger ones direction by direction; and back."""
+    lattice = Lattice(shape)
+    x = jax.random.normal(jax.random.key(3), (2, *shape, 3))
+    flat = x.reshape(2, -1, 3)
+    modes = fourier.transform_draws(flat, lattice)
+    expected = jnp.moveaxis(fourier.to_momentum(jnp.moveaxis(x, -1, 0), lattice), 0, -1)
+    np.testing.assert_allclose(modes, expected.reshape(2, -1, 3), atol=1e-13)
+    np.testing.assert_allclose(fourier.transform_draws(modes, lattice, inverse=True), flat, atol=1e-13)
+
+
+def test_momenta_of_plane_waves_are_those_of_the_laplacian():
+    """−Δ e^{ikx} = k̂² e^{ikx}, momentum by momentum."""
+    lattice = Lattice((3, 4))
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    laplacian = sum(np.roll(x, 1, axis=mu) + np.roll(x, -1, axis=mu) - 2 * x for mu in range(2))
+    spectral = np.fft.ifftn(-fourier.complex_momentum_squared(lattice) * np.fft.fftn(x)).real
+    assert np.allclose(laplacian, spectral, atol=1e-13)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_laplacian_is_diagonal(shape):
     lattice = Lattice(shape)

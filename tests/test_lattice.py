@@ -54,16 +54,6 @@ def test_stripes_partition_the_sites():
         lattice.stripe(mu=1, period=4, offset=0)
 
 
-def test_momentum_squared_is_the_laplacian():
-    """−Δ e^{ikx} = k̂² e^{ikx}, momentum by momentum."""
-    lattice = Lattice((3, 4))
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(3, 4))
-    laplacian = sum(np.roll(x, 1, axis=mu) + np.roll(x, -1, axis=mu) - 2 * x for mu in range(2))
-    spectral = np.fft.ifftn(-lattice.momentum_squared() * np.fft.fftn(x)).real
-    assert np.allclose(laplacian, spectral, atol=1e-13)
-
-
 def test_lattices_are_values():
     assert Lattice((2, 3)) == Lattice((2, 3))
     assert hash(Lattice((2, 3))) == hash(Lattice((2, 3)))

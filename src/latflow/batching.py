@@ -25,11 +25,6 @@ Index = Int[Array, ""]
 Carry = TypeVar("Carry")
 
 
-def accelerated() -> bool:
-    """Whether arrays live on an accelerator, which wants a whole batch at once, and not a part that a cache holds."""
-    return jax.default_backend() != "cpu"
-
-
 def shift(x: Shaped[Array, "*sites"], *, axis: int, steps: int = 1) -> Shaped[Array, "*sites"]:
     r"""The field seen from `steps` sites further along `axis`: $(Tx)(n) = x(n + s\hat\mu)$, periodic.
 

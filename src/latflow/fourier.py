@@ -1,8 +1,9 @@
-r"""Fourier transforms of real fields on periodic lattices, in a real orthonormal basis.
+r"""Fourier transforms of real fields on periodic lattices in a real orthonormal basis, and lattice momenta.
 
 Per direction the basis is the constant, the pairs $\sqrt{2/L}\cos kn$, $\sqrt{2/L}\sin kn$, and the alternating
 function where L is even. A kernel that is even in every direction is diagonal in it, so a convolution is a
-multiplication. The transforms are products with L × L matrices, one direction after another.
+multiplication. The transforms are products with L × L matrices, one direction after another, or on small lattices one
+product with the matrix of all directions; fields may be the last axes of an array or one of its axes with draws behind.
 """
 
 import functools
@@ -36,36 +37,72 @@ def wave_numbers(extent: int) -> Int[np.ndarray, " L"]:
     return np.array([0, *pairs, *([extent // 2] if extent % 2 == 0 else [])])
 
 
-# Up to this many sites one product with the matrix of all directions is faster than one product per direction.
-_SMALL = 64
+# Up to so many sites one product with the matrix of all directions is faster than one product per direction: for fields
+# one by one, and for many draws at once.
+_SMALL, _SMALL_FOR_DRAWS = 64, 144
 
 
 def to_momentum(x: Float[Array, "*channels_and_sites"], lattice: Lattice) -> Float[Array, "*channels_and_momenta"]:
     """Coefficients of a real field; the last axes are the sites, those before them are carried along."""
-    return _transform(x, [basis(n) for n in lattice.shape])
+    return _transform(x, lattice, inverse=False)
 
 
 def from_momentum(x: Float[Array, "*channels_and_momenta"], lattice: Lattice) -> Float[Array, "*channels_and_sites"]:
     """The field of these coefficients: the inverse of `to_momentum`, and its transpose."""
-    return _transform(x, [basis(n).T for n in lattice.shape])
+    return _transform(x, lattice, inverse=True)
 
 
-def _transform(x: Float[Array, "*axes"], matrices: list[np.ndarray]) -> Float[Array, "*axes"]:
-    ndim = len(matrices)
-    channels, sites = x.shape[: x.ndim - ndim], x.shape[x.ndim - ndim :]
-    if math.prod(sites) <= _SMALL:
-        matrix = jnp.asarray(functools.reduce(np.kron, matrices).T, x.dtype)
-        return (x.reshape(*channels, -1) @ matrix).reshape(x.shape)
+def transform_draws(
+    x: Float[Array, "channels volume draws"], lattice: Lattice, *, inverse: bool = False
+) -> Float[Array, "channels volume draws"]:
+    """`to_momentum`, or `from_momentum`, of many draws at once: every product has the draws as columns of a matrix.
+
+    Args:
+        x: Sites, or momenta, in row-major order.
+        lattice: Where the fields live.
+        inverse: From momenta to sites.
+    """
+    before = 1
+    for matrix in _matrices(lattice, inverse=inverse, at_once=_SMALL_FOR_DRAWS):
+        y = x.reshape(x.shape[0] * before, matrix.shape[0], -1)
+        x = jnp.einsum("kn,cnb->ckb", jnp.asarray(matrix, x.dtype), y).reshape(x.shape)
+        before *= len(matrix)
+    return x
+
+
+def _transform(x: Float[Array, "*axes"], lattice: Lattice, *, inverse: bool) -> Float[Array, "*axes"]:
+    matrices = _matrices(lattice, inverse=inverse, at_once=_SMALL)
+    if lattice.volume <= _SMALL:
+        channels = x.shape[: x.ndim - lattice.ndim]
+        return (x.reshape(*channels, -1) @ jnp.asarray(matrices[0].T, x.dtype)).reshape(x.shape)
     for matrix in reversed(matrices):
         # The last axis is transformed and becomes the first of the sites, until every one has been the last.
-        x = jnp.moveaxis(x @ jnp.asarray(matrix.T, x.dtype), -1, x.ndim - ndim)
+        x = jnp.moveaxis(x @ jnp.asarray(matrix.T, x.dtype), -1, x.ndim - lattice.ndim)
     return x
+
+
+@functools.lru_cache
+def _matrices(lattice: Lattice, *, inverse: bool, at_once: int) -> list[Float[np.ndarray, "n n"]]:
+    """The matrix of every direction, or the one of all directions up to `at_once` sites."""
+    matrices = [basis(n).T if inverse else basis(n) for n in lattice.shape]
+    return [functools.reduce(np.kron, matrices)] if lattice.volume <= at_once else matrices
 
 
 @functools.lru_cache
 def momentum_squared(lattice: Lattice) -> Float[np.ndarray, "*momenta"]:
     r"""$\hat k^2=4\sum_\mu\sin^2(k_\mu/2)$ of every basis function."""
-    grids = np.meshgrid(*(2 * np.pi * wave_numbers(n) / n for n in lattice.shape), indexing="ij")
+    return _squared(lattice, [wave_numbers(n) for n in lattice.shape])
+
+
+@functools.lru_cache
+def complex_momentum_squared(lattice: Lattice) -> Float[np.ndarray, "*momenta"]:
+    r"""$\hat k^2$ of every plane wave $e^{ikx}$, in the order of `numpy.fft.fftn`."""
+    return _squared(lattice, [np.arange(n) for n in lattice.shape])
+
+
+def _squared(lattice: Lattice, numbers: list[Int[np.ndarray, " _"]]) -> Float[np.ndarray, "*momenta"]:
+    """From the wave numbers of every direction, in units of 2π/L."""
+    grids = np.meshgrid(*(2 * np.pi * m / n for m, n in zip(numbers, lattice.shape, strict=True)), indexing="ij")
     return np.asarray(sum(4 * np.sin(k / 2) ** 2 for k in grids))
 
 

@@ -1,4 +1,4 @@
-"""Periodic hypercubic lattices: shape, momenta and exact site partitions.
+"""Periodic hypercubic lattices: shape and exact site partitions.
 
 A `Lattice` is static data (a shape), so it can be part of a compiled program's identity. Masks are numpy constants:
 they are exact partitions of the sites, checked by tests, and fold into the compiled code.
@@ -9,7 +9,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Int, Shaped
 
 from latflow.arguments import require_type
 from latflow.errors import ConfigError
@@ -76,8 +76,3 @@ class Lattice:
                 [f"lattice.shape: extent {self.shape[mu]} in direction {mu}; allowed: a multiple of {period}"]
             )
         return np.indices(self.shape)[mu] % period == offset % period
-
-    def momentum_squared(self) -> Float[np.ndarray, "*sites"]:
-        r"""$\hat k^2 = 4\sum_\mu\sin^2(k_\mu/2)$ in the order of `numpy.fft.fftn`."""
-        grids = np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in self.shape), indexing="ij")
-        return np.asarray(sum(4 * np.sin(k / 2) ** 2 for k in grids))

@@ -10,9 +10,9 @@ from latflow.flows.architectures import cast, real_nvp
 from latflow.flows.mixture import Z2Mixture
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
-from latflow.training.fit import TrainingState, run_steps
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
+from latflow.training.steps import TrainingState, run_steps
 
 
 def component(shape, dtype=F64):
@@ -45,7 +45,7 @@ def test_draws_are_the_flow_up_to_a_fair_sign():
 def test_it_trains_and_casts():
     mixture = Z2Mixture(component((2, 2), jnp.dtype(jnp.float32)))
     optimiser = adam(optax.constant_schedule(0.01))
-    state, progress = run_steps(
+    state, outcome = run_steps(
         TrainingState.start(mixture, optimiser),
         key(3),
         jnp.asarray(20),
@@ -53,7 +53,7 @@ def test_it_trains_and_casts():
         loss=ReverseKL(batch_size=64),
         optimiser=optimiser,
     )
-    assert bool(progress.finite)
+    assert bool(outcome.finite)
     trained = cast(state.flow, "float64")
     assert {leaf.dtype for leaf in jax.tree.leaves(trained) if jnp.issubdtype(leaf.dtype, jnp.inexact)} == {F64}
     x = jnp.full((2, 2), 0.3)

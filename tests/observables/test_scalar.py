@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from latflow import execution
 from latflow.actions.scalar import PhiFour
 from latflow.lattice import Lattice
-from latflow.observables import base
 from latflow.observables.base import measure
 from latflow.observables.scalar import scalar_observables
 
@@ -71,7 +71,7 @@ def test_correlator_sums_to_the_susceptibility():
 @pytest.mark.parametrize("n", [1, 7, 8, 9])
 def test_pieces_do_not_show(monkeypatch, n):
     """Fields larger than a piece, with and without a remainder."""
-    monkeypatch.setattr(base, "_CHUNK_BYTES", 4 * 16 * 8)
+    monkeypatch.setattr(execution, "_PIECE_BYTES", 4 * 16 * 8)
     x = np.random.default_rng(2).normal(size=(n, 4, 4))
     columns = measure(scalar_observables(PhiFour(Lattice((4, 4)), mass_squared=1.0, coupling=0.0)), x)
     np.testing.assert_allclose(columns["phi_squared"], np.mean(x**2, axis=(1, 2)), rtol=1e-14)

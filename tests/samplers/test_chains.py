@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from latflow import execution
 from latflow.actions.base import AbstractAction
 from latflow.actions.scalar import PhiFour
 from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.spaces import ScalarSpace
 from latflow.lattice import Lattice
-from latflow.samplers import chains
 from latflow.samplers.chains import advance, starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import LEAPFROG
@@ -67,7 +67,7 @@ def test_restart_is_bitwise(name):
 @pytest.mark.parametrize("accelerated", [False, True], ids=["groups", "all at once, as on an accelerator"])
 def test_large_fields_run_in_groups(accelerated, monkeypatch):
     """32 chains of 64 × 64 are more than one group; every chain is still its own stream."""
-    monkeypatch.setattr(chains, "accelerated", lambda: accelerated)
+    monkeypatch.setattr(execution, "accelerated", lambda: accelerated)
     action = PhiFour(Lattice((64, 64)), mass_squared=-4.0, coupling=5.0)
     kernel = HMC(action, LEAPFROG, step_size=0.05, n_steps=2)
     x = 0.3 * jax.random.normal(jax.random.key(7), (32, 64, 64))

@@ -14,7 +14,7 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.study.stages import targets
-from latflow.training.losses import ForwardKL, Mixture, PathGradient, ReverseKL
+from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_every_loss_of_the_schema_is_built(config: StudyConfig) -> None:
     assert type(built["reverse_kl"]) is ReverseKL
     assert type(built["path_gradient"]) is PathGradient
     mixture = built["mixture"]
-    assert type(mixture) is Mixture
+    assert type(mixture) is MixtureLoss
     assert mixture.weights == (0.7, 0.3)
     assert [type(loss) for loss in mixture.losses] == [ReverseKL, ForwardKL]
     with pytest.raises(ConfigError, match="mixture"):

@@ -22,11 +22,13 @@ from latflow.stats.free_energy import independent_difference, weighted_log_z_dif
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.testing import scrambled
 from latflow.training.assessment import assessment
-from latflow.training.conditional import OverCouplings, with_coupling
-from latflow.training.fit import fit
+from latflow.training.conditional import OverCouplings
+from latflow.training.couplings import positions, with_coupling
+from latflow.training.evaluation import Evaluation
+from latflow.training.fit import FitHooks, FitProgress, fit, resume
 from latflow.training.losses import AbstractLoss, PathGradient
 from latflow.training.schedules import adam, schedule
-from latflow.training.split_couplings import coupling_gradient, splits
+from latflow.training.split_couplings import coupling_gradient
 from latflow.training.split_steps import path_gradient
 from latflow.training.stop import StopCriterion
 
@@ -45,24 +47,19 @@ def fresh():
     return conditioned(flow, lower=LOWER, upper=UPPER, order=2)
 
 
-def train(steps=STEPS, **arguments):
-    return fit(
-        jax.random.key(2),
-        fresh(),
-        ACTION,
-        loss=LOSS,
-        optimiser=OPTIMISER,
-        stop=StopCriterion(steps=steps),
-        evaluate_every=EVERY,
-        assess=assessment(ACTION, n=768),
-        **arguments,
-    )
+SETTINGS = {
+    "loss": LOSS,
+    "optimiser": OPTIMISER,
+    "stop": StopCriterion(steps=STEPS),
+    "evaluation": Evaluation(every=EVERY, assess=assessment(ACTION, n=768)),
+}
 
 
 @functools.cache
 def trained():
     states = {}
-    result = train(on_progress=lambda state, record: states.setdefault(record["step"], (state, record)))
+    hooks = FitHooks(on_progress=lambda state, record: states.setdefault(record["step"], (state, record)))
+    result = fit(jax.random.key(2), fresh(), ACTION, hooks=hooks, **SETTINGS)
     return result, states
 
 
@@ -101,25 +98,23 @@ def test_one_coupling_in_every_stratum_and_the_flow_at_it():
 
 def test_every_draw_of_the_range_is_as_likely():
     """The mean of u over many keys is 0 within 5σ and its variance that of the uniform density."""
-    positions = jax.vmap(LOSS.positions)(jax.random.split(jax.random.key(5), 4000)).ravel()
-    assert float(jnp.abs(jnp.mean(positions))) < 5 / math.sqrt(3 * 16000)
-    assert abs(float(jnp.mean(positions**2)) - 1 / 3) < 5 * math.sqrt(4 / 45 / 16000)
+    u = jax.vmap(functools.partial(positions, n=4))(jax.random.split(jax.random.key(5), 4000)).ravel()
+    assert float(jnp.abs(jnp.mean(u))) < 5 / math.sqrt(3 * 16000)
+    assert abs(float(jnp.mean(u**2)) - 1 / 3) < 5 * math.sqrt(4 / 45 / 16000)
 
 
 def test_the_split_gradient_is_that_of_the_couplings_one_by_one():
     """The coefficient of T_k gets the mean of T_k(u) times the gradient of the ordinary flow at u."""
-    loss = OverCouplings(PathGradient(batch_size=4), n_couplings=2)
+    sizes = {"n_couplings": 2, "batch_size": 4}
     conditional, key = cast(scrambled(jax.random.key(6), fresh(), scale=0.1), "float64"), jax.random.key(7)
-    assert splits(conditional, loss)
-    assert not splits(conditional, LOSS.loss)
-    gradient, log_weights = eqx.filter_jit(coupling_gradient)(conditional, ACTION, key, loss=loss)
+    gradient, log_weights = eqx.filter_jit(coupling_gradient)(conditional, ACTION, key, **sizes)
     keys = jax.random.split(key, 3)
-    positions = np.asarray(loss.positions(keys[0]))
+    places = np.asarray(positions(keys[0], n=2))
     each = eqx.filter_jit(functools.partial(path_gradient, batch_size=4))
-    couplings = [float(conditional.coupling(u)) for u in positions]
+    couplings = [float(conditional.coupling(u)) for u in places]
     found = [each(conditional.at(c), with_coupling(ACTION, c), k) for c, k in zip(couplings, keys[1:], strict=True)]
     np.testing.assert_allclose(log_weights, np.concatenate([weights for _, weights in found]), rtol=0, atol=1e-10)
-    polynomials = np.stack([np.ones(2), positions, 2 * positions**2 - 1])
+    polynomials = np.stack([np.ones(2), places, 2 * places**2 - 1])
     for ours, *theirs in zip(*map(jax.tree.leaves, (gradient, *(g for g, _ in found))), strict=True):
         expected = np.tensordot(polynomials, np.stack(theirs), 1) / 2
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10 * max(1.0, np.max(np.abs(expected))))
@@ -179,7 +174,7 @@ def test_resumed_bit_for_bit():
     whole, states = trained()
     state, _ = states[EVERY]
     history = [record for step, (_, record) in states.items() if step <= EVERY]
-    again = train(state=state, history=history)
+    again = resume(jax.random.key(2), FitProgress(state, history=history), ACTION, **SETTINGS)
     assert bool(eqx.tree_equal(again.flow, whole.flow))
     assert again.history[-1]["acceptance"] == whole.history[-1]["acceptance"]
 

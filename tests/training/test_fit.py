@@ -13,9 +13,11 @@ from latflow.actions import exact
 from latflow.actions.scalar import PhiFour
 from latflow.flows.architectures import real_nvp
 from latflow.lattice import Lattice
-from latflow.training.fit import TrainingDiverged, TrainingState, fit
+from latflow.training.evaluation import Evaluation
+from latflow.training.fit import FitHooks, FitProgress, TrainingDiverged, fit, resume
 from latflow.training.losses import AbstractLoss, ReverseKL
 from latflow.training.schedules import adam, schedule
+from latflow.training.steps import TrainingState
 from latflow.training.stop import StopCriterion
 
 LATTICE = Lattice((2, 2))
@@ -30,18 +32,17 @@ def fresh():
     return real_nvp(jax.random.key(1), LATTICE, n_layers=2, network="dense", hidden=(4,))
 
 
-def train(*, steps=30, loss=LOSS, stop=None, optimiser=OPTIMISER, **arguments):
-    return fit(
-        jax.random.key(2),
-        fresh(),
-        ACTION,
-        loss=loss,
-        optimiser=optimiser,
-        stop=stop or StopCriterion(steps=steps),
-        evaluate_every=10,
-        evaluation_draws=256,
-        **arguments,
-    )
+def train(*, steps=30, stop=None, loss=LOSS, progress=None, every=10, log_z=None, **hooks):
+    settings = {
+        "loss": loss,
+        "optimiser": OPTIMISER,
+        "stop": stop or StopCriterion(steps=steps),
+        "evaluation": Evaluation(every=every, draws=256, log_z=log_z),
+        "hooks": FitHooks(**hooks),
+    }
+    if progress is None:
+        return fit(jax.random.key(2), fresh(), ACTION, **settings)
+    return resume(jax.random.key(2), progress, ACTION, **settings)
 
 
 class Recorder:
@@ -99,7 +100,7 @@ def test_known_log_z_enters_kl(uninterrupted):
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_resume_is_bitwise(uninterrupted, at):
     result, recorder = uninterrupted
-    resumed = train(state=recorder.states[at], history=recorder.records[: at + 1], elapsed=100.0)
+    resumed = train(progress=FitProgress(recorder.states[at], 100.0, recorder.records[: at + 1]))
     assert same(resumed.state, result.state)
     assert without_timings(resumed.history) == without_timings(result.history)
     assert resumed.seconds > 100.0
@@ -119,13 +120,13 @@ def test_interruption_between_steps_is_repeated_after_the_restart(uninterrupted)
 
     with pytest.raises(Signal):
         train(on_progress=recorder, on_pause=pause)
-    resumed = train(state=recorder.states[-1], history=recorder.records)
+    resumed = train(progress=FitProgress(recorder.states[-1], history=recorder.records))
     assert same(resumed.state, result.state)
 
 
 def test_resume_of_a_finished_training_does_nothing(uninterrupted):
     result, _ = uninterrupted
-    again = train(state=result.state, history=result.history)
+    again = train(progress=FitProgress(result.state, history=result.history))
     assert again.history == result.history
     assert again.stopped_by == "steps"
 
@@ -137,17 +138,7 @@ def test_limit_between_evaluations_is_kept():
 def test_stream_of_steps_is_not_that_of_evaluations(uninterrupted):
     """Evaluating more often changes no step."""
     result, _ = uninterrupted
-    often = fit(
-        jax.random.key(2),
-        fresh(),
-        ACTION,
-        loss=LOSS,
-        optimiser=OPTIMISER,
-        stop=StopCriterion(steps=30),
-        evaluate_every=3,
-        evaluation_draws=256,
-    )
-    assert same(often.state, result.state)
+    assert same(train(every=3).state, result.state)
 
 
 class CountingLoss(AbstractLoss):
@@ -259,9 +250,8 @@ def test_resume_after_a_rollback_is_bitwise():
     steps = 10 * (first_fault(jax.random.key(2), fraction, 100) // 10 + 2)
     recorder = Recorder()
     result = train(steps=steps, loss=faulty("loss", fraction), on_progress=recorder)
-    resumed = train(
-        steps=steps, loss=faulty("loss", fraction), state=recorder.states[-2], history=recorder.records[:-1]
-    )
+    progress = FitProgress(recorder.states[-2], history=recorder.records[:-1])
+    resumed = train(steps=steps, loss=faulty("loss", fraction), progress=progress)
     assert same(resumed.state, result.state)
 
 
@@ -269,7 +259,7 @@ def test_flow_that_is_broken_from_the_start():
     flow = fresh()
     broken = eqx.tree_at(lambda f: f.bijection.bijections[-1].log_scale, flow, jnp.asarray(jnp.nan))
     with pytest.raises(TrainingDiverged, match="step 0"):
-        train(state=TrainingState.start(broken, OPTIMISER))
+        train(progress=FitProgress(TrainingState.start(broken, OPTIMISER)))
 
 
 def test_state_holds_what_the_next_step_needs():

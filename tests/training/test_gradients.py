@@ -20,7 +20,7 @@ from latflow.flows.architectures import real_nvp
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
 from latflow.testing.bijections import scrambled
-from latflow.training.losses import ForwardKL, Mixture, PathGradient, ReverseKL
+from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL
 
 MASS_SQUARED = 0.7
 BATCH = 128
@@ -125,7 +125,7 @@ def test_forward_kl_is_least_for_the_theory(width, least):
 def test_mixture_is_the_weighted_sum():
     flow, key = flow_on_two_sites(), jax.random.key(9)
     parts = (ReverseKL(BATCH), ForwardKL(jax.random.normal(jax.random.key(10), (8, 2)), 32))
-    mixture = Mixture(parts, (0.25, 0.75))
+    mixture = MixtureLoss(parts, (0.25, 0.75))
     value, log_weights = evaluate(mixture, flow, PHI_FOUR, key)
     single = [evaluate(part, flow, PHI_FOUR, jax.random.fold_in(key, i)) for i, part in enumerate(parts)]
     np.testing.assert_allclose(value, 0.25 * single[0][0] + 0.75 * single[1][0], rtol=1e-13)
@@ -135,4 +135,4 @@ def test_mixture_is_the_weighted_sum():
 @pytest.mark.parametrize("weights", [(), (1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, math.nan)])
 def test_mixture_refuses_weights(weights):
     with pytest.raises(ConfigError, match=r"training\.loss"):
-        Mixture((ReverseKL(2), PathGradient(2)), weights)
+        MixtureLoss((ReverseKL(2), PathGradient(2)), weights)

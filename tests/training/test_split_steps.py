@@ -1,7 +1,5 @@
 """Path gradients by hand, part by part: against automatic differentiation, and where the flow is the theory."""
 
-import os
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,23 +7,21 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from latflow import execution
 from latflow.actions.base import AbstractAction, autodiff_force
 from latflow.actions.scalar import PhiFour
-from latflow.bijections import path_adjoint
-from latflow.bijections.continuous import ContinuousFlow
 from latflow.bijections.runge_kutta import RK4
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow, with_integrator
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
-from latflow.fourier import to_momentum
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
 from latflow.training import split_steps
-from latflow.training.fit import TrainingState, advance
-from latflow.training.losses import PathGradient
+from latflow.training.losses import PathGradient, ReverseKL
 from latflow.training.schedules import adam
+from latflow.training.steps import TrainingState
 
 LATTICE = Lattice((4, 3))
 BATCH = 12
@@ -70,13 +66,6 @@ def test_gradient_is_that_of_the_loss():
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.max(np.abs(b)))
 
 
-def test_parts_fit_the_cache_or_the_memory_of_an_accelerator(monkeypatch):
-    """Divisors of the batch, of at most 4096 sites beyond the least of 8 draws, or of 2²¹ sites."""
-    assert [split_steps.part_size(256, volume) for volume in (36, 256, 4096)] == [64, 16, 8]
-    monkeypatch.setattr(split_steps, "accelerated", lambda: True)
-    assert [split_steps.part_size(256, volume) for volume in (36, 4096, 2**15, 2**22)] == [256, 256, 64, 1]
-
-
 class Density(AbstractAction):
     """The action whose density is that of a flow."""
 
@@ -101,23 +90,11 @@ def test_gradient_vanishes_where_the_flow_is_the_theory():
         assert np.max(np.abs(a)) < 1e-6 * np.max(np.abs(b))
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (14, 12), (9,), (5, 4, 8)])
-def test_transforms_are_those_of_single_fields(shape):
-    """Small lattices at once, larger ones direction by direction; and back."""
-    lattice = Lattice(shape)
-    x = jax.random.normal(jax.random.key(3), (2, *shape, 3))
-    flat = x.reshape(2, -1, 3)
-    modes = path_adjoint._transform(flat, lattice)
-    expected = jnp.moveaxis(to_momentum(jnp.moveaxis(x, -1, 0), lattice), 0, -1)
-    np.testing.assert_allclose(modes, expected.reshape(2, -1, 3), atol=1e-13)
-    np.testing.assert_allclose(path_adjoint._transform(modes, lattice, inverse=True), flat, atol=1e-13)
-
-
 def steps(target, *, state=None, trained=None):
     trained = flow(n_steps=12) if trained is None else trained
     state = TrainingState.start(trained, OPTIMISER) if state is None else state
     action = theory(LATTICE)
-    return advance(state, KEY, target, action=action, loss=PathGradient(BATCH), optimiser=OPTIMISER)
+    return PathGradient(BATCH).descend(state, KEY, target, action=action, optimiser=OPTIMISER)
 
 
 def equal(a, b):
@@ -126,11 +103,11 @@ def equal(a, b):
 
 def test_neither_cores_nor_pauses_change_a_bit(monkeypatch):
     monkeypatch.setattr(split_steps, "part_size", lambda batch, volume: 4)
-    state, progress = steps(4)
-    assert bool(progress.finite)
+    state, outcome = steps(4)
+    assert bool(outcome.finite)
     assert int(state.step) == 4
     assert equal(state, steps(4, state=steps(1)[0])[0])
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(execution, "cores", lambda: 1)
     assert equal(state, steps(4)[0])
     assert not equal(state.flow, flow(n_steps=12))
 
@@ -140,36 +117,26 @@ def test_parts_add_up_to_the_batch(monkeypatch):
     whole, log_weights = by_hand(flow(), theory(LATTICE), jax.random.fold_in(KEY, 0))
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(whole)))
     monkeypatch.setattr(split_steps, "part_size", lambda batch, volume: 4)
-    _, progress = steps(1, state=start)
-    assert float(progress.gradient_norm) == pytest.approx(norm, rel=1e-12)
+    _, outcome = steps(1, state=start)
+    assert float(outcome.gradient_norm) == pytest.approx(norm, rel=1e-12)
     assert len(np.unique(log_weights)) == BATCH
 
 
 def test_a_number_that_is_not_finite_ends_it_and_changes_nothing():
     start = flow(n_steps=12)
     broken = eqx.tree_at(lambda f: f.bijection.velocity.weight, start, replace_fn=lambda w: w.at[0, 0].set(jnp.nan))
-    state, progress = steps(3, trained=broken)
-    assert not bool(progress.finite)
+    state, outcome = steps(3, trained=broken)
+    assert not bool(outcome.finite)
     assert int(state.step) == 0
     for a, b in zip(jax.tree.leaves(state.flow), jax.tree.leaves(broken), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("batch", "volume"), [(256, 36), (256, 1024), (7, 36), (509, 100), (1, 4)])
-def test_parts_divide_the_batch(batch, volume):
-    size = split_steps.part_size(batch, volume)
-    assert batch % size == 0
-    assert 1 <= size <= 64
-
-
-def test_parts_fill_the_cache_and_no_more():
-    assert [split_steps.part_size(256, extent**2) for extent in (6, 8, 14, 32)] == [64, 64, 16, 8]
-
-
-def test_who_is_taken_apart():
+def test_which_flows_are_trained_in_parts():
     small = flow(n_steps=12)
     assert split_steps.Integration.of(small) is not None
     assert split_steps.Integration.of(Z2Mixture(small)) is None
     assert split_steps.Integration.of(real_nvp(KEY, Lattice((4, 4)), n_layers=2, hidden=(4,), kernel_size=3)) is None
-    assert isinstance(small, Flow)
-    assert isinstance(small.bijection, ContinuousFlow)
+    assert PathGradient(BATCH).split_draws(small) == BATCH
+    assert PathGradient(BATCH).split_draws(Z2Mixture(small)) is None
+    assert ReverseKL(BATCH).split_draws(small) is None

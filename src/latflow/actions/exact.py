@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.errors import UsageError
+from latflow.fourier import complex_momentum_squared
 from latflow.lattice import Lattice
 
 _POINTS = 401  # nodes of every trapezoidal sum; half as many already give 12 digits
@@ -36,7 +37,7 @@ def momentum_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.nd
     """
     if not mass_squared > 0:
         raise DivergentWeightError("free field: mass_squared", value=str(mass_squared), allowed="> 0")
-    return 1 / (2 * (lattice.momentum_squared() + mass_squared))
+    return 1 / (2 * (complex_momentum_squared(lattice) + mass_squared))
 
 
 def free_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarray, "*sites"]:

@@ -13,8 +13,6 @@ References:
     Score along the flow: arXiv:2207.08219, eq. (11) for the discrete case.
 """
 
-import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -31,9 +29,6 @@ from latflow.lattice import Lattice
 Draws = Float[Array, "volume draws"]
 Channels = Float[Array, "_ volume draws"]
 _Carry = tuple[Draws, Float[Array, " draws"], Draws]
-
-# Up to this many sites one product with the matrix of all directions is faster than one product per direction.
-_SMALL = 144
 
 
 class StageWeights(NamedTuple):
@@ -212,13 +207,13 @@ def _hidden(at: StageWeights, inputs: Channels) -> tuple[Channels, Channels]:
 def _inputs(at: StageWeights, phi: Draws, lattice: Lattice) -> tuple[Channels, Draws, Channels]:
     """Inputs of the network (the field and its contexts), the linear term, and the features by momentum."""
     features = jnp.concatenate([phi[None], phi[None] / (1 + _column(at.squares) * phi[None] ** 2)])
-    features = _transform(features, lattice)
+    features = fourier.transform_draws(features, lattice)
     n_contexts, n_features, _ = at.kernels.shape
     modes = [
         sum((at.kernels[r, m][:, None] * features[m] for m in range(n_features)), start=jnp.zeros_like(phi))
         for r in range(n_contexts)
     ]
-    fields = _transform(jnp.stack([*modes, at.linear[:, None] * features[0]]), lattice, inverse=True)
+    fields = fourier.transform_draws(jnp.stack([*modes, at.linear[:, None] * features[0]]), lattice, inverse=True)
     return jnp.concatenate([phi[None], fields[:-1]]), fields[-1], features
 
 
@@ -226,34 +221,17 @@ def _inputs_transposed(
     at: StageWeights, cotangent: Channels, linear: Draws, phi: Draws, lattice: Lattice
 ) -> tuple[Draws, Channels, Float[Array, " n_nonlinear"]]:
     r"""The transposed derivative of `_inputs`: cotangent of φ, its parts by momentum, and that of $\omega_m^2$."""
-    modes = _transform(jnp.concatenate([cotangent[1:], linear[None]]), lattice)
+    modes = fourier.transform_draws(jnp.concatenate([cotangent[1:], linear[None]]), lattice)
     n_contexts, n_features, _ = at.kernels.shape
     mixed = [
         sum((at.kernels[r, m][:, None] * modes[r] for r in range(n_contexts)), start=jnp.zeros_like(phi))
         for m in range(n_features)
     ]
     mixed[0] = mixed[0] + at.linear[:, None] * modes[-1]
-    fields = _transform(jnp.stack(mixed), lattice, inverse=True)
+    fields = fourier.transform_draws(jnp.stack(mixed), lattice, inverse=True)
     q = 1 / (1 + _column(at.squares) * phi[None] ** 2)
     back = cotangent[0] + fields[0] + jnp.sum(fields[1:] * (2 * q - 1) * q, axis=0)
     return back, modes, -jnp.sum(fields[1:] * phi[None] ** 3 * q**2, axis=(1, 2))
-
-
-def _transform(x: Channels, lattice: Lattice, *, inverse: bool = False) -> Channels:
-    """Fields to coefficients of the real Fourier basis, or back."""
-    for before, matrix in _factors(lattice, inverse=inverse):
-        y = x.reshape(x.shape[0] * before, matrix.shape[0], -1)
-        x = jnp.einsum("kn,cnb->ckb", jnp.asarray(matrix, x.dtype), y).reshape(x.shape)
-    return x
-
-
-@functools.lru_cache
-def _factors(lattice: Lattice, *, inverse: bool) -> list[tuple[int, Float[np.ndarray, "n n"]]]:
-    """Matrices to be applied one after another, each with the number of sites in the directions before its own."""
-    matrices = [fourier.basis(n).T if inverse else fourier.basis(n) for n in lattice.shape]
-    if lattice.volume <= _SMALL:
-        return [(1, functools.reduce(np.kron, matrices))]
-    return [(math.prod(lattice.shape[:i]), matrix) for i, matrix in enumerate(matrices)]
 
 
 def _product(matrix: Float[Array, "n_out n_in"], x: Channels) -> Channels:

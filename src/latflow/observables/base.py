@@ -5,7 +5,7 @@ from the columns, never here.
 """
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -15,14 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import Field
+from latflow.execution import map_pieces, piece_size
 from latflow.stats.quantities import AbstractEstimator, MeanOf
 from latflow.words import ObservableWords
-
-_CHUNK_BYTES = 2**20
-"""Configurations that go through the program together: what a core's cache holds; more measured 2 to 4 times slower."""
-
-_ACCELERATOR = 16
-"""How many times more keep an accelerator busy."""
 
 
 class AbstractObservable(eqx.Module):
@@ -69,18 +64,9 @@ def measure(
     Returns:
         One array (n, …) per observable.
     """
-    pieces = [_measure(tuple(observables), piece) for piece in _pieces(np.asarray(fields))]
-    joined = {name: np.concatenate([np.asarray(piece[name]) for piece in pieces]) for name in pieces[0]}
-    return {name: values[: len(fields)] for name, values in joined.items()}
-
-
-def _pieces(fields: Inexact[np.ndarray, "n *shape"]) -> Iterator[Inexact[np.ndarray, "piece *shape"]]:
-    """Equal pieces; the last is filled up with copies of the first configuration so that nothing is compiled twice."""
-    chunk = _CHUNK_BYTES * (1 if jax.default_backend() == "cpu" else _ACCELERATOR)
-    size = min(len(fields), max(1, chunk // fields[0].nbytes))
-    for start in range(0, len(fields), size):
-        piece = fields[start : start + size]
-        yield np.concatenate([piece, np.repeat(fields[:1], size - len(piece), axis=0)])
+    fields = np.asarray(fields)
+    size = piece_size(len(fields), fields[0].nbytes)
+    return map_pieces(lambda piece: _measure(tuple(observables), piece), fields, size=size)
 
 
 @eqx.filter_jit

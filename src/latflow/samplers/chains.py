@@ -1,14 +1,11 @@
-"""Many chains at once: production, warm-up, starts and the watch over a molecular-dynamics run.
+"""Many Markov chains at once: starts, warm-up and production.
 
-Step i of chain c uses ``fold_in(fold_in(key, c), i)``, and `advance` recomputes the state from the configurations it is
-given, so a run cut into the same blocks has the same bits however often it was stopped in between.
-Inside the compiled program the chain axis is the fastest one: neighbours are then whole vectors of chains, which is
-what the processor wants; outside it is axis 0 like every batch.
+Step i of chain c uses ``fold_in(fold_in(key, c), i)``, and `advance` recomputes the state of the kernel from the
+configurations it is given. A run cut into the same blocks therefore has the same bits however often it was stopped.
+Inside the compiled program chains are the last axis, the fastest in memory, so that an operation on a site is one on a
+vector of chains; outside they are axis 0, like every batch.
 """
 
-import concurrent.futures
-import functools
-import os
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import equinox as eqx
@@ -18,23 +15,19 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, Integer, Key
 
 from latflow._typing import PRNGKey, Scalar
-from latflow.batching import accelerated
 from latflow.errors import ConfigError, UnavailableError
+from latflow.execution import group_size, split, threaded
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
 
-_SMALL_BYTES = 2**14
-_GROUP_BYTES = 2**17
-_MOST_GROUP_BYTES = 2**19
-_LEAST_GROUP = 8
 LEAST_WARMUP = 3
 
 PRNGKeys: TypeAlias = Key[Array, " chains"]
 
 
 class Records(NamedTuple):
-    """What a block of a run leaves behind.
+    """Configurations and transitions of a block of a run.
 
     Attributes:
         x: Configurations after every `thin` steps, (n_records, chains, *shape).
@@ -57,15 +50,15 @@ def advance(
     """Run every chain for ``n_records * thin`` steps.
 
     Args:
-        kernel: What to apply.
+        kernel: The Markov kernel.
         key: Root of the stream; the same for every block of a run.
-        x: Where the chains stand.
-        first: Number of the first record of this block within the run, so that its first step is ``first * thin``.
+        x: Current configurations of the chains.
+        first: Number of the first record of this block within the run; its first step is ``first * thin``.
         n_records: Records to make.
         thin: Steps per record.
 
     Returns:
-        Where the chains stand now, and the records.
+        The configurations after the last step, and the records.
 
     Raises:
         UnavailableError: If float64 is switched off.
@@ -77,17 +70,13 @@ def advance(
         result = _advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
         return jax.block_until_ready(result)
 
-    groups = _split(x, size=_group_size(x))
+    groups = _split(x, size=group_size(len(x), x[0].nbytes))
     if len(groups) == 1:
         return run(np.arange(len(x)), x)
-    # Threads, because one program on few chains is too small for XLA to share among cores. They change no number.
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return _join(list(pool.map(run, np.split(np.arange(len(x)), len(groups)), groups)))
+    return _join(threaded(run, np.split(np.arange(len(x)), len(groups)), groups))
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def _split(x: Inexact[Array, "chains *shape"], *, size: int) -> list[Inexact[Array, "group *shape"]]:
-    return jnp.split(x, len(x) // size)
+_split = jax.jit(split, static_argnames="size")
 
 
 @jax.jit
@@ -119,21 +108,6 @@ def _advance(
     return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
 
 
-def _group_size(x: Inexact[Array, "chains *shape"]) -> int:
-    """How many chains run together in one program.
-
-    The fields of a group should stay in the cache of one core and fill a few vector registers, and there should be
-    more than one group where there is work for more than one core. Beyond 128 KB XLA shares a group among threads that
-    the other groups need. The size depends on the shape alone, not on the machine: it can change the last bit of a
-    number. An accelerator wants all chains at once.
-    """
-    chains, bytes_per_chain = x.shape[0], x[0].nbytes
-    if accelerated() or chains * bytes_per_chain <= _SMALL_BYTES or _LEAST_GROUP * bytes_per_chain > _MOST_GROUP_BYTES:
-        return chains
-    limit = min(chains // 2, max(_LEAST_GROUP, _GROUP_BYTES // bytes_per_chain))
-    return max((n for n in range(_LEAST_GROUP, limit + 1) if chains % n == 0), default=chains)
-
-
 def warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
@@ -145,9 +119,9 @@ def warm_up(
     r"""Thermalise and tune the kernel's scale to a mean acceptance; the scale is frozen afterwards.
 
     Robbins–Monro on the logarithm of the scale with gains falling like $i^{-1/2}$. During the first third every chain
-    has its own scale, so that one started far out, where only small steps are accepted, finds its way in; then all
+    has its own scale, so that one started far out, where only small steps are accepted, can thermalise; then all
     continue from the median with the acceptance averaged over chains, and the frozen value is the mean of the
-    logarithm over the last third. For HMC the number of integrator steps stays and the trajectory length follows the
+    logarithm over the last third. For HMC the number of integrator steps is kept and the trajectory length follows the
     step size.
 
     Args:
@@ -213,15 +187,15 @@ Start: TypeAlias = Literal["mixed", "hot", "cold"]
 def starts(
     key: PRNGKey, space: AbstractFieldSpace, chains: int, *, kind: Start = "mixed"
 ) -> Inexact[Array, "chains *shape"]:
-    """Over-dispersed starting points, as the space knows them: hot, cold and others by turns.
+    """Over-dispersed starting points by the `start` of the space: hot, cold and others in turn.
 
-    Eight chains hold at least two of each.
+    Among eight chains there are at least two of each kind.
 
     Args:
         key: Chain c uses ``fold_in(key, c)``.
         space: Space of the fields.
         chains: How many.
-        kind: "hot" or "cold" for chains that all start alike.
+        kind: "hot" or "cold": all chains start in this way.
     """
     first, stride = {"mixed": (0, 1), "hot": (0, 0), "cold": (1, 0)}[kind]
     return jax.vmap(lambda c: space.start(fold_in(key, c), first + stride * c))(jnp.arange(chains))
@@ -230,10 +204,10 @@ def starts(
 def thermalise(
     kernel: AbstractKernel, key: PRNGKey, x: Inexact[Array, "chains *shape"], *, n_steps: int
 ) -> tuple[Inexact[Array, "chains *shape"], float]:
-    """The warm-up of a kernel that has nothing to tune.
+    """Warm up a kernel without a scale to tune.
 
     Args:
-        kernel: What to apply.
+        kernel: The Markov kernel.
         key: Root of the warm-up stream; not the one of production.
         x: Starting configurations.
         n_steps: Steps of every chain.

@@ -30,7 +30,7 @@ from latflow.study.theories import build_link_action, build_local_action, build_
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
-from latflow.training.losses import AbstractLoss, ForwardKL, Mixture, PathGradient, ReverseKL
+from latflow.training.losses import AbstractLoss, ForwardKL, MixtureLoss, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
 
@@ -127,7 +127,7 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
     if targets is None:
         raise ConfigError(["training.loss: mixture; allowed: with draws of the target"])
     share = training.forward_weight
-    return Mixture((reverse, ForwardKL(targets, training.batch_size)), (1 - share, share))
+    return MixtureLoss((reverse, ForwardKL(targets, training.batch_size)), (1 - share, share))
 
 
 def build_assessment(config: StudyConfig) -> Callable[[ConditionalFlow, PRNGKey], Record | None] | None:

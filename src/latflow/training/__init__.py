@@ -1,1 +1,1 @@
-"""Room: training."""
+"""Training of flows: losses, the steps of an optimiser down them, evaluation, stopping, and files of models."""

@@ -1,9 +1,7 @@
 """How good a conditional flow is while it is trained: at both ends of its range and in the middle.
 
-A record tells the worst of the three, so that a stopping criterion holds for the whole range.
+A record holds the worst of the three, so that a stopping criterion holds for the whole range.
 """
-
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -12,12 +10,12 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.flows.conditional import ConditionalFlow
 from latflow.flows.weighted import FlowSampler
-from latflow.training.conditional import probes, with_coupling
-from latflow.training.fit import Record, evaluation_weights, quality
+from latflow.training.couplings import probes, with_coupling
+from latflow.training.evaluation import Assess, Record, evaluation_weights, quality
 
 
-def assessment(action: AbstractAction, *, n: int) -> Callable[[ConditionalFlow, PRNGKey], Record | None]:
-    """What `fit` shall measure of a conditional flow.
+def assessment(action: AbstractAction, *, n: int) -> Assess:
+    """How `latflow.training.evaluation.Evaluation` assesses a conditional flow.
 
     Args:
         action: The theory at any coupling.
@@ -25,7 +23,7 @@ def assessment(action: AbstractAction, *, n: int) -> Callable[[ConditionalFlow, 
 
     Returns:
         A function of flow and key. Its record has the mean ``loss`` and ``kl``, the lowest ``reweighting_ess`` and
-        ``acceptance``, and all of these of each probe under ``couplings``.
+        ``acceptance``, and all of these at each probe under ``couplings``.
     """
 
     def assess(flow: ConditionalFlow, key: PRNGKey) -> Record | None:

@@ -14,10 +14,11 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.flows.conditional import ConditionalFlow
+from latflow.training.couplings import positions, with_coupling
 from latflow.training.losses import AbstractLoss
-
-_PROBES = (-1.0, 0.0, 1.0)
+from latflow.training.schedules import Optimiser
+from latflow.training.split_couplings import run_split_couplings
+from latflow.training.steps import Outcome, TrainingState, run_steps
 
 
 class OverCouplings(AbstractLoss):
@@ -40,24 +41,16 @@ class OverCouplings(AbstractLoss):
             coupling = flow.coupling(position)
             return self.loss(flow.at(coupling), with_coupling(action, coupling), key)
 
-        values, log_weights = jax.lax.map(one, (self.positions(keys[0]), keys[1:]))
+        values, log_weights = jax.lax.map(one, (positions(keys[0], n=self.n_couplings), keys[1:]))
         return jnp.mean(values), log_weights.reshape(-1)
 
-    def positions(self, key: PRNGKey) -> Float[Array, " n_couplings"]:
-        """One place in each stratum of [−1, 1], uniformly."""
-        return 2 * (jnp.arange(self.n_couplings) + jax.random.uniform(key, (self.n_couplings,))) / self.n_couplings - 1
-
-
-def probes(flow: ConditionalFlow) -> tuple[Scalar, ...]:
-    """The couplings at which a conditional flow is judged: both ends of its range and the middle of the logarithm."""
-    return tuple(flow.coupling(position) for position in _PROBES)
-
-
-def with_coupling(action: AbstractAction, coupling: float | Scalar) -> AbstractAction:
-    """The same φ⁴ theory at another coupling.
-
-    Args:
-        action: Of φ⁴, or any other with a field `coupling`.
-        coupling: λ in the house normalisation.
-    """
-    return eqx.tree_at(lambda action: action.coupling, action, jnp.asarray(coupling, dtype=float))
+    @override
+    def descend(
+        self, state: TrainingState, key: PRNGKey, target: int, *, action: AbstractAction, optimiser: Optimiser
+    ) -> tuple[TrainingState, Outcome]:
+        flow: Any = state.flow
+        batch_size = self.loss.split_draws(flow.coefficients)
+        if batch_size is None:
+            return run_steps(state, key, target, action=action, loss=self, optimiser=optimiser)
+        sizes = {"n_couplings": self.n_couplings, "batch_size": batch_size}
+        return run_split_couplings(state, key, target, action=action, optimiser=optimiser, **sizes)

@@ -1,8 +1,8 @@
-r"""What training lowers.
+r"""Losses: what training lowers, and how a training goes down them fastest.
 
 A loss draws its own batch, so one key determines one number and its gradient. `ReverseKL` and `PathGradient` have the
-same value and the same mean gradient over draws of the flow; they differ in the scatter of that gradient. `ForwardKL`
-reads draws of the target instead, and `Mixture` adds losses up.
+same value and the same mean gradient over draws of the flow; they differ in the variance of that gradient. `ForwardKL`
+is a mean over draws of the target, and `MixtureLoss` is a weighted sum of losses.
 """
 
 import abc
@@ -18,14 +18,51 @@ from latflow.actions.base import AbstractAction
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.training.schedules import Optimiser
+from latflow.training.split_steps import Integration, run_split_steps
+from latflow.training.steps import Outcome, TrainingState, run_steps
 
 
 class AbstractLoss(eqx.Module):
-    """A differentiable number that is least when the flow is the theory."""
+    """A differentiable number that is smallest where the flow is the theory."""
 
     @abc.abstractmethod
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        """The loss of one batch and the log-weights of its draws."""
+        """The loss of one batch and the log-weights of its draws.
+
+        Args:
+            flow: What is trained.
+            action: The target theory.
+            key: Randomness of the batch.
+        """
+
+    def descend(
+        self, state: TrainingState, key: PRNGKey, target: int, *, action: AbstractAction, optimiser: Optimiser
+    ) -> tuple[TrainingState, Outcome]:
+        """Steps down this loss until `target` have been done or a number is not finite.
+
+        By default in one compiled loop, with gradients by automatic differentiation. A loss with a faster way for some
+        flows overrides this; draws and values are the same, gradients up to a discretisation error.
+
+        Args:
+            state: Where to start.
+            key: Root of all randomness; step i uses ``fold_in(key, i)``.
+            target: Number of the last step.
+            action: The target theory.
+            optimiser: Makes a step of a gradient.
+        """
+        return run_steps(state, key, target, action=action, loss=self, optimiser=optimiser)
+
+    def split_draws(self, flow: TrainableFlow) -> int | None:
+        """Draws of a step whose path gradient `latflow.training.split_steps` can compute part by part.
+
+        Args:
+            flow: What is trained.
+
+        Returns:
+            Their number, or None if this loss has another gradient or the flow is of another kind.
+        """
+        return None
 
 
 class ReverseKL(AbstractLoss):
@@ -51,10 +88,11 @@ class PathGradient(AbstractLoss):
     r"""The reverse KL with the gradient that reaches the parameters through the draws alone.
 
     $x=f_\theta(z)$ depends on the parameters, and so does $\log q_\theta$ at fixed x. The second part, the score, has
-    mean zero, and its scatter does not vanish at the optimum; it is left out:
+    mean zero, and its variance does not vanish at the optimum; it is left out:
     $g=\partial_\theta x\cdot\nabla_x[\log q + S]_{\theta\ \mathrm{fixed}}$. Where q = p the bracket is constant and
-    every draw's gradient is zero. The slope of $\log q$ is that of `log_prob`, one inverse pass back from x, in which
-    no parameter is differentiated.
+    the gradient of every draw is zero. The slope of $\log q$ is that of `log_prob`, one inverse pass from x with the
+    parameters fixed. Continuous flows of a `LatticeVelocity` are trained part by part on all cores, with a gradient
+    derived by hand.
 
     Args:
         batch_size: Draws per step.
@@ -80,14 +118,26 @@ class PathGradient(AbstractLoss):
             return jax.lax.stop_gradient(-energy - log_prob), path - jax.lax.stop_gradient(path)
 
         log_weights, paths = jax.vmap(draw)(jax.random.split(key, self.batch_size))
-        # the paths are zeros: they carry the gradient and leave the value that of the reverse KL
+        # The values of `paths` are zero: they add the gradient, and the loss has the value of the reverse KL.
         return jnp.mean(paths) - jnp.mean(log_weights), log_weights
+
+    @override
+    def descend(
+        self, state: TrainingState, key: PRNGKey, target: int, *, action: AbstractAction, optimiser: Optimiser
+    ) -> tuple[TrainingState, Outcome]:
+        if Integration.of(state.flow) is None:
+            return run_steps(state, key, target, action=action, loss=self, optimiser=optimiser)
+        return run_split_steps(state, key, target, action=action, batch_size=self.batch_size, optimiser=optimiser)
+
+    @override
+    def split_draws(self, flow: TrainableFlow) -> int | None:
+        return None if Integration.of(flow) is None else self.batch_size
 
 
 class ForwardKL(AbstractLoss):
     r"""$-\langle\log q\rangle_p = D_\mathrm{KL}(p\|q)$ + entropy of p, over minibatches of draws of the target.
 
-    It is large wherever the target has weight and the flow has none, so it sees modes that a reverse KL cannot.
+    It is large wherever the target has weight and the flow has none: it sees modes to which a reverse KL is blind.
 
     Args:
         targets: Draws of the target, $e^{-S}/Z$; every step takes a few of them with replacement.
@@ -100,14 +150,14 @@ class ForwardKL(AbstractLoss):
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         chosen = jax.random.randint(key, (self.batch_size,), 0, len(self.targets))
-        # the data are no parameters: a gradient with respect to the loss itself is nobody's business
+        # Targets are data: no gradient flows into them.
         x = jax.lax.stop_gradient(self.targets)[chosen]
         log_probs = jax.vmap(flow.log_prob)(x)
         return -jnp.mean(log_probs), -jax.vmap(action)(x) - log_probs
 
 
-class Mixture(AbstractLoss):
-    """A sum of losses with weights; each draws its batch with a key of its own.
+class MixtureLoss(AbstractLoss):
+    """A weighted sum of losses; each draws its batch with a key of its own.
 
     Args:
         losses: One or more.

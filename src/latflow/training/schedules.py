@@ -12,10 +12,10 @@ from latflow.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Optimiser:
-    """A direction and a length of step.
+    """Direction and length of a step.
 
     Args:
-        transform: From gradients to an ascent direction of unit scale.
+        transform: From gradients to an ascent direction of unit scale; a step subtracts it times the learning rate.
         learning_rate: Step length as a function of the step count.
     """
 
@@ -33,7 +33,7 @@ def schedule(
         learning_rate: The peak.
         n_steps: Steps at which the decay reaches its end; constant beyond.
         warmup_steps: Length of the rise.
-        final_fraction: Last learning rate as a fraction of the peak; nothing to `constant`.
+        final_fraction: Last learning rate as a fraction of the peak; without effect for ``constant``.
 
     Raises:
         ConfigError: If the name is unknown.
@@ -62,6 +62,12 @@ def adam(
     beta2: float = 0.999,
 ) -> Optimiser:
     """Adam, after rescaling gradients whose global norm exceeds `gradient_clip`.
+
+    Args:
+        learning_rate: Step length as a function of the step count.
+        gradient_clip: Largest global norm of a gradient; None for no limit.
+        beta1: Decay of the mean of gradients.
+        beta2: Decay of the mean of their squares.
 
     References:
         arXiv:1412.6980.

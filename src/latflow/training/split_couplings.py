@@ -1,11 +1,9 @@
-"""Split steps of conditional flows: every coupling of a step is a batch of its own, of an ordinary flow.
+"""Split steps of conditional flows: every coupling of a step has a batch of its own, drawn from an ordinary flow.
 
-What the weights of all couplings owe is collected by one transposed map, from the coefficients of the conditional flow
-to the weights at the times of all stages at all couplings.
+Gradients with respect to the weights at every coupling become one with respect to the coefficients of the conditional
+flow by the transpose of the map from coefficients to weights.
 """
 
-import concurrent.futures
-import os
 from collections.abc import Callable
 
 import equinox as eqx
@@ -16,21 +14,21 @@ from jaxtyping import Array, Float, PyTree
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.bijections.path_adjoint import StageWeights, stage_weights
+from latflow.execution import part_size, split, threaded
 from latflow.flows.conditional import ConditionalFlow, FlowModel
-from latflow.training.conditional import OverCouplings, with_coupling
-from latflow.training.losses import PathGradient
+from latflow.training.couplings import positions, with_coupling
 from latflow.training.schedules import Optimiser
-from latflow.training.split_steps import Integration, Part, gradient_part, part_size, taken_apart
-from latflow.training.steps import Progress, TrainingState, update
+from latflow.training.split_steps import Integration, Part, gradient_part, taken_apart
+from latflow.training.steps import Outcome, TrainingState, update
 
 
 class Stratum(eqx.Module):
     """One coupling of a step.
 
     Args:
-        flow: The flow there, taken apart.
-        action: The theory there.
-        weights: Of the flow at the times of all stages.
+        flow: The flow at this coupling, in its components.
+        action: The theory at this coupling.
+        weights: Of the velocity at the times of all stages.
         keys: Of its draws, part by part.
     """
 
@@ -40,15 +38,8 @@ class Stratum(eqx.Module):
     keys: list[Array]
 
     def parts(self) -> list[Callable[[], Part]]:
-        """What there is to do, in order."""
+        """One call for every part, in order."""
         return [lambda keys=keys: gradient_part(self.flow, self.action, self.weights, keys) for keys in self.keys]
-
-
-def splits(flow: object, loss: object) -> bool:
-    """Whether steps of this loss and flow can be made here."""
-    if not isinstance(flow, ConditionalFlow) or not isinstance(loss, OverCouplings):
-        return False
-    return isinstance(loss.loss, PathGradient) and Integration.of(flow.coefficients) is not None
 
 
 def run_split_couplings(
@@ -57,73 +48,84 @@ def run_split_couplings(
     target: int,
     *,
     action: AbstractAction,
-    loss: OverCouplings,
+    n_couplings: int,
+    batch_size: int,
     optimiser: Optimiser,
-) -> tuple[TrainingState, Progress]:
-    """Steps until `target` have been done or a number is not finite; the draws are those of `loss` in `run_steps`.
+) -> tuple[TrainingState, Outcome]:
+    """Steps along path gradients over a range until `target` have been done or a number is not finite.
+
+    The draws are those of `latflow.training.steps.run_steps` with ``OverCouplings(PathGradient(batch_size),
+    n_couplings)``.
 
     Args:
-        state: Where to start; `splits` must hold for its flow and the loss.
+        state: Where to start; its flow is a conditional flow of continuous flows of a lattice velocity.
         key: Root of all randomness.
         target: Number of the last step.
         action: The theory at any coupling.
-        loss: Over how many couplings, and the draws at each.
-        optimiser: What follows the gradient.
+        n_couplings: Couplings per step.
+        batch_size: Draws per step at each of them.
+        optimiser: Makes a step of a gradient.
     """
-    progress = Progress.start()
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while int(state.step) < target and bool(progress.finite):
-            couplings, strata = _begin(state, key, action=action, loss=loss)
-            work = [part for stratum in strata for part in stratum.parts()]
-            parts = list(pool.map(lambda part: part(), work))
-            state, progress = _end(state, couplings, parts, optimiser=optimiser)
-    return state, progress
+    outcome = Outcome.start()
+    while int(state.step) < target and bool(outcome.finite):
+        couplings, strata = _begin(state, key, action=action, n_couplings=n_couplings, batch_size=batch_size)
+        parts = threaded(lambda part: part(), [part for stratum in strata for part in stratum.parts()])
+        state, outcome = _end(state, couplings, parts, optimiser=optimiser)
+    return state, outcome
 
 
 def coupling_gradient(
-    flow: ConditionalFlow, action: AbstractAction, key: PRNGKey, *, loss: OverCouplings
+    flow: ConditionalFlow, action: AbstractAction, key: PRNGKey, *, n_couplings: int, batch_size: int
 ) -> tuple[PyTree, Float[Array, " n"]]:
-    """The gradient of `loss` with this key up to the discretisation error, and log-weights."""
-    couplings, strata = _prepared(flow, action, key, loss)
+    """Gradient of the path gradient over a range with this key, up to the discretisation error, and the log-weights.
+
+    Args:
+        flow: A conditional flow of continuous flows of a lattice velocity.
+        action: The theory at any coupling.
+        key: Randomness of the step.
+        n_couplings: Number of couplings.
+        batch_size: Draws at each of them.
+    """
+    couplings, strata = _prepared(flow, action, key, n_couplings=n_couplings, batch_size=batch_size)
     return _collected(flow, couplings, [part() for stratum in strata for part in stratum.parts()])
 
 
 @eqx.filter_jit
 def _begin(
-    state: TrainingState, key: PRNGKey, *, action: AbstractAction, loss: OverCouplings
+    state: TrainingState, key: PRNGKey, *, action: AbstractAction, n_couplings: int, batch_size: int
 ) -> tuple[Float[Array, " n_couplings"], list[Stratum]]:
-    return _prepared(state.flow, action, jax.random.fold_in(key, state.step), loss)
+    step_key = jax.random.fold_in(key, state.step)
+    return _prepared(state.flow, action, step_key, n_couplings=n_couplings, batch_size=batch_size)
 
 
 @eqx.filter_jit
 def _end(
     state: TrainingState, couplings: Float[Array, " n_couplings"], parts: list[Part], *, optimiser: Optimiser
-) -> tuple[TrainingState, Progress]:
+) -> tuple[TrainingState, Outcome]:
     gradient, log_weights = _collected(state.flow, couplings, parts)
     return update(state, gradient, log_weights, optimiser=optimiser)
 
 
 def _prepared(
-    model: FlowModel, action: AbstractAction, key: PRNGKey, loss: OverCouplings
+    model: FlowModel, action: AbstractAction, key: PRNGKey, *, n_couplings: int, batch_size: int
 ) -> tuple[Float[Array, " n_couplings"], list[Stratum]]:
-    flow, batch_size = _required(model, loss)
-    keys = jax.random.split(key, loss.n_couplings + 1)
-    couplings = jnp.stack([flow.coupling(position) for position in loss.positions(keys[0])])
+    flow = _conditional(model)
+    keys = jax.random.split(key, n_couplings + 1)
+    couplings = jnp.stack([flow.coupling(position) for position in positions(keys[0], n=n_couplings)])
     strata = []
     for coupling, some in zip(couplings, keys[1:], strict=True):
         integration = taken_apart(flow.at(coupling))
-        n_parts = batch_size // part_size(batch_size, integration.velocity.lattice.volume)
+        size = part_size(batch_size, integration.velocity.lattice.volume)
         weights = stage_weights(integration.velocity, integration.map)
-        pieces = jnp.split(jax.random.split(some, batch_size), n_parts)
-        strata.append(Stratum(integration, with_coupling(action, coupling), weights, pieces))
+        parts = split(jax.random.split(some, batch_size), size=size)
+        strata.append(Stratum(integration, with_coupling(action, coupling), weights, parts))
     return couplings, strata
 
 
-def _required(flow: FlowModel, loss: OverCouplings) -> tuple[ConditionalFlow, int]:
-    """The flow and the draws at every coupling."""
-    if not isinstance(flow, ConditionalFlow) or not isinstance(loss.loss, PathGradient):
-        raise TypeError(f"{type(flow).__name__}, {type(loss.loss).__name__}: expected what `splits` accepts")
-    return flow, loss.loss.batch_size
+def _conditional(flow: FlowModel) -> ConditionalFlow:
+    if not isinstance(flow, ConditionalFlow):
+        raise TypeError(f"{type(flow).__name__}: expected a conditional flow")
+    return flow
 
 
 def _collected(
@@ -141,8 +143,8 @@ def _collected(
         return jax.vmap(at_one)(couplings)
 
     log_weights = jnp.concatenate([part.log_weights for part in parts])
-    owed = jax.tree.map(lambda *rows: jnp.stack(rows), *[(part.prior, part.weights) for part in parts])
-    owed = jax.tree.map(lambda rows: jnp.sum(rows.reshape(len(couplings), -1, *rows.shape[1:]), axis=1), owed)
+    sums = jax.tree.map(lambda *rows: jnp.stack(rows), *[(part.prior, part.weights) for part in parts])
+    sums = jax.tree.map(lambda rows: jnp.sum(rows.reshape(len(couplings), -1, *rows.shape[1:]), axis=1), sums)
     _, transpose = jax.vjp(at_all, parameters)
-    (gradient,) = transpose(jax.tree.map(lambda rows: rows / len(log_weights), owed))
+    (gradient,) = transpose(jax.tree.map(lambda rows: rows / len(log_weights), sums))
     return gradient, log_weights

@@ -1,13 +1,11 @@
 """Steps whose batch is split: path gradients of continuous flows, part by part on all cores.
 
-A part is small enough for the cache of one core, or on an accelerator as large as its memory allows. Each is one call
-of one compiled program, and threads share the parts. Their number depends on the batch, the lattice and the platform
-alone and their sum is taken in order, so neither the number of cores nor the order of completion changes a bit.
+Every part is one call of one compiled program, see `latflow.execution`. The size of a part depends on the batch, the
+lattice and the kind of device alone, and sums over parts are taken in order: neither the number of cores nor the order
+in which parts end changes a bit.
 """
 
-import concurrent.futures
 import functools
-import os
 from collections.abc import Callable
 
 import equinox as eqx
@@ -17,23 +15,25 @@ from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.batching import accelerated
 from latflow.bijections.continuous import ContinuousFlow
 from latflow.bijections.path_adjoint import StageWeights, pull_back, scored_forward, stage_weights
 from latflow.bijections.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution
+from latflow.execution import part_size, split, threaded
 from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
 from latflow.training.schedules import Optimiser
-from latflow.training.steps import Progress, TrainingState, update
-
-_SITES = 4096
-_ACCELERATED_SITES = 2**21
-_LEAST, _MOST = 8, 64
+from latflow.training.steps import Outcome, TrainingState, update
 
 
 class Part(eqx.Module):
-    """What a part of a batch adds up to: its log-weights, and gradients of the sum over its draws."""
+    """Contribution of a part of a batch.
+
+    Args:
+        log_weights: Of its draws.
+        prior: Gradient of the sum over its draws with respect to the parameters of the prior.
+        weights: The same with respect to the weights of the velocity at the times of all stages.
+    """
 
     log_weights: Float[Array, " draws"]
     prior: PyTree
@@ -41,12 +41,12 @@ class Part(eqx.Module):
 
 
 class Integration(eqx.Module):
-    """A flow of the kind that is trained here, taken apart.
+    """A continuous flow of a lattice velocity in its components, the kind of flow that is trained here.
 
     Args:
-        prior: Where the draws start.
-        map: What carries them on.
-        velocity: Along what.
+        prior: Density of the latent variables.
+        map: The integrated map.
+        velocity: What it integrates.
     """
 
     prior: AbstractDistribution
@@ -55,47 +55,48 @@ class Integration(eqx.Module):
 
     @classmethod
     def of(cls, flow: FlowModel) -> "Integration | None":
-        """The parts of `flow`, or nothing if it is of another kind."""
-        if not isinstance(flow, Flow) or not isinstance(flow.bijection, ContinuousFlow):
-            return None
-        velocity = flow.bijection.velocity
-        return cls(flow.prior, flow.bijection, velocity) if isinstance(velocity, LatticeVelocity) else None
-
-
-def part_size(batch_size: int, volume: int) -> int:
-    """Draws per part: a divisor of the batch, of a size that the cache holds, or the memory of an accelerator."""
-    wanted = max(1, _ACCELERATED_SITES // volume) if accelerated() else min(_MOST, max(_LEAST, _SITES // volume))
-    return max(n for n in range(1, wanted + 1) if batch_size % n == 0)
+        """The components of `flow`; None if it is of another kind."""
+        match flow:
+            case Flow(prior=prior, bijection=ContinuousFlow(velocity=LatticeVelocity() as velocity) as integrated):
+                return cls(prior, integrated, velocity)
+            case _:
+                return None
 
 
 def run_split_steps(
     state: TrainingState, key: PRNGKey, target: int, *, action: AbstractAction, batch_size: int, optimiser: Optimiser
-) -> tuple[TrainingState, Progress]:
+) -> tuple[TrainingState, Outcome]:
     """Steps along path gradients until `target` have been done or a number is not finite.
 
     The draws are those of `latflow.training.steps.run_steps` with the loss ``PathGradient(batch_size)``.
 
     Args:
-        state: Where to start; its flow is one that `Integration.of` takes apart.
+        state: Where to start; `Integration.of` must know its flow.
         key: Root of all randomness.
         target: Number of the last step.
         action: The target theory.
         batch_size: Draws per step.
-        optimiser: What follows the gradient.
+        optimiser: Makes a step of a gradient.
     """
-    progress = Progress.start()
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while int(state.step) < target and bool(progress.finite):
-            weights, keys = _begin(state, key, batch_size=batch_size)
-            part = functools.partial(gradient_part, taken_apart(state.flow), action, weights)
-            state, progress = _end(state, list(pool.map(part, keys)), optimiser=optimiser)
-    return state, progress
+    outcome = Outcome.start()
+    while int(state.step) < target and bool(outcome.finite):
+        weights, keys = _begin(state, key, batch_size=batch_size)
+        part = functools.partial(gradient_part, taken_apart(state.flow), action, weights)
+        state, outcome = _end(state, threaded(part, keys), optimiser=optimiser)
+    return state, outcome
 
 
 def path_gradient(
     flow: Flow, action: AbstractAction, key: PRNGKey, *, batch_size: int
 ) -> tuple[PyTree, Float[Array, " n"]]:
-    """The gradient of ``PathGradient(batch_size)`` with this key up to the discretisation error, and log-weights."""
+    """Gradient of ``PathGradient(batch_size)`` with this key, up to the discretisation error, and the log-weights.
+
+    Args:
+        flow: A continuous flow of a lattice velocity.
+        action: The target theory.
+        key: Randomness of the batch.
+        batch_size: Number of draws.
+    """
     weights, keys = _prepared(flow, key, batch_size)
     return _collected(flow, [gradient_part(taken_apart(flow), action, weights, some) for some in keys])
 
@@ -106,23 +107,23 @@ def _begin(state: TrainingState, key: PRNGKey, *, batch_size: int) -> tuple[Stag
 
 
 @eqx.filter_jit
-def _end(state: TrainingState, parts: list[Part], *, optimiser: Optimiser) -> tuple[TrainingState, Progress]:
+def _end(state: TrainingState, parts: list[Part], *, optimiser: Optimiser) -> tuple[TrainingState, Outcome]:
     gradient, log_weights = _collected(state.flow, parts)
     return update(state, gradient, log_weights, optimiser=optimiser)
 
 
 def _prepared(flow: FlowModel, key: PRNGKey, batch_size: int) -> tuple[StageWeights, list[Array]]:
     integration = taken_apart(flow)
-    n_parts = batch_size // part_size(batch_size, integration.velocity.lattice.volume)
-    return stage_weights(integration.velocity, integration.map), jnp.split(jax.random.split(key, batch_size), n_parts)
+    size = part_size(batch_size, integration.velocity.lattice.volume)
+    return stage_weights(integration.velocity, integration.map), split(jax.random.split(key, batch_size), size=size)
 
 
 @eqx.filter_jit
 def gradient_part(flow: Integration, action: AbstractAction, weights: StageWeights, keys: Array) -> Part:
-    """What the draws of some keys contribute.
+    """Log-weights and gradients of the draws of some keys.
 
     Args:
-        flow: The flow, taken apart.
+        flow: The flow in its components.
         action: The target theory.
         weights: `stage_weights` of the flow.
         keys: One for each draw.
@@ -161,7 +162,11 @@ def _collected(flow: FlowModel, parts: list[Part]) -> tuple[PyTree, Float[Array,
 
 
 def taken_apart(flow: FlowModel) -> Integration:
-    """The parts of a flow that must be of this kind."""
+    """The components of a flow that must be of this kind.
+
+    Raises:
+        TypeError: If it is of another kind.
+    """
     integration = Integration.of(flow)
     if integration is None:
         raise TypeError(f"{type(flow).__name__}: expected a continuous flow of a lattice velocity; use run_steps")

@@ -1,7 +1,11 @@
 """Steps of an optimiser, many in one compiled loop.
 
-Step i uses ``fold_in(key, i)`` and nothing else that changes, so it does not matter where a training was stopped.
+Step i depends on the state before it and on ``fold_in(key, i)`` alone: a loop that is cut into several makes the same
+steps. The number of the last step is an argument of the program, so another number compiles nothing.
 """
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -11,15 +15,17 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.flows.conditional import FlowModel
-from latflow.training.losses import AbstractLoss
 from latflow.training.schedules import Optimiser
+
+Objective: TypeAlias = Callable[[Any, AbstractAction, PRNGKey], tuple[Scalar, Float[Array, " n"]]]
+"""From flow, theory and key to the value of a loss and the log-weights of its draws."""
 
 
 class TrainingState(eqx.Module):
-    """All that the next step needs.
+    """What the next step is computed from.
 
     Args:
-        flow: The flow so far.
+        flow: The flow after `step` steps.
         optimiser_state: Moments of the gradient.
         step: Steps done.
         learning_rate_scale: Factor on the schedule; halved by a rollback.
@@ -40,22 +46,34 @@ class TrainingState(eqx.Module):
         return cls(flow, optimiser_state, zero, jnp.ones(()), zero)
 
 
-class Progress(eqx.Module):
-    """What a chunk of steps tells: whether every number was finite, and the last gradient norm."""
+class Outcome(eqx.Module):
+    """Outcome of a chunk of steps.
+
+    Args:
+        finite: Whether every number was finite.
+        gradient_norm: Global norm of the gradient of the last step, before clipping.
+    """
 
     finite: Bool[Array, ""]
     gradient_norm: Scalar
 
     @classmethod
-    def start(cls) -> "Progress":
+    def start(cls) -> "Outcome":
         """Before the first step."""
         return cls(jnp.ones((), bool), jnp.zeros(()))
 
 
 def update(
     state: TrainingState, gradient: PyTree, log_weights: Float[Array, " n"], *, optimiser: Optimiser
-) -> tuple[TrainingState, Progress]:
-    """One step along a gradient; the state is returned as it was if a number is not finite."""
+) -> tuple[TrainingState, Outcome]:
+    """One step along a gradient; the state stays as it was if a number is not finite.
+
+    Args:
+        state: Before the step.
+        gradient: Of the loss, with respect to the floating-point arrays of the flow.
+        log_weights: Of the draws behind the gradient; other numbers that have to be finite may be appended.
+        optimiser: Makes a step of the gradient.
+    """
     parameters, static = eqx.partition(state.flow, eqx.is_inexact_array)
     norm = _global_norm(gradient)
     finite = jnp.isfinite(norm) & jnp.all(jnp.isfinite(log_weights))
@@ -73,12 +91,12 @@ def update(
         state.learning_rate_scale,
         state.rollbacks,
     )
-    return after, Progress(finite, norm)
+    return after, Outcome(finite, norm)
 
 
 def _step(
-    state: TrainingState, key: PRNGKey, *, action: AbstractAction, loss: AbstractLoss, optimiser: Optimiser
-) -> tuple[TrainingState, Progress]:
+    state: TrainingState, key: PRNGKey, *, action: AbstractAction, loss: Objective, optimiser: Optimiser
+) -> tuple[TrainingState, Outcome]:
     parameters, static = eqx.partition(state.flow, eqx.is_inexact_array)
 
     def objective(parameters: PyTree) -> tuple[Scalar, Float[Array, " n"]]:
@@ -92,28 +110,51 @@ def _global_norm(gradient: PyTree) -> Scalar:
     return jnp.sqrt(sum((jnp.sum(g.astype(float) ** 2) for g in jax.tree.leaves(gradient)), start=jnp.zeros(())))
 
 
-@eqx.filter_jit
 def run_steps(
+    state: TrainingState,
+    key: PRNGKey,
+    target: int | Int[Array, ""],
+    *,
+    action: AbstractAction,
+    loss: Objective,
+    optimiser: Optimiser,
+) -> tuple[TrainingState, Outcome]:
+    """Steps until `target` have been done or a number is not finite, in one compiled loop.
+
+    Args:
+        state: Where to start.
+        key: Root of all randomness; step i uses ``fold_in(key, i)``.
+        target: Number of the last step.
+        action: The target theory.
+        loss: What is lowered, differentiated automatically.
+        optimiser: Makes a step of a gradient.
+    """
+    stop = jnp.asarray(target, dtype=jnp.int32)
+    return compiled_steps(state, key, stop, action=action, loss=loss, optimiser=optimiser)
+
+
+@eqx.filter_jit
+def compiled_steps(
     state: TrainingState,
     key: PRNGKey,
     target: Int[Array, ""],
     *,
     action: AbstractAction,
-    loss: AbstractLoss,
+    loss: Objective,
     optimiser: Optimiser,
-) -> tuple[TrainingState, Progress]:
-    """Steps until `target` have been done or a number is not finite, in one compiled loop."""
+) -> tuple[TrainingState, Outcome]:
+    """The program of `run_steps`."""
     arrays, static = eqx.partition(state, eqx.is_array)
 
-    def unfinished(carry: tuple[PyTree, Progress]) -> Bool[Array, ""]:
-        arrays, progress = carry
-        return (arrays.step < target) & progress.finite
+    def unfinished(carry: tuple[PyTree, Outcome]) -> Bool[Array, ""]:
+        arrays, outcome = carry
+        return (arrays.step < target) & outcome.finite
 
-    def body(carry: tuple[PyTree, Progress]) -> tuple[PyTree, Progress]:
+    def body(carry: tuple[PyTree, Outcome]) -> tuple[PyTree, Outcome]:
         state = eqx.combine(carry[0], static)
         step_key = jax.random.fold_in(key, state.step)
-        state, progress = _step(state, step_key, action=action, loss=loss, optimiser=optimiser)
-        return eqx.filter(state, eqx.is_array), progress
+        state, outcome = _step(state, step_key, action=action, loss=loss, optimiser=optimiser)
+        return eqx.filter(state, eqx.is_array), outcome
 
-    arrays, progress = jax.lax.while_loop(unfinished, body, (arrays, Progress.start()))
-    return eqx.combine(arrays, static), progress
+    arrays, outcome = jax.lax.while_loop(unfinished, body, (arrays, Outcome.start()))
+    return eqx.combine(arrays, static), outcome

@@ -1,4 +1,4 @@
-"""When training ends: whichever criterion is met first, and the reason is recorded."""
+"""When training ends: at the first criterion that is met, whose name is recorded."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class StopCriterion:
             "acceptance": self.acceptance is not None and last["acceptance"] >= self.acceptance,
             "ess": self.ess is not None and last["reweighting_ess"] >= self.ess,
             "steps": self.steps is not None and last["step"] >= self.steps,
-            # A clock may run out while the first step is compiled; a flow that made no step is no trained one.
+            # Time may run out while the first step is compiled; a flow without a step is not trained.
             "seconds": self.seconds is not None and last["step"] > 0 and last["seconds"] >= self.seconds,
             "plateau": self.plateau is not None and _evaluations_since_best(history) >= self.plateau,
         }

@@ -33,9 +33,11 @@ from latflow.study.models import adapted, course, lineage, load_foreign_flow, ot
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
 from latflow.study.theories import known_log_z
-from latflow.training.conditional import probes
-from latflow.training.fit import FitResult, TrainingState, fit
+from latflow.training.couplings import probes
+from latflow.training.evaluation import Evaluation
+from latflow.training.fit import FitHooks, FitProgress, FitResult, resume
 from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
+from latflow.training.steps import TrainingState
 
 
 def model_directory(context: RunContext) -> Path:
@@ -226,31 +228,30 @@ def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) ->
     optimiser = build_optimiser(config)
     template = TrainingState.start(flow, optimiser)
     checkpoint = load_checkpoint(directory, template)
-    state, history, elapsed = template, [], 0.0
+    progress = FitProgress(template)
     if checkpoint is not None:
-        state, history, elapsed = checkpoint.state, checkpoint.header["history"], checkpoint.header["seconds"]
+        header = checkpoint.header
+        progress = FitProgress(checkpoint.state, elapsed=header["seconds"], history=tuple(header["history"]))
         for skipped in checkpoint.skipped:
             context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
         context.progress.line(f"train    resumed at step {checkpoint.step}")
-    saver = _Saver(context, directory, history)
+    saver = _Saver(context, directory, list(progress.history))
     targets = target_draws(context, directory) if config.training.loss == "mixture" else None
     key = stream(config, "train") if last else jax.random.fold_in(stream(config, "curriculum"), index)
-    result = fit(
+    result = resume(
         key,
-        state.flow,
+        progress,
         build_action(config),
         loss=build_loss(config, targets=targets),
         optimiser=optimiser,
         stop=build_stop(config),
-        evaluate_every=config.training.evaluate_every,
-        evaluation_draws=config.training.evaluation_draws,
-        state=state,
-        elapsed=elapsed,
-        history=tuple(history),
-        log_z=known_log_z(config),
-        assess=build_assessment(config),
-        on_progress=saver.evaluated,
-        on_pause=saver.pause,
+        evaluation=Evaluation(
+            every=config.training.evaluate_every,
+            draws=config.training.evaluation_draws,
+            log_z=known_log_z(config),
+            assess=build_assessment(config),
+        ),
+        hooks=FitHooks(on_progress=saver.evaluated, on_pause=saver.pause),
     )
     if not last:
         saver.finish()
