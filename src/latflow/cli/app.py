@@ -83,14 +83,14 @@ def new(name: str = "", /, *, json: Flag = False, debug: Flag = False) -> None:
         else:
             emit(chosen.text)
         return
-    found = [{"name": entry.name, "title": entry.title, "cost": entry.cost} for entry in presets()]
+    found = presets()
     if json:
-        emit_json(found)
+        keys = ("name", "title", "cost", "command")
+        emit_json([{key: getattr(entry, key) for key in keys} for entry in found])
     else:
-        emit(
-            "\n".join(table_lines([["preset", "cost", "study"], *([p["name"], p["cost"], p["title"]] for p in found)]))
-        )
-        emit("\nlatflow new PRESET > study.toml writes one to change; latflow run study.toml runs it.")
+        rows = [[entry.name, entry.cost, entry.command, entry.title] for entry in found]
+        emit("\n".join(table_lines([["preset", "cost", "command", "study"], *rows])))
+        emit("\nlatflow new PRESET > study.toml writes a copy to change; latflow COMMAND study.toml runs it.")
 
 
 @app.command(name="run", sort_key=1)
