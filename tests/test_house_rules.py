@@ -135,7 +135,7 @@ PLANTED = {
     "no override two classes below": (
         "missing_overrides",
         "actions/odd.py",
-        f"{DOCUMENTED}class AbstractA(AbstractAction): ...\nclass B(AbstractA):\n    def force(self, x):\n        pass\n",
+        f"{DOCUMENTED}class AbstractA(AbstractAction): ...\nclass B(AbstractA):\n    def force(self): ...\n",
         "B.force",
     ),
     "jax in stats": ("reaching_jax", "stats/odd.py", "import jax.numpy as jnp\n", "house.stats.odd → jax"),
