@@ -25,9 +25,9 @@ from latflow.stats.evidence import (
     Verdict,
     census,
     forward_side,
-    judge,
     no_verdict,
     reverse_side,
+    verdict_on,
 )
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import log_z
@@ -126,7 +126,7 @@ def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate
         return no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws"), None
     evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1), estimates)
     reverse = evidence.reverse
-    return judge(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
+    return verdict_on(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
 
 
 def _evidence(
