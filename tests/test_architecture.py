@@ -1,130 +1,58 @@
-"""The house rules that no linter knows, read from the source of every module."""
+"""The house rules that no linter knows, kept by every module of the package."""
 
-import ast
 import importlib
-import inspect
 import pathlib
 import pkgutil
+import tomllib
 
 import pytest
 
+import import_rules
 import latflow
+import source_rules
 
 ROOT = pathlib.Path(latflow.__file__).parent
-SOURCES = sorted(ROOT.rglob("*.py"))
+PYPROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
 MODULES = [name for _, name, _ in pkgutil.walk_packages(latflow.__path__, "latflow.") if not name.endswith("__main__")]
-LONGEST_MODULE = 400
-LONGEST_FUNCTION = 40
-MOST_POSITIONAL = 6
 
 
-def label(path):
-    return str(path.relative_to(ROOT))
+@pytest.mark.parametrize(
+    "guard",
+    [
+        source_rules.modules_without_docstring,
+        source_rules.long_modules,
+        source_rules.forbidden_names,
+        source_rules.forbidden_imports,
+        source_rules.prints_outside_the_faces,
+        source_rules.long_functions,
+        source_rules.crowded_functions,
+        source_rules.silent_functions,
+        source_rules.concrete_parents,
+        source_rules.missing_overrides,
+        import_rules.reaching_jax,
+    ],
+    ids=lambda guard: guard.__name__,
+)
+def test_the_package_keeps_the_rule(guard):
+    assert guard(ROOT) == []
 
 
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+def test_the_guards_see_the_package():
+    """A folder that was moved away would leave its rule without anything to look at."""
+    watched = import_rules.must_be_jax_free(ROOT)
+    assert {"latflow", "latflow.errors", "latflow.stats.gamma", "latflow.store.ensemble"} <= set(watched)
+    assert any(name.startswith("latflow.report.") for name in watched)
+    assert any(name.startswith("latflow.study.config.") for name in watched)
+    assert len(source_rules.sources(ROOT)) == len(MODULES) + 2  # and the package itself and __main__
 
 
-def functions(tree):
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def base_name(node):
-    """Last component of a base class as written: `eqx.Module` → Module, `Generic[T]` → Generic."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return node.attr if isinstance(node, ast.Attribute) else node.id
-
-
-CLASSES = {
-    node.name: [base_name(base) for base in node.bases]
-    for path in SOURCES
-    for node in ast.walk(tree_of(path))
-    if isinstance(node, ast.ClassDef)
-}
-
-
-def is_exception(name):
-    return name in {"Exception", "LatflowError"} or any(is_exception(base) for base in CLASSES.get(name, []))
-
-
-def test_every_class_is_abstract_or_final():
-    """Only classes called Abstract… are subclassed; exceptions form the documented tree of exit codes."""
-    concrete_parents = {
-        f"{name}({base})"
-        for name, bases in CLASSES.items()
-        for base in bases
-        if base in CLASSES and not base.lstrip("_").startswith("Abstract") and not is_exception(base)
-    }
-    # Models of the study schema share one frozen configuration of pydantic.
-    assert {entry for entry in concrete_parents if not entry.endswith("(_Table)")} == set()
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=label)
-def test_source_rules(path):
-    tree, text = tree_of(path), path.read_text(encoding="utf-8")
-    assert ast.get_docstring(tree), "a module begins with a docstring"
-    assert len(text.splitlines()) <= LONGEST_MODULE
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert names.isdisjoint({"super", "hasattr", "eval", "exec"})
-    imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert "__future__" not in imports
-    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert "pickle" not in plain | imports
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=label)
-def test_functions_are_short_and_name_their_arguments(path):
-    long = [f.name for f in functions(tree_of(path)) if _body_length(f) > LONGEST_FUNCTION]
-    crowded = [f.name for f in functions(tree_of(path)) if len(_positional(f)) > MOST_POSITIONAL]
-    assert long == []
-    assert crowded == []
-
-
-def _body_length(function):
-    """Lines from the first statement after the docstring to the end."""
-    body = function.body[1:] if ast.get_docstring(function) and len(function.body) > 1 else function.body
-    return body[-1].end_lineno - body[0].lineno + 1
-
-
-def _positional(function):
-    names = [arg.arg for arg in function.args.posonlyargs + function.args.args]
-    return [name for name in names if name not in {"self", "cls"}]
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=label)
-def test_public_functions_say_what_they_do(path):
-    """A docstring that says more than the name does. Overrides inherit theirs."""
-    silent = []
-    for node in _public_functions(tree_of(path)):
-        inherits = any(base_name(d) in {"override", "overload"} for d in node.decorator_list if not _is_call(d))
-        text = ast.get_docstring(node) or ""
-        if not inherits and text.strip(".").lower() in {"", node.name.lower(), node.name.replace("_", " ")}:
-            silent.append(node.name)
-    assert silent == []
-
-
-def _is_call(node):
-    return isinstance(node, ast.Call)
-
-
-def _public_functions(tree):
-    """Public functions of the module and public methods of its public classes."""
-    bodies = [tree.body, *(node.body for node in tree.body if _is_public(node, ast.ClassDef))]
-    return [node for body in bodies for node in body if _is_public(node, ast.FunctionDef)]
-
-
-def _is_public(node, kind):
-    return isinstance(node, kind) and not node.name.startswith("_")
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=label)
-def test_only_the_faces_print(path):
-    if path.parts[len(ROOT.parts)] in {"cli", "cli.py", "report", "__main__.py"}:
-        return
-    calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
-    assert "print" not in {call.id for call in calls if isinstance(call, ast.Name)}
+def test_every_module_stands_on_a_floor():
+    """The contract that import-linter checks names everything directly under latflow."""
+    contracts = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    floors = next(contract for contract in contracts if contract["type"] == "layers")
+    assert (floors["containers"], floors["exhaustive"]) == (["latflow"], True)
+    assert "exhaustive_ignores" not in floors
+    assert import_rules.on_no_floor(ROOT, floors["layers"]) == []
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -135,37 +63,3 @@ def test_every_module_imports(name):
 def test_the_facade_delivers_its_names():
     assert all(getattr(latflow, name) is not None for name in latflow.__all__)
     assert set(latflow.__all__) <= set(dir(latflow))
-
-
-def test_abstract_methods_are_overridden_explicitly():
-    """Every implementation of an abstract method carries @override."""
-    abstract = {
-        method.name
-        for path in SOURCES
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ClassDef) and node.name.startswith("Abstract")
-        for method in node.body
-        if isinstance(method, ast.FunctionDef) and _decorators(method) & {"abstractmethod"}
-    }
-    missing = [
-        f"{node.name}.{method.name}"
-        for path in SOURCES
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ClassDef) and any(base.startswith("Abstract") for base in CLASSES[node.name])
-        for method in node.body
-        if isinstance(method, ast.FunctionDef)
-        and method.name in abstract
-        and not _decorators(method) & {"override", "abstractmethod"}
-    ]
-    assert missing == []
-
-
-def _decorators(function):
-    return {base_name(d) for d in function.decorator_list if not _is_call(d)}
-
-
-def test_modules_of_the_annex_do_not_import_jax():
-    for name in ("latflow.stats", "latflow.store", "latflow.report", "latflow.study.config"):
-        module = importlib.import_module(name)
-        source = inspect.getsource(module)
-        assert "import jax" not in source

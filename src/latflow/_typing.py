@@ -1,6 +1,6 @@
-"""The vocabulary of array types; one configuration each, never a batch.
+"""Names of array types. Each describes one configuration, never a batch.
 
-`*shape` are lattice sites. Batches appear only outside, through `jax.vmap` over axis 0.
+`*shape` are lattice sites. Batches are made by the caller, with `jax.vmap` over axis 0.
 """
 
 from typing import TypeAlias
@@ -11,7 +11,7 @@ PRNGKey: TypeAlias = Key[Array, ""]
 """A typed key, `jax.random.key(...)`; used once."""
 
 Scalar: TypeAlias = Float[Array, ""]
-"""A real number on the device."""
+"""A real number as a JAX array."""
 
 Field: TypeAlias = Inexact[Array, "*shape"]
 """One configuration: real numbers at sites, angles or complex matrices on links."""
@@ -26,4 +26,4 @@ Tangent: TypeAlias = Float[Array, "*tangent"]
 """Real coordinates of a displacement or momentum."""
 
 Flag: TypeAlias = Bool[Array, ""]
-"""A truth value on the device."""
+"""A truth value as a JAX array."""

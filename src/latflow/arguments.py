@@ -1,7 +1,7 @@
-"""What constructors ask of their arguments before anything is traced.
+"""Checks of constructor arguments, made before anything is traced.
 
 A value of the wrong type is a `TypeError`, a number out of range a `ConfigError`; both say what was given and what is
-allowed. Only numbers of Python and NumPy are looked at: arrays of JAX may be traced and have no value yet.
+allowed. Ranges are checked for Python and NumPy numbers only: a JAX array may be traced and have no value yet.
 """
 
 import math
@@ -18,26 +18,26 @@ from latflow.errors import ConfigError
 
 
 def require_type(name: str, value: object, allowed: type | tuple[type, ...] | types.UnionType, words: str) -> None:
-    """Refuse what is not of the type.
+    """Raise unless the value has an allowed type.
 
     Args:
-        name: What is asked for.
-        value: What was given.
-        allowed: Its type, or one of several.
-        words: How to say that.
+        name: Name of the argument, for the message.
+        value: The argument.
+        allowed: Its type, or several types.
+        words: Description of the allowed types, for the message.
 
     Raises:
-        TypeError: If it is something else.
+        TypeError: If the value has another type.
     """
     if not isinstance(value, allowed):
         raise TypeError(f"{name}: {_shown(value)}; allowed: {words}")
 
 
 def number(name: str, value: object) -> Scalar:
-    """The value as a real number of the device; arrays pass as they are.
+    """The value as a real JAX scalar; the range is not checked.
 
     Raises:
-        TypeError: If it is no number.
+        TypeError: If the value is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
         raise TypeError(f"{name}: {_shown(value)}; allowed: a number")
@@ -45,11 +45,11 @@ def number(name: str, value: object) -> Scalar:
 
 
 def finite(name: str, value: object) -> Scalar:
-    """The same, neither infinite nor NaN.
+    """A finite real number.
 
     Raises:
-        TypeError: If it is no number.
-        ConfigError: If it is not finite.
+        TypeError: If the value is not a number.
+        ConfigError: If it is infinite or NaN.
     """
     out = number(name, value)
     if isinstance(value, int | float | np.number) and not math.isfinite(value):
@@ -58,11 +58,11 @@ def finite(name: str, value: object) -> Scalar:
 
 
 def positive(name: str, value: object) -> Scalar:
-    """The same, finite and above zero.
+    """A finite real number above zero.
 
     Raises:
-        TypeError: If it is no number.
-        ConfigError: If it is not positive.
+        TypeError: If the value is not a number.
+        ConfigError: If it is not positive and finite.
     """
     out = number(name, value)
     if isinstance(value, int | float | np.number) and not 0 < value < math.inf:
@@ -71,10 +71,10 @@ def positive(name: str, value: object) -> Scalar:
 
 
 def count(name: str, value: SupportsIndex, *, least: int = 1) -> int:
-    """The value as a whole number.
+    """A whole number, at least `least`.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If the value is not a whole number.
         ConfigError: If it is below `least`.
     """
     try:
@@ -87,5 +87,5 @@ def count(name: str, value: SupportsIndex, *, least: int = 1) -> int:
 
 
 def _shown(value: object) -> str:
-    """The value itself where it is short, else what it is."""
+    """The value as written in Python if it is short, else the name of its type."""
     return repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__

@@ -1,7 +1,6 @@
-"""What this machine offers to a run, without running one.
+"""Inventory of this machine: versions, devices, precision, memory, disk and optional tools.
 
-Everything is looked at, nothing is required: what is missing is said in words, and deciding whether that matters is
-left to the reader.
+Nothing is required here. What is missing is listed as absent, and the reader decides whether it matters.
 """
 
 import importlib.metadata
@@ -24,11 +23,11 @@ TOOLS = {
     "chromium": "the check of report.html in a browser",
     "nvidia-smi": "the state of NVIDIA devices",
 }
-"""Optional programs and what they serve."""
+"""Optional programs and what needs them."""
 
 
 def examine(directory: Path) -> dict[str, Any]:
-    """Findings by name, ready for printing or JSON.
+    """Findings by name, as strings, numbers and lists for printing or JSON.
 
     Args:
         directory: Where runs would be written.
@@ -96,7 +95,7 @@ def _cores() -> int | None:
 
 
 def _memory_gib() -> float | None:
-    """Memory this process may use: the machine's, or what its control group leaves of it."""
+    """Memory this process may use: that of the machine or the limit of its control group, whichever is smaller."""
     limits = [_machine_memory(), _group_memory()]
     known = [limit for limit in limits if limit is not None]
     return round(min(known) / 2**30, 1) if known else None

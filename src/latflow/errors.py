@@ -1,15 +1,15 @@
-"""The named refusals of latflow and the exit codes they carry.
+"""Root exceptions of latflow and the exit code of each.
 
 Every error a user can cause derives from `LatflowError`: it says what was wrong, the offending value, what is allowed
-and a hint, and maps to one documented exit code of the command line. Modules define their own, more specific
-exceptions beside the code that knows; this module holds only the roots.
+and a hint, and maps to one documented exit code of the command line. More specific exceptions are defined in the
+modules that raise them.
 """
 
 from typing import ClassVar
 
 
 class LatflowError(Exception):
-    """Root of all refusals.
+    """Root of all errors that a user can cause.
 
     Args:
         what: Subject of the complaint: a key path, a file, a quantity.

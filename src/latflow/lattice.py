@@ -1,7 +1,7 @@
 """Periodic hypercubic lattices: shape and exact site partitions.
 
-A `Lattice` is static data (a shape), so it can be part of a compiled program's identity. Masks are numpy constants:
-they are exact partitions of the sites, checked by tests, and fold into the compiled code.
+A `Lattice` is static data (a shape), so it can be part of a compiled program's identity. Masks are numpy constants that
+are compiled into the program; tests check that they partition the sites exactly.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Lattice:
         return math.prod(self.shape)
 
     def shift(self, x: Shaped[Array, "*sites"], *, mu: int, steps: int = 1) -> Shaped[Array, "*sites"]:
-        r"""The field seen from `steps` sites further in direction `mu`: $(Tx)(n) = x(n + s\hat\mu)$."""
+        r"""The field shifted by `steps` sites in direction `mu`: $(Tx)(n) = x(n + s\hat\mu)$, periodic."""
         return jnp.roll(x, -steps, axis=mu)
 
     def parity(self) -> Int[np.ndarray, "*sites"]:

@@ -18,9 +18,9 @@ from latflow.stats.evidence import (
     allowed_sigmas,
     census,
     forward_side,
-    judge,
     no_verdict,
     reverse_side,
+    verdict_on,
 )
 from latflow.stats.gamma import chain_estimates
 from latflow.stats.weights import weighted_estimates
@@ -95,7 +95,7 @@ def changed(**values):
     ],
 )
 def test_verdict(evidence, status):
-    verdict = judge(evidence)
+    verdict = verdict_on(evidence)
     assert verdict.status == status
     assert verdict.reasons
     assert all(check.passed for check in verdict.checks) == (status == "exact")
@@ -104,10 +104,10 @@ def test_verdict(evidence, status):
 
 
 def test_lost_weight():
-    lost = judge(changed(reverse_log_z=7.0 + math.log(2))).lost_weight
+    lost = verdict_on(changed(reverse_log_z=7.0 + math.log(2))).lost_weight
     assert lost.value == pytest.approx(0.5)
     assert lost.error == pytest.approx(0.5 * math.hypot(0.002, 0.01))
-    assert judge(changed(reverse_log_z=math.inf, reverse_error=0.0)).lost_weight.value == 1.0
+    assert verdict_on(changed(reverse_log_z=math.inf, reverse_error=0.0)).lost_weight.value == 1.0
 
 
 def test_nothing_collected_is_no_verdict():
@@ -132,7 +132,7 @@ def test_no_false_alarm(sigma):
     for _ in range(200):
         forward, reverse = gaussian(rng, sigma, 4000, 16, 100)
         sides = {"forward": forward_side(forward), "reverse": reverse_side(reverse)}
-        status.append(judge(dataclasses.replace(GOOD, **sides)).status)
+        status.append(verdict_on(dataclasses.replace(GOOD, **sides)).status)
     assert set(status) <= ({"exact", "no verdict"} if sigma < 3 else {"no verdict"}), sigma
     if sigma <= 0.5:
         assert status.count("exact") == 200
@@ -147,7 +147,7 @@ def test_lost_modes_are_found(share):
     # where the flow has no density 1/w is zero; elsewhere it has too much
     found = np.where(missing, 80.0, reverse + math.log1p(-share))
     sides = {"forward": forward_side(forward + math.log1p(-share)), "reverse": reverse_side(found)}
-    verdict = judge(dataclasses.replace(GOOD, **sides))
+    verdict = verdict_on(dataclasses.replace(GOOD, **sides))
     assert verdict.status == "collapsed"
     assert abs(verdict.lost_weight.value - share) < 5 * verdict.lost_weight.error
     assert verdict.lost_weight.error < 0.05
@@ -156,7 +156,7 @@ def test_lost_modes_are_found(share):
 def test_a_flow_without_any_density_has_lost_everything():
     side = reverse_side(np.full((8, 10, 2), np.inf))
     assert side.log_z == math.inf
-    assert judge(dataclasses.replace(GOOD, reverse=side)).status == "collapsed"
+    assert verdict_on(dataclasses.replace(GOOD, reverse=side)).status == "collapsed"
 
 
 def test_equal_weights_have_no_error():
@@ -216,8 +216,8 @@ def test_a_small_lost_part_shows_in_what_lives_there():
     flow = weighted_estimates({"a": drawn}, forward, lambda means: means)["a"][0]
     target = chain_estimates({"a": wanted}, lambda means: means)["a"][0]
     sides = {"forward": forward_side(forward), "reverse": reverse_side(reverse)}
-    assert judge(dataclasses.replace(GOOD, **sides)).status == "exact"
-    verdict = judge(dataclasses.replace(GOOD, **sides, compared=(Comparison("abs_magnetization", flow, target),)))
+    assert verdict_on(dataclasses.replace(GOOD, **sides)).status == "exact"
+    verdict = verdict_on(dataclasses.replace(GOOD, **sides, compared=(Comparison("abs_magnetization", flow, target),)))
     assert verdict.status == "unresolved sectors"
     assert verdict.reasons[0].startswith("abs magnetization, flow − target: 0.01")
     assert verdict.reasons[0].endswith("allowed within 3.9σ of 0")

@@ -55,7 +55,7 @@ def test_a_study_without_a_flow_may_have_odd_extents(config, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", [entry.name for entry in presets()])
+@pytest.mark.parametrize("name", [entry.name for entry in presets() if entry.command == "run"])
 def test_every_shipped_study_passes(name):
     results = selfcheck(load_study(STUDIES / f"{name}.toml"))
     assert [result.line() for result in results if not result.passed] == []

@@ -1,8 +1,8 @@
-r"""Closed forms: what a sampler must reproduce, from mathematics alone.
+r"""Exact results for scalar theories, against which samplers are tested.
 
 The free field is solved in momentum space; a ring of φ⁴ sites by its transfer matrix, which covers every
-one-dimensional lattice and the 2×2 one; a single site by quadrature. Everything is numpy in float64 except the exact
-draws, and refers to the house normalisation with Lebesgue measure.
+one-dimensional lattice and the 2×2 one; a single site by quadrature. Everything except the exact draws is computed by
+numpy in float64. All results refer to the house normalisation with Lebesgue measure.
 
 References:
     Trapezoidal sums of analytic, rapidly decaying integrands converge exponentially: Trefethen & Weideman (2014).
@@ -33,7 +33,7 @@ def momentum_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.nd
     r"""$\langle\tilde\phi_k\tilde\phi_{-k}\rangle/V = 1/[2(\hat k^2+m^2)]$ in the order of `numpy.fft.fftn`.
 
     Raises:
-        DivergentWeightError: If `mass_squared` is not positive: the zero mode is then not confined.
+        DivergentWeightError: If `mass_squared` is not positive: the integral over the zero mode then diverges.
     """
     if not mass_squared > 0:
         raise DivergentWeightError("free field: mass_squared", value=str(mass_squared), allowed="> 0")

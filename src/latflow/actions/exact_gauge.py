@@ -77,12 +77,12 @@ def u1_charge_squared(beta: float, *, volume: int) -> float:
     q = _charges(beta, volume)
     phi, weight = _quadrature(beta)
     turns = phi / (2 * np.pi)
-    # with the angle of the vacuum as a parameter, c_q and its first two derivatives at zero
+    # c_q as a function of the vacuum angle, with its first two derivatives at zero
     c = np.cos(np.outer(q, phi)) @ weight
     first = -np.sin(np.outer(q, phi)) @ (weight * turns)
     second = -np.cos(np.outer(q, phi)) @ (weight * turns**2)
     curvature = volume * (volume - 1) * c ** (volume - 2) * first**2 + volume * c ** (volume - 1) * second
-    # where it is exponentially small what is left of the cancellation has no sign
+    # where the result is exponentially small, rounding errors of the cancelling terms may make the sum negative
     return max(0.0, float(-np.sum(curvature) / np.sum(c**volume)))
 
 
@@ -113,12 +113,12 @@ def _require_loop(beta: float, volume: int, area: int) -> None:
 
 
 def _u1(beta: float, q: Int[np.ndarray, " charges"]) -> Float[np.ndarray, " charges"]:
-    """Relative to q = 0: powers of the volume do not underflow."""
+    """Character coefficients relative to that of q = 0, so that their V-th powers do not underflow."""
     return ive(np.abs(q), beta) / ive(0, beta)
 
 
 def _charges(beta: float, volume: int) -> Int[np.ndarray, " charges"]:
-    """Representations that matter; the vacuum angle shifts them by at most a half."""
+    """Representations that are not negligible, and a few more: the vacuum angle shifts q by at most a half."""
     q = 1
     while (ive(q, beta) / ive(0, beta)) ** max(1, volume - 1) > _NEGLIGIBLE:
         q += 1
@@ -160,7 +160,7 @@ def sun_wilson_loop(n: int, beta: float, *, volume: int, area: int = 1) -> float
     """
     _require_loop(beta, volume, area)
     total, z = [], []
-    trivial = _ratio((0,) * n, beta)  # powers of the volume of what is relative to it do not underflow
+    trivial = _ratio((0,) * n, beta)  # V-th powers of ratios to it do not underflow
     for r in _representations(n, beta, volume):
         outside = _ratio(r, beta) / trivial
         z.append(outside**volume)
@@ -223,7 +223,7 @@ def strong_coupling_plaquette(u: float, *, dimensions: int) -> float:
 
 
 def _representations(n: int, beta: float, volume: int) -> Iterator[Weight]:
-    """Young diagrams of fewer than n rows, by the length of the first, while they matter."""
+    """Young diagrams of fewer than n rows, by the length of the first row, until they are negligible."""
     trivial = _ratio((0,) * n, beta)
     for first in itertools.count():
         rows = itertools.combinations_with_replacement(range(first, -1, -1), n - 2)
@@ -238,7 +238,7 @@ def _ratio(r: Weight, beta: float) -> float:
 
 
 def _coefficient(r: Weight, beta: float) -> float:
-    r"""$f_r=e^{-\beta}\sum_k\det_{ij}I_{r_j-j+i+k}(\beta/N)$, the sum over k because determinants are 1."""
+    r"""$f_r=e^{-\beta}\sum_k\det_{ij}I_{r_j-j+i+k}(\beta/N)$, summed over k because matrices have determinant 1."""
     n = len(r)
     base = np.asarray(r)[None, :] - np.arange(n)[None, :] + np.arange(n)[:, None]
     reach = max(r) + n + 20 + int(2 * beta)
@@ -247,7 +247,7 @@ def _coefficient(r: Weight, beta: float) -> float:
 
 
 def _dimension(r: Weight) -> int:
-    """Weyl's formula; zero if the entries do not descend."""
+    """Dimension of a representation by Weyl's formula; zero if the row lengths do not descend."""
     n = len(r)
     pairs = list(itertools.combinations(range(n), 2))
     return math.prod(r[i] - r[j] + j - i for i, j in pairs) // math.prod(j - i for i, j in pairs)

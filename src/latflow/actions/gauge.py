@@ -4,7 +4,8 @@ House normalisation: $S=\beta\sum_{x,\mu<\nu}(1-\tfrac1N\mathrm{Re\,tr}\,P_{\mu\
 constant. With rectangles of 2×1 plaquettes in both orientations,
 $S=\beta\big[c_0\sum_P(1-\tfrac1N\mathrm{Re\,tr}\,P)+c_1\sum_R(1-\tfrac1N\mathrm{Re\,tr}\,R)\big]$, $c_0=1-8c_1$.
 
-The force needs, for every link, the sum of the loops through it that begin with it (`latflow.fields.link_loops`).
+The force needs, for every link, the sum of the loops through it, each beginning with this link
+(`latflow.fields.link_loops`).
 """
 
 import abc
@@ -51,7 +52,7 @@ DBW2 = -1.4088
 
 
 class AbstractLinkAction(AbstractAction):
-    r"""An action linear in every link, $-\frac\beta N\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)$ beside what is without it."""
+    r"""An action linear in every link: $-\frac\beta N\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)$ plus terms without the link."""
 
     space: eqx.AbstractVar[GaugeSpace]  # pyright: ignore[reportIncompatibleVariableOverride]
     beta: eqx.AbstractVar[Scalar]
@@ -67,13 +68,13 @@ class WilsonAction(AbstractLinkAction):
 
     Args:
         lattice: Two or more directions.
-        group: What lives on the links.
+        group: The gauge group.
         beta: Coupling, not negative.
-        open_boundaries: Plaquettes that reach across an edge of the lattice are left out; the links there are free.
+        open_boundaries: Leave out plaquettes that cross an edge of the lattice; links that cross it are then free.
 
     Raises:
-        TypeError: If lattice or group is something else, or a coupling no number.
-        ConfigError: If an extent is below 2, or `beta` negative where it can be known.
+        TypeError: If `lattice` is not a Lattice, `group` not a group, or a coupling not a number.
+        ConfigError: If an extent is below 2, or `beta` is negative (not checked while traced).
     """
 
     space: GaugeSpace
@@ -115,7 +116,7 @@ class WilsonAction(AbstractLinkAction):
         if not self.space.group.element_shape:
             return self(x), self.force(x)
         loops = self._loops(x)
-        # every plaquette is met by four links
+        # every plaquette contains four links
         value = self.beta * (self.n_plaquettes - jnp.sum(_real_traces(loops)) / (4 * self.space.group.n))
         return value, self.beta * _force_of_loops(loops, group=self.space.group)
 
@@ -128,13 +129,13 @@ class ImprovedAction(AbstractLinkAction):
 
     Args:
         lattice: Two or more directions.
-        group: What lives on the links.
+        group: The gauge group.
         beta: Coupling, not negative.
-        c1: Coefficient of the rectangles; part of the compiled program.
+        c1: Coefficient of the rectangles; another value compiles another program.
 
     Raises:
-        TypeError: If lattice or group is something else, or a coupling no number.
-        ConfigError: If an extent is below 2, `beta` negative where it can be known, or `c1` not finite.
+        TypeError: If `lattice` is not a Lattice, `group` not a group, or a coupling not a number.
+        ConfigError: If an extent is below 2, `beta` is negative (not checked while traced), or `c1` is not finite.
     """
 
     space: GaugeSpace
@@ -187,11 +188,11 @@ class ImprovedAction(AbstractLinkAction):
 
 
 class RectangleAction(AbstractAction):
-    r"""$S=c\sum_R(1-\tfrac1N\mathrm{Re\,tr}\,R)$ over rectangles of 2×1 plaquettes, both ways round.
+    r"""$S=c\sum_R(1-\tfrac1N\mathrm{Re\,tr}\,R)$ over rectangles of 2×1 plaquettes in both orientations.
 
     Args:
         lattice: Two or more directions.
-        group: What lives on the links.
+        group: The gauge group.
         coefficient: c, of either sign; $\beta c_1$ in an improved action.
     """
 
@@ -227,7 +228,7 @@ def _coupling(beta: float | Scalar) -> Scalar:
     return out
 
 
-# Sums over planes; everything below is inside an operation that is `trailing` -----------------------------------------
+# Sums over planes; for use inside an operation that is already `trailing` ---------------------------------------------
 
 
 def _deficit(loop: Matrices) -> Float[Array, "*sites"]:
@@ -266,7 +267,7 @@ def _real_traces(loops: Links) -> Float[Array, "*sites"]:
 
 
 def _force_of_loops(loops: Links, *, group: AbstractGroup) -> Tangent:
-    r"""DS of $S=-\frac1N\sum\mathrm{Re\,tr}$ of all loops, each of which begins with its link once for every link."""
+    r"""DS of $S=-\frac1N\sum\mathrm{Re\,tr}$ of all loops; `loops` lists each loop once for every link it contains."""
     return group.trace_norm / group.n * coefficients_of_loops(loops, group=group)
 
 
@@ -274,7 +275,7 @@ def _force_of_loops(loops: Links, *, group: AbstractGroup) -> Tangent:
 
 
 def _angle(theta: Float[Array, "mu *sites"], mu: int, nu: int) -> Float[Array, "*sites"]:
-    r"""$\theta_P$, not wrapped."""
+    r"""$\theta_P$ as the sum of link angles, not wrapped to (−π, π]."""
     u, v = theta[mu], theta[nu]
     return u + jnp.roll(v, -1, axis=mu) - jnp.roll(u, -1, axis=nu) - v
 
@@ -296,7 +297,7 @@ def _angle_force(theta: Float[Array, "mu *sites"], *, open_boundaries: bool) -> 
     for mu, nu in planes(sites):
         slope = sine(_angle(theta, mu, nu))[None, None]
         slope = weigh(slope, (mu, nu), sites=sites, open_boundaries=open_boundaries)[0, 0]
-        # A sum is computed once; XLA ignores a barrier here and would take a sine again for everything that reads it.
+        # A sum is computed once; XLA ignores a barrier here and would recompute the sine for everything that reads it.
         slope = jnp.sum(jnp.stack([slope, jnp.zeros_like(slope)]), axis=0)
         force[mu].append(slope - jnp.roll(slope, 1, axis=nu))
         force[nu].append(jnp.roll(slope, 1, axis=mu) - slope)

@@ -79,7 +79,7 @@ class FreeField(AbstractLocalAction):
 
 
 class SitePotential(AbstractLocalAction):
-    r"""$S=\sum_x[m^2\phi_x^2+\lambda\phi_x^4]$: sites without bonds, cheap to integrate finely.
+    r"""$S=\sum_x[m^2\phi_x^2+\lambda\phi_x^4]$: the potential without hopping terms, which allows cheap small steps.
 
     Args:
         lattice: In any dimension.

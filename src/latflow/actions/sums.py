@@ -1,4 +1,4 @@
-"""Sums of actions on one space, so that every part can be integrated on a time scale of its own."""
+"""Sums of actions on one space. Molecular dynamics can integrate every term with its own step size."""
 
 from typing_extensions import override
 
@@ -13,10 +13,10 @@ class SummedAction(AbstractAction):
     """The sum of actions.
 
     Args:
-        parts: One or more actions of the same fields; in front the one that needs the fewest steps.
+        parts: One or more actions of the same fields; first the one that needs the fewest steps.
 
     Raises:
-        ConfigError: If there is none, or their fields differ.
+        ConfigError: If there is no action, or their fields differ.
     """
 
     space: AbstractFieldSpace

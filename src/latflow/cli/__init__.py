@@ -1,4 +1,4 @@
-"""The command line: one verb per stage of a study, and the few lines a user sees of each."""
+"""The command line: one command per stage of a study, and the text that each prints."""
 
 from latflow.cli.entry import main
 

@@ -1,8 +1,8 @@
 """The commands.
 
-Each one checks everything that can be checked from text and paths first, then turns double precision on, and only then
-imports the parts that compute: `--help`, `new` and every wrong key answer without waiting for them. For the same reason
-even the study's schema is imported inside the commands.
+Each one first checks everything that can be checked from text and paths, then turns double precision on, and only then
+imports the parts that compute, so that `--help`, `new` and errors in keys answer at once. For the same reason even the
+schema of studies is imported inside the commands.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from latflow import __version__
 from latflow.cli.device import prepare_jax
 from latflow.cli.gauge_commands import convert, inspect
-from latflow.cli.judgement import judge
+from latflow.cli.judgement import print_checks
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
 from latflow.cli.parameters import Extents, Flag
@@ -83,14 +83,14 @@ def new(name: str = "", /, *, json: Flag = False, debug: Flag = False) -> None:
         else:
             emit(chosen.text)
         return
-    found = [{"name": entry.name, "title": entry.title, "cost": entry.cost} for entry in presets()]
+    found = presets()
     if json:
-        emit_json(found)
+        keys = ("name", "title", "cost", "command")
+        emit_json([{key: getattr(entry, key) for key in keys} for entry in found])
     else:
-        emit(
-            "\n".join(table_lines([["preset", "cost", "study"], *([p["name"], p["cost"], p["title"]] for p in found)]))
-        )
-        emit("\nlatflow new PRESET > study.toml writes one to change; latflow run study.toml runs it.")
+        rows = [[entry.name, entry.cost, entry.command, entry.title] for entry in found]
+        emit("\n".join(table_lines([["preset", "cost", "command", "study"], *rows])))
+        emit("\nlatflow new PRESET > study.toml writes a copy to change; latflow COMMAND study.toml runs it.")
 
 
 @app.command(name="run", sort_key=1)
@@ -246,7 +246,7 @@ def verify(path: Path, /, *, shape: Extents = (), json: Flag = False, debug: Fla
     prepare_jax()
     from latflow.study.verify import verify as verified
 
-    return judge(verified(path), DataError, subject=str(path), machine=json)
+    return print_checks(verified(path), DataError, subject=str(path), machine=json)
 
 
 @app.command(sort_key=7)
@@ -267,7 +267,7 @@ def selfcheck(study: Path, /, *, json: Flag = False, debug: Flag = False, settin
     prepare_jax()
     from latflow.testing import selfcheck as checked
 
-    return judge(checked(config), PhysicsStop, subject=str(study), machine=json)
+    return print_checks(checked(config), PhysicsStop, subject=str(study), machine=json)
 
 
 @app.command(sort_key=8)

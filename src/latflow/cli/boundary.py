@@ -1,7 +1,7 @@
-"""The one place where failures become lines and exit codes.
+"""Turns exceptions into lines on standard error and exit codes.
 
-What the package refuses by name is printed as it stands. Everything else is a defect or the machine's doing, and is
-translated into the nearest named refusal; only `--debug` shows a traceback.
+A `LatflowError` is printed as it is. Any other exception is a defect of the program or a failure of the machine and is
+converted to the nearest `LatflowError`; only `--debug` shows a traceback.
 """
 
 import functools
@@ -50,7 +50,7 @@ class ErrorBoundary:
 
 
 def tell(refusal: LatflowError) -> dict[str, Any]:
-    """Write a refusal to standard error, one line per complaint; the same as plain data."""
+    """Write an error to standard error, one line per complaint; returns the same as plain data."""
     lines = [" ".join(line.splitlines()) for line in refusal.lines()]
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
@@ -59,7 +59,7 @@ def tell(refusal: LatflowError) -> dict[str, Any]:
 
 @functools.singledispatch
 def translated(error: BaseException) -> LatflowError:
-    """The named refusal that an exception amounts to."""
+    """The `LatflowError` that an exception is converted to."""
     what = f"{type(error).__name__}: {_one_line(error)}" if str(error) else type(error).__name__
     return LatflowError(what, hint="a defect of latflow; run again with --debug for the traceback")
 
@@ -92,7 +92,7 @@ def _unknown_command(error: UnknownCommandError) -> LatflowError:
     token = next(iter(error.unused_tokens or []), "")
     if token.endswith(".toml"):
         return UsageError(f"unknown command {token!r}", hint=f"did you mean `latflow run {token}`?")
-    # the list that follows breaks off after some of the commands; --help has them all
+    # the list of commands that follows is truncated; --help shows all of them
     return UsageError(_one_line(error).partition(" Available commands:")[0].rstrip("."), hint="see `latflow --help`")
 
 
@@ -111,7 +111,7 @@ def _storage(error: OSError) -> LatflowError:
 @translated.register
 def _closed(error: BrokenPipeError) -> LatflowError:
     del error
-    # The reader is gone: what is still buffered has nowhere to go, and must not complain at exit.
+    # The reader has closed the pipe: discard what is still buffered, so that Python raises no error at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return StorageError("standard output", value="closed by its reader")
 

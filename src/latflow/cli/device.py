@@ -1,4 +1,4 @@
-"""The program's one word with jax: double precision on, and a device that answers, or a clear refusal."""
+"""Configures JAX, once: float64, full precision of products, and a check that the device is there."""
 
 import os
 
@@ -8,7 +8,7 @@ _YES = {"", "1", "true", "t", "yes", "y", "on"}
 
 
 def prepare_jax() -> None:
-    """Enable float64, whole products in float32, and wake the device; called once, right before the first computation.
+    """Enable float64 and full float32 products, and initialise the device; called once, before the first computation.
 
     Raises:
         UnavailableError: If the environment forbids float64 or asks for a device that is not there.
@@ -20,12 +20,12 @@ def prepare_jax() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)  # noqa: FBT003
-    # Accelerators would round the factors of products in single precision to ten bits, those of flows among them.
+    # By default accelerators round the factors of float32 products to ten bits, also in the networks of flows.
     jax.config.update("jax_default_matmul_precision", "highest")
     platforms = os.environ.get("JAX_PLATFORMS", "")
     try:
         jax.devices()
-    except (RuntimeError, AssertionError) as error:  # an assertion where a plugin's library is not there
+    except (RuntimeError, AssertionError) as error:  # JAX raises AssertionError if the library of a plugin is missing
         reason = " ".join(str(error).split())[:200] or "no such device"
         raise UnavailableError(
             "environment variable JAX_PLATFORMS",

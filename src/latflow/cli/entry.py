@@ -1,4 +1,4 @@
-"""Where the program starts and ends: arguments in, exit code out, every failure as lines and a documented code."""
+"""Entry point of the program: arguments in, exit code out, every failure as lines and a documented code."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The free-energy command: one line per way to the difference of two free energies."""
+"""The free-energy command: one line per estimate of the difference of two free energies."""
 
 import dataclasses
 from pathlib import Path

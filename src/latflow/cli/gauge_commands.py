@@ -1,4 +1,4 @@
-"""What the commands for gauge configurations of other codes take; the work is in `latflow.cli.gauge_files`."""
+"""Arguments of the commands for gauge configurations of other codes, implemented in `latflow.cli.gauge_files`."""
 
 from pathlib import Path
 

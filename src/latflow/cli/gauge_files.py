@@ -1,6 +1,6 @@
 """The commands for gauge configurations of other codes: inspect, convert, and verify of a single file.
 
-None of them needs jax; the ensemble's HDF5 is imported only when an ensemble is there.
+None of them needs JAX; HDF5 is imported only for ensembles.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from latflow.cli.judgement import judge
+from latflow.cli.judgement import print_checks
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.errors import CannotCreateError, DataError, MissingInputError, UsageError
 from latflow.store.gauge_files.configuration import PRECISIONS, Comparison, Configuration, compare
@@ -24,7 +24,7 @@ _PLAQUETTES = {"plaquette": "plaquette", "plaquette_space": "  of space", "plaqu
 
 @dataclass(frozen=True)
 class _Verdict:
-    """A check without what only the reader needs."""
+    """The columns of a check that are printed."""
 
     name: str
     value: str | float
@@ -42,10 +42,10 @@ def inspect(path: Path, *, shape: Sequence[int], force: bool, machine: bool) -> 
 
 
 def verify(path: Path, *, shape: Sequence[int], machine: bool) -> int:
-    """Judge every check of a file; the exit code."""
+    """Print every check of a file; returns the exit code."""
     found = read_configuration(path, shape=_extents(shape), origin=_SHAPE, force=True)
     verdicts = [_Verdict(check.name, check.value, check.limit, check.passed) for check in found.checks]
-    return judge(verdicts, DataError, subject=str(path), machine=machine)
+    return print_checks(verdicts, DataError, subject=str(path), machine=machine)
 
 
 def convert(
@@ -90,7 +90,7 @@ def convert(
 def _convert_one(
     source: Path, found: Configuration, target: Path, format: str, *, precision: str | None, reunitarise: bool
 ) -> dict[str, Any]:
-    """Write, read again and compare."""
+    """Write a file, read it again and compare."""
     failed = [check.name for check in found.failed]
     origin = numbered(found.provenance, stem(source.name))
     written = replace(found.reunitarised() if reunitarise else found, provenance=origin)
@@ -148,7 +148,7 @@ def _convert_many(
 
 
 def _format_of(target: Path, format: str) -> str:
-    """What was asked for, or what the target's ending says."""
+    """The format that was named, or that of the target's ending."""
     chosen = format or SUFFIXES.get(target.suffix, "")
     if chosen in ("", _ENSEMBLE):
         hint = f"or give the target an ending: {', '.join(SUFFIXES)}"
@@ -157,7 +157,7 @@ def _format_of(target: Path, format: str) -> str:
 
 
 def _extents(shape: Sequence[int]) -> tuple[int, ...] | None:
-    """What --shape says; None if it is not given."""
+    """The extents given by --shape; None without it."""
     if shape and not sensible(tuple(shape)):
         raise UsageError(_SHAPE, value=" ".join(map(str, shape)), allowed=EXTENTS)
     return tuple(shape) or None
@@ -169,7 +169,7 @@ def _require_word(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _warning(path: Path, found: Configuration) -> list[str]:
-    """Said first, so that nobody takes forced links for verified ones."""
+    """Lines that say which checks failed, printed before everything else when reading was forced."""
     return [f"FORCED: {path}: {check.name} is {_short(check.value)}, should be {check.limit}" for check in found.failed]
 
 
@@ -195,7 +195,7 @@ def _words(found: Configuration) -> str:
 
 
 def _compared(compared: Comparison, again: Configuration) -> str:
-    """What reading back found, and for which numbers."""
+    """Result of reading the written file again."""
     n = again.colours
     stored = "all links" if compared.rows == n else f"the {compared.rows} stored rows of every link"
     rounded = f" rounded to {again.precision}, by at most {compared.rounding:.1g}," if compared.rounding else ""
@@ -205,7 +205,7 @@ def _compared(compared: Comparison, again: Configuration) -> str:
 
 
 def _left_out(names: Sequence[str], format: str) -> list[str]:
-    """What the source says and the target does not."""
+    """A line with the facts of the source that the target cannot hold, if any."""
     return [f"left out, {format} has no room for it: {', '.join(map(words, names))}"] if names else []
 
 

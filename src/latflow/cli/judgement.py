@@ -1,4 +1,4 @@
-"""Verdicts on a list of checks: printed one by one, failed together."""
+"""Printing of checks with PASS or FAIL, and the exit code of them all."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from latflow.errors import LatflowError
 _TOLERANCE = " ± "
 
 
-def judge(checks: Sequence[Any], failure: type[LatflowError], *, subject: str, machine: bool) -> int:
-    """Print every verdict, and one line of error if any check failed.
+def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject: str, machine: bool) -> int:
+    """Print every check with PASS or FAIL, and one line of error if any failed.
 
     Args:
         checks: Dataclasses with ``name``, ``value``, ``limit`` and ``passed``.
-        failure: Named refusal that a failed check amounts to.
-        subject: What was checked.
-        machine: Print one JSON document.
+        failure: Exception whose code and exit code a failed check gives.
+        subject: Name of what was checked.
+        machine: Print one JSON document instead.
 
     Returns:
         The exit code.
@@ -41,5 +41,5 @@ def _table(checks: Sequence[Any]) -> list[str]:
 
 
 def _value(value: Any, limit: Any) -> str:
-    """A number held against one with a tolerance shows the digits that decide."""
+    """The value as text, with more digits if its limit has a tolerance."""
     return f"{value:.12g}" if type(value) is float and _TOLERANCE in str(limit) else words(value)

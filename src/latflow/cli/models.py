@@ -19,7 +19,7 @@ _SHOWN = 20
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What shall be drawn from a model.
+    """A request for draws from a model.
 
     Args:
         model: ``zoo:NAME``, a run or a model directory.
@@ -74,8 +74,8 @@ def _duration(model: dict[str, Any]) -> str:
 
 
 def verify_model(name: str, *, machine: bool) -> int:
-    """Hold a model of the zoo to its card; the exit code."""
-    from latflow.cli.judgement import judge
+    """Check a model of the zoo against its card; returns the exit code."""
+    from latflow.cli.judgement import print_checks
     from latflow.study.card import read_card, zoo_directory
 
     card = read_card(zoo_directory(name))
@@ -83,7 +83,7 @@ def verify_model(name: str, *, machine: bool) -> int:
     from latflow.study.card_maker import check_card
     from latflow.study.context import Silent
 
-    return judge(check_card(card, progress=Silent()), DataError, subject=name, machine=machine)
+    return print_checks(check_card(card, progress=Silent()), DataError, subject=name, machine=machine)
 
 
 def sample_model(wanted: Wanted, *, machine: bool) -> None:
@@ -107,7 +107,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     from latflow.study.run import run_stages
     from latflow.study.stages.claims import claim
 
-    # All of the model is read before anything is written: a refusal leaves nothing behind.
+    # The whole model is read before anything is written, so that an error leaves no files behind.
     load_whole(path)
     block = {} if (size := _block_size(path)) is None else {"sampling.block_size": size}
     study = sampling_study(path, name=settings.pop("name"), draws=100_000)
@@ -127,7 +127,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 
 
 def _block_size(model: Path) -> str | None:
-    """That of the run which the model belongs to."""
+    """Block size of the run to which the model belongs; None if it belongs to none."""
     from latflow.study.config import load_study
 
     stored = model.parent / "study.toml"
@@ -142,7 +142,7 @@ def _amounts(wanted: Wanted) -> dict[str, str]:
 
 
 def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
-    """What the draws are worth, each figure with its N; there are more than were asked for if these end in a block."""
+    """Print number of draws (a multiple of the block size), acceptance, reweighting ESS and log Z."""
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
 

@@ -1,4 +1,4 @@
-"""What goes to standard output: text for people, or one JSON document for machines."""
+"""Standard output: text for people, or one JSON document for machines."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def words(value: Any) -> str:
 
 
 def use_any_terminal() -> None:
-    """Let no character end the program: what the terminal's encoding lacks is shown escaped."""
+    """Show characters that the encoding of the terminal lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if type(stream) is io.TextIOWrapper:
             stream.reconfigure(errors="backslashreplace")

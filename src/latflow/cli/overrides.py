@@ -1,7 +1,7 @@
 """Options that replace keys of the study: ``--action.coupling 6.5``, ``--lattice.shape 8 8``, ``--seed=2``.
 
-Any option whose name contains a dot, or is a key at top level, is a key of the study. Before the ordinary parsing each
-is turned into one hidden option ``--set key=value``, so that the schema alone knows the keys.
+Any option whose name contains a dot, or is a key at top level, is a key of the study. Each is converted to a hidden
+option ``--set key=value`` before arguments are parsed, so that only the schema of studies lists the keys.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from latflow.errors import UsageError
 
 TOP_LEVEL = ("name", "seed")
-"""Keys outside any table; written down here so that `--help` need not load the schema. A test compares them."""
+"""Keys outside any table, repeated here so that `--help` need not load the schema; a test compares the two."""
 
 SET = "--set"
 """The hidden option that carries one replaced key."""

@@ -1,4 +1,4 @@
-"""Kinds of options that several commands share."""
+"""Types of options that several commands share."""
 
 from typing import Annotated, TypeAlias
 

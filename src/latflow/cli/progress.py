@@ -1,7 +1,7 @@
-"""How far a run is: live bars on a terminal, a line now and then everywhere else.
+"""Progress displays: live bars on a terminal, occasional lines of text elsewhere.
 
-Both displays answer the same three calls and write to one stream (standard error), so that standard output carries
-results only.
+Both displays have the same interface and write to one stream (standard error), so that standard output carries results
+only.
 """
 
 import abc
@@ -19,21 +19,21 @@ QUIET_SECONDS = 10.0
 """Shortest time between two lines about the same work where there is no terminal."""
 
 HIDDEN = frozenset({"step", "seconds", "seconds_left", "gradient_norm", "learning_rate", "couplings"})
-"""Figures that are recorded but not shown: the display has its own clock and counter."""
+"""Figures that are recorded but not shown, some because the display has its own clock and counter."""
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """Where text can be written."""
+    """A text stream."""
 
     def write(self, text: str, /) -> object:
-        """Take some text."""
+        """Write text to the stream."""
 
     def flush(self) -> object:
-        """Pass it on."""
+        """Write out buffered text."""
 
     def isatty(self) -> bool:
-        """Whether somebody is looking."""
+        """Whether the stream is a terminal."""
         ...
 
 
@@ -42,19 +42,19 @@ class AbstractProgress(abc.ABC):
 
     @abc.abstractmethod
     def stage(self, name: str, detail: str) -> None:
-        """A stage begins.
+        """Show that a stage begins.
 
         Args:
             name: The stage, one word.
-            detail: What exactly it works on.
+            detail: What the stage works on.
         """
 
     @abc.abstractmethod
     def update(self, name: str, done: float, total: float, fields: Mapping[str, Any]) -> None:
-        """Part of the work is done.
+        """Show how much of some work is done.
 
         Args:
-            name: The work, the same words at every call.
+            name: Name of the work, the same at every call.
             done: Units finished.
             total: Units in all; 0 if unknown.
             fields: Live figures by name; ``seconds_left`` replaces the display's own estimate.
@@ -62,7 +62,7 @@ class AbstractProgress(abc.ABC):
 
     @abc.abstractmethod
     def line(self, text: str) -> None:
-        """A sentence worth keeping on the screen."""
+        """Print a line that stays on the screen."""
 
     def __enter__(self) -> "AbstractProgress":
         return self
@@ -74,16 +74,16 @@ class AbstractProgress(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Leave the stream in order."""
+        """End the display and write out what is buffered."""
 
 
 def progress_on(stream: Stream) -> AbstractProgress:
-    """The display that suits a stream."""
+    """Live bars if the stream is a terminal, else lines of text."""
     return LiveProgress(stream) if stream.isatty() else PlainProgress(stream)
 
 
 class _Pace:
-    """How long the rest of some work takes at the speed so far, counted from the first update seen."""
+    """Estimate of the time left, from the speed since the first update."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -102,7 +102,7 @@ class PlainProgress(AbstractProgress):
     """Lines of text, few enough for a log file.
 
     Args:
-        stream: Where they go.
+        stream: Stream that they are written to.
         clock: Seconds; monotonic.
     """
 

@@ -1,4 +1,4 @@
-"""The scaling command: what it would do, and what it found."""
+"""The scaling command: dry run, and run with a table of exponents."""
 
 import sys
 from pathlib import Path
@@ -69,7 +69,7 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
 
 
 def _require_starts(config: ScalingConfig, directory: Path) -> None:
-    """Refuse a start that the flow of some size cannot have, before anything is written."""
+    """Refuse a model that the flow of some size cannot start from, before anything is written."""
     from latflow.study.models import require_start
 
     for name, study in config.runs():

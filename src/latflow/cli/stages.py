@@ -1,4 +1,4 @@
-"""Running stages of a study: where it is, what is refused before anything is imported, what is printed after."""
+"""Running stages of a study: finding it, checks before anything is imported, and printing of the results."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from latflow.study.stages.claims import claim, trains
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a study lies.
+    """A study file and its run directory.
 
     Args:
         study: The study file.
@@ -120,7 +120,7 @@ def run(
 
 
 def _refuse_training(samplers: Sequence[str], *, stages: tuple[str, ...]) -> None:
-    """Training alone, of a study without a flow, would do nothing."""
+    """Refuse to train a study without a flow."""
     if stages == ("train",) and "flow" not in samplers:
         raise UsageError(
             "train", value=f"no flow among the samplers {', '.join(samplers)}", hint="name the study's flow"
@@ -128,7 +128,7 @@ def _refuse_training(samplers: Sequence[str], *, stages: tuple[str, ...]) -> Non
 
 
 def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, ...]) -> None:
-    """Refuse a training from a model that is not there, before its name is left in a directory."""
+    """Refuse to train from a model that does not exist, before its name is written to a run directory."""
     from latflow.study.card import model_path
 
     start = config.training.start_from
@@ -161,10 +161,10 @@ def _refuse_samplers(asked: tuple[str, ...], known: tuple[str, ...]) -> None:
 
 
 def refuse_directory(directory: Path) -> None:
-    """Refuse a place where no directory can be made.
+    """Refuse a path at which no directory can be made.
 
     Raises:
-        CannotCreateError: Naming what stands in the way.
+        CannotCreateError: A file is in the way, or permission is missing.
     """
     for path in (directory, *directory.parents):
         if path.exists():
@@ -176,7 +176,7 @@ def refuse_directory(directory: Path) -> None:
 
 
 def _without_training(needs: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a plan that speak of no flow."""
+    """The figures of a plan that do not concern a flow."""
     of_flows = {"parameters", "training", "train", "sample_flow"}
     kept = {name: value for name, value in needs.items() if name not in of_flows}
     return {name: _without_training(value) if type(value) is dict else value for name, value in kept.items()}

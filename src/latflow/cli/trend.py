@@ -7,7 +7,7 @@ from latflow.cli.stages import refuse_directory
 from latflow.errors import MissingInputError, UsageError
 
 DEFAULT = ("topological_charge_squared", "topological_charge")
-"""What freezes."""
+"""Observables shown by default: the charge, which freezes towards the continuum limit, and its square."""
 
 
 def show(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: Path | None, machine: bool) -> None:

@@ -1,4 +1,4 @@
-"""Configurations: the spaces they live in and the symmetries that act on them."""
+"""Configurations: field spaces, symmetries, parallel transport, smearing, gradient flow and field strength."""
 
 from latflow.fields.spaces import AbstractFieldSpace as AbstractFieldSpace
 from latflow.fields.spaces import GaugeSpace as GaugeSpace

@@ -1,9 +1,9 @@
-r"""Sums of the paths that close a link to loops, for the links of one direction at chosen sites.
+r"""Sums of the paths that close a link to loops (staples and longer ones), for links of one direction at chosen sites.
 
 An action made of loops is linear in every link, $S=-\frac\beta N\mathrm{Re\,tr}\,U_\mu(x)A_\mu(x)+\ldots$, and links
-that share no loop can be updated at once. `Surroundings` says by which paths, and by which colours links may be updated
-together. Sites are numbered in one row and paths are followed in tables of neighbours, so direction and sites may be
-numbers that a compiled loop counts through: one program serves all of them.
+that share no loop can be updated at once. `Surroundings` holds these paths and a colouring of the links: those of one
+colour may be updated together. Sites are numbered in one row and paths are followed through tables of neighbours, so
+that direction and sites can be loop variables of a compiled program, which is then the same for all of them.
 """
 
 import dataclasses
@@ -25,11 +25,11 @@ Row: TypeAlias = Complex[Array, "row column links *batch"]
 
 
 class Closing(NamedTuple):
-    """A path from the end of a link to its beginning.
+    """A path from the end of a link back to its beginning.
 
     Attributes:
         weight: Its coefficient in the sum.
-        steps: Directions one by one: 1 is that of the link, 2 the other one of the plane; negative, backwards.
+        steps: Directions step by step: 1 is that of the link, 2 the other one of the plane; a minus sign is backwards.
     """
 
     weight: float
@@ -38,13 +38,13 @@ class Closing(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
-    r"""What the links of an action are closed by.
+    r"""The paths that close the links of an action, and the colouring of links that share no loop.
 
     Attributes:
-        closings: Paths in every plane through a link.
+        closings: Paths in every plane that contains the link.
         n_colours: Links (mu, x) of one mu and of one colour $(kx_\mu+\sum_{\nu\ne\mu}x_\nu)\bmod n$ share no loop.
-        along: k of that colour.
-        open_boundaries: Loops that reach across an edge of the lattice do not count.
+        along: The coefficient k in that colour.
+        open_boundaries: Whether loops that reach across an edge of the lattice are left out.
     """
 
     closings: tuple[Closing, ...]
@@ -53,7 +53,7 @@ class Surroundings:
     open_boundaries: bool = False
 
     def require(self, shape: tuple[int, ...]) -> None:
-        """Refuse a lattice around which the colours do not close.
+        """Refuse a lattice whose extents do not fit the colouring.
 
         Raises:
             ConfigError: If an extent is not a multiple of the number of colours.
@@ -86,7 +86,7 @@ class Tables(NamedTuple):
         inside: Whether link (mu, x) stays inside the lattice, likewise.
         sites: The sites of a colour, for every direction.
         colour: The colour of a site, for every direction.
-        place: Where the site stands among those of its colour.
+        place: Position of the site among those of its colour.
     """
 
     forward: Int[np.ndarray, " links"]

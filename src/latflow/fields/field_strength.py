@@ -1,9 +1,9 @@
-r"""The field strength by clovers, and what is made of it: energy density and topological charge.
+r"""Clover field strength, energy density and topological charge.
 
 $F_{\mu\nu}=F^a_{\mu\nu}T_a$ is the projection of the average of the four plaquettes around a site on the algebra,
-traceless and Hermitian; $U\approx e^{iF}$ in lattice units. The improved one takes loops of 1, 2 and 3 links a side,
-$F=\tfrac32C_1-\tfrac3{20}C_2+\tfrac1{90}C_3$: of n² times the field strength and corrections that grow with the second
-and fourth power of n only the first is left. Densities are per site, energies as in
+traceless and Hermitian; $U\approx e^{iF}$ in lattice units. The improved field strength combines squares of 1, 2 and 3
+links a side, $F=\tfrac32C_1-\tfrac3{20}C_2+\tfrac1{90}C_3$: $C_n$ is n² times the field strength with relative
+corrections of order n² and n⁴, and the combination cancels both. Densities are per site, energies as in
 $E=\tfrac14F^a_{\mu\nu}F^a_{\mu\nu}$ summed over μ and ν.
 
 References:
@@ -23,21 +23,21 @@ from latflow.groups.base import AbstractGroup, wrap
 from latflow.groups.matrices import multiply, trace
 
 PLAIN = (1.0,)
-"""Weights of the loops of 1, 2, … links a side: plaquettes alone."""
+"""Weights of the squares of 1, 2, … links a side: plaquettes alone."""
 
 IMPROVED = (3 / 2, -3 / 20, 1 / 90)
-"""Weights without corrections of second and fourth order in the lattice spacing."""
+"""Weights that cancel the corrections of second and fourth order in the lattice spacing."""
 
 
 def clover(space: GaugeSpace, x: Field, *, mu: int, nu: int, loops: tuple[float, ...] = PLAIN) -> Float[Array, "..."]:
     r"""$F^a_{\mu\nu}(x)$ at every site: `[generator, *sites]`, without the first axis for U(1).
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         x: One configuration.
         mu: First direction.
-        nu: Second direction, another one.
-        loops: `PLAIN` or `IMPROVED`; loops no larger than the lattice are meant.
+        nu: Second direction, different from `mu`.
+        loops: `PLAIN` or `IMPROVED`; no loop may be larger than the lattice.
     """
     return _clover(space.links(x), mu=mu, nu=nu, group=space.group, loops=loops)
 
@@ -62,16 +62,16 @@ def charge(space: GaugeSpace, x: Field, *, loops: tuple[float, ...] = PLAIN) -> 
     r"""Topological charge.
 
     In four dimensions by the clover, $Q=\frac1{64\pi^2}\sum_x\epsilon_{\mu\nu\rho\sigma}F^a_{\mu\nu}F^a_{\rho\sigma}$,
-    near an integer only on smooth fields. For U(1) in two dimensions $\frac1{2\pi}\sum\mathrm{wrap}(\theta_P)$, an
-    integer always.
+    close to an integer only on smooth fields. For U(1) in two dimensions $\frac1{2\pi}\sum\mathrm{wrap}(\theta_P)$,
+    always an integer.
 
     Args:
-        space: Where the links live: SU(N) in four dimensions, or U(1) in two.
+        space: Space of the links: SU(N) in four dimensions, or U(1) in two.
         x: One configuration.
-        loops: Of the clovers, `PLAIN` or `IMPROVED`; of no matter in two dimensions.
+        loops: Weights of the clover, `PLAIN` or `IMPROVED`; unused in two dimensions.
 
     Raises:
-        ConfigError: For anything else.
+        ConfigError: For another group or dimension.
     """
     if space.ndim == 2 and not space.group.element_shape:
         theta = x[0] + jnp.roll(x[1], -1, axis=0) - jnp.roll(x[0], -1, axis=1) - x[1]
@@ -88,7 +88,7 @@ def charge(space: GaugeSpace, x: Field, *, loops: tuple[float, ...] = PLAIN) -> 
 
 
 def has_charge(space: GaugeSpace) -> bool:
-    """Whether `charge` is defined."""
+    """Whether `charge` is defined for the group and dimension."""
     return space.ndim == (4 if space.group.element_shape else 2)
 
 
@@ -102,10 +102,10 @@ def _clover(links: Links, *, mu: int, nu: int, group: AbstractGroup, loops: tupl
 
 
 def _leaves(u: Matrices, v: Matrices, mu: int, nu: int, n: int) -> Matrices:
-    """The sum of the four squares that begin at a site, all walked the same way round; u and v are n links long."""
+    """The sum of the four squares that begin at a site, all with the same orientation; u and v are n links long."""
     one, other = multiply(u, neighbour(v, mu, n)), multiply(v, neighbour(u, nu, n))
     loop = multiply(one, other, right_adjoint=True)
-    # of the square whose corner is y, the same loop beginning at its ends along mu, along nu and along both
+    # the same loop beginning at the other three corners of the square: along mu, along nu and along both
     from_mu = multiply(neighbour(v, mu, n), multiply(other, u, left_adjoint=True))
     from_nu = multiply(multiply(v, one, left_adjoint=True), neighbour(u, nu, n), right_adjoint=True)
     from_both = multiply(other, one, left_adjoint=True)

@@ -1,8 +1,8 @@
 r"""Symmetries of gauge fields: gauge transformations, the hypercubic group acting on links, charge conjugation.
 
-Each is a map of one configuration that preserves the Haar measure of every link. A link that a map turns round becomes
-its adjoint. Reflections and exchanges of directions generate rotations; `link_generators` lists what generates the
-whole group of a lattice.
+Each is a map of one configuration that preserves the Haar measure of every link. A link whose orientation is reversed
+becomes its adjoint. Reflections and exchanges of directions generate rotations; `link_generators` lists generators of
+the whole symmetry group of a lattice.
 """
 
 import itertools
@@ -22,7 +22,7 @@ class GaugeTransformation(AbstractSymmetry):
     r"""$U_\mu(x)\to\Omega(x)\,U_\mu(x)\,\Omega^\dagger(x+\hat\mu)$.
 
     Args:
-        group: Where the links and $\Omega$ live.
+        group: Group of the links and of $\Omega$.
         omega: One element per site.
     """
 
@@ -63,10 +63,10 @@ class LinkTranslation(AbstractSymmetry):
 
 
 class LinkReflection(AbstractSymmetry):
-    """The coordinate `mu` changes sign; the hyperplane through the origin stays, links along `mu` turn round.
+    """The coordinate `mu` changes sign; the hyperplane through the origin stays, links along `mu` are reversed.
 
     Args:
-        group: Where the links live.
+        group: Group of the links.
         mu: Direction.
     """
 
@@ -87,7 +87,7 @@ class LinkReflection(AbstractSymmetry):
 
 
 class LinkExchange(AbstractSymmetry):
-    """Two directions of equal extent change places.
+    """Two directions of equal extent are exchanged.
 
     Args:
         plane: The two directions.
@@ -118,7 +118,7 @@ class ChargeConjugation(AbstractSymmetry):
     r"""$U\to U^*$, entry by entry.
 
     Args:
-        group: Where the links live.
+        group: Group of the links.
     """
 
     group: AbstractGroup

@@ -1,9 +1,9 @@
-r"""Gradient flow: links follow the steepest descent of an action and become smooth on the scale $\sqrt{8t}$.
+r"""Gradient flow: links follow the steepest descent of an action and are smoothed over the distance $\sqrt{8t}$.
 
 $\dot V_\mu(x)=-\{\mathrm{projection\ of\ }V_\mu(x)A_\mu(x)\mathrm{\ on\ the\ algebra}\}\,V_\mu(x)$ with the loops of
-Wilson's action or, with rectangles, of the tree-level improved one; for weak fields of any group that is the heat
-equation with unit coefficient, and for SU(N) Lüscher's flow in the time t of his papers. Steps are Lüscher's
-Runge–Kutta scheme of third order, which never leaves the group; an embedded scheme of second order tells its error.
+Wilson's action or, with rectangles, of the tree-level improved one. For weak fields of any group that is the heat
+equation with unit coefficient; for SU(N), t is the flow time of Lüscher's papers. Steps are Lüscher's Runge–Kutta
+scheme of third order, which stays in the group; an embedded scheme of second order estimates its error.
 
 References:
     M. Lüscher, JHEP 08 (2010) 071, arXiv:1006.4518, appendix C. Adaptive steps: P. Fritzsch & A. Ramos, JHEP 10 (2013)
@@ -32,13 +32,13 @@ _LEAST = 1e-30
 
 
 class Adaptive(NamedTuple):
-    """Where a flow with adaptive steps arrived.
+    """Result of a flow with adaptive steps.
 
     Attributes:
-        x: The configuration.
-        step_size: What the next step would be.
+        x: The configuration at the end.
+        step_size: Size that the next step would have.
         n_steps: Steps made.
-        n_rejected: Steps tried that missed the tolerance.
+        n_rejected: Steps that were rejected because their error exceeded the tolerance.
     """
 
     x: Field
@@ -48,13 +48,13 @@ class Adaptive(NamedTuple):
 
 
 class History(NamedTuple):
-    """What was measured along the flow, from time zero on.
+    """Measurements along the flow, from time zero on.
 
     Attributes:
         time: Flow times.
         plaquette_energy: E per site from plaquettes.
         clover_energy: E per site from the clover.
-        charge: Topological charge, zero where there is none (`latflow.fields.field_strength.has_charge`).
+        charge: Topological charge, zero where it is not defined (`latflow.fields.field_strength.has_charge`).
     """
 
     time: Float[Array, " records"]
@@ -67,7 +67,7 @@ class GradientFlow(eqx.Module):
     """The flow of one action.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         c1: Coefficient of the rectangles, 0 for Wilson's action; part of the compiled program.
     """
 
@@ -90,7 +90,7 @@ class GradientFlow(eqx.Module):
         return self._step(x, step_size)[0]
 
     def step_with_error(self, x: Field, step_size: Scalar) -> tuple[Field, Scalar]:
-        """One step of third order, and its largest distance, entry by entry, from one of second order."""
+        """One step of third order, and the largest difference of an entry from a step of second order."""
         y, first, second = self._step(x, step_size)
         lower = self.space.move(x, 2 * second - first)
         difference = self.space.links(y) - self.space.links(lower)
@@ -100,8 +100,8 @@ class GradientFlow(eqx.Module):
         """Flow for the time ``step_size * n_steps``.
 
         Args:
-            x: Where to begin.
-            step_size: Of every step; the scheme is unstable beyond some 0.1 on rough fields in four dimensions.
+            x: Initial configuration.
+            step_size: Size of every step; on rough fields in four dimensions the scheme is unstable beyond about 0.1.
             n_steps: Number of steps, possibly zero.
         """
         size = jnp.asarray(step_size, dtype=float)
@@ -113,10 +113,10 @@ class GradientFlow(eqx.Module):
         """Flow for a given time with steps as long as the tolerance allows.
 
         Args:
-            x: Where to begin.
+            x: Initial configuration.
             duration: Flow time, not negative.
-            tolerance: Largest error of a step, entry by entry, as `step_with_error` estimates it.
-            first_step: What is tried first.
+            tolerance: Largest error of an entry in one step, as `step_with_error` estimates it.
+            first_step: Size of the first step to try.
 
         Raises:
             ConfigError: If the tolerance is not positive.
@@ -132,11 +132,11 @@ class GradientFlow(eqx.Module):
             taken = error <= tolerance
             factor = _SAFETY * (tolerance / jnp.maximum(error, _LEAST)) ** (1 / 3)
             wanted = size * jnp.clip(factor, 0.1, _LARGEST_GROWTH)
-            # a last step cut short says nothing against longer ones
+            # a last step that was shortened to end at the duration must not reduce the size of the next
             wanted = jnp.where(taken & (size < here.step_size), jnp.maximum(wanted, here.step_size), wanted)
             chosen = jnp.where(beside(taken, y), y, here.x)
             counts = here.n_steps + taken, here.n_rejected + ~taken
-            # the end is reached exactly
+            # ends at the duration exactly, without the rounding of a sum
             time = jnp.where(taken, jnp.where(size < end - time, time + size, end), time)
             return time, Adaptive(chosen, wanted, *counts)
 
@@ -150,8 +150,8 @@ class GradientFlow(eqx.Module):
         """Energies and charge along the flow, with steps of fixed size.
 
         Args:
-            x: Where to begin.
-            step_size: Of every step.
+            x: Initial configuration.
+            step_size: Size of every step.
             n_records: Records after that of time zero.
             steps_per_record: Steps between two records.
 
@@ -165,7 +165,7 @@ class GradientFlow(eqx.Module):
         )
 
     def adaptive_history(self, x: Field, *, spacing: float, n_records: int, tolerance: float) -> tuple[Field, History]:
-        """The same with adaptive steps between records that are `spacing` of flow time apart."""
+        """As `history`, with adaptive steps between records a flow time `spacing` apart."""
         return self._history(
             x,
             positive("flow.spacing", spacing),
@@ -189,7 +189,7 @@ class GradientFlow(eqx.Module):
         return jnp.stack([plaquette_energy(self.space, x), clover_energy(self.space, x), q])
 
     def _step(self, x: Field, step_size: Scalar) -> tuple[Field, Tangent, Tangent]:
-        """The new configuration, and the first two stages."""
+        """The new configuration, and the increments of the first two Runge–Kutta stages."""
 
         def stage(y: Field) -> Tangent:
             z = self.velocity(y)

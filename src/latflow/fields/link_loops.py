@@ -1,8 +1,8 @@
-r"""Sums of the loops that begin with a link, for all links at once: what forces and gradient flows are made of.
+r"""Sums of the loops that begin with a link, for all links at once: the matrices of forces and gradient flows.
 
-In one plane the loops above and below a link and left and right of another share their sides: five matrix products per
-plane and one per link, 34 for a site in four dimensions. A rectangle is a plaquette with one side of two links.
-Functions without `trailing` are for use inside an operation that has it.
+The loops on both sides of the two links of a plane share products of their sides: five matrix products per plane and
+one per link, 34 for a site in four dimensions. A rectangle is treated as a plaquette with one side of two links.
+Functions without `trailing` are for use inside an operation that is already `trailing`.
 """
 
 import jax
@@ -23,7 +23,7 @@ def planes(sites: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def inside(sites: tuple[int, ...], plane: tuple[int, int], *, open_boundaries: bool) -> np.ndarray:
-    """Where a plaquette of this plane does not reach across an edge; everywhere if there is none."""
+    """Sites whose plaquette of this plane does not cross an open boundary; all sites if boundaries are periodic."""
     if not open_boundaries:
         return np.ones(sites, dtype=bool)
     grid = np.indices(sites)
@@ -32,7 +32,7 @@ def inside(sites: tuple[int, ...], plane: tuple[int, int], *, open_boundaries: b
 
 
 def weigh(x: Array, plane: tuple[int, int], *, sites: tuple[int, ...], open_boundaries: bool) -> Array:
-    """`x`, an array of matrices, with zero for plaquettes that are left out."""
+    """Set the matrices of plaquettes that cross an open boundary to zero."""
     if not open_boundaries:
         return x
     mask = inside(sites, plane, open_boundaries=True)
@@ -40,12 +40,12 @@ def weigh(x: Array, plane: tuple[int, int], *, sites: tuple[int, ...], open_boun
 
 
 def sites_of(links: Links) -> tuple[int, ...]:
-    """The shape of the lattice, without what trails."""
+    """The shape of the lattice, without trailing batch axes."""
     return links.shape[3 : 3 + len(links)]
 
 
 def around(a: Matrices, b: Matrices, mu: int, nu: int, steps: int = 1) -> tuple[Matrices, Matrices, Matrices]:
-    """The loop of a, `steps` long along mu, and b, one long along nu, after both ways to its far corner."""
+    """Both paths to the far corner, and the loop, of a rectangle with sides a (`steps` links along mu) and b (one)."""
     one, other = multiply(a, neighbour(b, mu, steps)), multiply(b, neighbour(a, nu))
     return one, other, multiply(one, other, right_adjoint=True)
 
@@ -68,21 +68,21 @@ def plaquettes_through_links(links: Links, *, open_boundaries: bool = False) -> 
 
 
 def _loops_of_plane(a: Matrices, b: Matrices, mu: int, nu: int, steps: int = 1) -> tuple[Matrices, Matrices, Matrices]:
-    """The loop of `around`, and from its far sides back to them: what closes a on the far side, and b on the other."""
+    """The loop of `around`, and the paths that close its far sides: that along mu, then that along nu."""
     one, other, loop = around(a, b, mu, nu, steps)
     return loop, multiply(one, b, left_adjoint=True), multiply(other, a, left_adjoint=True)
 
 
 @trailing
 def loops_with_rectangles(links: Links, *, c1: float) -> Links:
-    """The same for plaquettes and rectangles with their coefficients."""
+    """As `plaquettes_through_links`, for (1 − 8c₁) times plaquettes plus c₁ times rectangles."""
     plaquettes = plaquettes_through_links(links)
     return (1 - 8 * c1) * plaquettes + c1 * rectangles_through_links(links)
 
 
 @trailing
 def rectangles_through_links(links: Links) -> Links:
-    """The same for rectangles of 2×1 plaquettes, both ways round: plaquettes of a double link."""
+    """As `plaquettes_through_links`, for 2×1 rectangles in both orientations: plaquettes with one double link."""
     d = len(links)
     double = [multiply(u, neighbour(u, mu)) for mu, u in enumerate(links)]
     long, long_rest = [[] for _ in range(d)], [[] for _ in range(d)]
@@ -105,5 +105,5 @@ def rectangles_through_links(links: Links) -> Links:
 
 @trailing
 def coefficients_of_loops(loops: Links, *, group: AbstractGroup) -> Tangent:
-    """Projections of the matrices of all links on the algebra."""
+    """Algebra coefficients of the loop matrices of all links (`AbstractGroup.coefficients`)."""
     return jax.lax.map(group.coefficients, loops)

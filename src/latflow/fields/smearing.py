@@ -1,11 +1,11 @@
-r"""Smeared links: every link mixed with the paths around it, for operators that see less of the cut-off.
+r"""Smeared links: every link is averaged with the paths around it, which reduces cut-off effects of operators.
 
 APE smearing projects $(1-\alpha)U+\frac\alpha{2(n-1)}\sum\mathrm{staples}$ back on the group, for n smeared directions;
 stout smearing multiplies by an exponential of the same staples, is differentiable everywhere, and is one Euler step of
 the gradient flow. HYP smearing mixes links as APE does, but with staples that are themselves smeared in the directions
-left over, so that a link sees only the hypercubes it belongs to. All commute with gauge transformations. `spatial`
-leaves links in time as they are and looks at planes of space alone, as the operators of a static potential or of a
-glueball want it.
+left over, so that a smeared link depends only on the hypercubes it belongs to. All commute with gauge transformations.
+`spatial` smears spatial links with spatial staples only and leaves temporal links unchanged, as is usual for the static
+potential and for glueballs.
 
 References:
     APE, Phys. Lett. B 192 (1987) 163; C. Morningstar & M. Peardon, Phys. Rev. D 69 (2004) 054501,
@@ -28,11 +28,11 @@ def ape(space: GaugeSpace, x: Field, *, alpha: float, n_steps: int = 1, spatial:
     r"""APE-smeared links.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         x: One configuration.
-        alpha: Weight of the staples, in [0, 1); 1/2 in space is common.
-        n_steps: How often.
-        spatial: Smear links in space with staples in space.
+        alpha: Weight of the staples, in [0, 1); 1/2 is common for spatial smearing.
+        n_steps: Number of smearing steps.
+        spatial: Smear only spatial links, with spatial staples.
 
     Raises:
         ConfigError: If `alpha` is out of range, or if there is only one direction to smear.
@@ -57,11 +57,11 @@ def stout(space: GaugeSpace, x: Field, *, rho: float, n_steps: int = 1, spatial:
     r"""Stout links $e^{iQ}U$ with the weight ρ for every staple.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         x: One configuration.
-        rho: Weight of every staple; 0.1 is common, and from some 0.15 on in four dimensions links become rougher.
-        n_steps: How often.
-        spatial: Smear links in space with staples in space.
+        rho: Weight of every staple; 0.1 is common, and beyond about 0.15 links become rougher in four dimensions.
+        n_steps: Number of smearing steps.
+        spatial: Smear only spatial links, with spatial staples.
 
     Raises:
         ConfigError: If there is only one direction to smear.
@@ -87,16 +87,16 @@ def hyp(space: GaugeSpace, x: Field, *, alphas: tuple[float, ...] = HYP_WEIGHTS,
 
     With $W_\mu^E$ the link smeared without the directions E, and m directions beside μ and E,
     $W_\mu^E=\mathrm{Proj}[(1-\alpha)U_\mu+\frac\alpha{2m}\sum_\nu W_\nu^{E\mu}W_\mu^{E\nu}W_\nu^{E\mu\dagger}]$,
-    both ways round, α₁ with E empty; where no direction is left it is $U_\mu$.
+    summed over both staples of a plane, α₁ with E empty; where no direction is left it is $U_\mu$.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         x: One configuration.
         alphas: Weights of the staples from outside to inside, one fewer than directions, each in [0, 1).
-        n_steps: How often.
+        n_steps: Number of smearing steps.
 
     Raises:
-        ConfigError: If there is another number of weights, or one is out of range.
+        ConfigError: If the number of weights is wrong, or a weight is out of range.
     """
     if len(alphas) != space.ndim - 1 or not all(0 <= alpha < 1 for alpha in alphas):
         allowed = f"{space.ndim - 1} numbers, each at least 0 and less than 1"

@@ -1,8 +1,8 @@
 r"""Symmetries of the periodic lattice as maps of one configuration.
 
 Each class is a group element that acts on a field by permuting sites or flipping signs, so the reference measure and
-the flat metric are preserved: an invariant action has a covariant force, F(g·x) = g·F(x). `generators` lists what
-generates the symmetry group of a lattice; tests and `latflow selfcheck` walk random words of them.
+the flat metric are preserved: an invariant action has a covariant force, F(g·x) = g·F(x). `generators` lists generators
+of the symmetry group of a lattice; tests and `latflow selfcheck` use random products of them.
 """
 
 import abc
@@ -19,7 +19,7 @@ from latflow.lattice import Lattice
 
 
 class NotASymmetryError(UsageError):
-    """The map does not carry this lattice into itself."""
+    """The map is not a symmetry of this lattice: it would change its shape."""
 
 
 class AbstractSymmetry(eqx.Module):
@@ -78,7 +78,7 @@ class Rotation(AbstractSymmetry):
         turns: Number of quarter turns.
 
     Raises:
-        NotASymmetryError: On call, if an odd number of turns meets unequal extents.
+        NotASymmetryError: On call, if the number of turns is odd and the extents differ.
     """
 
     plane: tuple[int, int] = eqx.field(static=True)
@@ -111,7 +111,7 @@ class SignFlip(AbstractSymmetry):
 
 
 class Product(AbstractSymmetry):
-    """A word of group elements; the last acts first, as in g₁g₂·x = g₁·(g₂·x).
+    """A product of group elements; the last acts first, as in g₁g₂·x = g₁·(g₂·x).
 
     Args:
         factors: The elements, outermost first.

@@ -77,7 +77,7 @@ def staples(links: Links, *, mu: int, others: tuple[int, ...] | None = None) -> 
     Args:
         links: One gauge configuration as matrices.
         mu: Direction, ``0 <= mu < d``.
-        others: The other directions of the planes that count; all if not given.
+        others: Directions of the planes to sum over; all but `mu` by default.
 
     References:
         Gattringer & Lang, Quantum Chromodynamics on the Lattice (2010), section 4.1.
@@ -88,7 +88,7 @@ def staples(links: Links, *, mu: int, others: tuple[int, ...] | None = None) -> 
 
 @trailing
 def staples_of_plane(u: Matrices, v: Matrices, *, mu: int, nu: int) -> Matrices:
-    """The same for one plane, whose sides along `mu` and `nu` are u and v: fields of their own where smearing mixes."""
+    """As `staples`, for one plane with links u along `mu` and v along `nu`, which may be smeared differently."""
     return total(_two_staples(u, v, mu, nu))
 
 
@@ -110,6 +110,6 @@ def _line(u: Matrices, mu: int, steps: int) -> Matrices:
 
 
 def _loop(u: Matrices, v: Matrices, mu: int, nu: int, steps_mu: int, steps_nu: int) -> Matrices:
-    """The loop of transporters u, `steps_mu` long along mu, and v, `steps_nu` long along nu."""
+    """The rectangle with sides u, `steps_mu` links along mu, and v, `steps_nu` links along nu."""
     there = multiply(u, neighbour(v, mu, steps_mu))
     return multiply(there, multiply(v, neighbour(u, nu, steps_nu)), right_adjoint=True)

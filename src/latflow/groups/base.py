@@ -1,9 +1,9 @@
-r"""What transport, actions and samplers ask of a group.
+r"""Interface of a gauge group: what transport, actions and samplers need of it.
 
 Elements are arrays with the indices of the element before those of the sites: angles `[*sites]` for U(1), matrices
 `[row, column, *sites]` for SU(N). Algebra elements are real coefficients `[generator, *sites]` of Hermitian generators
-with $\mathrm{tr}\,T_aT_b=c\,\delta_{ab}$. `matrices` shows every group as matrices, 1×1 for U(1), so that loops and
-staples are written once.
+with $\mathrm{tr}\,T_aT_b=c\,\delta_{ab}$. `matrices` gives the elements of any group as matrices, 1×1 for U(1), so that
+one implementation of loops and staples serves all groups.
 """
 
 import abc
@@ -47,7 +47,7 @@ class AbstractGroup(eqx.Module):
 
     @abc.abstractmethod
     def conjugate(self, g: Field) -> Field:
-        """Entry by entry complex conjugated at every site."""
+        """Complex conjugate of every matrix entry, or of the phase for U(1), at every site."""
 
     @abc.abstractmethod
     def exp(self, p: Tangent) -> Field:
@@ -59,11 +59,11 @@ class AbstractGroup(eqx.Module):
 
     @abc.abstractmethod
     def displace(self, g: Field, p: Tangent) -> Field:
-        r"""$i\,p_aT_a\,g$ as a tangent of the array: the first order of `move`."""
+        r"""$i\,p_aT_a\,g$: the change of the array under `move`, to first order in p."""
 
     @abc.abstractmethod
     def displacement(self, g: Field, dg: Field) -> Tangent:
-        """Inverse of `displace`: coefficients of the array tangent `dg` at `g`."""
+        """Inverse of `displace`: coefficients of a first-order change `dg` of the array at `g`."""
 
     @abc.abstractmethod
     def matrices(self, g: Field) -> Matrices:
@@ -83,10 +83,10 @@ class AbstractGroup(eqx.Module):
 
     @abc.abstractmethod
     def project(self, m: Matrices) -> Field:
-        r"""The element of the group next to matrices near it: unitary factor, $N$-th root of the determinant removed.
+        r"""Project matrices close to the group onto it: unitary polar factor, divided by $\det^{1/N}$.
 
-        Rounding or truncated digits are repaired with it. Far from the group the phase may not be that of the nearest
-        element of SU(N).
+        Removes rounding errors and truncated digits. Far from the group the result need not be the nearest element of
+        SU(N), because the N-th root of the determinant has several branches.
         """
 
     @abc.abstractmethod

@@ -1,10 +1,10 @@
 r"""$e^{iQ}$ of Hermitian, traceless matrices by Cayley–Hamilton, without eigenvalues.
 
 The Taylor polynomial of the exponential is reduced modulo the characteristic polynomial of Q as it is built up: a
-power of Q is N real numbers per site, $Q^k=\sum_{j<N}a_jQ^j$, and the next one costs N multiplications. What remains
-are N complex coefficients and one polynomial of degree N−1 in matrices. Nothing divides by a difference of eigenvalues,
-so nothing happens where they meet, and derivatives of every order are those of a polynomial. Matrices with eigenvalues
-beyond `_RADIUS` are halved until they fit; the coefficients, not the matrices, are then squared.
+power of Q is N real numbers per site, $Q^k=\sum_{j<N}a_jQ^j$, and the next one costs N multiplications. The result is
+a matrix polynomial of degree N−1 with N complex coefficients. There is no division by differences of eigenvalues, so
+degenerate eigenvalues need no special case, and derivatives of every order are those of a polynomial. Matrices with
+eigenvalues beyond `_RADIUS` are halved until they fit; the coefficients, not the matrices, are then squared.
 
 References:
     The closed form for SU(3) with its arccos, which is singular at degenerate eigenvalues: Morningstar & Peardon,
@@ -27,7 +27,7 @@ Polynomial: TypeAlias = list[Float[Array, "*sites"]]
 Parts: TypeAlias = tuple[Polynomial, Polynomial]
 
 _RADIUS = 1.0
-_DEGREE = {jnp.dtype(jnp.float64): 18, jnp.dtype(jnp.float32): 10}  # the next term is below 1e-17, and 3e-8
+_DEGREE = {jnp.dtype(jnp.float64): 18, jnp.dtype(jnp.float32): 10}  # the first term left out is below 1e-17 and 3e-8
 _FEW = 3
 _MANY = 28
 
@@ -108,7 +108,7 @@ def _modulo_product(a: Polynomial, b: Polynomial, c: Polynomial) -> Polynomial:
 
 
 def _square(f: Parts, c: Polynomial, wanted: Bool[Array, "*sites"]) -> Parts:
-    """The square where it is wanted."""
+    """The square of the polynomial modulo the characteristic one, only at sites where `wanted` is true."""
     re, im = f
     real = zip(_modulo_product(re, re, c), _modulo_product(im, im, c), re, strict=True)
     imaginary = zip(_modulo_product(re, im, c), im, strict=True)
@@ -119,5 +119,5 @@ def _square(f: Parts, c: Polynomial, wanted: Bool[Array, "*sites"]) -> Parts:
 
 
 def _square_from(f: Parts, c: Polynomial, halvings: Int[Array, "*sites"], *, first: int, last: int) -> Parts:
-    """Squarings first … last − 1; a loop, because unrolled ones take seconds to compile."""
+    """Squarings number first … last − 1, as a compiled loop: unrolled they take seconds to compile."""
     return jax.lax.fori_loop(first, last, lambda i, f: _square(f, c, halvings > i), f)

@@ -1,8 +1,8 @@
 """Small complex matrices at every site, indices before sites: products, traces, characteristic polynomials.
 
-A product is one broadcast multiplication and one sum over flattened sites, kept apart from its neighbours by a barrier:
-XLA would otherwise compute a factor again for every element that reads it. Every operation takes any axes behind the
-matrix indices, so that a batch of configurations is one more of them (`latflow.batching.trailing`).
+A product is one broadcast multiplication and one sum over flattened sites. An optimisation barrier follows it, because
+XLA would otherwise recompute a factor for every element that reads it. Every operation accepts any number of axes
+behind the matrix indices, so that a batch of configurations is one more axis (`latflow.batching.trailing`).
 """
 
 import functools
@@ -18,7 +18,7 @@ from latflow.batching import trailing
 
 @trailing
 def product(a: Matrices, b: Matrices, *, left_adjoint: bool = False, right_adjoint: bool = False) -> Matrices:
-    r"""$ab$ at every site, of either factor its adjoint if so said."""
+    r"""$ab$ at every site, or with $a^\dagger$ or $b^\dagger$ in place of a factor."""
     return multiply(a, b, left_adjoint=left_adjoint, right_adjoint=right_adjoint)
 
 
@@ -36,12 +36,12 @@ def trace(a: Matrices) -> Inexact[Array, "*sites"]:
 
 @trailing
 def determinant(a: Matrices) -> Inexact[Array, "*sites"]:
-    """Determinant at every site, from traces of powers: for matrices with eigenvalues of order one."""
+    """Determinant at every site, from traces of powers; accurate for matrices with eigenvalues of order one."""
     n = len(a)
     return elementary(power_traces(powers(a, n - 1), n))[n]
 
 
-# What follows is for use inside an operation that is already `trailing` -----------------------------------------------
+# For use inside an operation that is already `trailing` ---------------------------------------------------------------
 
 
 def multiply(a: Matrices, b: Matrices, *, left_adjoint: bool = False, right_adjoint: bool = False) -> Matrices:
@@ -72,7 +72,7 @@ def powers(a: Matrices, n: int) -> list[Matrices]:
 
 
 def power_traces(a: list[Matrices], n: int) -> list[Inexact[Array, "*sites"]]:
-    """Traces of the first n powers, from at least n/2 of them."""
+    """Traces of the first n powers, computed from at least the first n/2 powers themselves."""
     traces = [diagonal_sum(power) for power in a[:n]]
     for k in range(len(traces) + 1, n + 1):
         half = k // 2

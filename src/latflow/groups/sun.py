@@ -37,7 +37,7 @@ _NEWTON_STEPS = 10  # enough for condition numbers up to 1e8
 
 @functools.cache
 def generators(n: int) -> Complex[np.ndarray, "generator row column"]:
-    r"""$T_a$, $a=1\dots N^2-1$: for every column its pairs with earlier rows, then the diagonal one."""
+    r"""$T_a$, $a=1\dots N^2-1$: for every column the two generators of each earlier row, then the diagonal one."""
     out = []
     for k in range(1, n):
         for j in range(k):
@@ -57,7 +57,7 @@ class SU(AbstractGroup):
 
     Raises:
         TypeError: If `n` is no whole number.
-        ConfigError: If `n` is out of range; SU(1) has no links to move.
+        ConfigError: If `n` is out of range; SU(1) has a single element.
     """
 
     name: str = eqx.field(static=True)
@@ -164,9 +164,9 @@ def _coefficients(m: Matrices) -> Float[Array, "generator *sites"]:
 def _unitary_of(z: Float[Array, "2 row column *sites"]) -> Matrices:
     r"""Haar matrices of normal numbers: the Q of a QR decomposition whose R has a positive diagonal.
 
-    Gram–Schmidt has that phase by itself. The last column takes the phase that makes the determinant 1; the
-    distribution stays invariant under multiplication from the left, which is what Haar means. Done twice, because once
-    leaves the rounding of a nearly singular matrix.
+    Gram–Schmidt gives this choice of phases. The last column is multiplied by the phase that makes the determinant 1,
+    which leaves the distribution invariant under multiplication from the left, hence Haar. Columns are orthogonalised
+    twice, because one pass loses digits when the matrix is nearly singular.
     """
     columns = [jax.lax.complex(z[0, :, j], z[1, :, j]) for j in range(z.shape[2])]
     for _ in range(_PASSES):
@@ -194,9 +194,9 @@ def _project(m: Matrices) -> Matrices:
 
 
 def _newton_step(x: Matrices) -> Matrices:
-    r"""$x\to\tfrac12(sx+(sx)^{-\dagger})$, which leads to the unitary polar factor, with s from the norms of both.
+    r"""$x\to\tfrac12(sx+(sx)^{-\dagger})$, which converges to the unitary polar factor; s balances both norms.
 
-    Unlike a singular value decomposition it has derivatives where singular values are equal, as they are in the group.
+    Unlike a singular value decomposition it is differentiable at equal singular values, which every group element has.
     N. J. Higham, Functions of Matrices (2008), section 8.6.
     """
     opposite = conjugate_transpose(inverse(x))

@@ -15,7 +15,7 @@ from latflow.randomness import uniform
 
 
 class U1(AbstractGroup):
-    """Phases as angles; the generator is 1, so p adds to the angle."""
+    """Phases stored as angles. The generator is 1, so that p is added to the angle."""
 
     name: str = eqx.field(static=True, default="U(1)")
     n: int = eqx.field(static=True, default=1)
@@ -82,14 +82,14 @@ class U1(AbstractGroup):
 
 
 _PI_ROUNDED_OFF = 1.2246467991473532e-16
-"""π less its double."""
+"""π minus its float64 value."""
 _TAYLOR = tuple((-1) ** n / math.factorial(2 * n + 1) for n in range(11))
 
 
 def sine(angle: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
-    r"""Sine of an angle of a few turns, in vector registers, which XLA's own does without: several times faster there.
+    r"""Sine of an angle of a few turns, several times faster on a CPU than XLA's, which is not vectorised there.
 
-    Taylor's polynomial of degree 21 about the next multiple of π, right to 3·10⁻¹⁶.
+    Taylor polynomial of degree 21 about the nearest multiple of π, accurate to 3·10⁻¹⁶.
     """
     turns = jnp.round(angle / jnp.pi)
     rest = (angle - turns * jnp.pi) - turns * _PI_ROUNDED_OFF

@@ -1,1 +1,1 @@
-"""Room: observables."""
+"""Observables as functions of one configuration: scalar fields, gauge loops, smeared loops, gradient flow."""

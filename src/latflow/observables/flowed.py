@@ -1,4 +1,4 @@
-"""What is measured along the gradient flow, as one column of a configuration."""
+"""Observables along the gradient flow, as one measurement column."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ class AlongTheFlow(AbstractObservable):
         flow: Wilson's flow or the improved one, with the space of the links.
         spacing: s, the flow time between records.
         n_records: Records after that of time zero.
-        tolerance: Largest error of a step, entry by entry.
+        tolerance: Largest error of an entry in one step.
     """
 
     name: ClassVar[str] = "gradient_flow"

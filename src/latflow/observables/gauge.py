@@ -25,7 +25,7 @@ class Plaquette(AbstractObservable):
     r"""Mean of $\frac1N\mathrm{Re\,tr}\,P$ over all planes and sites.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
     """
 
     name: ClassVar[str] = "plaquette"
@@ -37,10 +37,10 @@ class Plaquette(AbstractObservable):
 
 
 class PlaquettePlanes(AbstractObservable):
-    """The same plane by plane, (0, 1), (0, 2), …, in lexicographic order.
+    """The plaquette of every plane, (0, 1), (0, 2), …, in lexicographic order.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
     """
 
     name: ClassVar[str] = "plaquette_planes"
@@ -52,10 +52,10 @@ class PlaquettePlanes(AbstractObservable):
 
 
 class Rectangle(AbstractObservable):
-    r"""Mean of $\frac1N\mathrm{Re\,tr}$ of all 1×2 loops, both ways round a plane.
+    r"""Mean of $\frac1N\mathrm{Re\,tr}$ of all 1×2 loops, in both orientations of every plane.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
     """
 
     name: ClassVar[str] = "rectangle"
@@ -77,7 +77,7 @@ class WilsonLoops(AbstractObservable):
     only where both directions are long.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         space_steps: Largest R.
         time_steps: Largest T.
     """
@@ -103,7 +103,7 @@ class PolyakovLoop(AbstractObservable):
     r"""$L=\frac1N\mathrm{tr}$ of the lines around the time direction, averaged over space: real and imaginary part.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
     """
 
     name: ClassVar[str] = "polyakov"
@@ -119,7 +119,7 @@ class PolyakovSquared(AbstractObservable):
     r"""$|L|^2$ of the same average; times the spatial volume it is the susceptibility where $\langle L\rangle=0$.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
     """
 
     name: ClassVar[str] = "polyakov_squared"
@@ -157,7 +157,7 @@ class GaugeActionDensity(AbstractObservable):
     """S per site.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         action: S as a function of the configuration.
     """
 
@@ -173,12 +173,12 @@ class GaugeActionDensity(AbstractObservable):
 def gauge_observables(
     space: GaugeSpace, action: Callable[[Field], Scalar], *, largest_loop: int = 3
 ) -> tuple[AbstractObservable, ...]:
-    """Everything in this module that exists for the group and dimension, in the order of the measurement columns.
+    """All observables of this module that are defined for the group and dimension, in the order of the columns.
 
     Args:
-        space: Where the links live.
+        space: Space of the links.
         action: S as a function of the configuration.
-        largest_loop: Largest extent of Wilson loops; loops do not reach around the lattice.
+        largest_loop: Largest extent of Wilson loops; loops that wind around the lattice are left out.
     """
     space_steps, time_steps = largest_loops(space.lattice.shape, largest_loop=largest_loop)
     found: list[AbstractObservable] = [
@@ -196,7 +196,7 @@ def gauge_observables(
 
 
 def largest_loops(shape: tuple[int, ...], *, largest_loop: int = 3) -> tuple[int, int]:
-    """R and T of the largest Wilson loop measured on a lattice: at most `largest_loop`, and not around it."""
+    """R and T of the largest Wilson loop on a lattice: at most `largest_loop`, and not winding around it."""
     return max(1, min(largest_loop, min(shape[:-1]) - 1)), max(1, min(largest_loop, shape[-1] - 1))
 
 

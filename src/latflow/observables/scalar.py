@@ -1,7 +1,7 @@
 r"""Observables of one real scalar field, as raw columns.
 
-With $\bar\phi=V^{-1}\sum_x\phi_x$; nothing is connected (no vacuum subtraction) and no absolute value or power is taken
-after averaging: those are derived from the means by the error analysis.
+With $\bar\phi=V^{-1}\sum_x\phi_x$. No vacuum value is subtracted here, and no function of averages is taken: connected
+parts and the like are derived from the means by the error analysis.
 """
 
 from collections.abc import Callable
@@ -122,7 +122,7 @@ class Correlator(AbstractObservable):
 
 
 def scalar_observables(action: Callable[[Field], Scalar]) -> tuple[AbstractObservable, ...]:
-    """Everything in this module, in the order of the measurement columns."""
+    """All observables of this module, in the order of the measurement columns."""
     return (
         Magnetization(),
         AbsMagnetization(),
@@ -141,7 +141,7 @@ def _mean_over_directions(
 ) -> Float[Array, " half"]:
     """Sums of `products` of the lines in one direction over their cyclic diagonals, per site, folded.
 
-    Diagonals r and T − r are equal by translation, so r = 0 … T//2 is everything.
+    Diagonals r and T − r are equal by translation, so r = 0 … T//2 is complete.
     """
     extent = x.shape[-1]
     start = np.arange(extent)

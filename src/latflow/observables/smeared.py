@@ -1,4 +1,4 @@
-"""Wilson loops whose sides in space are smeared: the static potential with less of its excited states."""
+"""Wilson loops with smeared spatial sides, which reduce excited states in the static potential."""
 
 from typing import ClassVar
 
@@ -15,10 +15,10 @@ from latflow.observables.gauge import WilsonLoops
 class SmearedWilsonLoops(AbstractObservable):
     r"""W(R, T) as `WilsonLoops`, after APE smearing of the links in space.
 
-    Links in time stay as they are, so that $V(R)=\ln\frac{W(R,T)}{W(R,T+1)}$ at large T is the same as without.
+    Temporal links are not smeared, so that $V(R)=\ln\frac{W(R,T)}{W(R,T+1)}$ at large T is that of unsmeared loops.
 
     Args:
-        space: Where the links live, three or more directions.
+        space: Space of the links, three or more directions.
         space_steps: Largest R.
         time_steps: Largest T.
         alpha: Weight of the staples.

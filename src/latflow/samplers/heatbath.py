@@ -1,10 +1,10 @@
 r"""Heat bath and overrelaxation of gauge links, for Wilson's action.
 
-Links of one direction on sites of one parity do not meet in a plaquette, so all of them are updated at once given the
-sums of their staples (`latflow.samplers.link_sweeps`): the action depends on such a link as
-$-\frac\beta N\mathrm{Re\,tr}\,UA$. U(1) draws the angle from its von Mises density, SU(2) its quaternion from
-$\sqrt{1-a_0^2}\,e^{\kappa a_0}$, SU(N) goes through its SU(2) subgroups one after another. Overrelaxation reflects a
-link about the one that minimises its action and keeps the action as it is.
+Links of one direction on sites of one parity share no plaquette, so all of them are updated at once given the sums of
+their staples (`latflow.samplers.link_sweeps`): the action depends on such a link as
+$-\frac\beta N\mathrm{Re\,tr}\,UA$. For U(1) the angle is drawn from a von Mises density, for SU(2) the quaternion with
+density $\sqrt{1-a_0^2}\,e^{\kappa a_0}$ of $a_0$; SU(N) is updated in its SU(2) subgroups one after another.
+Overrelaxation reflects a link about the one that minimises its action, which leaves the action unchanged.
 
 References:
     Cabibbo & Marinari, Phys. Lett. B 119 (1982) 387; Creutz, Phys. Rev. D 36 (1987) 515; `latflow.samplers.link_draws`.
@@ -43,7 +43,7 @@ _TRIALS = 3
 
 
 class LinkState(NamedTuple):
-    """Where a chain stands."""
+    """State of a chain: its configuration."""
 
     x: Field
 
@@ -56,8 +56,8 @@ class HeatBath(AbstractKernel):
         n_overrelaxation: Sweeps of overrelaxation after that of the heat bath.
 
     Raises:
-        TypeError: If the action is another one.
-        ConfigError: If an extent is odd or the number is negative.
+        TypeError: If the action is not Wilson's.
+        ConfigError: If an extent is odd or the number of sweeps is negative.
     """
 
     action: WilsonAction
@@ -85,7 +85,7 @@ class HeatBath(AbstractKernel):
         return LinkState(x), Transition(jnp.mean(drawn), jnp.ones((), dtype=bool), jnp.zeros(()))
 
     def overrelaxed(self, x: Field) -> Field:
-        """`n_overrelaxation` sweeps of overrelaxation; the action stays as it is, to rounding."""
+        """`n_overrelaxation` sweeps of overrelaxation, which leave the action unchanged up to rounding."""
         before = self.action.space.links(x)
         return updated(self.action.space, x, before=before, after=self._overrelaxed(before))
 
@@ -105,7 +105,7 @@ class HeatBath(AbstractKernel):
 
 
 def _n_uniforms(group: AbstractGroup) -> int:
-    """Uniform numbers per link: for U(1) those of its trials, else for every subgroup those and two of a direction."""
+    """Uniform numbers per link: those of the trials; for SU(N) for every subgroup, with two more for a direction."""
     if not group.element_shape:
         return _TRIALS * UNIFORMS_PER_TRIAL["von_mises"]
     return len(_subgroups(group.n)) * (_TRIALS * UNIFORMS_PER_TRIAL["su2"] + 2)
@@ -115,7 +115,7 @@ def _n_uniforms(group: AbstractGroup) -> int:
 def _numbers(
     u: Float[Array, "number turn chosen *batch"], *, group: AbstractGroup
 ) -> Float[Array, "turn made chosen *batch"]:
-    """What a heat bath makes of uniform numbers before it knows the links: trials, directions for every subgroup."""
+    """The part of a heat bath that does not depend on the links: trials, and directions for every subgroup."""
     if not group.element_shape:
         out = von_mises_trials(u.reshape(_TRIALS, -1, *u.shape[1:]))
         return jnp.moveaxis(out.reshape(-1, *u.shape[1:]), 0, 1)
@@ -132,7 +132,7 @@ def _subgroups(n: int) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(n), 2))
 
 
-# Updates of links given their surroundings, coupling included; 1 where a link was drawn anew --------------------------
+# Updates of links given β/N times their staples; they also return 1 for a new link and 0 where every trial failed -----
 
 
 def _draw_phases(link: Array, around: Array, u: Array) -> tuple[Array, Array]:
@@ -148,7 +148,7 @@ def _reflect_phases(link: Array, around: Array, u: Array) -> tuple[Array, Array]
 
 
 def _centre(a: Array, length: Array) -> Array:
-    """The phase that minimises the action, 1 where all cost the same."""
+    """The phase that minimises the action; 1 where the action does not depend on it."""
     return jnp.where(length > 0, jnp.conj(a) / jnp.where(length > 0, length, 1.0), 1.0)
 
 
@@ -169,7 +169,7 @@ _UPDATES: dict[tuple[Move, bool], Update] = {
 
 
 def _updated_matrices(link: Array, around: Array, u: Array, *, move: Move) -> tuple[Array, Array]:
-    """The subgroups by turns, in a compiled loop."""
+    """Updates in all SU(2) subgroups, one after another, in a compiled loop."""
     pairs = np.asarray(_subgroups(len(link)))
     parts = u.reshape(len(pairs), -1, *u.shape[1:]) if move == "heat bath" else u
 
@@ -190,9 +190,9 @@ Quaternion: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 def _rotation(block: Quaternion, u: Array, *, move: Move) -> tuple[Quaternion, Array]:
-    r"""The SU(2) element g by which a subgroup's rows are multiplied, as quaternion, and where there is one.
+    r"""The SU(2) element g, as a quaternion, that multiplies the rows of a subgroup, and whether a trial succeeded.
 
-    The block of w is $k\,v$ with v in SU(2), up to a part that $\mathrm{Re\,tr}\,gw$ does not see: the weight of
+    The block of w is $k\,v$ with v in SU(2), up to a part that drops out of $\mathrm{Re\,tr}\,gw$: the weight of
     $h=gv$ is $e^{2k\,h_0}$.
     """
     w00, w01, w10, w11 = block
@@ -210,7 +210,7 @@ def _rotation(block: Quaternion, u: Array, *, move: Move) -> tuple[Quaternion, A
 
 
 def _times(a: Quaternion, b: Quaternion) -> Quaternion:
-    r"""The product of $a_0+i\vec a\vec\sigma$ and the same of b."""
+    r"""The product of the quaternions $a_0+i\vec a\vec\sigma$ and $b_0+i\vec b\vec\sigma$."""
     return (
         a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3],
         a[0] * b[1] + a[1] * b[0] - a[2] * b[3] + a[3] * b[2],
@@ -220,7 +220,7 @@ def _times(a: Quaternion, b: Quaternion) -> Quaternion:
 
 
 def _rotated(m: Array, g: Quaternion, i: Array, j: Array, taken: Array) -> Array:
-    """Rows i and j of m multiplied by g where it is taken."""
+    """The matrices m with rows i and j multiplied by g at the links where `taken` is true."""
     g00, g01, taken = jax.lax.complex(g[0], g[3])[None], jax.lax.complex(g[2], g[1])[None], taken[None]
     upper = g00 * m[i] + g01 * m[j]
     lower = -jnp.conj(g01) * m[i] + jnp.conj(g00) * m[j]

@@ -30,7 +30,7 @@ _NEVER_ACCEPTED = 37.0
 
 
 class HMCState(NamedTuple):
-    """Where a chain stands: configuration and its action."""
+    """State of a chain: its configuration and the action of it."""
 
     x: Field
     action: Scalar
@@ -39,12 +39,12 @@ class HMCState(NamedTuple):
 class HMC(AbstractTunableKernel):
     """One trajectory and its accept/reject decision.
 
-    The number of steps shapes the compiled program and is fixed; the step size is an array and is what tuning moves,
-    so the trajectory length ``step_size * n_steps`` moves with it. `with_trajectory` restores a wanted length.
+    The number of steps is part of the compiled program and fixed. The step size is an array and is changed by tuning,
+    and with it the trajectory length ``step_size * n_steps``. `with_trajectory` restores a wanted length.
 
     Args:
         action: The target is exp(−S).
-        scheme: Integrator table, or `Nested` ones on levels of their own for the terms of the action.
+        scheme: Integrator table, or `Nested` tables that integrate the terms of the action on different time scales.
         step_size: Length of one integrator step.
         n_steps: Integrator steps per trajectory, at least 1.
         jitter: Every trajectory has its own step size, uniform in ((1 − jitter) · `step_size`, `step_size`], drawn
@@ -53,8 +53,9 @@ class HMC(AbstractTunableKernel):
             (P. B. Mackenzie, Phys. Lett. B 226 (1989) 369).
 
     Raises:
-        TypeError: If the action is none, the scheme is not a table but its name, or a number is none.
-        ConfigError: If `step_size` or `n_steps` is not positive, `jitter` not in [0, 1), or levels do not fit.
+        TypeError: If `action` is not an action, `scheme` not a table (its name, say), or a number not a number.
+        ConfigError: If `step_size` or `n_steps` is not positive, `jitter` is not in [0, 1), or the levels do not fit
+            the terms of the action.
     """
 
     action: AbstractAction
@@ -96,9 +97,10 @@ class HMC(AbstractTunableKernel):
         return dataclasses.replace(self, step_size=scale)
 
     def with_trajectory(self, length: float) -> "HMC":
-        """The kernel whose trajectory is `length` long at about the present step size; compiles again if that changes
-        the number of steps.
-        """  # noqa: D205
+        """The kernel with trajectories of this length at about the present step size.
+
+        Compiles again if the number of steps changes.
+        """
         n_steps = max(1, round(length / float(self.step_size)))
         return dataclasses.replace(self, n_steps=n_steps, step_size=length / n_steps)
 
@@ -112,22 +114,22 @@ class HMC(AbstractTunableKernel):
         p = batch_last(self.action.space.momentum(fold_in(key, 0)))
         proposal, p_end = self._jittered(fold_in(key, 2))._trajectory(state.x, p)
         log_ratio = (state.action - proposal.action) + (_kinetic(p) - _kinetic(p_end))
-        # XLA keeps the result of its own logarithm; a cheaper one it would compute again at every site.
+        # XLA stores the result of its own logarithm, but would recompute a cheaper one at every site.
         accepted = is_accepted(jnp.log(uniform(fold_in(key, 1))), log_ratio)
         chosen = jax.tree.map(lambda new, old: _choose(accepted, new, old), proposal, state)
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
 
     def _jittered(self, key: PRNGKey) -> "HMC":
-        """The kernel of one trajectory: its step size knows nothing of the configuration."""
+        """The kernel of one trajectory. Its step size is drawn independently of the configuration."""
         if self.jitter == 0:
             return self
         return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
     def reversibility(self, key: PRNGKey, x: Field) -> Scalar:
-        """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.
+        """|ΔΔH|: energy difference between start and end of a trajectory run forth and back; zero without rounding.
 
-        A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−52) or not a number,
-        counts as zero: it may be unstable, and returning from it is never put to use.
+        A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−52) or NaN, counts
+        as zero: it may be unstable, and its end is never used.
         """
         start = self.init(x)
         p = self.action.space.momentum(key)

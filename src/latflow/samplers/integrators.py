@@ -1,13 +1,13 @@
 r"""Reversible, volume-preserving integrators of molecular dynamics, as tables of coefficients.
 
 A scheme alternates kicks $p\leftarrow p-c\,\epsilon F(x)$ and drifts $x\leftarrow\exp(d\,\epsilon p)\,x$, beginning and
-ending with a kick. A kick may use the force at a displaced field, $F(\exp(-g\,\epsilon^2F(x))\,x)$: to the order that
-counts it then follows the gradient of $S-\tfrac g2\epsilon^2|F|^2$ without a second derivative. On levels of their own
-(`Nested`) the terms of an action are kicked as often as each needs: a drift of one level is steps of the next.
+ending with a kick. A kick may use the force at a displaced field, $F(\exp(-g\,\epsilon^2F(x))\,x)$: to the order of the
+scheme it then follows the gradient of $S-\tfrac g2\epsilon^2|F|^2$ without second derivatives. With `Nested` schemes
+every term of an action has its own time scale: a drift of one level consists of steps of the next.
 
 Every kick changes momenta by a function of positions, every drift positions by the momenta, so each of them, and any
-sequence, preserves volume; palindromes of them are reversible. One engine runs every table on every field space. Kicks
-at one place are made as one: the last of a step waits for the first of the next.
+sequence, preserves volume; palindromic sequences are reversible. One engine runs every table on every field space. The
+last kick of a step and the first of the next are at the same field and are made as one.
 
 References:
     I. P. Omelyan, I. M. Mryglod & R. Folk, Comput. Phys. Commun. 151 (2003) 272 (tables) and Phys. Rev. E 66 (2002)
@@ -38,11 +38,11 @@ class Scheme:
     """A palindromic splitting.
 
     Args:
-        name: What configuration files call it.
+        name: Its name in study files.
         order: Global error of a trajectory of fixed length is proportional to step_size**order.
         kicks: Momentum coefficients c_0 … c_s, summing to 1.
         drifts: Position coefficients d_1 … d_s, summing to 1.
-        gradients: Displacements g_1 … g_{s−1} of the kicks between drifts; none if empty.
+        gradients: Displacements g_1 … g_{s−1} of the kicks between drifts; all zero if empty.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Scheme:
         return (Level(self),)
 
     def parts(self, action: AbstractAction) -> tuple[AbstractAction, ...]:
-        """What each level integrates."""
+        """The action that each level integrates."""
         return (action,)
 
 
@@ -73,7 +73,7 @@ OMF4 = Scheme(
     kicks=(*_OMF4_KICKS, 0.5 - sum(_OMF4_KICKS), 0.5 - sum(_OMF4_KICKS), *reversed(_OMF4_KICKS)),
     drifts=(*_OMF4_DRIFTS, 1 - 2 * sum(_OMF4_DRIFTS), *reversed(_OMF4_DRIFTS)),
 )
-"""Their fourth-order scheme with five forces per step (velocity form)."""
+"""Fourth-order scheme of Omelyan, Mryglod and Folk with five forces per step (velocity form)."""
 
 FORCE_GRADIENT = Scheme("force-gradient", order=4, kicks=(1 / 6, 2 / 3, 1 / 6), drifts=(0.5, 0.5), gradients=(1 / 24,))
 """Fourth order with three forces per step, two of them for the middle kick (arXiv:1111.5059)."""
@@ -88,8 +88,8 @@ class Level:
 
     Args:
         scheme: The splitting.
-        n_steps: Steps in one drift of the level before; of the first level, whose steps are those of the trajectory, 1.
-        terms: Which of the action's terms, by number, are kicked here.
+        n_steps: Steps in one drift of the level before; 1 for the first level, whose steps are those of the trajectory.
+        terms: Numbers of the terms of the action that this level kicks.
     """
 
     scheme: Scheme
@@ -99,14 +99,14 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Nested:
-    """Time scales of the terms of an action, one within the other.
+    """Nested time scales for the terms of an action.
 
     Args:
-        levels: The slowest first. Together they name every term of the action once.
+        levels: From the slowest to the fastest. Together they name every term of the action once.
 
     Raises:
-        ConfigError: If there is no level, a number of steps is not positive, that of the first is not 1, or a term is
-            missing or named twice.
+        ConfigError: If there is no level, a number of steps is not positive, the first level has not 1 step, or a term
+            is missing or named twice.
     """
 
     levels: tuple[Level, ...]
@@ -121,18 +121,18 @@ class Nested:
 
     @property
     def name(self) -> str:
-        """The schemes from outside to inside, with the steps of those inside."""
+        """The schemes from slowest to fastest, with the numbers of steps of the inner ones."""
         first, *others = (level.scheme.name for level in self.levels)
         inner = zip(others, self.levels[1:], strict=True)
         return " / ".join([first, *(f"{level.n_steps} {name}" for name, level in inner)])
 
     @property
     def order(self) -> int:
-        """That of the worst scheme."""
+        """The lowest order among the schemes."""
         return min(level.scheme.order for level in self.levels)
 
     def parts(self, action: AbstractAction) -> tuple[AbstractAction, ...]:
-        """What each level integrates.
+        """The sum of terms that each level integrates.
 
         Raises:
             ConfigError: If the action has another number of terms.
@@ -144,7 +144,7 @@ class Nested:
 
 
 def n_forces(scheme: Scheme | Nested, n_steps: int) -> tuple[int, ...]:
-    """Forces of a trajectory on every level: one for every drift and every displacement, and one at the end."""
+    """Force evaluations of a trajectory on every level: one per drift and per displacement, and one at the end."""
     out, steps = [], n_steps
     for level in scheme.levels:
         steps *= level.n_steps
@@ -169,8 +169,8 @@ def integrate(
     """Follow Hamilton's equations for S(x) + p²/2.
 
     Args:
-        action: Gives the forces and the space in which `x` moves.
-        scheme: The splitting, or one for every level.
+        action: Its forces, and the space of `x`.
+        scheme: One splitting, or one for every level.
         x: Starting configuration.
         p: Starting momentum.
         step_size: Length of one step; the trajectory has length ``step_size * n_steps``.
@@ -186,19 +186,19 @@ def integrate(
 
 
 Kicks: TypeAlias = tuple[float | Scalar, ...]
-"""Coefficients of kicks not made yet, of every level from some level on, in units of the step of the first."""
+"""Coefficients of postponed kicks, for every level from some level on, in units of the outermost step size."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Engine:
-    """The levels of a trajectory, what each integrates, and the length of a step of the first."""
+    """The levels of a trajectory, the action of each, and the outermost step size."""
 
     levels: tuple[Level, ...]
     parts: tuple[AbstractAction, ...]
     step_size: Scalar
 
     def trajectory(self, x: Field, p: Tangent, *, n: int) -> tuple[Field, Tangent, Scalar]:
-        """Where `n` steps of the first level lead, and the action there."""
+        """Field and momentum after `n` steps of the first level, and the action of that field."""
         x, p = self._steps(0, x, p, n=n, scale=1.0, waiting=(0.0,) * len(self.levels))
         values, forces = zip(*(part.value_and_force(x) for part in self.parts), strict=True)
         for kick, force in zip(self._left(0, 1.0), forces, strict=True):
@@ -209,9 +209,9 @@ class _Engine:
         return beside(coefficient * self.step_size, y) * y
 
     def _steps(self, k: int, x: Field, p: Tangent, *, n: int, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
-        """Steps of level k, each `scale` long, after the kicks that wait for the place where they begin.
+        """Steps of level k, each of length `scale`, beginning with the postponed kicks `waiting`.
 
-        Their own last kicks, which `_left` tells, are not made.
+        Their own last kicks are postponed in turn; `_left` gives the coefficients.
         """
         scheme = self.levels[k].scheme
         *inner, last = zip(scheme.drifts, scheme.kicks[1:], (*_gradients(scheme), 0.0), strict=True)
@@ -230,7 +230,7 @@ class _Engine:
         return repeat(step, (x, p), n=n)
 
     def _left(self, k: int, scale: float) -> tuple[float, ...]:
-        """The last kicks of steps of level k and of those inside it."""
+        """Coefficients of the last kicks of steps of level k and of the levels inside it."""
         scheme = self.levels[k].scheme
         return (scheme.kicks[-1] * scale, *self._left_by_drift(k, scheme.drifts[-1] * scale))
 
@@ -239,7 +239,7 @@ class _Engine:
         return self._left(within, scale / self.levels[within].n_steps) if within < len(self.levels) else ()
 
     def _drift(self, k: int, x: Field, p: Tangent, *, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
-        """A drift of level k: straight on in the innermost one, else steps of the next."""
+        """A drift of level k: a displacement by the momenta on the innermost level, else steps of the next level."""
         within = k + 1
         if within == len(self.levels):
             return self.parts[k].space.move(x, self._scaled(scale, p)), p
@@ -247,7 +247,7 @@ class _Engine:
         return self._steps(within, x, p, n=n, scale=scale / n, waiting=waiting)
 
     def _force(self, k: int, x: Field, gradient: float) -> Tangent:
-        """The force of level k, at the place to which `gradient` of its steepest descent leads."""
+        """The force of level k at the field displaced by `gradient` along the steepest descent."""
         part = self.parts[k]
         if gradient != 0:
             x = part.space.move(x, -self._scaled(gradient * self.step_size, part.force(x)))

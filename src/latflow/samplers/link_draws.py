@@ -1,8 +1,8 @@
 r"""Draws of one link given the staples around it, from a fixed number of uniform numbers.
 
-Rejection with a bounded number of trials: where all of them fail nothing is drawn, and a kernel leaves the link as it
-is. Whether that happens depends on the staples and on the uniform numbers alone, so the update is a mixture of the heat
-bath and of no update at all, and leaves the target invariant exactly however few the trials are.
+Rejection sampling with a bounded number of trials: where all of them fail the kernel leaves the link unchanged. Whether
+that happens depends on the staples and the uniform numbers only, not on the link. The update is therefore a mixture of
+the heat bath and the identity, which leaves the target exactly invariant for any number of trials.
 
 References:
     Best & Fisher, Appl. Statist. 28 (1979) 152; Creutz, Phys. Rev. D 21 (1980) 2308; Kennedy & Pendleton, Phys. Lett. B
@@ -16,19 +16,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 UNIFORMS_PER_TRIAL = {"von_mises": 3, "su2": 4}
-"""How many uniform numbers one trial uses."""
+"""Number of uniform numbers that one trial uses."""
 
 Trials: TypeAlias = Float[Array, "trials three *sites"]
-"""What of a trial does not depend on the link: made beforehand: inside a compiled loop it would be made many times."""
+"""The part of a trial that does not depend on the link, computed outside of the compiled loop over links."""
 
-# From here on the trials of Kennedy and Pendleton are accepted more often than those of Creutz.
+# Above this κ the trials of Kennedy and Pendleton are accepted more often than those of Creutz.
 _STRONG = 2.0
 _TINY = 2.0**-60
 _WEAK = 1e-8
 
 
 def von_mises_trials(u: Float[Array, "trials three *sites"]) -> Trials:
-    """A proposal, the logarithm that decides on it, and a sign.
+    """Cosine of a proposal, logarithm of a uniform number for its acceptance, and a random sign.
 
     Args:
         u: Uniform in [0, 1).
@@ -38,11 +38,11 @@ def von_mises_trials(u: Float[Array, "trials three *sites"]) -> Trials:
 
 
 def von_mises(kappa: Float[Array, "*sites"], trials: Trials) -> tuple[Complex[Array, "*sites"], Bool[Array, "*sites"]]:
-    r"""Phases $e^{i\theta}$ of angles with density ∝ $e^{\kappa\cos\theta}$, and where a trial succeeded.
+    r"""Phases $e^{i\theta}$ of angles with density ∝ $e^{\kappa\cos\theta}$, and whether a trial succeeded.
 
     Args:
         kappa: Not negative.
-        trials: Of `von_mises_trials`.
+        trials: From `von_mises_trials`.
     """
     z, decision, sign = trials[:, 0], trials[:, 1], trials[:, 2]
     kappa = kappa[None]
@@ -74,13 +74,13 @@ def su2_trials(u: Float[Array, "trials four *sites"]) -> Trials:
 def su2_boltzmann(
     kappa: Float[Array, "*sites"], trials: Trials
 ) -> tuple[Float[Array, "*sites"], Bool[Array, "*sites"]]:
-    r"""Numbers $a_0$ in [−1, 1] with density ∝ $\sqrt{1-a_0^2}\,e^{\kappa a_0}$, and where a trial succeeded.
+    r"""Numbers $a_0$ in [−1, 1] with density ∝ $\sqrt{1-a_0^2}\,e^{\kappa a_0}$, and whether a trial succeeded.
 
     Trials of Kennedy and Pendleton where κ ≥ 2, of Creutz below: at least six of ten succeed at every κ.
 
     Args:
         kappa: Not negative.
-        trials: Of `su2_trials`.
+        trials: From `su2_trials`.
     """
     gap, u, squared = trials[:, 0], trials[:, 1], trials[:, 2]
     kappa = kappa[None]

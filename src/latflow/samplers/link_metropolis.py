@@ -1,7 +1,7 @@
-r"""Metropolis on links: the plain rival of heat bath and HMC, for any action linear in every link.
+r"""Metropolis updates of links, for any action linear in every link.
 
 A proposal multiplies a link by an element near 1, $e^{ip_aT_a}U$ with p uniform in a box: p and −p are as likely, so
-it is symmetric. The change of the action needs the paths that close the link and nothing else
+it is symmetric. The change of the action needs only the sum of the paths that close the link
 (`latflow.samplers.link_sweeps`).
 """
 
@@ -25,15 +25,15 @@ from latflow.samplers.metropolis import acceptance_probability, is_accepted, unu
 
 
 class LinkMetropolis(AbstractTunableKernel):
-    """One sweep: every link is offered one step.
+    """One sweep: one proposal for every link.
 
     Args:
         action: The target is exp(−S).
         width: Coordinates of a step are uniform in (−width, width), or in (−π, π) if that is less.
 
     Raises:
-        TypeError: If the action is not one of links.
-        ConfigError: If `width` is not positive, or the lattice does not fit the colours of the links
+        TypeError: If the action is not an `AbstractLinkAction`.
+        ConfigError: If `width` is not positive, or the lattice does not fit the colouring of the links
             (`Surroundings.require`).
     """
 
@@ -86,7 +86,7 @@ def _steps_and_decisions(
 
 @functools.cache
 def _offered(group: AbstractGroup) -> Update:
-    """The update of links by one proposal each; what it tells is the logarithm of the Metropolis ratio."""
+    """The update of links by one proposal each, which also returns the logarithms of the Metropolis ratios."""
 
     def update(link: Array, around: Array, numbers: Array) -> tuple[Array, Array]:
         p, log_u = numbers[:-1], numbers[-1]

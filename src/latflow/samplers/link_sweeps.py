@@ -1,8 +1,8 @@
-r"""Sweeps over links: every direction, colour by colour, each link given the sum of the paths that close it.
+r"""Sweeps over links, direction by direction and colour by colour, given the sum of the paths that close each link.
 
-All links of one direction and colour are updated at once, see `latflow.fields.closings`; the next ones see their new
-values. The loop over directions and colours is one compiled loop whose body knows neither, and a sweep costs what its
-links cost: nothing is computed for links whose turn it is not.
+All links of one direction and colour are updated at once, see `latflow.fields.closings`; the next ones use their new
+values. Directions and colours are variables of one compiled loop. Nothing is computed for links that are not being
+updated, so that a sweep computes every link once.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from latflow.fields.closings import Surroundings, closed_by, tables, taken
 from latflow.fields.spaces import GaugeSpace
 
 Update: TypeAlias = Callable[[Array, Array, Array], tuple[Array, Array]]
-r"""From links U, the A of their weights $e^{\mathrm{Re\,tr}\,UA}$ and random numbers to new links, a number of each."""
+r"""Maps links U, the A of their weights $e^{\mathrm{Re\,tr}\,UA}$ and random numbers to new links and numbers."""
 
 
 def n_turns(space: GaugeSpace, surroundings: Surroundings) -> tuple[int, int]:
-    """How many groups of links a sweep updates one after another, and links in each."""
+    """Number of groups of links that a sweep updates one after another, and of links in each group."""
     count = space.ndim * surroundings.n_colours
     return count, space.ndim * space.lattice.volume // count
 
@@ -40,14 +40,14 @@ def sweep(
 
     Args:
         links: Matrices, `GaugeSpace.links`.
-        numbers: Random numbers, for every turn and link.
+        numbers: Random numbers for every group and link.
         beta: Coupling.
-        space: Where the links live.
-        surroundings: What closes them.
-        update: A function known by its name, not a new one in every call.
+        space: Space of the links.
+        surroundings: Paths that close the links.
+        update: The update; the same function object in every call, since each one compiles a program.
 
     Returns:
-        The links, and what `update` tells of each of them in the order of their turns.
+        The links, and the number that `update` returns for each of them, group by group.
     """
     coupling = beta / space.group.n
     return _sweep(links, numbers, coupling, shape=space.lattice.shape, surroundings=surroundings, update=update)
@@ -88,7 +88,7 @@ def _sweep(
 
 
 def updated(space: GaugeSpace, x: Field, *, before: Links, after: Links) -> Field:
-    """The configuration whose matrices are `after`; angles whose link was left alone keep their last bit."""
+    """The configuration whose matrices are `after`; angles of unchanged links keep every bit."""
     return after if space.group.element_shape else _angles(x, before, after)
 
 

@@ -22,7 +22,7 @@ from latflow.samplers.metropolis import acceptance_probability, is_accepted, unu
 
 
 class LocalState(NamedTuple):
-    """Where a chain stands."""
+    """State of a chain: its configuration."""
 
     x: Float[Array, "*shape"]
 
@@ -35,7 +35,7 @@ class LocalMetropolis(AbstractTunableKernel):
         width: Proposals are uniform in (−width, width) around the present value.
 
     Raises:
-        TypeError: If the action is not one of sites and their neighbours.
+        TypeError: If the action is not an `AbstractLocalAction`.
         ConfigError: If `width` is not positive or an extent of the lattice is odd (`Lattice.checkerboard`).
     """
 
@@ -66,11 +66,11 @@ class LocalMetropolis(AbstractTunableKernel):
     @override
     def step(self, key: PRNGKey, state: LocalState) -> tuple[LocalState, Transition]:
         shape = self.lattice.shape
-        # One array of steps and one of uniforms serve both half-sweeps: each site uses its own entry once.
+        # Both half-sweeps share one array of steps and one of uniforms: each site uses its own entry once.
         steps = beside(self.width, state.x) * (2.0 * uniform(fold_in(key, 0), shape) - 1.0)
         log_u = log_uniform(fold_in(key, 1), shape)
 
-        # A loop, because XLA would compute the random numbers again for every use of them in straight code.
+        # A loop, because without one XLA would recompute the random numbers for every use of them.
         def half(parity: Integer[Array, ""], carry: tuple[Array, Array]) -> tuple[Array, Array]:
             x, log_ratio = carry
             moved, new = self.half_sweep(x, steps, log_u, parity=parity)
@@ -88,7 +88,7 @@ class LocalMetropolis(AbstractTunableKernel):
         *,
         parity: int | Integer[Array, ""],
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-        """Offer `x + steps` to the sites of one parity.
+        """Propose `x + steps` at the sites of one parity.
 
         Args:
             x: One configuration.

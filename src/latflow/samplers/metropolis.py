@@ -1,8 +1,8 @@
-r"""The accept/reject decision, written once.
+r"""The accept/reject decision of all samplers.
 
-The rule is $\ln u<\ln r$ for $u\in[0,1)$. Its edges: $u=0$ takes every finite proposal; a ratio that is NaN or zero
-($\Delta H=+\infty$) is rejected; an infinite ratio ($\Delta H=-\infty$) means that an action is unbounded or a state
-was impossible, so it is refused here and `refuse_infinite_ratio` turns it into an error outside the compiled program.
+The rule is $\ln u<\ln r$ for $u\in[0,1)$. Special cases: $u=0$ accepts every finite proposal; a ratio that is NaN or
+zero ($\Delta H=+\infty$) is rejected; an infinite ratio ($\Delta H=-\infty$) means that the action is unbounded or the
+state had zero weight, so it is rejected here, and `refuse_infinite_ratio` raises an error outside the compiled program.
 """
 
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from latflow.errors import PhysicsStop
 
 
 def is_accepted(log_u: Float[Array, "*shape"], log_ratio: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
-    """Whether a proposal with Metropolis ratio exp(log_ratio) is taken; NaN and both infinities are not."""
+    """Whether a proposal with Metropolis ratio exp(log_ratio) is accepted; NaN and both infinities are not."""
     return (log_u < log_ratio) & (log_ratio < jnp.inf)
 
 
@@ -24,7 +24,7 @@ def acceptance_probability(log_ratio: Float[Array, "*shape"]) -> Float[Array, "*
 
 
 def unusable(log_ratio: Float[Array, "*shape"]) -> Float[Array, ""]:
-    """What a sweep reports: zero if every ratio is finite, else what went wrong: +inf before −inf and NaN."""
+    """Log-ratio that stands for a whole sweep: zero if every ratio is finite, else +inf if any is, else −inf or NaN."""
     wrong = jnp.sum(jnp.where(jnp.isfinite(log_ratio), 0.0, log_ratio))
     return jnp.where(jnp.any(log_ratio == jnp.inf), jnp.inf, wrong)
 

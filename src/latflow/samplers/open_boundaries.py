@@ -80,9 +80,9 @@ def one_plaquette(key: PRNGKey, group: AbstractGroup, *, beta: float | Scalar, n
 
     Args:
         key: Randomness.
-        group: Where they live.
+        group: The gauge group.
         beta: Coupling, finite and not negative.
-        n: How many.
+        n: Number of elements.
 
     Returns:
         Elements on a row of `n` sites.
@@ -95,7 +95,7 @@ def one_plaquette(key: PRNGKey, group: AbstractGroup, *, beta: float | Scalar, n
 
 
 class _Search(NamedTuple):
-    """Phases found so far, where they were found, and how often was tried."""
+    """Accepted phases, the draws that have them, and the number of rounds of trials."""
 
     phases: Complex[Array, "phase n"]
     found: Bool[Array, " n"]
@@ -125,7 +125,7 @@ def _eigenvalues(key: PRNGKey, *, n_phases: int, b: Scalar, n: int) -> Complex[A
 
 
 def _weight(z: Complex[Array, "phase trial n"], b: Scalar, log_bound: Scalar) -> Float[Array, "trial n"]:
-    """W over its bound, at most 1."""
+    """The weight w divided by its bound, at most 1."""
     weight = jnp.exp(b * jnp.sum(jnp.real(z), axis=0) - log_bound)
     for i, j in itertools.combinations(range(len(z)), 2):
         weight = weight * (jnp.real(z[i] - z[j]) ** 2 + jnp.imag(z[i] - z[j]) ** 2)
@@ -133,7 +133,7 @@ def _weight(z: Complex[Array, "phase trial n"], b: Scalar, log_bound: Scalar) ->
 
 
 def _log_bound(n: int, b: Scalar) -> Scalar:
-    """The largest log w can be; the maximum over |t| lies where b(N² − t²) = 2mt."""
+    """Upper bound of log w; the maximum over |t| lies where b(N² − t²) = 2mt."""
     m = n * (n - 1) / 2
     t = b * n**2 / (m + jnp.sqrt(m**2 + (b * n) ** 2)) if m else jnp.asarray(float(n))
     return b * t + (m * jnp.log((n**2 - t**2) / m) if m else 0.0)

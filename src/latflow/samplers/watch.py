@@ -1,7 +1,7 @@
-r"""The watch over a molecular-dynamics run: reversibility and Creutz's identity, block by block.
+r"""Checks of a molecular-dynamics run, block by block: reversibility and Creutz's identity.
 
-Both are exact statements about a correct program, whatever the step size: a trajectory run backwards returns to its
-start, and $\langle e^{-\Delta H}\rangle=1$ in equilibrium. A run that violates either must stop.
+Both hold exactly for a correct program at any step size: a trajectory run backwards returns to its start, and
+$\langle e^{-\Delta H}\rangle=1$ in equilibrium. A run that violates either must stop.
 
 References:
     Creutz, Phys. Rev. D 38 (1988) 1228.
@@ -23,10 +23,10 @@ from latflow.samplers.hmc import HMC
 from latflow.samplers.metropolis import refuse_infinite_ratio
 
 REVERSIBILITY_LIMIT = 1e-2
-"""Largest rms |ΔΔH| with which a run goes on."""
+"""Largest rms |ΔΔH|; above it a run is stopped."""
 
 CREUTZ_LIMIT = 5.0
-"""Largest distance of ⟨e^{−ΔH}⟩ from 1, in standard errors, with which a run goes on."""
+"""Largest distance of ⟨e^{−ΔH}⟩ from 1, in standard errors; above it a run is stopped."""
 
 
 class Creutz(NamedTuple):
@@ -38,11 +38,11 @@ class Creutz(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """What was seen in one block.
+    """Results of the checks on one block.
 
     Attributes:
         reversibility: Root mean square |ΔΔH| of trajectories run forth and back.
-        n_reversed: How many there were.
+        n_reversed: Number of these trajectories.
         creutz: The identity over all trajectories of the block.
         n_not_finite: Proposals rejected because ΔH was NaN or +inf.
     """
@@ -53,12 +53,12 @@ class Watch(NamedTuple):
     n_not_finite: int
 
     def check(self) -> None:
-        """Stop the run if its numbers cannot be right.
+        """Stop the run if a limit is exceeded.
 
         Raises:
             PhysicsStop: If rms |ΔΔH| or the distance from Creutz's identity is over its limit.
         """
-        # Written so that NaN fails.
+        # Written so that NaN counts as a failure.
         if not self.reversibility <= REVERSIBILITY_LIMIT:
             raise PhysicsStop(
                 "reversibility of the trajectories, rms |ΔΔH|",
@@ -110,7 +110,7 @@ def watch(
         chains: Chains examined each time.
 
     Returns:
-        What was seen; `Watch.check` judges it.
+        The results; `Watch.check` raises if they exceed a limit.
 
     Raises:
         PhysicsStop: If a Metropolis ratio is infinite.

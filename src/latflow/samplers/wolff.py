@@ -29,7 +29,7 @@ from latflow.samplers.local import LocalMetropolis, LocalState
 
 
 class NoClusterError(ConfigError):
-    """The signs of a field under this action are no ferromagnetic Ising model, so there are no clusters to flip."""
+    """The signs of a field under this action do not form a ferromagnetic Ising model, so no clusters are defined."""
 
 
 class Bonds(NamedTuple):
@@ -49,12 +49,12 @@ class WolffMetropolis(AbstractTunableKernel):
 
     Args:
         action: The target is exp(−S); even in every site and coupled ferromagnetically to nearest neighbours only.
-        width: Of the proposals of the local sweeps; the scale that is tuned.
+        width: Width of the proposals of the local sweeps; the scale that is tuned.
         n_sweeps: Local sweeps in one step, at least 1.
         n_clusters: Clusters flipped after them, at least 1.
 
     Raises:
-        NoClusterError: If the action does not say that it has such bonds (`AbstractLocalAction.bond`).
+        NoClusterError: If the action does not declare such bonds (`AbstractLocalAction.bond`).
         ConfigError: If an extent of the lattice is odd or a number is not positive.
     """
 
@@ -119,10 +119,10 @@ class WolffMetropolis(AbstractTunableKernel):
 def active_bonds(
     x: Float[Array, "*shape"], log_u: list[Float[Array, "*shape"]], *, bond: float
 ) -> list[Bool[Array, "*shape"]]:
-    r"""Which bonds of each direction hold, the one between x and x + μ̂ standing at x.
+    r"""Active bonds of each direction; the bond between x and x + μ̂ is stored at x.
 
-    A bond fails with probability $\min(1,e^{-2\beta\phi_x\phi_{x+\hat\mu}})$: ln u is negative, so bonds between
-    opposite signs fail always, and those where the product is not a number too.
+    A bond is inactive with probability $\min(1,e^{-2\beta\phi_x\phi_{x+\hat\mu}})$: ln u is negative, so that bonds
+    between opposite signs are never active, and neither are those whose product is NaN.
 
     Args:
         x: One configuration.
@@ -144,13 +144,13 @@ def flip_cluster(
     """
     bonds = [Bonds(b, shift(b, axis=mu, steps=-1)) for mu, b in enumerate(forward)]
     numbers = beside(jnp.arange(x.size, dtype=jnp.int32).reshape(x.shape), x)
-    # Two rounds between two looks at whether the cluster still grows: the look costs as much as a round.
+    # Two rounds of growth per check whether the cluster still grows: the check costs as much as a round.
     cluster = settle(lambda c: _grown(_grown(c, bonds), bonds), numbers == beside(seed, x))
     return jnp.where(cluster, -x, x)
 
 
 def _grown(cluster: Bool[Array, "*shape"], bonds: list[Bonds]) -> Bool[Array, "*shape"]:
-    """With every site joined that an active bond ties to it, one direction after the other."""
+    """The cluster extended by all sites that active bonds connect to it, one direction after the other."""
     for mu, (forward, backward) in enumerate(bonds):
         cluster = cluster | (forward & shift(cluster, axis=mu))
         cluster = cluster | (backward & shift(cluster, axis=mu, steps=-1))

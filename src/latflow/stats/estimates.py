@@ -60,7 +60,7 @@ class Estimate:
 
 
 def pull(a: Estimate, b: Estimate) -> float:
-    """Difference of two independent estimates in units of their combined error; NaN where that means nothing.
+    """Difference of two independent estimates in units of their combined error; NaN where it is not defined.
 
     >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
     1.0

@@ -24,16 +24,16 @@ from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.weights import independence_acceptance, log_z, pareto_k, reweighting_ess
 
 SIGMAS = 5.0
-"""A difference counts from here on: one false alarm in 1.7 million, and errors are taken from their larger side."""
+"""Differences of more σ than this are significant: one false alarm in 1.7 million. Errors are upper estimates."""
 
 TAIL_LIMIT = 0.7
-"""Largest k̂ with which the error of a mean of weights can be believed (arXiv:1507.02646, section 3)."""
+"""Largest k̂ at which the error of a mean of weights is reliable (arXiv:1507.02646, section 3)."""
 
 R_HAT_LIMIT = 1.1
 """Largest R̂ across starts with which target draws count as equilibrated (Gelman et al., section 11.5)."""
 
 R_HAT_RECORDS = 32
-"""Records per chain from which on a small R̂ says that chains agree; in shorter ones a drift is not seen."""
+"""Fewest records per chain for R̂ to be used; in shorter chains it does not detect a drift."""
 
 RESOLUTION_LIMIT = 0.1
 """Largest weight that a mode may have and still escape at 5σ; a Z₂ vacuum has 0.5."""
@@ -206,8 +206,8 @@ def reverse_side(log_weights: Float[np.ndarray, "chains n images"]) -> Side:
     """Log Z as −ln⟨1/w⟩ over chains of target draws.
 
     Args:
-        log_weights: ln w at every draw and, where there is a symmetry, at its images, which are draws of the target
-            and equally valid.
+        log_weights: ln w at every draw and, where there is a symmetry, at its images, which are equally valid draws of
+            the target.
 
     Returns:
         The side; infinite log Z if the flow has no density at any draw.
@@ -246,13 +246,14 @@ def census(
     return share, max(float(np.sqrt(np.sum(influence**2))), coin)
 
 
-def judge(evidence: Evidence) -> Verdict:
+def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
-    In order: target draws that disagree among themselves leave the sectors unresolved; a gap of more than 5σ is a
-    collapse if the reverse estimate can be believed, and unresolved if it is the target draws that miss something;
-    sectors with wrong weights are unresolved, and so is a difference in an observable that is the same in every sector:
-    either side may lack the field between them; whatever could not have been seen forbids the word exact.
+    Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
+    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Gap below −5σ, where
+    the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
+    observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
+    Evidence that would have missed a lost mode: no verdict.
     """
     checks = _checks(evidence)
     passed = {check.name: check.passed for check in checks}
@@ -279,7 +280,7 @@ def judge(evidence: Evidence) -> Verdict:
         return verdict("unresolved sectors", *(f"{s.name} {s.value:.4g} ± {s.error:.2g}, {_known(s)}" for s in wrong))
     failed = [check for check in checks if not check.passed]
     if failed:
-        # Differences are worth their errors, and errors what the tails allow.
+        # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
         differ = all(check.name.endswith(DIFFERENCE) and math.isfinite(check.value) for check in failed)
         status = "unresolved sectors" if differ else "no verdict"
         return verdict(status, *(_sentence(check) for check in failed))
@@ -293,7 +294,7 @@ DIFFERENCE = ", flow − target"
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
-    """Comparisons are written so that a number that is none fails."""
+    """The lines of the evidence. Comparisons are written so that NaN fails."""
     gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
     return (
         Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", abs(gap.value) <= SIGMAS * gap.error),
@@ -316,9 +317,9 @@ def _known(share: SectorShare) -> str:
 
 
 def allowed_sigmas(n: int) -> float:
-    """How many σ each of `n` differences may have, so that flawless ones stay below with chance 1 − `FALSE_ALARMS`.
+    """Limit in σ for each of `n` differences such that all pass with probability 1 − `FALSE_ALARMS` if they vanish.
 
-    By Bonferroni's inequality, which asks nothing of their correlations.
+    By Bonferroni's inequality, which holds for any correlations.
     """
     return math.sqrt(2) * float(special.erfcinv(FALSE_ALARMS / max(n, 1)))
 
@@ -336,12 +337,12 @@ def _sentence(check: Check) -> str:
 
 
 def _implied_error(log_weights: Float[np.ndarray, " n"], *, effective: float) -> float:
-    r"""Relative error of the mean weight if ln w were Gaussian with the acceptance erfc(σ/2) that is seen.
+    r"""Relative error of the mean weight if ln w were Gaussian with the observed acceptance erfc(σ/2).
 
-    The sample variance of heavy-tailed weights is far too small, because it misses the rare large ones that carry the
-    mean; the acceptance is known well long before. Draws that carry nothing, such as those in a mode that the other
-    density lacks, are no tail: a share f of the draws carries the sum, and $\langle w^2\rangle/\langle w\rangle^2$ is
-    that of these draws over f.
+    The sample variance of heavy-tailed weights is far too small, because it misses the rare large weights that dominate
+    the mean; the acceptance converges much earlier. Draws of negligible weight, such as those in a mode that the other
+    density lacks, do not belong to the tail: if a fraction f of the draws carries the sum,
+    $\langle w^2\rangle/\langle w\rangle^2$ is that of these draws divided by f.
     """
     largest = np.sort(log_weights)[::-1]
     carried = np.cumsum(np.exp(largest - largest[0]))

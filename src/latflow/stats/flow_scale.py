@@ -21,7 +21,7 @@ from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.gamma import chain_estimates
 
 LEVEL = 0.3
-"""What both combinations of E are at their scales."""
+"""Value of both combinations of E that defines the scales."""
 
 _LEAST_TIMES = 4
 _FINER = 16
@@ -35,7 +35,7 @@ def flow_scale_estimates(
     Args:
         time: Flow times, growing from 0.
         energy: E per site of every record at these times.
-        level: What both combinations are at their scales.
+        level: Value of both combinations that defines the scales.
 
     Returns:
         `t0`, `w0`, and `flow_energy`, which is t²⟨E(t)⟩ for all times but 0; NaN for a scale that the flow did not

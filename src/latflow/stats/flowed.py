@@ -1,7 +1,7 @@
-r"""What a gauge study makes of its gradient flow: energies, t₀ and w₀ by either definition, topological charge.
+r"""Estimates from the gradient flow of a gauge study: energies, t₀ and w₀ by either definition, topological charge.
 
 The column is that of `latflow.observables.flowed.AlongTheFlow`: energy by plaquettes, energy by the clover, charge.
-Clover and plaquettes differ at a given t by cut-off effects, so the two t₀ tell how large these are.
+Clover and plaquettes differ at a given t by cut-off effects, so the two t₀ show how large these are.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,7 @@ def freezing(charge: Float[np.ndarray, "chains n"], *, stretch: float, squared: 
     Args:
         charge: Integer charges along chains.
         stretch: Records, larger than zero and shorter than a chain.
-        squared: ⟨Q²⟩, exact: chains in which charges are frozen have none of their own.
+        squared: The exact ⟨Q²⟩, which cannot be estimated from chains with a frozen charge.
 
     Returns:
         γ with its Γ-method error; infinite with an unknown error if no charge changed.

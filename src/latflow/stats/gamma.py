@@ -95,7 +95,7 @@ def _estimate(value: float, deltas: Float[np.ndarray, "chains n"]) -> Estimate:
 
 
 def _replicas(deltas: Float[np.ndarray, "chains n"]) -> list[np.ndarray]:
-    """Every chain as one series, or as two where its length is bad for Fourier transforms.
+    """Every chain as one series, or as two where its length makes Fourier transforms slow.
 
     The autocorrelation of n records is transformed at length 3n/2, which took 8 times longer where that has a large
     prime factor. Cutting a chain in two loses only the products across the cut, and the estimator divides by the number
@@ -117,7 +117,7 @@ def _fast_prefix(n: int) -> int:
 
 @functools.cache
 def _pyerrors() -> Any:
-    """The library, imported late: it takes seconds. Its deprecation warnings and print options are not ours."""
+    """Pyerrors, imported late because that takes seconds; its warnings and print options are kept from the caller."""
     with np.printoptions(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pyerrors

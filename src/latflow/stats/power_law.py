@@ -19,7 +19,7 @@ class PowerLaw:
         error: Its standard deviation, from the errors of the points alone.
         amplitude: A.
         chi2: Σ of squared deviations in errors.
-        dof: Points less two; with none there is nothing that could disagree.
+        dof: Number of points minus two; zero if the fit has no redundancy.
     """
 
     exponent: float

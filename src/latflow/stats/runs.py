@@ -1,7 +1,4 @@
-"""What a Markov chain looks like: rejection runs, agreement of chains, errors against length.
-
-These are diagnostics of how a sampler moves, not estimates of physics.
-"""
+"""Diagnostics of Markov chains: rejection runs, agreement of chains, errors against length."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-r"""Independent weighted draws: ratio estimators, log Z, and what the weights say about a flow.
+r"""Independent weighted draws: ratio estimators, log Z, and quality measures of a flow.
 
 A flow draws $x\sim q$ with $w=e^{-S}/q$, so $\langle w\rangle_q=Z$ and $\langle O\rangle_p=\sum wO/\sum w$. All
 functions take log-weights with any additive constant (only `log_z` depends on it), and errors come from influence
@@ -86,7 +86,7 @@ def kl(log_weights: Float[np.ndarray, " n"]) -> Estimate:
 
 
 def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float:
-    """Shape k̂ of the generalised Pareto tail of the weights; below 0.7 the errors of ratios can be believed.
+    """Shape k̂ of the generalised Pareto tail of the weights; below 0.7 the errors of ratios are reliable.
 
     Moments of the weights of order up to 1/k exist. The tail are the min(N/5, 3√N) largest weights; the fit is that of
     Zhang and Stephens (2009) with the weak prior of Pareto-smoothed importance sampling (arXiv:1507.02646).

@@ -1,1 +1,1 @@
-"""Files that survive: atomic writes, self-checking blocks, ensembles with a ledger, the run lock, signals."""
+"""Files on disk: atomic writes, blocks with checksums, ensembles with a ledger, the run lock, signals, gauge files."""

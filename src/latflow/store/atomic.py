@@ -2,7 +2,7 @@
 
 Temporary file in the same directory → write → flush → fsync → re-read and hash → `os.replace` → fsync of the directory.
 Nothing is ever written under its final name, so a process killed anywhere leaves at worst a stray temporary, which
-`clean_temporaries` knows by its name. All failures of the disk become `StorageError` with the path and the space.
+`clean_temporaries` recognises by its name. Failures of the disk become `StorageError` with path and free space.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ def sha256_file(path: Path) -> str:
 
 
 def clean_temporaries(directory: Path) -> list[str]:
-    """Remove what a killed writer left in `directory`; the names removed. Only the holder of the run may call it."""
+    """Remove temporaries of killed writers from `directory` and return their names. Only for the holder of the run."""
     strays = sorted(name for name in os.listdir(directory) if _TEMPORARY.fullmatch(name))
     for name in strays:
         _discard(directory / name)
@@ -156,7 +156,7 @@ def require_directory(path: Path, *, new: bool = False) -> None:
 
 @contextlib.contextmanager
 def directory_for(path: Path) -> Iterator[None]:
-    """A directory to fill, made with its parents; if that fails, those made are removed again as far as they are empty.
+    """Context in which a directory and its parents are made; on an error those made are removed again if empty.
 
     Raises:
         CannotCreateError: As `require_directory`.
@@ -168,7 +168,7 @@ def directory_for(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):  # one that holds something stays
+        with contextlib.suppress(OSError):  # a directory that is not empty stays
             for level in made:
                 level.rmdir()
         raise
@@ -189,7 +189,7 @@ def temporary_beside(path: Path) -> Path:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Create `path` with `data` and see it on the disk; the raw `OSError` is the caller's."""
+    """Create `path` with `data` and flush it to the disk; the caller handles `OSError`."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         rest = memoryview(data)
@@ -213,7 +213,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def storage_error(path: Path, error: OSError, *, needed: int = 0) -> StorageError:
-    """The refusal for a failed write, with the space it needed and the space there is."""
+    """The error for a failed write, with the space needed and the space available."""
     reason = error.strerror or str(error)
     return StorageError(
         f"{path}: cannot write",
@@ -223,7 +223,7 @@ def storage_error(path: Path, error: OSError, *, needed: int = 0) -> StorageErro
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """A named pipe without a writer would otherwise block the open for ever."""
+    """Open without blocking: a named pipe without a writer would otherwise block for ever."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -1,4 +1,4 @@
-"""One immutable block of named arrays as an HDF5 file that checks itself.
+"""One immutable block of named arrays as an HDF5 file with a checksum.
 
 The HDF5 image is built in memory, byte for byte the same for the same contents (no times, one fixed library format),
 behind a 512-byte user block that holds its length and SHA-256: any HDF5 tool opens the file, and nothing here hands
@@ -35,7 +35,7 @@ _HDF5_FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, Attrib
 
 @dataclass(frozen=True)
 class Block:
-    """What a block file holds.
+    """Contents of a block file.
 
     Attributes:
         arrays: The arrays asked for, by name.

@@ -1,8 +1,8 @@
 """A directory of immutable blocks: manifest, ledger and ``block-000000.h5``, ``block-000001.h5``, ….
 
-The ledger is the truth: a block exists when its line (SHA-256, length, number of records, hash of the line before) is
-in it, and both are written by the protocol of `latflow.store.atomic`. A process killed anywhere therefore leaves at
-most one block without a line; opening the ensemble removes it and goes on.
+A block belongs to the ensemble only if the ledger has its line (SHA-256, length, number of records, hash of the line
+before). Both are written as in `latflow.store.atomic`, so that a process killed anywhere leaves at most one block
+without a line; opening the ensemble removes it.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class Ensemble:
     Attributes:
         path: The directory.
         manifest: ``schema``, ``kind``, ``identity`` and whatever else it was created with.
-        recovered: What opening found and put right, in words; empty after a clean stop.
+        recovered: Repairs made on opening, in words; empty after a clean stop.
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, JSON], ledger: bytes, entries: list[Entry]) -> None:
@@ -100,7 +100,7 @@ class Ensemble:
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = True) -> "Ensemble":
-        """Open an ensemble and put right what a killed writer left.
+        """Open an ensemble and remove what a killed writer left.
 
         Args:
             path: Its directory.
@@ -113,7 +113,7 @@ class Ensemble:
         """
         path = Path(path)
         manifest = read_manifest(path)
-        # The names before the ledger: a block that a running job enters in between must not look like a lost line.
+        # List files before reading the ledger: a block entered in between must not look like one without a line.
         names = os.listdir(path)
         ledger, notes = _whole_lines(path)
         entries = _parse_ledger(ledger, _root(manifest), what=str(path / LEDGER))
@@ -346,7 +346,7 @@ def _strays(path: Path, names: list[str], n_blocks: int) -> list[str]:
 
 
 def _repair(path: Path, ledger: bytes, strays: list[str], *, rewrite: bool) -> list[str]:
-    """Make the disk agree with the ledger; what was done, in words."""
+    """Remove files that the ledger does not have; returns what was done, in words."""
     removed = clean_temporaries(path)
     if rewrite:
         write_bytes(path / LEDGER, ledger)

@@ -1,8 +1,8 @@
 """Signals as a request to stop: SIGTERM, SIGINT and SIGUSR1 set a flag that the run looks at between steps.
 
-Python runs its signal handlers only between bytecodes, so a second Ctrl-C during a long compiled call would wait for
-it. The C handler, however, writes each signal's number to a pipe at once; a thread reads it and, on the second signal,
-ends the process there and then.
+Python runs its signal handlers only between bytecodes, so a second Ctrl-C during a long compiled call would have to
+wait. The C handler, however, writes each signal's number to a pipe at once; a thread reads it and ends the process
+immediately on the second signal.
 """
 
 import os

@@ -1,10 +1,10 @@
 """One writer per run directory, without flock (which network file systems ignore or hang on).
 
-The lock is the file ``run.lock``; creating it exclusively is winning it, and it holds a lease: process, its start time,
-the place where that number means something, and a random token. A holder in the same place is dead if no process of
+The lock is the file ``run.lock``; whoever creates it exclusively holds it. It contains a lease: process number, start
+time, place (host, boot and process namespace) and a random token. A holder in the same place is dead if no process of
 that number and start time runs; one elsewhere is dead if it has not touched the file for `expiry` seconds. A dead
-holder's lock is removed under a guard, a lock of its own named after the dead lease: without it, two processes that
-both saw the dead lease could remove each other's new lock.
+holder's lock is removed under a guard, a second lock named after the dead lease: without it, two processes that both
+found the dead lease could remove each other's new lock.
 """
 
 import errno
@@ -38,7 +38,7 @@ class Lease:
         pid: Process number.
         host: Where it runs, for the reader of the message.
         place: Host, boot and process namespace: the same only where `pid` can be looked up.
-        started: Start time of the process in the system's own words; tells a reused number from the holder.
+        started: Start time of the process as the system prints it; differs if another process reuses the number.
         token: Random; never used twice.
     """
 
@@ -86,13 +86,13 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        # A forked child leaves this block too, and must not let go of its parent's lock.
+        # A forked child leaves this block too, and must not release its parent's lock.
         if self._lease.pid == os.getpid() and _token(self._path) == self._lease.token:
             with suppress(OSError):
                 self._path.unlink()
 
     def check(self) -> None:
-        """Make sure that the lock is still ours (a machine asleep longer than `expiry` may have lost it).
+        """Check that this process still holds the lock; a machine that slept longer than `expiry` may have lost it.
 
         Raises:
             StorageError: It is not.
@@ -119,9 +119,9 @@ def _acquire(path: Path, lease: Lease, *, expiry: float) -> None:
 
 
 def _remove_dead(path: Path, dead: bytes, lease: Lease, *, expiry: float) -> None:
-    """Remove the lock whose contents are `dead`; while we hold its guard nobody else does.
+    """Remove the lock whose contents are `dead`. Its guard ensures that no other process removes it at the same time.
 
-    The guard is a lock like any other, so that a process killed right here leaves only another dead lock.
+    The guard is a lock of the same kind, so that a process killed here leaves only another dead lock.
     """
     guard = path.with_name(f"{path.name}.{sha256(dead).hexdigest()[:16]}")
     _acquire(guard, lease, expiry=expiry)
@@ -145,7 +145,7 @@ def _create(path: Path, lease: Lease) -> bool:
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise
-        return False  # the winner has just cleaned up our temporary
+        return False  # the process that holds the lock now has removed our temporary
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -156,7 +156,7 @@ def _create(path: Path, lease: Lease) -> bool:
 
 
 def _create_in_place(path: Path, data: bytes) -> bool:
-    """For file systems without hard links; others may see the lease unfinished, and then wait for it to expire."""
+    """For file systems without hard links. Others may read an incomplete lease, and then wait for it to expire."""
     try:
         write_new(path, data)
     except FileExistsError:
@@ -191,14 +191,14 @@ def _token(path: Path) -> str | None:
 
 
 def _alive(path: Path, holder: Lease | None, data: bytes, *, expiry: float) -> bool:
-    """Whether the holder runs: looked up where it can be, else told from the file being touched."""
+    """Whether the holder runs: looked up in the same place, else judged by whether the file is touched."""
     if holder is not None and holder.place == _place():
         return _started(holder.pid) == holder.started
     touched, since = _touched(path), time.monotonic()
     while _age(path) < expiry and time.monotonic() - since < expiry:
         time.sleep(_POLL)
         if _touched(path) != touched or _read(path)[1] != data:
-            return True  # touched, or changed hands, while we looked
+            return True  # touched, or taken by another holder, while we waited
     return False
 
 
@@ -211,19 +211,19 @@ def _touched(path: Path) -> int:
 
 
 def _age(path: Path) -> float:
-    """Seconds since the lock was touched, both times by the file system's clock; machines' own clocks may differ."""
+    """Seconds since the lock was touched, by the clock of the file system, since clocks of machines may differ."""
     probe = temporary_beside(path)
     try:
         write_new(probe, b"")
         return (probe.stat().st_mtime_ns - _touched(path)) * 1e-9
-    except FileNotFoundError:  # removed with the litter by a process that has just won the lock
+    except FileNotFoundError:  # removed by the process that holds the lock now
         return 0.0
     finally:
         probe.unlink(missing_ok=True)
 
 
 def _held(path: Path, holder: Lease | None) -> CannotCreateError:
-    who = f"process {holder.pid} on {holder.host}" if holder else "a process that has not signed yet"
+    who = f"process {holder.pid} on {holder.host}" if holder else "a process that is not known"
     return CannotCreateError(
         f"{path.parent}: another process is writing to this run",
         value=f"held by {who}",
@@ -232,7 +232,7 @@ def _held(path: Path, holder: Lease | None) -> CannotCreateError:
 
 
 def _remove_litter(path: Path) -> None:
-    """Guards and unfinished leases of processes killed while they tried; only the holder may."""
+    """Remove guards and unfinished leases of killed processes; only for the holder of the lock."""
     for stray in [*path.parent.glob(f"{path.name}.*"), *path.parent.glob(f".{path.name}.*.tmp")]:
         stray.unlink(missing_ok=True)
 
@@ -243,7 +243,7 @@ def _own_lease() -> Lease:
 
 
 def _place() -> str:
-    """Where process numbers mean the same as here."""
+    """Host, boot and process namespace: where process numbers can be compared."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"

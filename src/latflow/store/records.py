@@ -1,8 +1,8 @@
 """JSON records that carry their own checksum.
 
-A sealed record is JSON in one fixed spelling with the SHA-256 of everything else under the key ``check``; reading
-spells it again and compares bytes, so that any changed, lost or added character is noticed. Manifests, ledger lines
-and model headers are sealed records. The refusals of every file reader live here too.
+A sealed record is JSON in one canonical form with the SHA-256 of everything else under the key ``check``. Reading
+writes it again and compares bytes, so that any changed, lost or added character is noticed. Manifests, ledger lines
+and model headers are sealed records. The exceptions of all file readers are here, too.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _CHECK = "check"
 
 
 class FormatError(DataError):
-    """A file is not what its name says: foreign, truncated, or with impossible contents."""
+    """A file is not of the expected format: foreign, truncated, or with impossible contents."""
 
 
 class ChecksumError(DataError):
@@ -34,7 +34,7 @@ class SchemaError(DataError):
 
 
 def canonical(value: JSON, *, indent: int | None = None) -> str:
-    """The one spelling of a JSON value: keys sorted, ASCII, shortest floats.
+    """The canonical form of a JSON value: keys sorted, ASCII, shortest floats.
 
     Args:
         value: What to write. NaN and infinities have no JSON and are refused.
@@ -54,11 +54,11 @@ def canonical(value: JSON, *, indent: int | None = None) -> str:
 
 
 def seal(record: Mapping[str, JSON], *, indent: int | None = None) -> bytes:
-    """Spell `record` with its checksum; no final newline.
+    """Write `record` with its checksum; no final newline.
 
     Args:
         record: The contents, without the key ``check``.
-        indent: As in `canonical`; part of the spelling.
+        indent: As in `canonical`; part of the canonical form.
     """
     check = hashlib.sha256(canonical(record).encode("ascii")).hexdigest()
     return canonical({**record, _CHECK: check}, indent=indent).encode("ascii")
@@ -69,7 +69,7 @@ def unseal(data: bytes, *, what: str, indent: int | None = None) -> dict[str, JS
 
     Args:
         data: The record's bytes, without a final newline.
-        what: Its place, for messages: a path, and a line if there are several.
+        what: Where it stands, for messages: a path, and a line if there are several.
         indent: As it was written.
 
     Raises:

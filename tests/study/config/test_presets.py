@@ -1,6 +1,6 @@
-"""Shipped studies: valid, commented in full, and the same inside the package and outside.
+"""Shipped studies: valid, commented in full, and stored once.
 
-Run as a program, this file brings the comments in studies/ up to date and copies the studies into the package.
+Run as a program, this file brings the comments of the shipped studies up to date.
 """
 
 import re
@@ -11,34 +11,47 @@ import pytest
 from latflow.errors import UsageError
 from latflow.study.config import load_study
 from latflow.study.config.presets import Preset, preset, presets
+from latflow.study.config.scaling import load_scaling
 
-STUDIES = Path(__file__).parents[3] / "studies"
-PACKAGED = Path(__file__).parents[3] / "src" / "latflow" / "study" / "presets"
+ROOT = Path(__file__).parents[3]
+STUDIES = ROOT / "studies"
+PACKAGED = ROOT / "src" / "latflow" / "study" / "presets"
 RENEW = "run: python tests/study/config/test_presets.py"
-
-
-def single_studies() -> list[Path]:
-    """Studies of one theory; a scaling study is not one, it has points."""
-    return [path for path in STUDIES.glob("*.toml") if "[points]" not in path.read_text(encoding="utf-8")]
+SINGLE = [entry for entry in presets() if entry.command == "run"]
 
 
 def test_the_usual_ones_are_there() -> None:
     assert {"phi4-e1", "phi4-e2", "phi4-quick", "free-8x8"} <= {entry.name for entry in presets()}
 
 
-def test_the_package_and_studies_hold_the_same() -> None:
-    outside = {path.name.removesuffix(".toml"): path.read_text(encoding="utf-8") for path in single_studies()}
-    assert {entry.name: entry.text for entry in presets()} == outside, RENEW
+def test_studies_are_the_files_of_the_package() -> None:
+    """`studies` is a link in a checkout and a copy in an sdist: its files cannot differ from those of the package."""
+    outside = {path.stem: path.read_text(encoding="utf-8") for path in STUDIES.glob("*.toml")}
+    assert {entry.name: entry.text for entry in presets()} == outside
+    if (ROOT / ".git").exists():
+        assert STUDIES.is_symlink()
+        assert STUDIES.resolve() == PACKAGED
 
 
 @pytest.mark.parametrize("entry", presets(), ids=lambda entry: entry.name)
+def test_heading(entry: Preset) -> None:
+    assert entry.title
+    assert re.search(r"\d+ minute", entry.cost)
+
+
+@pytest.mark.parametrize("entry", SINGLE, ids=lambda entry: entry.name)
 def test_preset(entry: Preset) -> None:
     study = load_study(STUDIES / f"{entry.name}.toml")
     assert study.name == entry.name
-    assert entry.title
-    assert re.search(r"\d+ minute", entry.cost)
     # Below its heading a preset is the study itself, every key explained: what `to_toml(commented=True)` writes.
     assert entry.text.partition("\n\n")[2] == study.to_toml(commented=True), RENEW
+
+
+def test_scaling_presets_load() -> None:
+    scaling = [entry for entry in presets() if entry.command == "scaling"]
+    assert [entry.name for entry in scaling] == ["phi4-critical"]
+    for entry in scaling:
+        assert load_scaling(STUDIES / f"{entry.name}.toml").name == entry.name
 
 
 POINTS = {1: (6, 6.975), 2: (8, 6.008), 3: (10, 5.55), 4: (12, 5.276), 5: (14, 5.113)}
@@ -58,8 +71,6 @@ def test_unknown_preset() -> None:
 
 
 if __name__ == "__main__":
-    for path in single_studies():
-        heading = path.read_text(encoding="utf-8").partition("\n\n")[0]
-        renewed = f"{heading}\n\n{load_study(path).to_toml(commented=True)}"
-        for folder in (STUDIES, PACKAGED):
-            (folder / path.name).write_text(renewed, encoding="utf-8")
+    for file in (PACKAGED / f"{entry.name}.toml" for entry in SINGLE):
+        heading = file.read_text(encoding="utf-8").partition("\n\n")[0]
+        file.write_text(f"{heading}\n\n{load_study(file).to_toml(commented=True)}", encoding="utf-8")

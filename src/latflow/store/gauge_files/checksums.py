@@ -1,4 +1,4 @@
-"""The checksums of the community's formats, accumulated piece by piece as a file is read."""
+"""Checksums of SciDAC, MILC and NERSC files, accumulated piece by piece as a file is read."""
 
 import zlib
 

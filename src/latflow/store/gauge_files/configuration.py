@@ -1,4 +1,4 @@
-"""One gauge configuration as it stands in a file, with everything that was checked about it."""
+"""One gauge configuration from a file, with the results of all checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,22 +15,22 @@ from latflow.store.gauge_files.refusals import MeasuredError, UnitarityError
 from latflow.store.records import ChecksumError
 
 LARGEST_DEFECT = 1e-5
-"""Links that once were in single precision are in SU(N) to 5e-7, whatever precision they are stored in now."""
+"""Largest accepted distance from SU(N); that of links that ever were in single precision is 5e-7."""
 
 PRECISIONS = {"float32": "c8", "float64": "c16"}
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that a file says about its links, or that must hold for any.
+class FileCheck:
+    """One check of the links of a file, against what the file declares or against a general limit.
 
     Attributes:
-        name: What was compared.
-        value: As computed from the links.
-        limit: What it has to be.
-        passed: Whether it is.
-        refusal: The named refusal it amounts to.
-        hint: What to do if not.
+        name: Quantity that is compared.
+        value: Its value from the links.
+        limit: The declared value or the limit.
+        passed: Whether the check passed.
+        refusal: Exception to raise if it failed.
+        hint: What to do if it failed.
     """
 
     name: str
@@ -50,20 +50,20 @@ class Configuration:
         format: ``ildg``, ``scidac``, ``nersc``, ``milc``, ``openqcd`` or ``bridge``.
         precision: ``float32`` or ``float64``, of the numbers in the file.
         details: Facts of the format in words: byte order, rows, writer, ….
-        checks: Comparisons made, the failed ones too if the caller insisted on reading.
+        checks: Checks made; failed ones only if reading was forced.
         plaquette: Average of Re tr P / N.
         plaquette_space: The same over planes without the time direction.
         plaquette_time: The same over planes with it.
         link_trace: Average of tr U / N.
         defect: Distance of the worst link from SU(N).
-        provenance: Where the file says that it comes from.
+        provenance: Origin of the configuration as stated in the file.
     """
 
     links: Links
     format: str
     precision: str
     details: Mapping[str, str]
-    checks: tuple[Check, ...]
+    checks: tuple[FileCheck, ...]
     plaquette: float
     plaquette_space: float
     plaquette_time: float
@@ -82,7 +82,7 @@ class Configuration:
         return self.links.shape[1]
 
     @property
-    def failed(self) -> tuple[Check, ...]:
+    def failed(self) -> tuple[FileCheck, ...]:
         """The checks that did not pass; empty unless reading was forced."""
         return tuple(check for check in self.checks if not check.passed)
 
@@ -126,12 +126,12 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Links that were written, and those that were read again.
+    """Links that were written, compared with those that were read again.
 
     Attributes:
-        equal: Whether what is stored is, bit for bit, what was written, rounded to the precision of the file.
+        equal: Whether the stored links are equal, bit for bit, to those written, rounded to the precision of the file.
         rows: Rows of each matrix that are stored, and hence compared.
-        rounding: Largest change by that rounding.
+        rounding: Largest change of an entry by that rounding.
         rebuilt: Largest difference in the rows that are not stored but rebuilt from the others; 0 if there are none.
     """
 
@@ -142,7 +142,7 @@ class Comparison:
 
 
 def compare(original: Configuration, stored: Configuration) -> Comparison:
-    """What was written against what was read."""
+    """Compare links that were written with those that were read."""
     rows = int(stored.details.get("rows", stored.colours))
     rounded = original.links.astype(np.dtype(PRECISIONS[stored.precision]))
     return Comparison(
@@ -158,9 +158,9 @@ def _largest_difference(some: np.ndarray, others: np.ndarray) -> float:
     return max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
 
 
-def checksum(name: str, *, stored: str, computed: str) -> Check:
+def checksum(name: str, *, stored: str, computed: str) -> FileCheck:
     """Hexadecimal checksums compared as numbers."""
-    return Check(name, computed, stored, int(stored, 16) == int(computed, 16), ChecksumError)
+    return FileCheck(name, computed, stored, int(stored, 16) == int(computed, 16), ChecksumError)
 
 
 def declared(name: str, *, stored: float, tolerance: float) -> tuple[str, float, float]:
@@ -174,11 +174,11 @@ def examine(
     format: str,
     precision: str,
     details: Mapping[str, str],
-    checks: Sequence[Check] = (),
+    checks: Sequence[FileCheck] = (),
     declarations: Sequence[tuple[str, float, float]] = (),
     provenance: Provenance = NOTHING_KNOWN,
 ) -> Configuration:
-    """Measure links and compare with what their file declares; nothing is refused yet."""
+    """Measure links and compare with the values that their file declares; `accept` raises if a check fails."""
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which no check passes
         planes = measure.plaquettes(links)
         found = Configuration(
@@ -196,7 +196,7 @@ def examine(
         )
     values = {"plaquette": found.plaquette, "link trace": found.link_trace.real}
     measured = [
-        Check(
+        FileCheck(
             name,
             values[name],
             f"{stored:.12g} ± {tolerance:.1g}",
@@ -205,7 +205,7 @@ def examine(
         )
         for name, stored, tolerance in declarations
     ]
-    unitary = Check(
+    unitary = FileCheck(
         "defect",
         found.defect,
         f"{LARGEST_DEFECT:.0e}",
@@ -217,7 +217,7 @@ def examine(
 
 
 def accept(configuration: Configuration, path: Path, *, force: bool) -> Configuration:
-    """The configuration, if every check passed or the caller insists.
+    """The configuration, if every check passed or reading is forced.
 
     Raises:
         DataError: The first failed check, under its own name: expected, got, remedy.

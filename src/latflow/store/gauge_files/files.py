@@ -1,4 +1,4 @@
-"""Reading and writing gauge configurations of any known format, told apart by their first bytes."""
+"""Reading and writing gauge configurations of any known format, recognised by the first bytes."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _HEAD = 256
 
 
 def stem(name: str) -> str:
-    """A file's name without the ending of a format; what stands behind another dot may be the trajectory's number."""
+    """A file's name without the ending of a format. Any other ending is kept: it may be the number of a trajectory."""
     front, ending = os.path.splitext(name)
     return front if ending in SUFFIXES and front else name
 
@@ -48,11 +48,11 @@ def read_configuration(
         shape: Extents, time last, for files that do not say them; one that does must agree.
         colours: N of SU(N), likewise.
         precision: ``float32`` or ``float64``, likewise.
-        origin: Who says all this, in words, for the message if the file disagrees.
+        origin: Where these values come from, in words, for the message if the file disagrees.
         force: Return links that fail a check, which then stand in `Configuration.failed`.
 
     Raises:
-        DataError: Damaged, foreign or contradicting itself, under a name of its own.
+        DataError: Damaged, foreign or inconsistent; a subclass for each case.
         MissingInputError: There is no such file.
     """
     path = Path(path)
@@ -67,8 +67,7 @@ def spell(configuration: Configuration, format: str, *, precision: str | None = 
     """The bytes of a configuration in another format.
 
     Args:
-        configuration: What to write; one that was read in spite of failed checks says so in the file, where there is
-            room.
+        configuration: What to write. If it was read in spite of failed checks, the file says so where it has room.
         format: One of `FORMATS`.
         precision: By default that of the configuration. Rounding must be asked for.
         information: Free text for the file, where there is room.
@@ -126,7 +125,7 @@ def write_configuration(
 
 
 def _read(source: Source, hints: Hints) -> Configuration:
-    """By the first bytes; those without a mark come last."""
+    """Choose the reader by the first bytes; formats without a magic number come last."""
     head = source.read_up_to(0, _HEAD)
     if head.startswith(lime.MAGIC):
         return ildg.read(source, hints)
@@ -147,7 +146,7 @@ def _read(source: Source, hints: Hints) -> Configuration:
 
 
 def _noted(provenance: Provenance, format: str, note: str) -> Provenance:
-    """With a remark, where the format has room for one."""
+    """The provenance with a remark added, where the format has room for one."""
     if not note:
         return provenance
     if format.startswith("nersc"):
@@ -156,7 +155,7 @@ def _noted(provenance: Provenance, format: str, note: str) -> Provenance:
 
 
 def _precision(configuration: Configuration, format: str, precision: str | None) -> str:
-    """The precision to write in; never less than that of the links unless asked for."""
+    """The precision to write in; lower than that of the links only if requested."""
     if format not in FORMATS:
         raise UnsupportedError("format", value=repr(format), allowed=", ".join(FORMATS))
     if precision not in (None, *PRECISIONS):

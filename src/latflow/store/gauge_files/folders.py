@@ -1,7 +1,7 @@
-"""A gauge ensemble of ours as a folder with one file per configuration, and back.
+"""Conversion between an ensemble of this package and a folder with one file per configuration.
 
-An interrupted conversion is continued by the same call: files that hold what they should are left alone, and blocks
-of an ensemble follow those that are there.
+The same call continues an interrupted conversion: files with the right contents are kept, and blocks of an ensemble
+are appended to those that exist.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import numpy as np
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.store.atomic import directory_for, is_temporary, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
-from latflow.store.gauge_files.configuration import Check, Configuration, accept, compare, examine
+from latflow.store.gauge_files.configuration import Configuration, FileCheck, accept, compare, examine
 from latflow.store.gauge_files.files import read_configuration, stem, write_configuration
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.provenance import Provenance, from_facts, known, left_out, number_in, numbered
@@ -60,7 +60,7 @@ class Written:
             self.forced[name] = [check.name for check in found.failed]
         lost = left_out(found.provenance, format)
         number = found.provenance.sequence_number
-        if number_in(stem(name)).lstrip("0") == number.lstrip("0"):  # the name says it
+        if number_in(stem(name)).lstrip("0") == number.lstrip("0"):  # the file name holds it
             lost = [each for each in lost if each != "sequence_number"]
         self.left_out.extend(each for each in lost if each not in self.left_out)
 
@@ -77,10 +77,10 @@ def export_ensemble(
             files that the ensemble was gathered from; created if absent.
         format: One of `files.FORMATS`.
         precision: By default that of the ensemble.
-        force: Write links, too, that left the group, or that failed a check when they were read from a file.
+        force: Also write links that are not in the group or that failed a check when they were read from a file.
 
     Returns:
-        The names of all files, in the order of the ensemble, and what they could not hold.
+        The names of all files, in the order of the ensemble, and the facts that they could not hold.
 
     Raises:
         UnsupportedError: No links of SU(N), or more than the format can hold.
@@ -216,7 +216,7 @@ def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a configuration of an ensemble comes from: a name without an ending, and which checks it failed there."""
+    """Origin of a configuration of an ensemble: name of its file without ending, and the checks that it failed."""
 
     name: str
     provenance: Provenance
@@ -224,7 +224,7 @@ class _Source:
 
 
 def _made_here(ensemble: Ensemble, record: int, chain: tuple[int, ...]) -> _Source:
-    """A configuration that was sampled."""
+    """The origin of a configuration that was sampled by this package."""
     identity = hashlib.sha256(canonical(ensemble.manifest["identity"]).encode("ascii")).hexdigest()
     sampler = str(ensemble.manifest.get("sampler", ""))
     words = ", ".join(filter(None, [sampler, *(f"chain {c}" for c in chain)]))
@@ -234,7 +234,7 @@ def _made_here(ensemble: Ensemble, record: int, chain: tuple[int, ...]) -> _Sour
 
 
 def _files(attributes: Mapping[str, JSON]) -> list[_Source] | None:
-    """The files of a block; None if it was not gathered from files."""
+    """The origins of the configurations of a block; None if it was not gathered from files."""
     names = attributes.get("files")
     if type(names) is not list or not all(type(name) is str for name in names):
         return None
@@ -246,12 +246,12 @@ def _files(attributes: Mapping[str, JSON]) -> list[_Source] | None:
 
 
 def _one_each(values: JSON, n: int) -> Sequence[Any]:
-    """A list of so many entries; nothing for each if it is no such list."""
+    """The list if it has n entries, else n times None."""
     return values if type(values) is list and len(values) == n else [None] * n
 
 
 def _free(name: str, format: str, taken: Sequence[str]) -> str:
-    """A name with an ending; numbered if another file of the folder differed in its ending only."""
+    """A file name that is not taken; numbered if two files of the folder differ in their ending only."""
     for suffix in ("", *(f"-{i}" for i in range(2, len(taken) + 3))):
         if (chosen := f"{name}{suffix}.{format}") not in taken:
             return chosen
@@ -259,10 +259,10 @@ def _free(name: str, format: str, taken: Sequence[str]) -> str:
 
 
 def _measured(links: Links, source: _Source) -> Configuration:
-    """Links of a block as a configuration, with what its file was found to fail."""
+    """Links of a block as a configuration, with the checks that its file failed."""
     precision = "float32" if links.dtype == np.complex64 else "float64"
     hint = "--force writes it all the same"
-    old = [Check(name, "failed when its file was read", "", passed=False, hint=hint) for name in source.failed]
+    old = [FileCheck(name, "failed when its file was read", "", passed=False, hint=hint) for name in source.failed]
     found = examine(links, format="ensemble", precision=precision, details={}, checks=old, provenance=source.provenance)
     names = dict.fromkeys(source.failed)
     return replace(found, checks=tuple(c for c in found.checks if c in old or c.passed or c.name not in names))
@@ -281,7 +281,7 @@ def _gathered(
 
 
 def _put(path: Path, configuration: Configuration, format: str, *, precision: str | None) -> None:
-    """Write a file, or find that it holds these links already."""
+    """Write a file unless it holds these links already."""
     if not path.exists():
         write_configuration(path, configuration, format, precision=precision)
         return
@@ -304,7 +304,7 @@ def _require_same(first: Configuration, other: Configuration, path: Path) -> Non
         f"SU({each.colours}), {'x'.join(map(str, each.shape))}, {each.precision} as {each.links.dtype}"
         for each in (other, first)
     )
-    if has != wanted:  # rows that were rebuilt are in double precision, and would be rounded beside others
+    if has != wanted:  # rebuilt rows are in double precision; stacking them with single precision would round them
         raise FormatError(
             f"{path}: another lattice, group or precision", value=has, allowed=f"{wanted}, as the first file"
         )

@@ -1,4 +1,4 @@
-"""What a caller knows about a gauge configuration: needed by files that do not say it, compared with those that do."""
+"""Facts about a gauge configuration given by the caller: used where a file lacks them, compared where it has them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,13 @@ MOST_DIMENSIONS = 6
 
 @dataclass(frozen=True)
 class Hints:
-    """What the caller says; None where it says nothing.
+    """Facts given by the caller; None where unknown.
 
     Attributes:
         shape: Extents, time last.
         colours: N of SU(N).
         precision: ``float32`` or ``float64``.
-        origin: Who says so, in words, for messages.
+        origin: Where they come from, in words, for messages.
 
     Raises:
         UnsupportedError: On creation: no lattice, group or precision that can be read here.
@@ -41,10 +41,10 @@ class Hints:
             )
 
     def require(self, path: Path, *, shape: tuple[int, ...], colours: int | None, precision: str | None) -> None:
-        """Refuse a file that says something else.
+        """Refuse a file that disagrees.
 
         Raises:
-            FormatError: What the file has, and what the caller says.
+            FormatError: The file has other values; the message names both.
         """
         pairs = (
             ("lattice", _crosses(shape), _crosses(self.shape)),
@@ -60,7 +60,7 @@ EXTENTS = f"1 to {MOST_DIMENSIONS} extents, each from 1 to {LARGEST_EXTENT}"
 
 
 def sensible(shape: tuple[int, ...]) -> bool:
-    """Whether these are extents of a lattice that can be read."""
+    """Whether number and size of the extents are within the limits of the readers."""
     return 1 <= len(shape) <= MOST_DIMENSIONS and all(1 <= extent <= LARGEST_EXTENT for extent in shape)
 
 

@@ -1,7 +1,7 @@
 """ILDG and SciDAC files: LIME records with the links big-endian, XML about them, and the SciDAC checksum.
 
-Written are all eight records in the order of QIO, which every reader known takes. Read is also what others leave out:
-the file name of the grid, the private records, and, if the caller says the shape, everything but the links.
+All eight records are written, in the order of QIO, which all known readers accept. Reading accepts files without the
+logical file name, without the private records and, if the caller gives the shape, with nothing but the links.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from latflow.errors import DataError
 from latflow.store.gauge_files import lime, markup
 from latflow.store.gauge_files.checksums import SciDACChecksum
-from latflow.store.gauge_files.configuration import PRECISIONS, Check, Configuration, checksum, declared, examine
+from latflow.store.gauge_files.configuration import PRECISIONS, Configuration, FileCheck, checksum, declared, examine
 from latflow.store.gauge_files.hints import MOST_DIMENSIONS, Hints
 from latflow.store.gauge_files.layout import Source, payload_bytes, read_links, require_group, spell_links
 from latflow.store.gauge_files.lime import Record
@@ -47,7 +47,9 @@ def read(source: Source, hints: Hints) -> Configuration:
     sums = SciDACChecksum(len(shape) * colours * colours * dtype.itemsize)
     links = read_links(source, data.offset, shape=shape, dtype=dtype, colours=colours, seen=sums.add)
     checks = [
-        Check("records", "in messages", "messages that begin and end", lime.messages_are_whole(records), FormatError),
+        FileCheck(
+            "records", "in messages", "messages that begin and end", lime.messages_are_whole(records), FormatError
+        ),
         *_checksums(source, records, sums),
     ]
     return examine(
@@ -66,7 +68,7 @@ def spell(links: Links, *, precision: str, provenance: Provenance = NOTHING_KNOW
 
     Args:
         links: The field.
-        precision: ``float32`` or ``float64``; the caller has seen to it that nothing is lost unasked.
+        precision: ``float32`` or ``float64``; the caller has checked that rounding is wanted.
         provenance: For the logical file name and the text of the user record.
         ildg: Whether to write the records that make a SciDAC file an ILDG one.
 
@@ -203,7 +205,7 @@ def _agreed(source: Source, name: str, values: Iterable[_T | None]) -> _T | None
     return distinct.pop() if distinct else None
 
 
-def _checksums(source: Source, records: list[Record], sums: SciDACChecksum) -> list[Check]:
+def _checksums(source: Source, records: list[Record], sums: SciDACChecksum) -> list[FileCheck]:
     found = _xml(source, records, "scidac-checksum")
     if found is None:
         return []

@@ -1,4 +1,4 @@
-"""Bytes of a file into links of the house order and back, one piece at a time.
+"""Conversion between the bytes of a file and links in the order of this package, one piece at a time.
 
 Most formats agree on the order of numbers: t slowest, then z, y, x; at each site the directions x, y, z, t; then row,
 column, real and imaginary part. Files are read in pieces of a few hundred kilobytes, so that reading needs little
@@ -83,7 +83,7 @@ class Source:
             raise StorageError(f"{self.path}: cannot read", value=error.strerror or str(error)) from error
 
     def too_short(self, declared: str) -> LengthError:
-        """The refusal of a file whose declared sizes do not fit its length."""
+        """The error for a file whose declared sizes do not fit its length."""
         return LengthError(
             f"{self.path}: has {self.size} bytes",
             allowed=declared,

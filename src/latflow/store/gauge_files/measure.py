@@ -1,7 +1,7 @@
 """Plaquettes, link trace, defect and projection of gauge links in plain numpy.
 
-A few lines of physics of the annex's own: an independent check on files, which needs no accelerator. Sites are worked
-on in pieces, so that temporaries stay in cache whatever the lattice.
+Independent of the JAX code, so that files can be checked without it. Sites are processed in pieces, so that temporaries
+stay in cache for any lattice.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from jaxtyping import Complex, Float
 
 Links: TypeAlias = Complex[np.ndarray, "d n n *sites"]
 
-_PIECE = 1 << 10  # sites worked on together; matrices of twice as many take eight times as long: they are mapped anew
+_PIECE = 1 << 10  # sites per piece; with twice as many, products take eight times as long: their memory is mapped anew
 
 
 def plaquettes(links: Links) -> Float[np.ndarray, "d d"]:

@@ -1,4 +1,4 @@
-"""Where a configuration comes from, as its file says it, and how much of that another format can hold.
+"""Origin of a configuration as stated in its file, and how much of that another format can hold.
 
 NERSC headers have keys for most of it. ILDG has a record for the logical file name and, like SciDAC, free text in the
 user record, where the rest stands as NERSC's lines ``KEY = value``. MILC has a date; openQCD has nothing.
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 UNKNOWN = "unknown"
-"""Written where a format wants something and nothing is known; read as nothing."""
+"""Written where a format requires a value that is not known; read as empty."""
 
 KEYS = {
     "ensemble_id": "ENSEMBLE_ID",
@@ -33,16 +33,16 @@ _TRAJECTORY = re.compile(r"(?:^|[_-]|(?<![0-9])\.)([0-9]{1,9})$")  # cfg.8, conf
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a file says about where its configuration comes from; empty where it does not.
+    """Origin of a configuration as stated in its file; fields that it does not state are empty.
 
     Attributes:
         lfn: Logical file name of the grid.
         ensemble_id: Name of the ensemble.
         ensemble_label: What it is, in a few words.
         sequence_number: Number of the trajectory.
-        creator: Who or what made it.
-        hardware: On which machine.
-        created: When, as it stands in the file.
+        creator: Person or program that made it.
+        hardware: Machine it was made on.
+        created: Date as written in the file.
         information: Free text, such as the parameters of the run.
     """
 
@@ -56,7 +56,7 @@ class Provenance:
     information: str = ""
 
     def facts(self) -> dict[str, str]:
-        """The fields that say something, by name."""
+        """The fields that are not empty, by name."""
         return {name: text for name, text in asdict(self).items() if text}
 
 
@@ -64,13 +64,13 @@ NOTHING_KNOWN = Provenance()
 
 
 def known(**found: str) -> Provenance:
-    """What was read: stripped, and without the words that mean nothing."""
+    """Provenance from texts that were read: stripped, and without placeholders."""
     plain = {name: _UNWRITABLE.sub("?", "\n".join(text.splitlines()).strip(_BLANK)) for name, text in found.items()}
     return Provenance(**{name: "" if text == UNKNOWN else text for name, text in plain.items()})
 
 
 def from_keys(header: Mapping[str, str]) -> Provenance:
-    """From a header of NERSC, overlong values cut. Number 0 of no ensemble is what stands there if it is not known."""
+    """From a NERSC header, overlong values cut. Number 0 without an ensemble means that the number is not known."""
     found = {name: header.get(key, "")[:_LONGEST] for name, key in KEYS.items()}
     if found["ensemble_id"] == UNKNOWN and found["sequence_number"] == "0":
         found["sequence_number"] = ""
@@ -78,14 +78,14 @@ def from_keys(header: Mapping[str, str]) -> Provenance:
 
 
 def from_facts(found: object) -> Provenance:
-    """From plain data such as `Provenance.facts`; whatever is not a known text is left out."""
+    """From plain data such as `Provenance.facts`; unknown keys and values that are not text are left out."""
     names = {field.name for field in fields(Provenance)}
     pairs = found.items() if type(found) is dict else ()
     return Provenance(**{name: text for name, text in pairs if name in names and type(text) is str})
 
 
 def from_text(text: str, **more: str) -> Provenance:
-    """From free text whose last lines may be ``KEY = value``; `more` is what else is known, and yields to them."""
+    """From free text whose last lines may be ``KEY = value``; these take precedence over `more`."""
     names = {key: name for name, key in _LINES.items()}
     lines, found = text.splitlines(), {}
     while lines:
@@ -98,9 +98,9 @@ def from_text(text: str, **more: str) -> Provenance:
 
 
 def as_text(provenance: Provenance, *, lfn: bool) -> str:
-    """Free text that `from_text` reads; `lfn` says whether the logical file name stands there, too.
+    """Free text that `from_text` reads, with the logical file name if `lfn` is true.
 
-    That the date is not known is said, lest the date of the file's record be taken for it.
+    An unknown date is written as such, so that the date of the record in the file is not taken for it.
     """
     names = [name for name in _LINES if name != "lfn" or lfn]
     facts = {"created": UNKNOWN, **provenance.facts()}
@@ -110,7 +110,7 @@ def as_text(provenance: Provenance, *, lfn: bool) -> str:
 
 
 def held(provenance: Provenance, format: str) -> Provenance:
-    """What a format can hold of it."""
+    """The part of the provenance that a format can hold."""
     if format in ("ildg", "scidac"):
         short = {name: _line(text) for name, text in provenance.facts().items() if name != "information"}
         text = provenance.information
@@ -130,18 +130,18 @@ def left_out(provenance: Provenance, format: str) -> list[str]:
 
 
 def number_in(name: str) -> str:
-    """The number of the trajectory that a file's name, without the ending of a format, ends in; empty if in none."""
+    """The trajectory number at the end of a file name without its ending; empty if there is none."""
     found = _TRAJECTORY.search(name)
     return found[1] if found else ""
 
 
 def numbered(provenance: Provenance, name: str) -> Provenance:
-    """With the number of the trajectory from the file's name, if the file itself does not say it."""
+    """The provenance with the trajectory number of the file name, if the file itself has none."""
     return provenance if provenance.sequence_number else replace(provenance, sequence_number=number_in(name))
 
 
 def words(name: str) -> str:
-    """The name of a field as one reads it."""
+    """The name of a field with blanks."""
     return name.replace("_", " ")
 
 

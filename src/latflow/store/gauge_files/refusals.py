@@ -1,4 +1,4 @@
-"""What can be wrong with a gauge configuration in a file, by name."""
+"""Exceptions for gauge configurations in files."""
 
 from latflow.errors import DataError
 from latflow.store.records import FormatError

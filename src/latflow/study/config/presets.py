@@ -1,9 +1,11 @@
 """Ready studies shipped with the package.
 
-A preset is a commented study file whose first two lines say what it is and what it costs; `latflow new` prints them.
+A preset is a commented study file. Its first two lines say what it is and what it costs, and `latflow new` prints them.
+The folder `studies` of the repository is a link to these files.
 """
 
 import dataclasses
+import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -16,8 +18,8 @@ class Preset:
     """One study file of the package.
 
     Args:
-        name: Its name, also that of the file.
-        text: The file.
+        name: Its name, which is also the name of the file without its ending.
+        text: Contents of the file.
     """
 
     name: str
@@ -25,13 +27,18 @@ class Preset:
 
     @property
     def title(self) -> str:
-        """What it is: the first line of the file."""
+        """What the study computes: the first line of the file."""
         return self._line(0)
 
     @property
     def cost(self) -> str:
-        """What it costs: the second line of the file."""
+        """Time on two cores: the second line of the file."""
         return self._line(1).removeprefix("Cost: ")
+
+    @property
+    def command(self) -> str:
+        """Command that runs it: `scaling` for a file with a table `[points]`, else `run`."""
+        return "scaling" if "points" in tomllib.loads(self.text) else "run"
 
     def _line(self, number: int) -> str:
         return self.text.splitlines()[number].removeprefix("# ")

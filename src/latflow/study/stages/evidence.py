@@ -27,9 +27,9 @@ from latflow.stats.evidence import (
     Verdict,
     census,
     forward_side,
-    judge,
     no_verdict,
     reverse_side,
+    verdict_on,
 )
 from latflow.stats.gamma import gamma_estimate
 from latflow.stats.runs import r_hat
@@ -125,7 +125,7 @@ def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate
         return no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws"), None
     evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1), estimates)
     reverse = evidence.reverse
-    return judge(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
+    return verdict_on(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
 
 
 def _evidence(
