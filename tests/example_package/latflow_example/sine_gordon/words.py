@@ -3,4 +3,6 @@
 from latflow.theories.scalar.words import OBSERVABLES as OBSERVABLES
 from latflow.words import Work
 
-WORKS = (Work("A. Author, Pinned fields, J. Ex. 1 (2026) 1", "", "the example", "action.kind", ("example_sine_gordon",)),)
+WORKS = (
+    Work("A. Author, Pinned fields, J. Ex. 1 (2026) 1", "", "the example", "action.kind", ("example_sine_gordon",)),
+)
