@@ -23,7 +23,7 @@ from latflow.samplers.metropolis import acceptance_probability, is_accepted, ref
 
 
 class IndependenceState(NamedTuple):
-    """Where a chain stands: configuration and the logarithm of its weight (−inf: any finite weight replaces it)."""
+    """State of a chain: configuration and the logarithm of its weight (−inf: any finite weight replaces it)."""
 
     x: Float[Array, "*shape"]
     log_weight: Scalar
@@ -77,7 +77,7 @@ def accept_sequence(
         first: Number of the first proposal.
 
     Returns:
-        For each step the number of the proposal at which the chain stands after it, and whether it moved.
+        For each step the number of the proposal that is the state after it, and whether the proposal was accepted.
 
     Raises:
         PhysicsStop: If a log-weight is +inf.

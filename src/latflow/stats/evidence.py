@@ -162,7 +162,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What may be said.
+    """The verdict on a flow.
 
     Args:
         status: "exact", "unresolved sectors", "collapsed" or "no verdict".

@@ -1,7 +1,7 @@
 r"""Free energies: −ln Z per site from either direction, and differences between two actions.
 
 The reweighting identity $Z'/Z=\langle e^{-(S'-S)}\rangle_S$ holds whatever the two actions are; it is useful while
-their distributions overlap: the tail shape k̂ of $e^{-(S'-S)}$ tells (`latflow.stats.weights.pareto_k`). For two
+their distributions overlap, as the tail shape k̂ of $e^{-(S'-S)}$ shows (`latflow.stats.weights.pareto_k`). For two
 couplings of φ⁴, $S'-S=(\lambda'-\lambda)\sum_x\phi_x^4$; in general evaluate both actions on the same configurations.
 """
 

@@ -34,7 +34,7 @@ class Layout:
     shapes: tuple[tuple[int, ...], ...]
 
     def offsets(self) -> list[slice]:
-        """Where each name lies along the axis."""
+        """The slice of each name along the axis."""
         sizes = [math.prod(shape) for shape in self.shapes]
         ends = np.cumsum(sizes, dtype=int)
         return [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)]

@@ -36,7 +36,7 @@ def r_hat(series: Float[np.ndarray, "chains n"]) -> float:
     """Split R̂: how much wider all half-chains together are than each is by itself; 1 when they agree.
 
     Every chain is cut in two, so drifts count like disagreements (Gelman et al., Bayesian Data Analysis, section 11.4).
-    Infinite if every half-chain stands still at its own value.
+    Infinite if every half-chain is constant and their values differ.
 
     Raises:
         TooShortError: If a half-chain has fewer than 4 records.

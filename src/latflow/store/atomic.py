@@ -235,7 +235,7 @@ def _free(directory: Path) -> str:
 
 
 def _discard(path: Path) -> None:
-    """Remove if possible; a stray temporary harms nobody and is cleaned at the next start."""
+    """Remove a temporary if possible; one that is left does no harm and is removed at the next start."""
     try:
         path.unlink(missing_ok=True)
     except OSError:

@@ -100,7 +100,7 @@ def parse(data: bytes, *, what: str) -> dict[str, JSON]:
 
 
 def require_schema(record: Mapping[str, JSON], *, newest: int, what: str) -> None:
-    """Refuse records of a schema later than this code knows.
+    """Refuse records of a later schema than this version can read.
 
     Raises:
         SchemaError: Written by a newer version.

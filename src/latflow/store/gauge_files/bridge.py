@@ -1,6 +1,6 @@
 """Bridge++ text: one real number per line, t slowest, then z, y, x, direction, row, column, real and imaginary part.
 
-There is no header: the caller says the shape, and the number of numbers must fit.
+There is no header: the caller gives the shape, and the number of numbers must fit.
 """
 
 import math

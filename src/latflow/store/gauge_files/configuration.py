@@ -97,7 +97,7 @@ class Configuration:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What `latflow inspect` says, as plain data."""
+        """The facts that `latflow inspect` prints, as plain data."""
         return {
             "format": self.format,
             "shape": list(self.shape),

@@ -41,7 +41,7 @@ def read_configuration(
     origin: str = "the caller",
     force: bool = False,
 ) -> Configuration:
-    """Read one configuration and check everything its file says about it.
+    """Read one configuration and check it against everything that its file states.
 
     Args:
         path: The file; its format is recognised by its contents.
@@ -49,7 +49,7 @@ def read_configuration(
         colours: N of SU(N), likewise.
         precision: ``float32`` or ``float64``, likewise.
         origin: Where these values come from, in words, for the message if the file disagrees.
-        force: Return links that fail a check, which then stand in `Configuration.failed`.
+        force: Return links that fail a check; the failed checks are in `Configuration.failed`.
 
     Raises:
         DataError: Damaged, foreign or inconsistent; a subclass for each case.

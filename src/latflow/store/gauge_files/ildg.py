@@ -73,7 +73,7 @@ def spell(links: Links, *, precision: str, provenance: Provenance = NOTHING_KNOW
         ildg: Whether to write the records that make a SciDAC file an ILDG one.
 
     Raises:
-        UnsupportedError: ILDG knows four dimensions only.
+        UnsupportedError: ILDG files have four dimensions only.
     """
     require_group(links, format="ildg" if ildg else "scidac", colours=None, dimension=4 if ildg else None)
     dtype = np.dtype(f">{PRECISIONS[precision]}")
@@ -130,7 +130,7 @@ def _xml(source: Source, records: list[Record], kind: str) -> dict[str, list[str
 
 
 def _facts(source: Source, records: list[Record], data: Record) -> list[Hints]:
-    """What each record of the file says about the layout."""
+    """The facts about the layout in each record of the file."""
     facts = []
     if (found := _xml(source, records, "ildg-format")) is not None:
         what = f"{source.path}: ildg-format"
@@ -219,7 +219,7 @@ def _checksums(source: Source, records: list[Record], sums: SciDACChecksum) -> l
 
 
 def _declarations(source: Source, records: list[Record], precision: str) -> list[tuple[str, float, float]]:
-    """Plaquette and link trace of the user record, where it is the one of USQCD; anything may stand there."""
+    """Plaquette and link trace of the user record if it is that of USQCD; the standard leaves its contents open."""
     found = _elements(source, records, "scidac-record-xml")
     tolerance = {"float32": 1e-5, "float64": 1e-8}[precision]
     names = {"plaq": "plaquette", "linktr": "link trace"}

@@ -63,7 +63,7 @@ class _Collector:
 
 
 def one(found: dict[str, list[str]], tag: str, *, what: str, default: str | None = None) -> str:
-    """The text of an element that stands exactly once.
+    """The text of an element that is there exactly once, or several times with the same text.
 
     Raises:
         FormatError: It is missing, or there are several that differ.
@@ -87,6 +87,6 @@ def whole(text: str, *, what: str, largest: int = 1 << 20) -> int:
 
 
 def escape(text: str) -> str:
-    """Text as it stands inside an element; characters that XML cannot hold become question marks."""
+    """Escape text for the inside of an element; characters that XML cannot hold become question marks."""
     plain = "".join(c if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c != "\uffff" else "?" for c in text)
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,7 +1,7 @@
 """Origin of a configuration as stated in its file, and how much of that another format can hold.
 
 NERSC headers have keys for most of it. ILDG has a record for the logical file name and, like SciDAC, free text in the
-user record, where the rest stands as NERSC's lines ``KEY = value``. MILC has a date; openQCD has nothing.
+user record, where the rest is written as NERSC's lines ``KEY = value``. MILC has a date; openQCD has nothing.
 """
 
 import re
