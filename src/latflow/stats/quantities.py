@@ -30,7 +30,10 @@ LogWeights: TypeAlias = Float[np.ndarray, " n"] | None
 """Of weighted draws; None for chains."""
 
 
-Formula: TypeAlias = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray | float]
+Value: TypeAlias = np.ndarray | np.floating | float
+"""A number or a vector."""
+
+Formula: TypeAlias = Callable[[Mapping[str, np.ndarray], np.ndarray], Value]
 """From means by column name and the covariance matrix of the data of a fit, empty without one, to a quantity."""
 
 

@@ -60,7 +60,7 @@ class ContinuousConfig(AbstractFlowTable):
     # float64 costs twice float32, and draws are integrated by 8 steps of 13 stages in place of 6 of 4
     drawing: ClassVar[float] = 9.0
     builder: ClassVar[str] = "latflow.study.flow_builders:continuous"
-    kind: Literal["continuous"] = Field(default="continuous", description="which flow")
+    kind: Literal["continuous"] = Field(default="continuous", description="the flow; docs/cli.md lists all")
     hidden: Width = Field(default=16, description="units of the network at every site")
     contexts: Annotated[int, Field(ge=1, le=256)] = Field(default=4, description="convolutions the network reads")
     features: Annotated[int, Field(ge=1, le=256)] = Field(default=3, description="features that are convolved")
@@ -90,7 +90,7 @@ class RealNVPConfig(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:real_nvp"
-    kind: Literal["real_nvp"] = Field(default="real_nvp", description="which flow")
+    kind: Literal["real_nvp"] = Field(default="real_nvp", description="the flow; docs/cli.md lists all")
     layers: Layers = Field(default=10, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="dense", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -110,7 +110,7 @@ class SplineConfig(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:spline"
-    kind: Literal["spline"] = Field(default="spline", description="which flow")
+    kind: Literal["spline"] = Field(default="spline", description="the flow; docs/cli.md lists all")
     layers: Layers = Field(default=8, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="convolutional", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -134,7 +134,7 @@ class MultiscaleConfig(AbstractFlowTable):
     """The field of a coarse lattice first, then the fluctuations between its sites, level by level."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:multiscale"
-    kind: Literal["multiscale"] = Field(default="multiscale", description="which flow")
+    kind: Literal["multiscale"] = Field(default="multiscale", description="the flow; docs/cli.md lists all")
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")
     hidden: Widths = Field(default=(32, 32), min_length=1, max_length=8, description="channels of each hidden layer")

@@ -213,14 +213,14 @@ COUPLINGS_PER_STEP = 8
 
 def _coupling_range(value: Lookup) -> list[Complaint]:
     ends, kind = value("flow.coupling_range"), value("action.kind")
-    name = value("flow.parameter")
+    name = value("flow.parameter") or COUPLING
     batch, loss = value("training.batch_size"), value("training.loss")
     if ends is None:
         return []
     found = []
     if not ends[0] < ends[1]:
         found.append(Complaint("flow.coupling_range", str(list(ends)), "two increasing numbers > 0"))
-    if kind is not None and name is not None and name not in table_of(kind).free_parameters:
+    if kind is not None and name not in table_of(kind).free_parameters:
         hint = f"elsewhere {name} is not the only number that changes, or there is none"
         found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", _with_parameter(name), hint))
     if batch is not None and batch % COUPLINGS_PER_STEP:

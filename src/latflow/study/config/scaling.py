@@ -11,12 +11,14 @@ from pydantic import Field, ValidationError
 
 from latflow.errors import ConfigError
 from latflow.study.config.flows import ContinuousConfig, FlowConfig
-from latflow.study.config.reading import complaints, marked, merge, read_table
-from latflow.study.config.rules import Complaint
+from latflow.study.config.reading import complaints, marked, merge, read_table, shown
+from latflow.study.config.rules import COUPLING, Complaint
 from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
 from latflow.study.config.study import NAME, StudyConfig
+from latflow.study.config.theory import ActionConfig
 from latflow.study.config.writing import toml_text
-from latflow.tables import AbstractSection, Coupling, Extent, Fraction, List, Mass
+from latflow.tables import ADDED, AbstractSection, Coupling, Extent, Fraction, List, Mass
+from latflow.theories.catalogue import kinds
 
 QUICK_CONFIGURATIONS = 8192
 """Configurations per sampler of a quick look."""
@@ -29,12 +31,15 @@ QUICK_SHARE = 5
 
 
 class PointsConfig(AbstractSection):
-    """Where the theory is studied: φ⁴ on hypercubic lattices."""
+    """Where the theory is studied: hypercubic lattices and a value of one of its parameters on each."""
 
     dimensions: Annotated[int, Field(ge=1, le=6)] = Field(default=2, description="directions of every lattice")
     extents: List[Extent] = Field(min_length=1, max_length=32, description="L of every point")
-    couplings: List[Coupling] = Field(min_length=1, max_length=32, description="λ of every point")
-    mass_squared: Mass = Field(description="m² of all points")
+    parameter: str = Field(
+        default=COUPLING, max_length=40, description="key of [action] that changes", json_schema_extra=ADDED
+    )
+    couplings: List[Coupling] = Field(min_length=1, max_length=32, description="its value at every point; λ of φ⁴")
+    mass_squared: Mass | None = Field(default=None, description="m² of φ⁴ at all points, instead of a table [action]")
     acceptances: List[Fraction] = Field(
         default=(0.5, 0.7), min_length=1, max_length=4, description="one flow is trained to each of these acceptances"
     )
@@ -46,6 +51,11 @@ class ScalingConfig(AbstractSection):
     name: str = NAME
     seed: Annotated[int, Field(ge=0, le=2**31)] = Field(default=1, description="root of all random numbers")
     points: PointsConfig
+    action: ActionConfig | None = Field(
+        default=None,
+        description="another theory, or φ⁴ in full; its value of points.parameter is not used",
+        json_schema_extra=ADDED,
+    )
     flow: FlowConfig = Field(default_factory=ContinuousConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
@@ -104,7 +114,7 @@ class ScalingConfig(AbstractSection):
         )
 
     def _study(self, name: str, extent: int, coupling: float, acceptance: float, *, seed: int) -> StudyConfig:
-        plain = self.model_dump(mode="json", exclude={"points"})
+        plain = self.model_dump(mode="json", exclude={"points", "action"})
         plain["training"]["stop"]["acceptance"] = acceptance
         if not name.endswith(f"L{extent:02d}"):
             kept = [word for word in self.sampling.samplers if word in ("flow", "hmc")]
@@ -115,9 +125,15 @@ class ScalingConfig(AbstractSection):
                 "name": f"{self.name}-{name}",
                 "seed": seed,
                 "lattice": {"shape": [extent] * self.points.dimensions},
-                "action": {"kind": "phi4", "mass_squared": self.points.mass_squared, "coupling": coupling},
+                "action": {**self._theory(), self.points.parameter: coupling},
             }
         )
+
+    def _theory(self) -> dict[str, Any]:
+        """The table of the action, with any value of the parameter that changes."""
+        if self.action is not None:
+            return self.action.model_dump(mode="json")
+        return {"kind": kinds()[0], "mass_squared": self.points.mass_squared}
 
 
 def load_scaling(path: Path, overrides: Mapping[str, str] | None = None) -> ScalingConfig:
@@ -152,6 +168,11 @@ def load_scaling(path: Path, overrides: Mapping[str, str] | None = None) -> Scal
 def _together(config: ScalingConfig) -> list[Complaint]:
     """What the keys of a scaling study must fulfil together."""
     points, found = config.points, []
+    if (config.action is None) == (points.mass_squared is None):
+        found.append(Complaint("points.mass_squared", shown(points.mass_squared), "this, or a table [action]"))
+    if config.action is not None and points.parameter not in config.action.parameters:
+        allowed = " or ".join(f'"{name}"' for name in config.action.parameters)
+        found.append(Complaint("points.parameter", repr(points.parameter), allowed))
     if len(points.couplings) != len(points.extents):
         count = f"{len(points.couplings)} entries"
         found.append(Complaint("points.couplings", count, f"one per extent, {len(points.extents)}"))

@@ -16,7 +16,7 @@ class FreeFieldTable(AbstractActionTable):
     parameters: ClassVar[tuple[str, ...]] = ("mass_squared",)
     free_parameters: ClassVar[tuple[str, ...]] = ("mass_squared",)
 
-    kind: Literal["free"] = Field(description="the theory")
+    kind: Literal["free"] = Field(description="the theory; docs/cli.md lists all")
     mass_squared: Positive = Field(description="m² in lattice units")
 
     @override

@@ -25,7 +25,7 @@ class WilsonTable(AbstractActionTable):
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
 
-    kind: Literal["wilson"] = Field(description="the theory")
+    kind: Literal["wilson"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="what lives on the links")
     beta: Positive = Field(description="β of β Σ (1 − Re tr P / N); N = 1 for U(1)")
 
@@ -44,7 +44,7 @@ class ImprovedTable(AbstractActionTable):
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
 
-    kind: Literal["improved"] = Field(description="the theory")
+    kind: Literal["improved"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="what lives on the links")
     beta: Positive = Field(description="β of β [c₀ Σ (1 − Re tr P / N) + c₁ Σ (1 − Re tr R / N)]")
     improvement: Literal["luscher-weisz", "iwasaki", "dbw2"] = Field(

@@ -30,7 +30,7 @@ class PhiFourTable(AbstractActionTable):
     free_parameters: ClassVar[tuple[str, ...]] = ("mass_squared", "coupling")
     terms: ClassVar[tuple[str, ...]] = _TERMS
 
-    kind: Literal["phi4"] = Field(description="the theory")
+    kind: Literal["phi4"] = Field(description="the theory; docs/cli.md lists all")
     mass_squared: Mass = Field(description="m² in lattice units; may be negative when coupling > 0")
     coupling: Coupling = Field(description="λ, the factor of φ⁴")
     normalisation: Literal["house", "half", "factorial"] = Field(
@@ -59,7 +59,7 @@ class HoppingPhiFourTable(AbstractActionTable):
     parameters: ClassVar[tuple[str, ...]] = ("kappa", "coupling")
     terms: ClassVar[tuple[str, ...]] = _TERMS
 
-    kind: Literal["phi4_hopping"] = Field(description="the theory")
+    kind: Literal["phi4_hopping"] = Field(description="the theory; docs/cli.md lists all")
     kappa: Positive = Field(description="κ of −2κ Σ φφ + (1−2λ)φ² + λφ⁴")
     coupling: Coupling = Field(description="λ of the same")
 

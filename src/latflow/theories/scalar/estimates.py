@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from latflow.stats.correlators import connected_correlator, cosh_fit, effective_mass, first_time
-from latflow.stats.quantities import Derived, Fit, Formula, Quantity
+from latflow.stats.quantities import Derived, Fit, Formula, Quantity, Value
 from latflow.theories.scalar.words import OBSERVABLES
 
 _Means = Mapping[str, np.ndarray]
@@ -32,16 +32,16 @@ def scalar_estimator(shape: tuple[int, ...]) -> Derived:
 
 
 def _moments(volume: int) -> tuple[Quantity, ...]:
-    def susceptibility(means: _Means, _: np.ndarray) -> np.ndarray:
+    def susceptibility(means: _Means, _: np.ndarray) -> Value:
         return volume * (means["magnetization_squared"] - means["magnetization"] ** 2)
 
-    def abs_susceptibility(means: _Means, _: np.ndarray) -> np.ndarray:
+    def abs_susceptibility(means: _Means, _: np.ndarray) -> Value:
         return volume * (means["magnetization_squared"] - means["abs_magnetization"] ** 2)
 
-    def binder(means: _Means, _: np.ndarray) -> np.ndarray:
+    def binder(means: _Means, _: np.ndarray) -> Value:
         return 1 - means["magnetization_fourth"] / (3 * means["magnetization_squared"] ** 2)
 
-    def energy(means: _Means, _: np.ndarray) -> np.ndarray:
+    def energy(means: _Means, _: np.ndarray) -> Value:
         return means["neighbour_product"] - means["magnetization"] ** 2
 
     return (
@@ -64,7 +64,7 @@ def _correlations(shape: tuple[int, ...]) -> tuple[Quantity, ...]:
     def correlator(means: _Means, _: np.ndarray) -> np.ndarray:
         return np.asarray(connected(dict(means))["correlator"])
 
-    def mass(means: _Means, covariance: np.ndarray) -> float:
+    def mass(means: _Means, covariance: np.ndarray) -> Value:
         return pole(correlator(means, covariance), covariance)
 
     return (

@@ -17,7 +17,7 @@ class SineGordonTable(AbstractActionTable):
     free_parameters: ClassVar[tuple[str, ...]] = ("mass_squared", "alpha")
     terms: ClassVar[tuple[str, ...]] = ("kinetic", "potential")
 
-    kind: Literal["sine_gordon"] = Field(description="the theory")
+    kind: Literal["sine_gordon"] = Field(description="the theory; docs/cli.md lists all")
     mass_squared: Positive = Field(description="m² in lattice units; it keeps the field from wandering off")
     alpha: Coupling = Field(description="α, the factor of 1 − cos φ")
 

@@ -14,7 +14,7 @@ class SineGordonTable(AbstractActionTable):
     samplers: ClassVar[tuple[str, ...]] = SCALAR_SAMPLERS
     parameters: ClassVar[tuple[str, ...]] = ("mass_squared", "alpha")
 
-    kind: Literal["example_sine_gordon"] = Field(description="the theory")
+    kind: Literal["example_sine_gordon"] = Field(description="the theory; docs/cli.md lists all")
     mass_squared: Positive = Field(description="m² in lattice units")
     alpha: Coupling = Field(description="α")
 
