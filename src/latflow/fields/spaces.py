@@ -5,6 +5,7 @@ Tangent vectors are arrays of real coordinates in an orthonormal frame: the kine
 """
 
 import abc
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -30,6 +31,28 @@ class AbstractFieldSpace(eqx.Module):
 
     shape: eqx.AbstractVar[tuple[int, ...]]
     tangent_shape: eqx.AbstractVar[tuple[int, ...]]
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom: how many real coordinates a tangent vector has."""
+        return math.prod(self.tangent_shape)
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the reference measure is normalised, and `random` draws from it."""
+        return False
+
+    @abc.abstractmethod
+    def cold(self) -> Field:
+        """The configuration about which narrow starts scatter: zero, or the unit element everywhere."""
+
+    def still(self) -> Tangent:
+        """The momentum zero."""
+        return jnp.zeros(self.tangent_shape)
+
+    def distance(self, x: Field, y: Field) -> Scalar:
+        """Largest difference of two configurations, entry by entry; angles differ modulo 2π."""
+        return jnp.max(jnp.abs(x - y))
 
     @abc.abstractmethod
     def random(self, key: PRNGKey) -> Field:
@@ -75,6 +98,10 @@ class ScalarSpace(AbstractFieldSpace):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = tuple(shape)
         self.tangent_shape = tuple(shape)
+
+    @override
+    def cold(self) -> Float[Array, "*shape"]:
+        return jnp.zeros(self.shape)
 
     @override
     def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
@@ -148,9 +175,18 @@ class GaugeSpace(AbstractFieldSpace):
         """Number of directions d."""
         return self.lattice.ndim
 
+    @property
+    @override
+    def is_compact(self) -> bool:
+        return True
+
+    @override
     def cold(self) -> Field:
-        """The unit element on every link."""
         return _directions_first(self.group.identity((self.ndim, *self.lattice.shape)), group=self.group)
+
+    @override
+    def distance(self, x: Field, y: Field) -> Scalar:
+        return jnp.max(jnp.abs(self.links(x) - self.links(y)))
 
     def links(self, x: Field) -> Links:
         """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on."""
