@@ -334,7 +334,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
     "trained real nvp": trained_flow,
-    "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.1),
+    "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 

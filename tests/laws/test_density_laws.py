@@ -33,7 +33,7 @@ class Gaussian(AbstractDistribution):
 
 
 class Leaning(AbstractDistribution):
-    r"""Independent links that lean to the unit element, $\prod e^{\kappa\,\mathrm{Re\,tr}\,U/N}$ by its exact integral."""
+    r"""Independent links that lean to the unit element, $\prod e^{\kappa\,\mathrm{Re\,tr}\,U/N}$ over its integral."""
 
     space: GaugeSpace
     kappa: float = 0.3

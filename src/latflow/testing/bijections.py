@@ -1,8 +1,9 @@
 """Laws of a bijection: it inverts, its log-determinant is that of its Jacobian, and compilation changes nothing.
 
 The Jacobian is taken in tangent coordinates of the space: every basis vector is pushed through the map by a
-Jacobian-vector product and read off with `coordinates`, so the same ten lines serve every space. Test fields are moved away from
-the cold configuration by momenta, so they lie in the space. All laws of one bijection share one compiled program.
+Jacobian-vector product and read off with `coordinates`, so the same ten lines serve every space. Test fields are moved
+away from the cold configuration by momenta, so they lie in the space. All laws of one bijection share one compiled
+program.
 """
 
 from typing import NamedTuple, TypeVar
