@@ -33,6 +33,7 @@ from latflow.fields.gauge_symmetry import (
     link_generators,
     random_gauge_transformation,
 )
+from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
@@ -85,6 +86,13 @@ SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
     "U(1) 3x2": lambda: gauge_space("U(1)", (3, 2)),
     "SU(2) 2x3": lambda: gauge_space("SU(2)", (2, 3)),
     "SU(3) 2x1x2": lambda: gauge_space("SU(3)", (2, 1, 2)),
+    "links, matter and a held field": lambda: ProductSpace(
+        {
+            "links": gauge_space("SU(2)", (2, 2)),
+            "matter": ScalarSpace((2, 2)),
+            "auxiliary": Held(gauge_space("U(1)", (2, 2))),
+        }
+    ),
 }
 
 # Actions ------------------------------------------------------------------------------------------------------------

@@ -648,8 +648,8 @@ BUGS = (
     Bug(
         "factor 1/2 of the kinetic term missing",
         "samplers/hmc.py",
-        "return 0.5 * jnp.sum(p**2)",
-        "return jnp.sum(p**2)",
+        "total(0.5 * jnp.sum(part**2)",
+        "total(jnp.sum(part**2)",
         "tests/laws/test_gauge_kernel_laws.py::test_exact_observables[SU(2) leapfrog]",
     ),
     Bug(
