@@ -736,6 +736,48 @@ BUGS = (
         'if "none" in samplers and trains(stages, directory):',
         "tests/cli/test_models.py::test_a_start_that_cannot_be_one_leaves_nothing_behind",
     ),
+    Bug(
+        "log-slope of the map of a plaquette with the wrong sign",
+        "bijections/gauge.py",
+        "jnp.log1p(-(real**2 + imag**2)) - jnp.log(along**2 + across**2)",
+        "jnp.log(along**2 + across**2) - jnp.log1p(-(real**2 + imag**2))",
+        f"{BIJECTION}[plaquettes along 0-log_det_is_jacobian]",
+    ),
+    Bug(
+        "an active plaquette read as if it were frozen",
+        "bijections/gauge.py",
+        "itertools.product((-1, 0, 1), (1, 2))",
+        "itertools.product((-1, 0, 1), (0, 1))",
+        f"{BIJECTION}[plaquettes along 0-round_trip_worst]",
+    ),
+    Bug(
+        "a plaquette of a coupling that does not close",
+        "bijections/gauge.py",
+        "- jnp.roll(theta[mu], -1, axis=nu) - theta[nu]",
+        "- jnp.roll(theta[mu], -1, axis=nu) - theta[mu]",
+        "tests/laws/test_bijection_laws.py::test_claimed_symmetries[plaquettes along 0]",
+    ),
+    Bug(
+        "fields of a product with the same random numbers",
+        "fields/product.py",
+        "function(space, fold_in(key, i))",
+        "function(space, fold_in(key, 0 * i))",
+        "tests/fields/test_product.py::test_fields_do_not_share_random_numbers",
+    ),
+    Bug(
+        "the action of auxiliary fields that are no longer there",
+        "samplers/hmc.py",
+        "return state if x is state.x else self.init(x)",
+        "return state if x is state.x else HMCState(x, state.action)",
+        "tests/fields/test_product.py::test_hmc_is_exact[omf2-held]",
+    ),
+    Bug(
+        "auxiliary fields never drawn afresh",
+        "samplers/hmc.py",
+        "state = self._refreshed(fold_in(key, 3), state)",
+        "_ = self._refreshed(fold_in(key, 3), state)",
+        "tests/fields/test_product.py::test_auxiliary_fields_are_new_after_a_rejected_trajectory",
+    ),
 )
 
 
