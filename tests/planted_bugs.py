@@ -465,14 +465,14 @@ BUGS = (
     ),
     Bug(
         "slope of the divergence missing in the score along a continuous flow",
-        "bijections/path_adjoint.py",
+        "bijections/ode/path_adjoint.py",
         "(score[None] * slope + _column(2 * own) * bend)",
         "(score[None] * slope + 0 * _column(2 * own) * bend)",
         "tests/training/test_split_steps.py::test_gradient_vanishes_where_the_flow_is_the_theory",
     ),
     Bug(
         "stages of a step pulled back in the wrong order",
-        "bijections/path_adjoint.py",
+        "bijections/ode/path_adjoint.py",
         "matrix[j][i] for j in reversed(range(i + 1, n))",
         "matrix[j][i] for j in range(i + 1, n)",
         "tests/training/test_split_steps.py::test_gradient_is_that_of_the_loss",

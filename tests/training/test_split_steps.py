@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from latflow.actions.base import AbstractAction, autodiff_force
 from latflow.actions.scalar import PhiFour
-from latflow.bijections import path_adjoint
-from latflow.bijections.continuous import ContinuousFlow
-from latflow.bijections.runge_kutta import RK4
+from latflow.bijections.ode import path_adjoint
+from latflow.bijections.ode.continuous import ContinuousFlow
+from latflow.bijections.ode.runge_kutta import RK4
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow, with_integrator

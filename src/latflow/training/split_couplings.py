@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.bijections.path_adjoint import StageWeights, stage_weights
+from latflow.bijections.ode.path_adjoint import StageWeights, stage_weights
 from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.training.conditional import OverCouplings, with_coupling
 from latflow.training.losses import PathGradient
