@@ -22,16 +22,25 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
 from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
 from latflow.bijections.coupling import AffineCoupling
-from latflow.bijections.elementwise import Scale
+from latflow.bijections.elementwise import Identity, Scale
+from latflow.bijections.gauge import PlaquetteCoupling
 from latflow.bijections.partition import Partition
-from latflow.distributions import AbstractDistribution, FreeFieldPrior, Normal
-from latflow.fields.gauge_symmetry import ChargeConjugation, GaugeTransformation, link_generators
+from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
+from latflow.fields.gauge_symmetry import (
+    ChargeConjugation,
+    GaugeTransformation,
+    LinkTranslation,
+    link_generators,
+    random_gauge_transformation,
+)
+from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.conditional import ConditionalFlow, conditioned
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
+from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
@@ -78,6 +87,13 @@ SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
     "U(1) 3x2": lambda: gauge_space("U(1)", (3, 2)),
     "SU(2) 2x3": lambda: gauge_space("SU(2)", (2, 3)),
     "SU(3) 2x1x2": lambda: gauge_space("SU(3)", (2, 1, 2)),
+    "links, matter and a held field": lambda: ProductSpace(
+        {
+            "links": gauge_space("SU(2)", (2, 2)),
+            "matter": ScalarSpace((2, 2)),
+            "auxiliary": Held(gauge_space("U(1)", (2, 2))),
+        }
+    ),
 }
 
 # Actions ------------------------------------------------------------------------------------------------------------
@@ -229,7 +245,28 @@ BIJECTIONS |= {
     "continuous, 1d": lambda: _case((4,), _continuous((4,)).bijection, Translation((1,)), SignFlip()),
     "conditional, lower end": lambda: _at_coupling((3, 3), 5.0),
     "conditional, inside": lambda: _at_coupling((3, 3), 6.4),
+    "identity of SU(2) links": lambda: _link_case("SU(2)", (2, 2), Identity()),
+    "plaquettes along 0": lambda: _link_case("U(1)", (3, 4), _plaquettes((3, 4), 0), LinkTranslation((1, 0))),
+    "plaquettes along 1": lambda: _link_case("U(1)", (8, 2), _plaquettes((8, 2), 1), LinkTranslation((4, 1))),
+    "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
+
+
+def _link_case(
+    group: str, shape: tuple[int, ...], bijection: AbstractBijection, *symmetries: AbstractSymmetry
+) -> BijectionCase:
+    """A bijection of links, which claims to commute with gauge transformations and charge conjugation."""
+    space = gauge_space(group, shape)
+    gauge = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group))
+    return BijectionCase(scrambled(key(99), bijection), space, (*gauge, *symmetries))
+
+
+def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
+    return PlaquetteCoupling.identity(Lattice(shape), mu=mu, offset=1)
+
+
+def _u1_plaquette_flow() -> Flow:
+    return u1_plaquette_flow(key(19), Lattice((4, 4)), n_layers=8)
 
 
 def conditional_flow(shape: tuple[int, ...], n_steps: int = 24, scale: float = 0.1) -> ConditionalFlow:
@@ -309,11 +346,15 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
     "trained real nvp": trained_flow,
+    "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
+    "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
     "free field": lambda: scrambled(key(17), FreeFieldPrior.of_mass(Lattice((2, 3)), mass_squared=0.6), scale=0.2),
+    "haar U(1)": lambda: HaarPrior(gauge_space("U(1)", (2, 3))),
+    "haar SU(2)": lambda: HaarPrior(gauge_space("SU(2)", (2, 2))),
     "z2 mixture": lambda: Z2Mixture(scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2)),
     **FLOWS,
 }
@@ -326,7 +367,7 @@ LOG_WIDTHS = {
     "real nvp convolutional": -0.6,
     "trained real nvp": -1.5,
 }
-"""Logarithm of the width of a normal density inside the one of that name; -0.3 for the others."""
+"""Logarithm of the width of a normal density inside the one of that name; -0.3 for the others of real fields."""
 
 # Weighted samplers --------------------------------------------------------------------------------------------------
 

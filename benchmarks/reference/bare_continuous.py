@@ -85,7 +85,7 @@ class Bare:
         return back, modes, -jnp.sum(fields[1:] * phi[None] ** 3 * q**2, axis=(1, 2))
 
     def hidden(self, w, inputs):
-        """T and u, as in `latflow.bijections.path_adjoint`."""
+        """T and u, as in `latflow.bijections.ode.path_adjoint`."""
         t = jnp.tanh((w["mixing"] @ flat(inputs)).reshape(-1, *inputs.shape[1:]))
         return t, 1 / (w["complement"][:, None, None] + w["square"][:, None, None] * (1 - t**2))
 

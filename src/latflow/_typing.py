@@ -5,7 +5,7 @@
 
 from typing import TypeAlias
 
-from jaxtyping import Array, Bool, Complex, Float, Inexact, Key
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Key, PyTree
 
 PRNGKey: TypeAlias = Key[Array, ""]
 """A typed key, `jax.random.key(...)`; used once."""
@@ -15,6 +15,12 @@ Scalar: TypeAlias = Float[Array, ""]
 
 Field: TypeAlias = Inexact[Array, "*shape"]
 """One configuration: real numbers at sites, angles or complex matrices on links."""
+
+Configuration: TypeAlias = PyTree[Inexact[Array, "..."]]
+"""One configuration of any space: one array, or several by name."""
+
+Momentum: TypeAlias = PyTree[Float[Array, "..."]]
+"""Real coordinates of a displacement of such a configuration, of the same structure."""
 
 Matrices: TypeAlias = Complex[Array, "row column *sites"]
 """One matrix per site, indices before sites."""

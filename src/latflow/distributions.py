@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, PRNGKey, Scalar
+from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
 from latflow.lattice import Lattice
 
@@ -20,14 +22,19 @@ from latflow.lattice import Lattice
 class AbstractDistribution(eqx.Module):
     """A normalised density with exact independent draws."""
 
-    shape: eqx.AbstractVar[tuple[int, ...]]
+    space: eqx.AbstractVar[AbstractFieldSpace]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one configuration."""
+        return self.space.shape
 
     @abc.abstractmethod
-    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
         """One draw and its log-density."""
 
     @abc.abstractmethod
-    def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
+    def log_prob(self, x: Field) -> Scalar:
         """Log-density at `x`."""
 
 
@@ -38,7 +45,10 @@ class Normal(AbstractDistribution):
         shape: Sites along each direction.
     """
 
-    shape: tuple[int, ...] = eqx.field(static=True)
+    space: ScalarSpace  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.space = ScalarSpace(shape)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
@@ -60,12 +70,15 @@ class FreeFieldPrior(AbstractDistribution):
 
     log_widths: Float[Array, " n_orbits"]
     lattice: Lattice = eqx.field(static=True)
-    shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, log_widths: Float[Array, " n_orbits"], lattice: Lattice) -> None:
         self.log_widths = log_widths
         self.lattice = lattice
-        self.shape = lattice.shape
+
+    @property
+    @override
+    def space(self) -> ScalarSpace:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return ScalarSpace(self.lattice.shape)
 
     @classmethod
     def of_mass(cls, lattice: Lattice, *, mass_squared: float) -> "FreeFieldPrior":
@@ -92,6 +105,33 @@ class FreeFieldPrior(AbstractDistribution):
 
     def _log_widths(self) -> Float[Array, "*momenta"]:
         return self.log_widths[momentum_orbits(self.lattice)]
+
+
+class HaarPrior(AbstractDistribution):
+    """The uniform density of a compact space: Haar links of a gauge field. Its logarithm is zero.
+
+    Args:
+        space: Compact, with a normalised reference measure.
+
+    Raises:
+        ConfigError: On a space without a uniform density.
+    """
+
+    space: AbstractFieldSpace
+
+    def __check_init__(self) -> None:
+        if not self.space.is_compact:
+            found = type(self.space).__name__
+            raise ConfigError([f"flow.prior: uniform on {found}; allowed: a compact space, such as links of a group"])
+
+    @override
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
+        x = self.space.random(key)
+        return x, self.log_prob(x)
+
+    @override
+    def log_prob(self, x: Field) -> Scalar:
+        return jnp.zeros(())
 
 
 def free_log_widths(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarray, " n_orbits"]:

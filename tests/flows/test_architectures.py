@@ -59,6 +59,7 @@ def test_colours_alternate_so_that_two_layers_transform_every_site():
         ("continuous", -81.46059821371264),
         ("free field", -51.71965894545693),
         ("z2 mixture", -13.862162263664404),
+        ("u1 plaquettes", 1.2389610564391527),
     ],
 )
 def test_weights_mean_what_they_meant(name, log_prob):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from latflow.bijections.runge_kutta import RK4, RK8
+from latflow.bijections.ode.runge_kutta import RK4, RK8
 from latflow.errors import ConfigError, PhysicsStop
 from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow, is_continuous, log_prob_error, production_steps, with_integrator

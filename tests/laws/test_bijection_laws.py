@@ -25,7 +25,7 @@ def test_bijection_law(name, law):
 def test_claimed_symmetries(name):
     case = CASES[name]()
     fields = spread_fields(jax.random.key(32), case.space, n=4)
-    results = [equivariant_under(case.bijection, element, fields) for element in case.symmetries]
+    results = [equivariant_under(case.bijection, case.space, element, fields) for element in case.symmetries]
     assert all(result.passed for result in results), [result.line() for result in results]
 
 

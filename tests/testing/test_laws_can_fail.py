@@ -39,6 +39,10 @@ class BrokenSpace(AbstractFieldSpace):
     tangent_shape: tuple[int, ...] = (2, 2)
 
     @override
+    def cold(self) -> Array:
+        return PLAIN.cold()
+
+    @override
     def random(self, key: Array) -> Array:
         return PLAIN.random(key)
 
@@ -186,8 +190,8 @@ def test_bijection_laws(fault, law):
 def test_equivariance():
     """The shear treats its rows differently, and its columns alike."""
     fields = bijections.spread_fields(KEY, PLAIN)
-    assert bijections.equivariant_under(BrokenBijection("none"), Translation((0, 1)), fields).passed
-    assert not bijections.equivariant_under(BrokenBijection("none"), Translation((1, 0)), fields).passed
+    assert bijections.equivariant_under(BrokenBijection("none"), PLAIN, Translation((0, 1)), fields).passed
+    assert not bijections.equivariant_under(BrokenBijection("none"), PLAIN, Translation((1, 0)), fields).passed
 
 
 class BrokenDensity(AbstractDistribution):
@@ -195,7 +199,7 @@ class BrokenDensity(AbstractDistribution):
 
     sampled: float
     claimed: float
-    shape: tuple[int, ...] = (2,)
+    space: ScalarSpace = ScalarSpace((2,))
 
     @override
     def sample_and_log_prob(self, key: Array) -> tuple[Array, Array]:
@@ -217,7 +221,7 @@ def test_density_laws():
 class Narrow(AbstractDistribution):
     """A normal distribution of width one half."""
 
-    shape: tuple[int, ...] = (2,)
+    space: ScalarSpace = ScalarSpace((2,))
 
     @override
     def sample_and_log_prob(self, key: Array) -> tuple[Array, Array]:

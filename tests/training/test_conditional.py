@@ -11,7 +11,7 @@ import pytest
 
 from latflow.actions import exact
 from latflow.actions.scalar import PhiFour
-from latflow.bijections.runge_kutta import RK8
+from latflow.bijections.ode.runge_kutta import RK8
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import conditioned
 from latflow.flows.continuous import continuous_flow, with_integrator

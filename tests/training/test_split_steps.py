@@ -10,7 +10,7 @@ from typing_extensions import override
 from latflow import execution
 from latflow.actions.base import AbstractAction, autodiff_force
 from latflow.actions.scalar import PhiFour
-from latflow.bijections.runge_kutta import RK4
+from latflow.bijections.ode.runge_kutta import RK4
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow, with_integrator

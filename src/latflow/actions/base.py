@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from latflow._typing import Field, Scalar, Tangent
+from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
 from latflow.fields.spaces import AbstractFieldSpace
 
 
-def autodiff_force(action: "AbstractAction", x: Field) -> Tangent:
+def autodiff_force(action: "AbstractAction", x: Configuration) -> Momentum:
     """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement."""
-    zero = jnp.zeros(action.space.tangent_shape, dtype=jnp.finfo(x.dtype).dtype)
+    real = jnp.finfo(jnp.result_type(*jax.tree.leaves(x))).dtype
+    zero = jax.tree.map(lambda p: p.astype(real), action.space.still())
     return jax.grad(lambda p: action(action.space.move(x, p)))(zero)
 
 
@@ -26,19 +27,26 @@ class AbstractAction(eqx.Module):
     space: eqx.AbstractVar[AbstractFieldSpace]
 
     @abc.abstractmethod
-    def __call__(self, x: Field) -> Scalar:
+    def __call__(self, x: Configuration) -> Scalar:
         """S(x), a real number."""
 
     @abc.abstractmethod
-    def force(self, x: Field) -> Tangent:
+    def force(self, x: Configuration) -> Momentum:
         """Gradient dS/dp of S(move(x, p)) at p = 0; the molecular-dynamics force is its negative.
 
         New actions may return `autodiff_force(self, x)` until an analytic one is faster.
         """
 
-    def value_and_force(self, x: Field) -> tuple[Scalar, Tangent]:
+    def value_and_force(self, x: Configuration) -> tuple[Scalar, Momentum]:
         """S(x) and the force together; an action may share work between them."""
         return self(x), self.force(x)
+
+    def refresh(self, key: PRNGKey, x: Configuration) -> Configuration:
+        """The configuration with its auxiliary fields drawn afresh, given the others, from exp(−S).
+
+        HMC calls it before every trajectory. An action without such fields returns `x` itself, and nothing is computed.
+        """
+        return x
 
     @property
     def terms(self) -> "tuple[AbstractAction, ...]":

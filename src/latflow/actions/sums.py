@@ -1,12 +1,16 @@
 """Sums of actions on one space. Molecular dynamics can integrate every term with its own step size."""
 
+from collections.abc import Sequence
+
+import jax
 from typing_extensions import override
 
-from latflow._typing import Field, Scalar, Tangent
+from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.transport import total
+from latflow.randomness import fold_in
 
 
 class SummedAction(AbstractAction):
@@ -37,14 +41,24 @@ class SummedAction(AbstractAction):
         return self.parts
 
     @override
-    def __call__(self, x: Field) -> Scalar:
+    def __call__(self, x: Configuration) -> Scalar:
         return total(part(x) for part in self.parts)
 
     @override
-    def force(self, x: Field) -> Tangent:
-        return total(part.force(x) for part in self.parts)
+    def force(self, x: Configuration) -> Momentum:
+        return _added([part.force(x) for part in self.parts])
 
     @override
-    def value_and_force(self, x: Field) -> tuple[Scalar, Tangent]:
+    def value_and_force(self, x: Configuration) -> tuple[Scalar, Momentum]:
         values, forces = zip(*(part.value_and_force(x) for part in self.parts), strict=True)
-        return total(values), total(forces)
+        return total(values), _added(forces)
+
+    @override
+    def refresh(self, key: PRNGKey, x: Configuration) -> Configuration:
+        for i, part in enumerate(self.parts):
+            x = part.refresh(fold_in(key, i), x)
+        return x
+
+
+def _added(forces: Sequence[Momentum]) -> Momentum:
+    return jax.tree.map(lambda *parts: total(parts), *forces)

@@ -1,24 +1,24 @@
 """Bijections: invertible, differentiable maps of configurations with their log-determinants.
 
-Every log-det refers to the reference measure of the space. `forward_and_log_det` returns +ln|∂y/∂x|,
+A bijection maps a space of fields onto itself. Which space that is, its flow says (`Flow.space`); a layer may fit
+several. Every log-det refers to the reference measure of the space. `forward_and_log_det` returns +ln|∂y/∂x|,
 `inverse_and_log_det` that of the inverse map, its negative.
 """
 
 import abc
 
 import equinox as eqx
-from jaxtyping import Array, Float
 
-from latflow._typing import Scalar
+from latflow._typing import Field, Scalar
 
 
 class AbstractBijection(eqx.Module):
-    """An invertible map of one configuration to another of the same shape."""
+    """An invertible map of one configuration to another of the same space."""
 
     @abc.abstractmethod
-    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
         """The image y and ln|∂y/∂x|."""
 
     @abc.abstractmethod
-    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
         """The pre-image x and ln|∂x/∂y|."""

@@ -1,10 +1,9 @@
 """Bijections made of bijections: one after another, and backwards."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Scalar
+from latflow._typing import Field, Scalar
 from latflow.bijections.base import AbstractBijection
 
 
@@ -18,7 +17,7 @@ class Chain(AbstractBijection):
     bijections: tuple[AbstractBijection, ...]
 
     @override
-    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
         log_det = jnp.zeros(())
         for bijection in self.bijections:
             x, step = bijection.forward_and_log_det(x)
@@ -26,7 +25,7 @@ class Chain(AbstractBijection):
         return x, log_det
 
     @override
-    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
         log_det = jnp.zeros(())
         for bijection in reversed(self.bijections):
             y, step = bijection.inverse_and_log_det(y)
@@ -44,9 +43,9 @@ class Inverse(AbstractBijection):
     bijection: AbstractBijection
 
     @override
-    def forward_and_log_det(self, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
         return self.bijection.inverse_and_log_det(x)
 
     @override
-    def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
+    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
         return self.bijection.forward_and_log_det(y)

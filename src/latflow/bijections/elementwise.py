@@ -1,11 +1,23 @@
-"""Bijections that treat every site alike and alone."""
+"""Bijections that treat every site alike and alone: the identity of any space, and a scale of real fields."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Scalar
+from latflow._typing import Field, Scalar
 from latflow.bijections.base import AbstractBijection
+
+
+class Identity(AbstractBijection):
+    """$y = x$, on any space."""
+
+    @override
+    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
+        return x, jnp.zeros(())
+
+    @override
+    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
+        return y, jnp.zeros(())
 
 
 class Scale(AbstractBijection):

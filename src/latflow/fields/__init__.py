@@ -1,5 +1,7 @@
 """Configurations: field spaces, symmetries, parallel transport, smearing, gradient flow and field strength."""
 
+from latflow.fields.product import Held as Held
+from latflow.fields.product import ProductSpace as ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace as AbstractFieldSpace
 from latflow.fields.spaces import GaugeSpace as GaugeSpace
 from latflow.fields.spaces import ScalarSpace as ScalarSpace

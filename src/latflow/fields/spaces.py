@@ -5,6 +5,7 @@ Tangent vectors are arrays of real coordinates in an orthonormal frame: the kine
 """
 
 import abc
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
-from latflow._typing import Field, Links, PRNGKey, Scalar, Tangent
+from latflow._typing import Configuration, Field, Links, Momentum, PRNGKey, Scalar, Tangent
 from latflow.arguments import require_type
 from latflow.batching import trailing
 from latflow.errors import ConfigError
@@ -31,32 +32,54 @@ class AbstractFieldSpace(eqx.Module):
     shape: eqx.AbstractVar[tuple[int, ...]]
     tangent_shape: eqx.AbstractVar[tuple[int, ...]]
 
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom: how many real coordinates a tangent vector has."""
+        return math.prod(self.tangent_shape)
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the reference measure is normalised, and `random` draws from it."""
+        return False
+
     @abc.abstractmethod
-    def random(self, key: PRNGKey) -> Field:
+    def cold(self) -> Configuration:
+        """The configuration about which narrow starts scatter: zero, or the unit element everywhere."""
+
+    def still(self) -> Momentum:
+        """The momentum zero."""
+        return jnp.zeros(self.tangent_shape)
+
+    def distance(self, x: Configuration, y: Configuration) -> Scalar:
+        """Largest difference of two configurations, entry by entry; angles differ modulo 2π."""
+        return jnp.max(jnp.abs(x - y))
+
+    @abc.abstractmethod
+    def random(self, key: PRNGKey) -> Configuration:
         """A reference draw: Haar or uniform on compact spaces, standard normal on R^n."""
 
     @abc.abstractmethod
-    def start(self, key: PRNGKey, number: Int[Array, ""]) -> Field:
+    def start(self, key: PRNGKey, number: Int[Array, ""]) -> Configuration:
         """Where chain `number` of an over-dispersed set starts: hot, cold, and what else the space knows, by turns."""
 
     @abc.abstractmethod
-    def move(self, x: Field, p: Tangent) -> Field:
+    def move(self, x: Configuration, p: Momentum) -> Configuration:
         """The point reached from `x` along `p`, exp(p) x: stays in the space to rounding."""
 
     @abc.abstractmethod
-    def displace(self, x: Field, p: Tangent) -> Field:
+    def displace(self, x: Configuration, p: Momentum) -> Configuration:
         """First-order part of `move`: the array tangent d/de move(x, e p) at e = 0."""
 
     @abc.abstractmethod
-    def coordinates(self, x: Field, dx: Field) -> Tangent:
+    def coordinates(self, x: Configuration, dx: Configuration) -> Momentum:
         """Inverse of `displace`: real coordinates of the array tangent `dx` at `x`."""
 
     @abc.abstractmethod
-    def defect(self, x: Field) -> Scalar:
+    def defect(self, x: Configuration) -> Scalar:
         """Distance of the array `x` from the space; zero inside."""
 
     @abc.abstractmethod
-    def momentum(self, key: PRNGKey) -> Tangent:
+    def momentum(self, key: PRNGKey) -> Momentum:
         """Standard normal real coordinates."""
 
 
@@ -75,6 +98,10 @@ class ScalarSpace(AbstractFieldSpace):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = tuple(shape)
         self.tangent_shape = tuple(shape)
+
+    @override
+    def cold(self) -> Float[Array, "*shape"]:
+        return jnp.zeros(self.shape)
 
     @override
     def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
@@ -148,9 +175,18 @@ class GaugeSpace(AbstractFieldSpace):
         """Number of directions d."""
         return self.lattice.ndim
 
+    @property
+    @override
+    def is_compact(self) -> bool:
+        return True
+
+    @override
     def cold(self) -> Field:
-        """The unit element on every link."""
         return _directions_first(self.group.identity((self.ndim, *self.lattice.shape)), group=self.group)
+
+    @override
+    def distance(self, x: Field, y: Field) -> Scalar:
+        return jnp.max(jnp.abs(self.links(x) - self.links(y)))
 
     def links(self, x: Field) -> Links:
         """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on."""

@@ -13,9 +13,9 @@ from latflow._typing import PRNGKey
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain
 from latflow.bijections.conditioners import AbstractConditioner
-from latflow.bijections.continuous import AbstractVelocity
 from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
+from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.partition import Partition
 from latflow.bijections.spline import SplineCoupling, parameter_counts
 from latflow.bijections.sublattice import Sublattice, coarse, coarse_mask

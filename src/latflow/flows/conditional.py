@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import Scalar
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 
@@ -48,9 +49,14 @@ class ConditionalFlow(eqx.Module):
             raise ConfigError([f"flow.coupling_range: {found}; allowed: two increasing numbers > 0"])
 
     @property
+    def space(self) -> AbstractFieldSpace:
+        """What the flow draws at every coupling."""
+        return self.coefficients.space
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """Sites along each direction."""
-        return self.coefficients.shape
+        """Shape of one configuration."""
+        return self.space.shape
 
     @property
     def order(self) -> int:

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow._typing import PRNGKey
-from latflow.bijections.continuous import ContinuousFlow
-from latflow.bijections.runge_kutta import RK8, SCHEMES, RungeKutta
-from latflow.bijections.velocities import LatticeVelocity
+from latflow.bijections.ode.continuous import ContinuousFlow
+from latflow.bijections.ode.runge_kutta import RK8, SCHEMES, RungeKutta
+from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution, FreeFieldPrior
 from latflow.errors import ConfigError, PhysicsStop
 from latflow.flows.flow import Flow
@@ -63,7 +63,7 @@ def continuous_flow(
         n_times: Functions of the time basis.
         radius: Largest displacement of a kernel in every direction.
         n_steps: Integration steps.
-        scheme: Of the integrator, see `latflow.bijections.runge_kutta`.
+        scheme: Of the integrator, see `latflow.bijections.ode.runge_kutta`.
         dtype: Precision of the network.
 
     Raises:

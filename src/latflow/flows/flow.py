@@ -1,12 +1,11 @@
 """A flow: a prior pushed through a bijection, with its exact density."""
 
-import equinox as eqx
-from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, PRNGKey, Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.distributions import AbstractDistribution
+from latflow.fields.spaces import AbstractFieldSpace
 
 
 class Flow(AbstractDistribution):
@@ -14,25 +13,28 @@ class Flow(AbstractDistribution):
 
     Args:
         prior: Density of the latent variables.
-        bijection: Map from latent variables to configurations.
+        bijection: Map from latent variables to configurations, both of the space of the prior.
     """
 
     prior: AbstractDistribution
     bijection: AbstractBijection
-    shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, prior: AbstractDistribution, bijection: AbstractBijection) -> None:
         self.prior = prior
         self.bijection = bijection
-        self.shape = prior.shape
+
+    @property
+    @override
+    def space(self) -> AbstractFieldSpace:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.prior.space
 
     @override
-    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
         z, log_prior = self.prior.sample_and_log_prob(key)
         x, log_det = self.bijection.forward_and_log_det(z)
         return x, log_prior - log_det
 
     @override
-    def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
+    def log_prob(self, x: Field) -> Scalar:
         z, log_det = self.bijection.inverse_and_log_det(x)
         return self.prior.log_prob(z) + log_det

@@ -10,7 +10,6 @@ References:
 
 from typing import TypeAlias
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
@@ -18,6 +17,7 @@ from typing_extensions import override
 from latflow._typing import PRNGKey, Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.distributions import AbstractDistribution
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.flow import Flow
 from latflow.randomness import fold_in, uniform
 
@@ -30,11 +30,14 @@ class Z2Mixture(AbstractDistribution):
     """
 
     flow: Flow
-    shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        self.shape = flow.shape
+
+    @property
+    @override
+    def space(self) -> AbstractFieldSpace:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.flow.space
 
     @property
     def bijection(self) -> AbstractBijection:

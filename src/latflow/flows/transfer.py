@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Array
 
 from latflow.bijections.compose import Chain
-from latflow.bijections.continuous import ContinuousFlow
 from latflow.bijections.elementwise import Scale
-from latflow.bijections.velocities import LatticeVelocity
+from latflow.bijections.ode.continuous import ContinuousFlow
+from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import FreeFieldPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, interpolated

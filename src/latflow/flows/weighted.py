@@ -7,7 +7,7 @@ S. Draw i depends on the root key and i alone, so blocks can be made in any orde
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Inexact, UInt32
 from typing_extensions import override
 
 from latflow._typing import PRNGKey
@@ -36,7 +36,7 @@ class FlowSampler(AbstractWeightedSampler):
 @eqx.filter_jit
 def _draw_range(
     sampler: FlowSampler, key: PRNGKey, indices: UInt32[Array, " n"]
-) -> tuple[Float[Array, "n *shape"], Float[Array, " n"], Float[Array, " n"]]:
+) -> tuple[Inexact[Array, "n *shape"], Float[Array, " n"], Float[Array, " n"]]:
     def draw(index: Array) -> tuple[Array, Array, Array]:
         x, log_prob = sampler.flow.sample_and_log_prob(jax.random.fold_in(key, index))
         return x, log_prob, sampler.action(x)
@@ -46,7 +46,7 @@ def _draw_range(
 
 def draw_block(
     sampler: FlowSampler, key: PRNGKey, *, first: int, n: int
-) -> tuple[Float[Array, "n *shape"], Float[Array, " n"], Float[Array, " n"]]:
+) -> tuple[Inexact[Array, "n *shape"], Float[Array, " n"], Float[Array, " n"]]:
     """Draws `first` to `first + n - 1`.
 
     Networks in float32 give other bits for other `n`: the block size belongs to an ensemble's identity.

@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 from typing_extensions import override
 
-from latflow._typing import Field, Flag, PRNGKey, Scalar, Tangent
+from latflow._typing import Configuration, Field, Flag, Momentum, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, positive, require_type
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
+from latflow.fields.transport import total
 from latflow.randomness import fold_in, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.integrators import Nested, Scheme, integrate
@@ -32,7 +33,7 @@ _NEVER_ACCEPTED = 37.0
 class HMCState(NamedTuple):
     """State of a chain: its configuration and the action of it."""
 
-    x: Field
+    x: Configuration
     action: Scalar
 
 
@@ -105,13 +106,14 @@ class HMC(AbstractTunableKernel):
         return dataclasses.replace(self, n_steps=n_steps, step_size=length / n_steps)
 
     @override
-    def init(self, x: Field) -> HMCState:
-        x = batch_last(x)
+    def init(self, x: Configuration) -> HMCState:
+        x = jax.tree.map(batch_last, x)
         return HMCState(x, self.action.value_and_force(x)[0])
 
     @override
     def step(self, key: PRNGKey, state: HMCState) -> tuple[HMCState, Transition]:
-        p = batch_last(self.action.space.momentum(fold_in(key, 0)))
+        p = jax.tree.map(batch_last, self.action.space.momentum(fold_in(key, 0)))
+        state = self._refreshed(fold_in(key, 3), state)
         proposal, p_end = self._jittered(fold_in(key, 2))._trajectory(state.x, p)
         log_ratio = (state.action - proposal.action) + (_kinetic(p) - _kinetic(p_end))
         # XLA stores the result of its own logarithm, but would recompute a cheaper one at every site.
@@ -119,13 +121,18 @@ class HMC(AbstractTunableKernel):
         chosen = jax.tree.map(lambda new, old: _choose(accepted, new, old), proposal, state)
         return chosen, Transition(acceptance_probability(log_ratio), accepted, log_ratio)
 
+    def _refreshed(self, key: PRNGKey, state: HMCState) -> HMCState:
+        """The state with its auxiliary fields drawn afresh; the same object if there are none."""
+        x = self.action.refresh(key, state.x)
+        return state if x is state.x else self.init(x)
+
     def _jittered(self, key: PRNGKey) -> "HMC":
         """The kernel of one trajectory. Its step size is drawn independently of the configuration."""
         if self.jitter == 0:
             return self
         return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
-    def reversibility(self, key: PRNGKey, x: Field) -> Scalar:
+    def reversibility(self, key: PRNGKey, x: Configuration) -> Scalar:
         """|ΔΔH|: energy difference between start and end of a trajectory run forth and back; zero without rounding.
 
         A trajectory that cannot be accepted, with ΔH > 37 (the least positive uniform number is 2^−52) or NaN, counts
@@ -134,12 +141,12 @@ class HMC(AbstractTunableKernel):
         start = self.init(x)
         p = self.action.space.momentum(key)
         there, p_there = self._trajectory(start.x, p)
-        back, p_back = self._trajectory(there.x, -p_there)
+        back, p_back = self._trajectory(there.x, jax.tree.map(jnp.negative, p_there))
         forth = (there.action - start.action) + (_kinetic(p_there) - _kinetic(p))
         back_and_forth = jnp.abs((back.action - start.action) + (_kinetic(p_back) - _kinetic(p)))
         return jnp.where(forth <= _NEVER_ACCEPTED, back_and_forth, 0.0)
 
-    def _trajectory(self, x: Field, p: Tangent) -> tuple[HMCState, Tangent]:
+    def _trajectory(self, x: Configuration, p: Momentum) -> tuple[HMCState, Momentum]:
         x, p, action = integrate(self.action, self.scheme, x, p, step_size=self.step_size, n_steps=self.n_steps)
         return HMCState(x, action), p
 
@@ -148,5 +155,5 @@ def _choose(accepted: Flag, new: Field, old: Field) -> Field:
     return jnp.where(beside(accepted, new), new, old)
 
 
-def _kinetic(p: Tangent) -> Scalar:
-    return 0.5 * jnp.sum(p**2)
+def _kinetic(p: Momentum) -> Scalar:
+    return total(0.5 * jnp.sum(part**2) for part in jax.tree.leaves(p))

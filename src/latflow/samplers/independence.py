@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, PRNGKey, Scalar
 from latflow.randomness import log_uniform
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler, Transition
 from latflow.samplers.metropolis import acceptance_probability, is_accepted, refuse_infinite_ratio
@@ -25,7 +25,7 @@ from latflow.samplers.metropolis import acceptance_probability, is_accepted, ref
 class IndependenceState(NamedTuple):
     """State of a chain: configuration and the logarithm of its weight (−inf: any finite weight replaces it)."""
 
-    x: Float[Array, "*shape"]
+    x: Field
     log_weight: Scalar
 
 
@@ -39,10 +39,10 @@ class IndependenceSampler(AbstractKernel):
     """
 
     weighted: AbstractWeightedSampler
-    log_weight: Callable[[Float[Array, "*shape"]], Scalar]
+    log_weight: Callable[[Field], Scalar]
 
     @override
-    def init(self, x: Float[Array, "*shape"]) -> IndependenceState:
+    def init(self, x: Field) -> IndependenceState:
         return IndependenceState(x, self.log_weight(x))
 
     @override

@@ -18,10 +18,11 @@ References:
 import dataclasses
 from typing import TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from latflow._typing import Field, Scalar, Tangent
+from latflow._typing import Configuration, Momentum, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.actions.sums import SummedAction
 from latflow.batching import beside, repeat
@@ -160,12 +161,12 @@ def _sum(terms: list[AbstractAction]) -> AbstractAction:
 def integrate(
     action: AbstractAction,
     scheme: Scheme | Nested,
-    x: Field,
-    p: Tangent,
+    x: Configuration,
+    p: Momentum,
     *,
     step_size: Scalar,
     n_steps: int,
-) -> tuple[Field, Tangent, Scalar]:
+) -> tuple[Configuration, Momentum, Scalar]:
     """Follow Hamilton's equations for S(x) + p²/2.
 
     Args:
@@ -197,18 +198,23 @@ class _Engine:
     parts: tuple[AbstractAction, ...]
     step_size: Scalar
 
-    def trajectory(self, x: Field, p: Tangent, *, n: int) -> tuple[Field, Tangent, Scalar]:
+    def trajectory(self, x: Configuration, p: Momentum, *, n: int) -> tuple[Configuration, Momentum, Scalar]:
         """Field and momentum after `n` steps of the first level, and the action of that field."""
         x, p = self._steps(0, x, p, n=n, scale=1.0, waiting=(0.0,) * len(self.levels))
         values, forces = zip(*(part.value_and_force(x) for part in self.parts), strict=True)
         for kick, force in zip(self._left(0, 1.0), forces, strict=True):
-            p = p - self._scaled(kick, force)
+            p = self._kicked(p, kick, force)
         return x, p, total(values)
 
-    def _scaled(self, coefficient: float | Scalar, y: Tangent) -> Tangent:
-        return beside(coefficient * self.step_size, y) * y
+    def _scaled(self, coefficient: float | Scalar, y: Momentum) -> Momentum:
+        return jax.tree.map(lambda part: beside(coefficient * self.step_size, part) * part, y)
 
-    def _steps(self, k: int, x: Field, p: Tangent, *, n: int, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
+    def _kicked(self, p: Momentum, coefficient: float | Scalar, force: Momentum) -> Momentum:
+        return jax.tree.map(lambda own, kick: own - kick, p, self._scaled(coefficient, force))
+
+    def _steps(
+        self, k: int, x: Configuration, p: Momentum, *, n: int, scale: float, waiting: Kicks
+    ) -> tuple[Configuration, Momentum]:
         """Steps of level k, each of length `scale`, beginning with the postponed kicks `waiting`.
 
         Their own last kicks are postponed in turn; `_left` gives the coefficients.
@@ -217,14 +223,14 @@ class _Engine:
         *inner, last = zip(scheme.drifts, scheme.kicks[1:], (*_gradients(scheme), 0.0), strict=True)
         left = self._left(k, scale)
 
-        def step(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
+        def step(i: Int[Array, ""], state: tuple[Configuration, Momentum]) -> tuple[Configuration, Momentum]:
             x, p = state
             own, *below = (jnp.where(i == 0, before, after) for before, after in zip(waiting, left, strict=True))
-            p = p - self._scaled(own + scheme.kicks[0] * scale, self.parts[k].force(x))
+            p = self._kicked(p, own + scheme.kicks[0] * scale, self.parts[k].force(x))
             for drift, kick, gradient in inner:
                 x, p = self._drift(k, x, p, scale=drift * scale, waiting=tuple(below))
                 below = self._left_by_drift(k, drift * scale)
-                p = p - self._scaled(kick * scale, self._force(k, x, gradient * scale**2))
+                p = self._kicked(p, kick * scale, self._force(k, x, gradient * scale**2))
             return self._drift(k, x, p, scale=last[0] * scale, waiting=tuple(below))
 
         return repeat(step, (x, p), n=n)
@@ -238,7 +244,9 @@ class _Engine:
         within = k + 1
         return self._left(within, scale / self.levels[within].n_steps) if within < len(self.levels) else ()
 
-    def _drift(self, k: int, x: Field, p: Tangent, *, scale: float, waiting: Kicks) -> tuple[Field, Tangent]:
+    def _drift(
+        self, k: int, x: Configuration, p: Momentum, *, scale: float, waiting: Kicks
+    ) -> tuple[Configuration, Momentum]:
         """A drift of level k: a displacement by the momenta on the innermost level, else steps of the next level."""
         within = k + 1
         if within == len(self.levels):
@@ -246,11 +254,11 @@ class _Engine:
         n = self.levels[within].n_steps
         return self._steps(within, x, p, n=n, scale=scale / n, waiting=waiting)
 
-    def _force(self, k: int, x: Field, gradient: float) -> Tangent:
+    def _force(self, k: int, x: Configuration, gradient: float) -> Momentum:
         """The force of level k at the field displaced by `gradient` along the steepest descent."""
         part = self.parts[k]
         if gradient != 0:
-            x = part.space.move(x, -self._scaled(gradient * self.step_size, part.force(x)))
+            x = part.space.move(x, jax.tree.map(jnp.negative, self._scaled(gradient * self.step_size, part.force(x))))
         return part.force(x)
 
 

@@ -46,19 +46,19 @@ class FlowSamples:
     """Independent draws of a flow and the accept/reject chain through them.
 
     Attributes:
-        proposals: Every draw, shape (n, *lattice).
+        proposals: Every draw, shape (n, *shape of one field).
         log_weight: ln w = −S − log q of every draw.
         index: For every step, the draw the exact chain stands at.
         acceptance: Fraction of accepted proposals.
     """
 
-    proposals: Float[np.ndarray, "n *shape"]
+    proposals: Inexact[np.ndarray, "n *shape"]
     log_weight: Float[np.ndarray, " n"]
     index: Int[np.ndarray, " n"]
     acceptance: float
 
     @property
-    def fields(self) -> Float[np.ndarray, "n *shape"]:
+    def fields(self) -> Inexact[np.ndarray, "n *shape"]:
         """The exact Markov chain: draws repeat while proposals are rejected."""
         return self.proposals[self.index]
 

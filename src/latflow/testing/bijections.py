@@ -1,8 +1,9 @@
 """Laws of a bijection: it inverts, its log-determinant is that of its Jacobian, and compilation changes nothing.
 
 The Jacobian is taken in tangent coordinates of the space: every basis vector is pushed through the map by a
-Jacobian-vector product and read off with `coordinates`, so the same ten lines serve every space. All laws of one
-bijection share one compiled program.
+Jacobian-vector product and read off with `coordinates`, so the same ten lines serve every space. Test fields are moved
+away from the cold configuration by momenta, so they lie in the space. All laws of one bijection share one compiled
+program.
 """
 
 from typing import NamedTuple, TypeVar
@@ -11,9 +12,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Inexact
 
-from latflow._typing import PRNGKey
+from latflow._typing import Field, PRNGKey
 from latflow.bijections.base import AbstractBijection
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.symmetry import AbstractSymmetry
@@ -27,16 +29,16 @@ LARGEST_JACOBIAN = 256
 """Degrees of freedom up to which Jacobian determinants are formed, at the cost of their cube."""
 
 M = TypeVar("M", bound=eqx.Module)
-Fields = Float[Array, "n *shape"]
-Image = tuple[Float[Array, "*shape"], Float[Array, ""]]
+Fields = Inexact[Array, "n *shape"]
+Image = tuple[Field, Float[Array, ""]]
 
 
 @eqx.filter_jit
 def spread_fields(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 8, widest: float = 10.0) -> Fields:
-    """Flat test configurations from zero to wide: reference draws times `widest`, 1, 0.1, 0 and again."""
+    """Test configurations from cold to wide: moved from the cold one by momenta times `widest`, 1, 0.1, 0 and again."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
     scales = jnp.asarray([widest, 1.0, 0.1, 0.0])[jnp.arange(n) % 4]
-    return jax.vmap(lambda k, scale: scale * space.random(k))(keys, scales)
+    return jax.vmap(lambda k, scale: space.move(space.cold(), scale * space.momentum(k)))(keys, scales)
 
 
 def scrambled(key: PRNGKey, module: M, *, scale: float = 0.3) -> M:
@@ -73,22 +75,20 @@ class Deviations(NamedTuple):
     image: Image
 
 
-def _relative(error: Array, reference: Array) -> Float[Array, ""]:
-    return jnp.max(jnp.abs(error)) / jnp.maximum(1.0, jnp.max(jnp.abs(reference)))
+def _apart(space: AbstractFieldSpace, x: Field, reference: Field) -> Float[Array, ""]:
+    """Distance of two configurations, relative to the largest entry where that is above 1."""
+    return space.distance(x, reference) / jnp.maximum(1.0, jnp.max(jnp.abs(reference)))
 
 
-def _jacobian_log_det(
-    bijection: AbstractBijection, space: AbstractFieldSpace, x: Float[Array, "*shape"], y: Float[Array, "*shape"]
-) -> Float[Array, ""]:
+def _jacobian_log_det(bijection: AbstractBijection, space: AbstractFieldSpace, x: Field, y: Field) -> Float[Array, ""]:
     """ln|det| of the map in tangent coordinates at x and y = f(x)."""
-    zero = jnp.zeros(space.tangent_shape)
+    zero, tangent = ravel_pytree(space.still())
 
-    def column(p: Float[Array, "*tangent"]) -> Float[Array, " dof"]:
-        _, dy = jax.jvp(lambda z: bijection.forward_and_log_det(z)[0], (x,), (space.displace(x, p),))
-        return space.coordinates(y, dy).reshape(-1)
+    def column(p: Float[Array, " dof"]) -> Float[Array, " dof"]:
+        _, dy = jax.jvp(lambda z: bijection.forward_and_log_det(z)[0], (x,), (space.displace(x, tangent(p)),))
+        return ravel_pytree(space.coordinates(y, dy))[0]
 
-    basis = jnp.eye(zero.size).reshape(zero.size, *zero.shape)
-    return jnp.linalg.slogdet(jax.vmap(column)(basis))[1]
+    return jnp.linalg.slogdet(jax.vmap(column)(jnp.eye(zero.size)))[1]
 
 
 @eqx.filter_jit
@@ -97,21 +97,21 @@ def deviations(bijection: AbstractBijection, space: AbstractFieldSpace, fields: 
 
     Above `LARGEST_JACOBIAN` degrees of freedom no Jacobian is formed and its deviation is NaN, which never passes.
     """
-    jacobian = fields[0].size <= LARGEST_JACOBIAN
+    jacobian = space.dof <= LARGEST_JACOBIAN
 
-    def one(x: Float[Array, "*shape"]) -> tuple[Array, Array, Array]:
+    def one(x: Field) -> tuple[Array, Array, Array]:
         y, log_det = bijection.forward_and_log_det(x)
         back, inverse = bijection.inverse_and_log_det(y)
         forth, _ = bijection.forward_and_log_det(bijection.inverse_and_log_det(x)[0])
         expected = _jacobian_log_det(bijection, space, x, y) if jacobian else jnp.nan
-        trip = jnp.maximum(_relative(back - x, x), _relative(forth - x, x))
-        return trip, jnp.abs(log_det - expected) / x.size, jnp.abs(log_det + inverse) / x.size
+        trip = jnp.maximum(_apart(space, back, x), _apart(space, forth, x))
+        return trip, jnp.abs(log_det - expected) / space.dof, jnp.abs(log_det + inverse) / space.dof
 
     # one field after another: the Jacobians of all at once would not fit for a large flow
     trips, log_dets, inverses = jax.lax.map(one, fields)
     images, sums = jax.vmap(bijection.forward_and_log_det)(fields)
     y, log_det = bijection.forward_and_log_det(fields[0])
-    batched = jnp.maximum(_relative(images[0] - y, y), jnp.abs(sums[0] - log_det) / y.size)
+    batched = jnp.maximum(_apart(space, images[0], y), jnp.abs(sums[0] - log_det) / space.dof)
     return Deviations(trips, log_dets, inverses, batched, (y, log_det))
 
 
@@ -130,7 +130,7 @@ def round_trip_typical(bijection: AbstractBijection, space: AbstractFieldSpace, 
 def log_det_is_jacobian(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
     """The forward log-det is that of the autodiff Jacobian in tangent coordinates; deviation per degree of freedom."""
     worst = np.max(deviations(bijection, space, fields).log_det)
-    return judge("log-det equals the Jacobian's", worst, limit=LOG_DET_PER_DOF, detail=f"{fields[0].size} dof")
+    return judge("log-det equals the Jacobian's", worst, limit=LOG_DET_PER_DOF, detail=f"{space.dof} dof")
 
 
 def inverse_log_det_is_negative(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
@@ -146,10 +146,10 @@ def batched_is_alone(bijection: AbstractBijection, space: AbstractFieldSpace, fi
 
 def compiled_is_eager(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> LawResult:
     """Under `jit` the map and its log-det are the same up to rounding."""
-    compiled, compiled_log_det = jax.tree.map(np.asarray, deviations(bijection, space, fields).image)
-    y, log_det = jax.tree.map(np.asarray, bijection.forward_and_log_det(fields[0]))
-    error = np.max(np.abs(y - compiled)) / max(1.0, np.max(np.abs(y)))
-    return judge("compiled equals eager", max(error, abs(log_det - compiled_log_det) / y.size), limit=ROUNDING)
+    compiled, compiled_log_det = deviations(bijection, space, fields).image
+    y, log_det = bijection.forward_and_log_det(fields[0])
+    error = jnp.maximum(_apart(space, compiled, y), jnp.abs(log_det - compiled_log_det) / space.dof)
+    return judge("compiled equals eager", error, limit=ROUNDING)
 
 
 BIJECTION_LAWS = (
@@ -168,20 +168,25 @@ def bijection_laws(
 ) -> list[LawResult]:
     """Every law of a bijection that its size allows, on fields from narrow to `widest`."""
     fields = spread_fields(key, space, widest=widest)
-    small = fields[0].size <= LARGEST_JACOBIAN
+    small = space.dof <= LARGEST_JACOBIAN
     return [law(bijection, space, fields) for law in BIJECTION_LAWS if small or law is not log_det_is_jacobian]
 
 
 @eqx.filter_jit
-def _equivariance(bijection: AbstractBijection, element: AbstractSymmetry, fields: Fields) -> Float[Array, " n"]:
-    def one(x: Float[Array, "*shape"]) -> Float[Array, ""]:
+def _equivariance(
+    bijection: AbstractBijection, space: AbstractFieldSpace, element: AbstractSymmetry, fields: Fields
+) -> Float[Array, " n"]:
+    def one(x: Field) -> Float[Array, ""]:
         y, log_det = bijection.forward_and_log_det(x)
         turned, turned_log_det = bijection.forward_and_log_det(element(x))
-        return jnp.maximum(_relative(turned - element(y), y), jnp.abs(turned_log_det - log_det) / x.size)
+        return jnp.maximum(_apart(space, turned, element(y)), jnp.abs(turned_log_det - log_det) / space.dof)
 
     return jax.vmap(one)(fields)
 
 
-def equivariant_under(bijection: AbstractBijection, element: AbstractSymmetry, fields: Fields) -> LawResult:
+def equivariant_under(
+    bijection: AbstractBijection, space: AbstractFieldSpace, element: AbstractSymmetry, fields: Fields
+) -> LawResult:
     """f(g·x) = g·f(x), with the same log-det."""
-    return judge("equivariant under the symmetry", np.max(_equivariance(bijection, element, fields)), limit=ROUNDING)
+    worst = np.max(_equivariance(bijection, space, element, fields))
+    return judge("equivariant under the symmetry", worst, limit=ROUNDING)

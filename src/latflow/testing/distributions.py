@@ -36,10 +36,10 @@ def _density_errors(key: PRNGKey, distribution: AbstractDistribution) -> Float[A
 
 
 def log_prob_is_sampled(key: PRNGKey, distribution: AbstractDistribution) -> LawResult:
-    r"""`log_prob(x)` is the log q reported when x was drawn; limit $10^{-10}\sqrt N$ for N sites."""
-    n = math.prod(distribution.shape)
+    r"""`log_prob(x)` is the log q reported when x was drawn; limit $10^{-10}\sqrt N$ for N degrees of freedom."""
+    n = distribution.space.dof
     error = np.max(_density_errors(key, distribution))
-    return judge("log_prob equals the sampled log q", error, limit=1e-10 * math.sqrt(n), detail=f"{n} sites, 64 draws")
+    return judge("log_prob equals the sampled log q", error, limit=1e-10 * math.sqrt(n), detail=f"{n} dof, 64 draws")
 
 
 @eqx.filter_jit
@@ -100,5 +100,5 @@ def weight_is_density_ratio(
     key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
 ) -> LawResult:
     """Log w = −S(x) − log q(x) for a sampler that draws x from q."""
-    limit = 1e-10 * math.sqrt(math.prod(distribution.shape))
+    limit = 1e-10 * math.sqrt(distribution.space.dof)
     return judge("log w = -S - log q", np.max(_weight_errors(key, sampler, distribution, action)), limit=limit)

@@ -10,11 +10,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.fields.spaces import AbstractFieldSpace
-from latflow.samplers.chains import starts
 from latflow.testing.result import LawResult, judge
 
 ROUNDING = 1e-12
@@ -39,14 +39,26 @@ def _deviations(key: PRNGKey, space: AbstractFieldSpace) -> Deviations:
     x = space.random(jax.random.fold_in(key, 0))
     p = space.momentum(jax.random.fold_in(key, 1))
     y = space.move(x, p)
-    _, slope = jax.jvp(lambda q: space.move(x, q), (jnp.zeros_like(p),), (p,))
+    _, slope = jax.jvp(lambda q: space.move(x, q), (space.still(),), (p,))
     return Deviations(
-        coordinates=jnp.max(jnp.abs(space.coordinates(x, space.displace(x, p)) - p)),
-        first_order=jnp.max(jnp.abs(slope - space.displace(x, p))),
+        coordinates=_apart(space.coordinates(x, space.displace(x, p)), p),
+        first_order=_apart(slope, space.displace(x, p)),
         defect=jnp.maximum(space.defect(x), space.defect(y)),
-        starts=jnp.max(jax.vmap(space.defect)(starts(jax.random.fold_in(key, 2), space, _STARTS))),
-        reversal=jnp.max(jnp.abs(space.move(y, -p) - x)),
+        starts=jnp.maximum(space.defect(space.cold()), _worst_start(jax.random.fold_in(key, 2), space)),
+        reversal=space.distance(space.move(y, jax.tree.map(jnp.negative, p)), x),
     )
+
+
+def _apart(a: PyTree, b: PyTree) -> Float[Array, ""]:
+    """Largest difference of any entry."""
+    return jnp.max(jnp.abs(ravel_pytree(a)[0] - ravel_pytree(b)[0]))
+
+
+def _worst_start(key: PRNGKey, space: AbstractFieldSpace) -> Float[Array, ""]:
+    def defect(number: Array) -> Float[Array, ""]:
+        return space.defect(space.start(jax.random.fold_in(key, number), number))
+
+    return jnp.max(jax.vmap(defect)(jnp.arange(_STARTS)))
 
 
 def coordinates_invert_displace(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
@@ -65,7 +77,7 @@ def move_stays_inside(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
 
 
 def starts_are_inside(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
-    """Chains start in the space, whichever their number."""
+    """Chains start in the space, whichever their number, and the cold configuration lies in it."""
     return judge("starts lie in the space", _deviations(key, space).starts, limit=ROUNDING)
 
 
@@ -77,7 +89,7 @@ def move_reverses(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
 @eqx.filter_jit
 def _momenta(key: PRNGKey, space: AbstractFieldSpace, *, n: int) -> Float[Array, "n dof"]:
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-    return jax.vmap(space.momentum)(keys).reshape(n, -1)
+    return jax.vmap(lambda k: ravel_pytree(space.momentum(k))[0])(keys)
 
 
 def momentum_is_standard_normal(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 4000) -> LawResult:

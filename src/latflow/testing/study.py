@@ -11,7 +11,7 @@ import jax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
-from latflow.bijections.runge_kutta import RK8
+from latflow.bijections.ode.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
 from latflow.fields.symmetry import generators, random_words
 from latflow.flows.continuous import is_continuous, production_steps, with_integrator

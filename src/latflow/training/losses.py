@@ -10,10 +10,10 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 from typing_extensions import override
 
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
@@ -107,14 +107,14 @@ class PathGradient(AbstractLoss):
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         fixed = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, flow)
 
-        def rise(x: Float[Array, "*shape"]) -> tuple[Scalar, Scalar]:
+        def rise(x: Field) -> tuple[Scalar, Scalar]:
             energy = action(x)
             return fixed.log_prob(x) + energy, energy
 
         def draw(key: PRNGKey) -> tuple[Scalar, Scalar]:
             x, log_prob = flow.sample_and_log_prob(key)
             slope, energy = jax.grad(rise, has_aux=True)(jax.lax.stop_gradient(x))
-            path = jnp.sum(jax.lax.stop_gradient(slope) * x)
+            path = jnp.real(jnp.sum(jax.lax.stop_gradient(slope) * x))
             return jax.lax.stop_gradient(-energy - log_prob), path - jax.lax.stop_gradient(path)
 
         log_weights, paths = jax.vmap(draw)(jax.random.split(key, self.batch_size))
@@ -144,7 +144,7 @@ class ForwardKL(AbstractLoss):
         batch_size: Draws per step.
     """
 
-    targets: Float[Array, "n_targets *shape"]
+    targets: Inexact[Array, "n_targets *shape"]
     batch_size: int = eqx.field(static=True)
 
     @override

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from latflow.bijections.runge_kutta import RK8
+from latflow.bijections.ode.runge_kutta import RK8
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.flows.continuous import is_continuous, production_steps, with_integrator

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from latflow.bijections.runge_kutta import SCHEMES
+from latflow.bijections.ode.runge_kutta import SCHEMES
 
 
 def solve(scheme, n_steps):

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from latflow import fourier
 from latflow._typing import PRNGKey, Scalar
-from latflow.bijections.continuous import AbstractVelocity
+from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.lattice import Lattice
 
 # Width of a bell of the time basis in units of the distance between their centres.

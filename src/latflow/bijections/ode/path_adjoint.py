@@ -22,8 +22,8 @@ from jaxtyping import Array, Float
 
 from latflow import fourier
 from latflow._typing import Scalar
-from latflow.bijections.continuous import ContinuousFlow, combine
-from latflow.bijections.velocities import LatticeVelocity, time_basis
+from latflow.bijections.ode.continuous import ContinuousFlow, combine
+from latflow.bijections.ode.velocities import LatticeVelocity, time_basis
 from latflow.lattice import Lattice
 
 Draws = Float[Array, "volume draws"]

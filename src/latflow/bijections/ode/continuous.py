@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from latflow._typing import Scalar
 from latflow.bijections.base import AbstractBijection
-from latflow.bijections.runge_kutta import RK4, RungeKutta
+from latflow.bijections.ode.runge_kutta import RK4, RungeKutta
 
 Carry = tuple[Float[Array, "*shape"], Scalar]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow import fourier
-from latflow.bijections.velocities import LatticeVelocity
+from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
 

@@ -1,0 +1,1 @@
+"""Continuous flows: bijections that integrate a velocity, their schemes, and path gradients along them."""
