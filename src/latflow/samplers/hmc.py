@@ -21,8 +21,9 @@ from latflow.actions.base import AbstractAction
 from latflow.arguments import count, positive, require_type
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in, uniform
-from latflow.samplers.base import AbstractTunableKernel, Transition
+from latflow.samplers.base import AbstractReversibleKernel, Transition
 from latflow.samplers.integrators import Nested, Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
@@ -36,7 +37,7 @@ class HMCState(NamedTuple):
     action: Scalar
 
 
-class HMC(AbstractTunableKernel):
+class HMC(AbstractReversibleKernel):
     """One trajectory and its accept/reject decision.
 
     The number of steps shapes the compiled program and is fixed; the step size is an array and is what tuning moves,
@@ -102,6 +103,11 @@ class HMC(AbstractTunableKernel):
         n_steps = max(1, round(length / float(self.step_size)))
         return dataclasses.replace(self, n_steps=n_steps, step_size=length / n_steps)
 
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.action.space
+
     @override
     def init(self, x: Field) -> HMCState:
         x = batch_last(x)
@@ -123,6 +129,7 @@ class HMC(AbstractTunableKernel):
             return self
         return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
+    @override
     def reversibility(self, key: PRNGKey, x: Field) -> Scalar:
         """|ΔΔH|: how far a trajectory forth and back misses the energy it started with; zero without rounding.
 

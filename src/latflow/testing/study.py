@@ -22,9 +22,10 @@ from latflow.groups.names import named
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
-from latflow.study.build import build_action, build_flow, build_lattice, build_scheme, study_flow
+from latflow.study.build import build_action, build_flow, build_lattice, study_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.theory import GAUGE_KINDS
+from latflow.study.methods import build_scheme
 from latflow.study.theories import build_scalar_action, gauge_table
 from latflow.testing import actions, bijections, distributions, kernels, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN

@@ -10,11 +10,10 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from latflow.study.config.methods import CHAINS, DRAWS, METHODS, PLUG_INS
+
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
-
-_CHAINS = ("hmc", "local", "cluster", "heatbath", "metropolis")
-"""Samplers of many chains."""
 
 _GAUGE = ("wilson", "improved")
 """Words for `action.kind` whose fields are links."""
@@ -70,7 +69,8 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
     coupled = ("flow",) if value("flow.kind") in ("real_nvp", "spline") else ()
-    needing = [word for word in (*coupled, "local", "cluster", "heatbath", "metropolis") if word in samplers]
+    checkered = [word for word, method in METHODS.items() if method.even_extents]
+    needing = [word for word in (*coupled, *checkered) if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
 
@@ -93,14 +93,21 @@ SAMPLERS_OF = {
     "wilson": ("hmc", "heatbath", "metropolis"),
     "improved": ("hmc", "metropolis"),
 }
-"""What can sample an action, by its kind."""
+"""What can sample an action, by its kind; plug-ins say it themselves."""
+
+
+def samplers_of(kind: str) -> tuple[str, ...]:
+    """The methods that can sample an action of this kind."""
+    scalar = kind not in _GAUGE
+    more = [m.name for m in PLUG_INS if (scalar if m.serves is None else kind in m.serves)]
+    return (*SAMPLERS_OF[kind], *more)
 
 
 def _samplers_of_action(value: Lookup) -> list[Complaint]:
     kind, samplers = value("action.kind"), value("sampling.samplers")
     if kind is None or samplers is None:
         return []
-    known = SAMPLERS_OF[kind]
+    known = samplers_of(kind)
     foreign = [word for word in samplers if word not in known]
     allowed = f"{', '.join(known)} with action.kind {kind}"
     return [Complaint("sampling.samplers", ", ".join(map(repr, foreign)), allowed)] if foreign else []
@@ -214,7 +221,7 @@ def _given_start(value: Lookup) -> list[Complaint]:
 
 def _ledger_only(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
-    if not value("sampling.ledger_only") or samplers is None or "flow" in samplers:
+    if not value("sampling.ledger_only") or samplers is None or set(DRAWS) & set(samplers):
         return []
     hint = "only draws of a flow can be made again one by one; chains keep their configurations"
     return [Complaint("sampling.ledger_only", "true", "false when no flow is sampled", hint)]
@@ -224,7 +231,7 @@ def _chains(value: Lookup) -> list[Complaint]:
     wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
     if wanted is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in CHAINS if word in samplers}
     allowed = f"at most sampling.configurations, {wanted}"
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 
@@ -234,7 +241,7 @@ def _records(value: Lookup) -> list[Complaint]:
     wanted, size, samplers = (value(f"sampling.{name}") for name in ("configurations", "block_size", "samplers"))
     if wanted is None or size is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in CHAINS if word in samplers}
     short = {key: n for key, n in chains.items() if n is not None and n <= wanted and records(wanted, size, n) < LEAST}
     hint = f"errors need {LEAST} records of every chain"
     if short and wanted < LEAST:
