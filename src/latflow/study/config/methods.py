@@ -203,6 +203,12 @@ def method_of(name: str) -> Method:
     return METHODS[name]
 
 
+def plug_ins() -> dict[str, str]:
+    """What `latflow doctor` says: the methods of plug-ins, and the entry points that were left out, with the reason."""
+    found = {f"plug-in {method.name}": f"samples {method.stage}" for method in PLUG_INS}
+    return {**found, **{f"plug-in {point}": f"left out, {reason}" for point, reason in BROKEN.items()}}
+
+
 def _styles() -> dict[str, SamplerStyle]:
     """Of samplers and of analyses of their draws, in the order in which tables and legends list them."""
     found: dict[str, SamplerStyle] = {}
