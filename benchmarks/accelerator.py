@@ -21,10 +21,11 @@ import jax.numpy as jnp  # noqa: E402
 from latflow.actions.gauge import WilsonAction  # noqa: E402
 from latflow.actions.scalar import PhiFour  # noqa: E402
 from latflow.flows.continuous import continuous_flow  # noqa: E402
-from latflow.flows.weighted import FlowSampler, draw_block  # noqa: E402
+from latflow.flows.weighted import FlowSampler  # noqa: E402
 from latflow.groups import SU  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.samplers.chains import advance  # noqa: E402
+from latflow.samplers.draws import draw_block  # noqa: E402
 from latflow.samplers.heatbath import HeatBath  # noqa: E402
 from latflow.samplers.hmc import HMC  # noqa: E402
 from latflow.samplers.integrators import LEAPFROG, OMF2, integrate  # noqa: E402

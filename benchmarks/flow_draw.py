@@ -15,8 +15,9 @@ jax.config.update("jax_enable_x64", val=True)
 
 from latflow.actions.scalar import PhiFour  # noqa: E402
 from latflow.flows.architectures import real_nvp  # noqa: E402
-from latflow.flows.weighted import FlowSampler, draw_block  # noqa: E402
+from latflow.flows.weighted import FlowSampler  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
+from latflow.samplers.draws import draw_block  # noqa: E402
 from reference import bare_real_nvp as bare  # noqa: E402
 
 BOUND = 2.0

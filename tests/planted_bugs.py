@@ -151,13 +151,13 @@ BUGS = (
     Bug(
         "weight exp(+S) instead of exp(-S)",
         "flows/weighted.py",
-        "Weighted(x, -self.action(x) - log_prob)",
-        "Weighted(x, self.action(x) - log_prob)",
+        "Weighted(x, -action - log_prob,",
+        "Weighted(x, action - log_prob,",
         "tests/laws/test_density_laws.py::test_weights_average_to_z[scaled normal on free 4x2]",
     ),
     Bug(
         "every block draws the same configurations",
-        "flows/weighted.py",
+        "samplers/draws.py",
         "jnp.arange(first, first + n, dtype=jnp.uint32)",
         "jnp.arange(n, dtype=jnp.uint32)",
         "tests/flows/test_weighted.py::test_draws_do_not_depend_on_the_block",
@@ -318,7 +318,7 @@ BUGS = (
     ),
     Bug(
         "log w after a resume taken from the last draw, not from where the chain stands",
-        "study/stages/flow_ensemble.py",
+        "study/stages/draws.py",
         'arrays["log_weight"][row])',
         'arrays["log_weight"][-1])',
         "tests/study/test_run.py::test_verify_passes_and_notices_a_flipped_byte",

@@ -74,7 +74,7 @@ TYPES = {
     "named(3)": 'group: 3; allowed: "U(1)" or "SU(N)" with N = 2 ... 8',
     "lf.Lattice((4, 4.5))": "lattice.shape: 4.5; allowed: whole numbers",
     "lf.Lattice(4)": "lattice.shape: 4; allowed: a tuple of extents",
-    "lf.run_chain(key, phi, n=10)": "kernel: PhiFour; allowed: HMC, LocalMetropolis, WolffMetropolis, HeatBath or LinkMetropolis",
+    "lf.run_chain(key, phi, n=10)": "kernel: PhiFour; allowed: HMC, LocalMetropolis, HeatBath or another kernel",
     "lf.run_chain(key, half, n=2.5)": "n: 2.5; allowed: a whole number",
 }  # fmt: skip
 

@@ -70,19 +70,15 @@ class AbstractSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self, **context: Any) -> dict[str, Any]:
         """The table as plain data, without keys that were added later and stand at their default.
 
         So a study keeps its identity when a new version knows more keys.
+
+        Args:
+            context: Passed on to pydantic's serialisation.
         """
-        found: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            extra = field.json_schema_extra
-            if isinstance(extra, dict) and extra.get("added") and value == field.get_default(call_default_factory=True):
-                continue
-            found[name] = value.plain() if isinstance(value, AbstractSection) else _json(value)
-        return found
+        return _without_added(self, self.model_dump(mode="json", context=context))
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: equal content gives equal digests, however the file was written."""
@@ -90,5 +86,12 @@ class AbstractSection(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _json(value: Any) -> Any:
-    return [_json(entry) for entry in value] if isinstance(value, tuple | list) else value
+def _without_added(section: AbstractSection, plain: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        field, own = type(section).model_fields[name], getattr(section, name)
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("added") and own == field.get_default(call_default_factory=True):
+            continue
+        found[name] = _without_added(own, value) if isinstance(own, AbstractSection) else value
+    return found

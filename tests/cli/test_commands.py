@@ -18,6 +18,7 @@ from latflow.cli import main
 from latflow.errors import Interrupted, PhysicsStop
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.presets import preset, presets
+from latflow.study.preflight import Order
 
 RESULTS = {
     "schema": 1,
@@ -44,14 +45,14 @@ class FakeStudy:
         self.calls: list[dict[str, Any]] = []
         self.raises: BaseException | None = None
 
-    def run_stages(self, config: StudyConfig, directory: Path, **options: Any) -> dict[str, Any]:
-        self.calls.append({"config": config, "directory": directory, **options})
+    def run_order(self, order: Order, **options: Any) -> dict[str, Any]:
+        self.calls.append({**vars(order), **options})
         if self.raises is not None:
             raise self.raises
         options["progress"].stage("train", "nothing")
-        if "report" in options["stages"]:
-            options["write_report"](directory)
-        return RESULTS if "analyse" in options["stages"] else {}
+        if "report" in order.stages:
+            options["write_report"](order.directory)
+        return RESULTS if "analyse" in order.stages else {}
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeStudy:
     fake = FakeStudy()
     monkeypatch.chdir(tmp_path)
     Path("phi4-quick.toml").write_text(preset("phi4-quick").text, encoding="utf-8")
-    stand_in(monkeypatch, "latflow.study.run", run_stages=fake.run_stages)
+    stand_in(monkeypatch, "latflow.study.run", run_order=fake.run_order)
     stand_in(
         monkeypatch,
         "latflow.report",
@@ -116,7 +117,7 @@ def test_each_command_runs_its_stages(
     (call,) = study.calls
     assert call["config"] == load_study(Path("phi4-quick.toml"))
     assert (call["directory"], call["stages"]) == (Path("runs/phi4-quick"), stages)
-    assert (call["samplers"], call["fork"]) == (None, False)
+    assert call["samplers"] == call["config"].sampling.samplers
     out, err = capsys.readouterr()
     assert ("1 observables" in out) == ("analyse" in stages)
     assert ("report: runs/phi4-quick/report.html" in out) == ("report" in stages)
@@ -125,9 +126,11 @@ def test_each_command_runs_its_stages(
 
 def test_options_reach_the_stages(study: FakeStudy) -> None:
     line = "run phi4-quick.toml --run-dir here --fork --samplers hmc flow --action.coupling 6.5 --lattice.shape 8 8"
+    Path("here").mkdir()
+    Path("here/study.toml").write_text(preset("phi4-quick").text, encoding="utf-8")
     assert main(line.split()) == 0
     (call,) = study.calls
-    assert (call["directory"], call["fork"], call["samplers"]) == (Path("here"), True, ("hmc", "flow"))
+    assert (call["directory"].name[:5], call["samplers"]) == ("here-", ("hmc", "flow"))
     assert call["config"].action.coupling == 6.5
     assert call["config"].lattice.shape == (8, 8)
 

@@ -17,8 +17,9 @@ from latflow.errors import ConfigError
 from latflow.flows.architectures import ARCHITECTURE, cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.flow import Flow
 from latflow.flows.networks import Networks
-from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
+from latflow.samplers.draws import draw_block
 from latflow.testing.bijections import scrambled
 
 NETWORKS = ("dense", "convolutional")
@@ -96,8 +97,8 @@ def test_mean_ratio_of_densities_is_one():
     near = scrambled(jax.random.key(6), small("convolutional"), scale=0.1)
     # A little wider than the target, so that no weight is large.
     flow = Flow(near.prior, Chain((near.bijection, Scale(-1.15))))
-    _, log_prob, s = draw_block(FlowSampler(flow, action), jax.random.key(7), first=0, n=200_000)
-    ratio = np.exp(-np.asarray(s) - np.asarray(log_prob) - exact.free_log_z(lattice, mass_squared=3.0))
+    drawn = draw_block(FlowSampler(flow, action), jax.random.key(7), first=0, n=200_000)
+    ratio = np.exp(np.asarray(drawn.log_weight) - exact.free_log_z(lattice, mass_squared=3.0))
     error = ratio.std() / np.sqrt(ratio.size)
     assert error <= 0.01
     assert abs(ratio.mean() - 1) < 5 * error

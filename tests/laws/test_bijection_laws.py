@@ -6,8 +6,9 @@ import jax
 import pytest
 
 from catalogue import BIJECTIONS, hmc, phi_four_2x2, trained_flow
-from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.flows.weighted import FlowSampler
 from latflow.samplers.chains import advance
+from latflow.samplers.draws import draw_block
 from latflow.testing import BIJECTION_LAWS, equivariant_under, spread_fields
 
 CASES = {name: functools.cache(make) for name, make in BIJECTIONS.items()}
@@ -34,7 +35,7 @@ def test_round_trip_of_trained_weights(source):
     """On configurations as they occur: draws of the flow, and draws of the target from another sampler."""
     flow, action = trained_flow(), phi_four_2x2()
     if source == "flow":
-        fields, _, _ = draw_block(FlowSampler(flow, action), jax.random.key(34), first=0, n=64)
+        fields = draw_block(FlowSampler(flow, action), jax.random.key(34), first=0, n=64).x
     else:
         narrow = 0.4 * jax.random.normal(jax.random.key(35), (64, *flow.shape))
         kernel = hmc(action, "leapfrog", 0.15, 4)

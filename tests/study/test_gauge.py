@@ -17,14 +17,16 @@ from latflow.samplers.integrators import FORCE_GRADIENT, Level, Nested, n_forces
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
-from latflow.study.build import STREAMS, build_kernel
+from latflow.study.build import STREAMS
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.methods import BUILT_IN
 from latflow.study.config.study import with_overrides
 from latflow.study.context import RunContext, Silent
+from latflow.study.methods import build_kernel
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
-from latflow.study.stages.chain_ensemble import load_start
-from latflow.study.theories import build_wilson_action, known_values
+from latflow.study.stages.chains import load_start
+from latflow.study.theories import build_link_action, build_local_action, build_wilson_action, known_values
 from latflow.study.verify import verify
 
 STAGES = ("train", "sample", "measure", "analyse")
@@ -260,8 +262,11 @@ def test_plaquettes_get_steps_of_their_own(config: StudyConfig) -> None:
 
 
 def test_streams_keep_their_numbers() -> None:
-    assert list(STREAMS.values()) == list(range(len(STREAMS)))
-    assert (STREAMS["heatbath"], STREAMS["metropolis"]) == (13, 14)
+    numbers = {method.name: method.streams for method in BUILT_IN}
+    chains = {"hmc": (4,), "local": (5,), "cluster": (7,), "heatbath": (13,), "metropolis": (14,)}
+    assert numbers == {"flow": (2, 3), **chains}
+    taken = [*STREAMS.values(), *(number for streams in numbers.values() for number in streams)]
+    assert sorted(taken) == list(range(15))
 
 
 def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:

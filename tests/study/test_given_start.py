@@ -17,7 +17,7 @@ from latflow.study.config.study import with_overrides
 from latflow.study.context import RunContext, Silent
 from latflow.study.given_start import given_links
 from latflow.study.run import run_stages
-from latflow.study.stages.chain_ensemble import load_start, one_block
+from latflow.study.stages.chains import load_start, one_block
 
 FROZEN = """
 name = "given"

@@ -51,7 +51,7 @@ def test_configurations_are_made_again_bit_for_bit(both: tuple[Path, Path], tmp_
     assert {one.level for one in made} == {"exact"}
     for one in made:
         assert one.field.tobytes() == fields[one.draw].tobytes()
-        assert one.log_weight == pytest.approx(-one.action - one.log_prob, abs=1e-12)
+        assert one.columns["log_weight"] == pytest.approx(-one.columns["action"] - one.columns["log_prob"], abs=1e-12)
     assert {one.level for one in regenerated(both[0] / "ensembles" / "flow", [7])} == {"stored"}
     save(tmp_path / "x.npy", made)
     assert np.load(tmp_path / "x.npy").shape == (5, 2, 2)
@@ -62,8 +62,8 @@ def test_other_draws_are_refused(both: tuple[Path, Path], monkeypatch: pytest.Mo
 
     def shifted(by: float):
         def draw(*args, **kwargs):
-            x, log_prob, action = true(*args, **kwargs)
-            return x, log_prob + by, action
+            drawn = true(*args, **kwargs)
+            return drawn._replace(columns={**drawn.columns, "log_prob": drawn.columns["log_prob"] + by})
 
         return draw
 

@@ -15,8 +15,9 @@ from latflow.bijections.ode.runge_kutta import RK8
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import conditioned
 from latflow.flows.continuous import continuous_flow, with_integrator
-from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
+from latflow.samplers.draws import draw_block
 from latflow.stats.estimates import Estimate, pull
 from latflow.stats.free_energy import independent_difference, weighted_log_z_difference
 from latflow.stats.weights import log_z, reweighting_ess
@@ -68,8 +69,8 @@ def draws(coupling, *, seed, n=2**13):
     """Configurations and log-weights at a coupling, integrated to a hundredth of the statistical error."""
     flow = with_integrator(trained()[0].flow.at(coupling), RK8, 2)
     sampler = FlowSampler(flow, with_coupling(ACTION, coupling))
-    fields, log_prob, action = draw_block(sampler, jax.random.key(seed), first=0, n=n)
-    return np.asarray(fields), np.asarray(-action - log_prob)
+    drawn = draw_block(sampler, jax.random.key(seed), first=0, n=n)
+    return np.asarray(drawn.x), np.asarray(drawn.log_weight)
 
 
 def exact_log_z(coupling):

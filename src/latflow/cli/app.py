@@ -151,8 +151,8 @@ def sample(
         )
         sample_model(wanted, machine=options.json)
         return
-    if ledger_only and options.samplers and "flow" not in options.samplers:
-        raise UsageError("--ledger-only", value="without the flow", allowed="--samplers flow", hint="chains keep all")
+    if ledger_only and options.samplers:
+        _refuse_ledger_of_chains(options.samplers)
     if study is None:
         raise UsageError("sample", value="nothing to sample", allowed="a study, or --model MODEL")
     more = [f"sampling.configurations={configurations}"] if configurations is not None else []
@@ -348,7 +348,7 @@ def free_energy(first: Path, second: Path, /, *, json: Flag = False, debug: Flag
 
 @app.command(sort_key=9)
 def doctor(*, json: Flag = False, debug: Flag = False) -> None:
-    """Say what this machine offers: versions, devices, precision, memory, disk, optional tools.
+    """Say what this machine offers: versions, devices, precision, memory, disk, optional tools, plug-ins.
 
     Args:
         json: Machine-readable output.
@@ -356,13 +356,22 @@ def doctor(*, json: Flag = False, debug: Flag = False) -> None:
     """
     del debug
     from latflow.doctor import examine
+    from latflow.study.config.methods import plug_ins
 
-    findings = examine(Path())
+    findings = {**examine(Path()), **plug_ins()}
     if json:
         emit_json(findings)
     else:
         emit("\n".join(table_lines([[name, words(value)] for name, value in findings.items()])))
     prepare_jax()
+
+
+def _refuse_ledger_of_chains(samplers: tuple[str, ...]) -> None:
+    from latflow.study.config.methods import DRAWS, FLOW
+
+    if not set(DRAWS) & set(samplers):
+        allowed = f"--samplers {FLOW}"
+        raise UsageError("--ledger-only", value=f"without the {FLOW}", allowed=allowed, hint="chains keep all")
 
 
 def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None:

@@ -203,13 +203,12 @@ def regenerate(ensemble: Path, words: tuple[str, ...], *, out: Path, machine: bo
 
     found = regenerated(ensemble, indices)
     save(out, found)
-    described = [{key: value for key, value in dataclasses.asdict(made).items() if key != "field"} for made in found]
+    described = [{"index": made.index, "draw": made.draw, **made.columns, "level": made.level} for made in found]
     if machine:
         emit_json({"file": str(out), "configurations": described})
         return
-    emit(
-        "\n".join(table_lines([["configuration", "draw", "action", "log q", "log w", "verified"], *_lines(described)]))
-    )
+    heads = [_HEADS.get(name, name.replace("_", " ")) for name in described[0]]
+    emit("\n".join(table_lines([heads, *_lines(described)])))
     if len(described) > _SHOWN:
         emit(f"… and {len(described) - _SHOWN} more; --json shows all")
     emit(f"written: {out}")
@@ -240,13 +239,11 @@ def parsed_indices(words: tuple[str, ...]) -> tuple[int, ...]:
 _INDICES = "numbers of configurations from 0, or ranges like 10:20"
 
 
+_HEADS = {"index": "configuration", "log_prob": "log q", "log_weight": "log w", "level": "verified"}
+
+
 def _lines(described: list[dict[str, Any]]) -> list[list[str]]:
     return [
-        [
-            str(made["index"]),
-            str(made["draw"]),
-            *(f"{made[name]:.10g}" for name in ("action", "log_prob", "log_weight")),
-            made["level"],
-        ]
+        [f"{value:.10g}" if type(value) is float else str(value) for value in made.values()]
         for made in described[:_SHOWN]
     ]

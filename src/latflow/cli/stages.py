@@ -1,18 +1,16 @@
 """Running stages of a study: finding it, checks before anything is imported, and printing of the results."""
 
 import dataclasses
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
-from latflow.errors import CannotCreateError, MissingInputError, UsageError
 from latflow.study.config import StudyConfig
-from latflow.study.config.reading import did_you_mean
-from latflow.study.stages.claims import claim, trains
+from latflow.study.config.methods import METHODS
+from latflow.study.preflight import examined, ordered
+from latflow.study.preflight import refuse_directory as refuse_directory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,31 +38,25 @@ def dry_run(
     """Print the resolved study and the plan of what it would need; write nothing.
 
     Raises:
-        UsageError, CannotCreateError, MissingInputError, DataError: What `run` would be refused for.
+        LatflowError: What `run` would be refused for.
     """
-    _refuse_samplers(samplers, config.sampling.samplers)
-    _refuse_training(samplers or config.sampling.samplers, stages=stages)
-    refuse_directory(directory)
-    if "sample" in stages and config.sampling.start_from is not None:
-        _require_given(config, directory)
-    needs_start = "flow" in (samplers or config.sampling.samplers) and trains(stages, directory)
-    if needs_start:
-        _require_start(config, directory, stages=stages)
+    order = examined(config, directory, stages=stages, samplers=samplers)
     prepare_jax()
     from latflow.study.models import course, require_start
     from latflow.study.plan import plan
 
-    if needs_start:
+    if order.needs_model:
         require_start(config)
     needs = plan(config)
-    if needs_start and config.training.curriculum.extents:
+    if order.needs_model and config.training.curriculum.extents:
         needs["lattices_trained_on"] = " → ".join(str(max(stage.lattice.shape)) for stage in course(config))
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plan": needs})
         return
     # the study as a run keeps it, without the tables that none of its samplers reads
     emit(config.to_toml(samplers=config.sampling.samplers))
-    wanted = needs if "flow" in config.sampling.samplers else _without_training(needs)
+    trained = any(METHODS[name].trained for name in config.sampling.samplers)
+    wanted = needs if trained else _without_training(needs)
     emit("\n".join(f"# {line}" for line in [f"run directory: {directory}", *_plan_lines(wanted)]))
 
 
@@ -80,23 +72,12 @@ def run(
     """Run stages and print what they found.
 
     Raises:
-        UsageError: If a sampler is named that the study does not have.
-        CannotCreateError: If the run directory cannot be one.
-        MissingInputError: If there is nothing to report on.
+        LatflowError: What `latflow.study.preflight.ordered` refuses, and what the stages raise.
     """
-    _refuse_samplers(samplers, config.sampling.samplers)
-    _refuse_training(samplers or config.sampling.samplers, stages=stages)
-    refuse_directory(directory)
-    if "flow" in (samplers or config.sampling.samplers):
-        _require_start(config, directory, stages=stages)
-    if "sample" in stages and config.sampling.start_from is not None:
-        _require_given(config, directory)
-    directory = claim(config, directory, fork=fork)
-    if "analyse" in stages and "measure" not in stages and not (directory / "measurements").is_dir():
-        raise MissingInputError(str(directory), value="nothing was measured", hint="run `latflow run` first")
+    order = ordered(config, directory, stages=stages, samplers=samplers, fork=fork)
     prepare_jax()
     from latflow.cli.progress import progress_on
-    from latflow.study.run import run_stages
+    from latflow.study.run import run_order
 
     reports: list[Path] = []
 
@@ -107,39 +88,8 @@ def run(
         return reports[-1]
 
     with progress_on(sys.stderr) as progress:
-        results = run_stages(
-            config,
-            directory,
-            stages=stages,
-            progress=progress,
-            samplers=samplers or None,
-            fork=fork,
-            write_report=write,
-        )
-    _show(results, reports, directory, machine=machine)
-
-
-def _refuse_training(samplers: Sequence[str], *, stages: tuple[str, ...]) -> None:
-    """Refuse to train a study without a flow."""
-    if stages == ("train",) and "flow" not in samplers:
-        raise UsageError(
-            "train", value=f"no flow among the samplers {', '.join(samplers)}", hint="name the study's flow"
-        )
-
-
-def _require_start(config: StudyConfig, directory: Path, *, stages: tuple[str, ...]) -> None:
-    """Refuse to train from a model that does not exist, before its name is written to a run directory."""
-    from latflow.study.card import model_path
-
-    start = config.training.start_from
-    if start is not None and trains(stages, directory):
-        model_path(start)
-
-
-def _require_given(config: StudyConfig, directory: Path) -> None:
-    from latflow.study.given_start import require_given
-
-    require_given(config, directory)
+        results = run_order(order, progress=progress, write_report=write)
+    _show(results, reports, order.directory, machine=machine)
 
 
 def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:
@@ -151,28 +101,6 @@ def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, mach
 
         emit("\n".join(summary_lines(results)))
     emit(f"report: {reports[-1]}" if reports else f"run directory: {directory}")
-
-
-def _refuse_samplers(asked: tuple[str, ...], known: tuple[str, ...]) -> None:
-    for word in asked:
-        if word not in known:
-            hint = did_you_mean(word, known) or "they are the study's sampling.samplers"
-            raise UsageError("--samplers", value=repr(word), allowed=", ".join(known), hint=hint)
-
-
-def refuse_directory(directory: Path) -> None:
-    """Refuse a path at which no directory can be made.
-
-    Raises:
-        CannotCreateError: A file is in the way, or permission is missing.
-    """
-    for path in (directory, *directory.parents):
-        if path.exists():
-            if not path.is_dir():
-                raise CannotCreateError(str(directory), value=f"{path} is a file", hint="name another --run-dir")
-            if not os.access(path, os.W_OK | os.X_OK):
-                raise CannotCreateError(str(directory), value=f"{path} is not writable", hint="name another --run-dir")
-            return
 
 
 def _without_training(needs: dict[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,7 @@ import numpy as np
 from latflow.errors import DataError, MissingInputError
 from latflow.report.numbers import is_number
 from latflow.store.ensemble import Ensemble
-
-CHAIN_SAMPLERS = ("hmc", "local", "cluster", "heatbath", "metropolis")
-"""Samplers whose blocks have axes (records, chains)."""
+from latflow.study.config.methods import CHAINS
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def configurations(
     if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
         return None
     last = ensemble.n_blocks - 1
-    if sampler not in CHAIN_SAMPLERS:
+    if sampler not in CHAINS:
         arrays = ensemble.read(last, names=["fields", "accepted"]).arrays
         positions = np.flatnonzero(arrays["accepted"])
         chosen = positions[_spread(len(positions), number)]
@@ -165,7 +163,7 @@ def series(run: Run, sampler: str, observable: str) -> np.ndarray | None:
     For the flow the chain repeats its standing draw at every rejection, as its errors require.
     """
     values = _measured(run, sampler, observable)
-    if values is None or sampler in CHAIN_SAMPLERS:
+    if values is None or sampler in CHAINS:
         return None if values is None else _chains_first(values)
     index = _column(run.ensembles.get(sampler), "index")
     if index is None:

@@ -4,11 +4,15 @@ Everything is one of them or a composition. State goes in and comes out; a key i
 """
 
 import abc
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
 
 from latflow._typing import Field, Flag, PRNGKey, Scalar
+from latflow.fields.spaces import AbstractFieldSpace
 
 
 class Transition(NamedTuple):
@@ -29,6 +33,11 @@ class Transition(NamedTuple):
 
 class AbstractKernel(eqx.Module):
     """A Markov kernel that leaves exp(−S) invariant."""
+
+    @property
+    def target_space(self) -> AbstractFieldSpace | None:
+        """The space of its configurations, in which chains can be started; None if the kernel does not know it."""
+        return None
 
     @abc.abstractmethod
     def init(self, x: Field) -> Any:
@@ -52,11 +61,30 @@ class AbstractTunableKernel(AbstractKernel):
         """The same kernel with another scale; the scale is an array leaf, so nothing is compiled again."""
 
 
+class AbstractReversibleKernel(AbstractTunableKernel):
+    """Molecular dynamics: one reversible, volume-preserving trajectory is proposed, and `log_ratio` is −ΔH.
+
+    What follows exactly, ⟨e^{−ΔH}⟩ = 1 and the return to the start, is watched while chains run:
+    `latflow.samplers.watch`.
+    """
+
+    @abc.abstractmethod
+    def reversibility(self, key: PRNGKey, x: Field) -> Scalar:
+        """|ΔΔH| of a trajectory from `x` forth and back; zero without rounding."""
+
+
 class Weighted(NamedTuple):
-    """One independent draw with the logarithm of its importance weight; E[exp(log_weight)] = Z."""
+    """One independent draw with the logarithm of its importance weight; E[exp(log_weight)] = Z.
+
+    Attributes:
+        x: The configuration.
+        log_weight: Logarithm of the weight.
+        columns: Further numbers of the draw that are kept with it, by name.
+    """
 
     x: Field
     log_weight: Scalar
+    columns: dict[str, Scalar] = {}  # noqa: RUF012 (a pytree has to be a dict; nothing changes it)
 
 
 class AbstractWeightedSampler(eqx.Module):
@@ -65,3 +93,12 @@ class AbstractWeightedSampler(eqx.Module):
     @abc.abstractmethod
     def draw(self, key: PRNGKey) -> Weighted:
         """One draw."""
+
+    def combined(
+        self, columns: Mapping[str, Float[Array | np.ndarray, "*n"]]
+    ) -> Float[Array | np.ndarray, "*n"] | None:
+        """Log-weights of draws from the columns kept with them, where these determine them; else None.
+
+        Blocks then hold log-weights that are this function of their columns in every bit.
+        """
+        return None

@@ -24,6 +24,7 @@ from latflow._typing import Field, Links, PRNGKey
 from latflow.actions.gauge import WilsonAction
 from latflow.arguments import count, require_type
 from latflow.batching import batch_last, repeat, trailing
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
 from latflow.randomness import uniform
@@ -68,6 +69,11 @@ class HeatBath(AbstractKernel):
         action.surroundings.require(action.space.lattice.shape)
         self.action = action
         self.n_overrelaxation = count("heatbath.overrelaxation", n_overrelaxation, least=0)
+
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.action.space
 
     @override
     def init(self, x: Field) -> LinkState:

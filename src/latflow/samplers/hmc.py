@@ -21,9 +21,10 @@ from latflow.actions.base import AbstractAction
 from latflow.arguments import count, positive, require_type
 from latflow.batching import batch_last, beside
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.transport import total
 from latflow.randomness import fold_in, uniform
-from latflow.samplers.base import AbstractTunableKernel, Transition
+from latflow.samplers.base import AbstractReversibleKernel, Transition
 from latflow.samplers.integrators import Nested, Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
@@ -37,7 +38,7 @@ class HMCState(NamedTuple):
     action: Scalar
 
 
-class HMC(AbstractTunableKernel):
+class HMC(AbstractReversibleKernel):
     """One trajectory and its accept/reject decision.
 
     The number of steps is part of the compiled program and fixed. The step size is an array and is changed by tuning,
@@ -105,6 +106,11 @@ class HMC(AbstractTunableKernel):
         n_steps = max(1, round(length / float(self.step_size)))
         return dataclasses.replace(self, n_steps=n_steps, step_size=length / n_steps)
 
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.action.space
+
     @override
     def init(self, x: Configuration) -> HMCState:
         x = jax.tree.map(batch_last, x)
@@ -132,6 +138,7 @@ class HMC(AbstractTunableKernel):
             return self
         return self.with_scale(self.step_size * (1 - self.jitter * uniform(key)))
 
+    @override
     def reversibility(self, key: PRNGKey, x: Configuration) -> Scalar:
         """|ΔΔH|: energy difference between start and end of a trajectory run forth and back; zero without rounding.
 

@@ -15,6 +15,7 @@ from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.gauge import AbstractLinkAction
 from latflow.arguments import positive, require_type
 from latflow.batching import batch_last, trailing
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
 from latflow.randomness import fold_in, log_uniform, uniform
@@ -54,6 +55,11 @@ class LinkMetropolis(AbstractTunableKernel):
     @override
     def with_scale(self, scale: Scalar) -> "LinkMetropolis":
         return LinkMetropolis(self.action, width=scale)
+
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.action.space
 
     @override
     def init(self, x: Field) -> LinkState:

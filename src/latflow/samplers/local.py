@@ -15,6 +15,7 @@ from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractLocalAction
 from latflow.arguments import positive, require_type
 from latflow.batching import batch_last, beside, repeat
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.lattice import Lattice
 from latflow.randomness import fold_in, log_uniform, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
@@ -58,6 +59,11 @@ class LocalMetropolis(AbstractTunableKernel):
     @override
     def with_scale(self, scale: Scalar) -> "LocalMetropolis":
         return LocalMetropolis(self.action, width=scale)
+
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.action.space
 
     @override
     def init(self, x: Float[Array, "*shape"]) -> LocalState:

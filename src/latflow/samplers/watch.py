@@ -18,8 +18,8 @@ from scipy import special
 
 from latflow._typing import PRNGKey
 from latflow.errors import PhysicsStop
+from latflow.samplers.base import AbstractKernel, AbstractReversibleKernel
 from latflow.samplers.chains import Records
-from latflow.samplers.hmc import HMC
 from latflow.samplers.metropolis import refuse_infinite_ratio
 
 REVERSIBILITY_LIMIT = 1e-2
@@ -93,7 +93,14 @@ def creutz(log_ratio: Float[np.ndarray, "*shape"]) -> Creutz:
 
 
 def watch(
-    kernel: HMC, key: PRNGKey, records: Records, *, first: int, thin: int, every: int = 10, chains: int = 2
+    kernel: AbstractReversibleKernel,
+    key: PRNGKey,
+    records: Records,
+    *,
+    first: int,
+    thin: int,
+    every: int = 10,
+    chains: int = 2,
 ) -> Watch:
     """Examine a block that `latflow.samplers.chains.advance` made.
 
@@ -132,6 +139,33 @@ def watch(
     )
 
 
+def watched(kernel: AbstractKernel, key: PRNGKey, records: Records, *, first: int, thin: int) -> dict[str, float]:
+    """What is seen in a block of molecular dynamics, ready to be stored beside it; empty for other kernels.
+
+    Args:
+        kernel: The kernel of the block.
+        key: Root of the watch's stream.
+        records: The block.
+        first: Number of the block's first record within the run.
+        thin: Steps per record.
+
+    Raises:
+        PhysicsStop: If the numbers of the block cannot be right.
+    """
+    if not isinstance(kernel, AbstractReversibleKernel):
+        return {}
+    seen = watch(kernel, key, records, first=first, thin=thin)
+    seen.check()
+    return {
+        "reversibility_rms": seen.reversibility,
+        "creutz": seen.creutz.value,
+        "creutz_error": seen.creutz.error,
+        "not_finite": seen.n_not_finite,
+    }
+
+
 @eqx.filter_jit
-def _reversibility(kernel: HMC, keys: Key[Array, " n"], x: Inexact[Array, "n *shape"]) -> Float[Array, " n"]:
+def _reversibility(
+    kernel: AbstractReversibleKernel, keys: Key[Array, " n"], x: Inexact[Array, "n *shape"]
+) -> Float[Array, " n"]:
     return jax.vmap(kernel.reversibility)(keys, x)

@@ -23,6 +23,7 @@ from latflow.actions.base import AbstractLocalAction
 from latflow.arguments import require_type
 from latflow.batching import batch_last, beside, repeat, settle, shift
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in, log_uniform, uniform
 from latflow.samplers.base import AbstractTunableKernel, Transition
 from latflow.samplers.local import LocalMetropolis, LocalState
@@ -91,6 +92,11 @@ class WolffMetropolis(AbstractTunableKernel):
     @override
     def with_scale(self, scale: Scalar) -> "WolffMetropolis":
         return WolffMetropolis(self.action, width=scale, n_sweeps=self.n_sweeps, n_clusters=self.n_clusters)
+
+    @property
+    @override
+    def target_space(self) -> AbstractFieldSpace:
+        return self.local.action.space
 
     @override
     def init(self, x: Float[Array, "*shape"]) -> LocalState:

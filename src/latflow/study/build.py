@@ -1,4 +1,4 @@
-"""From configuration to objects: the only place that turns words into lattices, actions, flows and kernels.
+"""From configuration to objects: words become lattices, actions and flows; for samplers see `latflow.study.methods`.
 
 Random streams are named here too: every stage draws from its own child of the study's root key, so adding a stage
 never changes another one's numbers.
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
@@ -16,17 +15,9 @@ from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.lattice import Lattice
-from latflow.samplers.base import AbstractKernel
-from latflow.samplers.heatbath import HeatBath
-from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import SCHEMES, Level, Nested, Scheme
-from latflow.samplers.link_metropolis import LinkMetropolis
-from latflow.samplers.local import LocalMetropolis
-from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.theories import build_action as build_action
-from latflow.study.theories import build_link_action, build_local_action, build_wilson_action
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverCouplings
 from latflow.training.fit import Record
@@ -37,21 +28,17 @@ from latflow.training.stop import StopCriterion
 STREAMS = {
     "flow": 0,
     "train": 1,
-    "draw": 2,
-    "accept": 3,
-    "hmc": 4,
-    "local": 5,
     "check": 6,
-    "cluster": 7,
     "evidence": 8,
     "target": 9,
     "trajectory": 10,
     "curriculum": 11,
     "accuracy": 12,
-    "heatbath": 13,
-    "metropolis": 14,
 }
-"""Child index of every named random stream; append only, a changed number is a changed ensemble."""
+"""Child index of every named random stream; append only, a changed number is a changed ensemble.
+
+The numbers between belong to the methods of sampling, see `latflow.study.config.methods`.
+"""
 
 
 def stream(config: StudyConfig, name: str) -> PRNGKey:
@@ -163,37 +150,4 @@ def build_stop(config: StudyConfig) -> StopCriterion:
         steps=stop.steps,
         seconds=None if stop.minutes is None else 60 * stop.minutes,
         plateau=stop.plateau,
-    )
-
-
-def build_scheme(config: StudyConfig) -> Scheme | Nested:
-    """The integrator of HMC, with the last term of the action on a level of its own where it has inner steps."""
-    scheme, n = SCHEMES[config.hmc.integrator], config.hmc.inner_steps
-    return scheme if n == 1 else Nested((Level(scheme, terms=(0,)), Level(scheme, n, terms=(1,))))
-
-
-def build_kernel(config: StudyConfig, sampler: str) -> AbstractKernel:
-    """The classical kernel of a sampler before tuning.
-
-    Args:
-        config: The study.
-        sampler: "hmc", "local", "cluster", "heatbath" or "metropolis".
-    """
-    if sampler == "heatbath":
-        return HeatBath(build_wilson_action(config), n_overrelaxation=config.heatbath.overrelaxation)
-    if sampler == "metropolis":
-        return LinkMetropolis(build_link_action(config), width=jnp.asarray(0.5))
-    if sampler == "cluster":
-        sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
-        action = build_local_action(config)
-        return WolffMetropolis(action, width=jnp.asarray(0.5), n_sweeps=sweeps, n_clusters=clusters)
-    if sampler == "local":
-        return LocalMetropolis(build_local_action(config), width=jnp.asarray(0.5))
-    hmc = config.hmc
-    return HMC(
-        build_action(config),
-        build_scheme(config),
-        step_size=jnp.asarray(hmc.trajectory_length / hmc.n_steps),
-        n_steps=hmc.n_steps,
-        jitter=hmc.jitter,
     )

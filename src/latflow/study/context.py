@@ -106,5 +106,5 @@ def model_identity(config: StudyConfig) -> dict[str, Any]:
 
 def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
     """The part of a study that determines an artefact: the named sections and the seed, as plain data."""
-    plain = config.plain()
+    plain = config.plain(every_table=True)
     return {"seed": plain["seed"], **{section: plain[section] for section in sections}}

@@ -13,7 +13,8 @@ from latflow.execution import SURVEY_DRAWS
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel, at_coupling
 from latflow.flows.continuous import accurate
-from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.flows.weighted import FlowSampler
+from latflow.samplers.draws import draw_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import independence_acceptance, log_z, reweighting_ess, weighted_estimates
 from latflow.training.couplings import with_coupling
@@ -63,9 +64,9 @@ def _point(key: PRNGKey, model: FlowModel, action: AbstractAction, coupling: flo
     sampler = FlowSampler(flow, with_coupling(action, coupling))
     log_weights, quartic = [], []
     for first in range(0, n, SURVEY_DRAWS):
-        x, log_prob, energy = draw_block(sampler, jax.random.fold_in(key, _DRAWS), first=first, n=SURVEY_DRAWS)
-        log_weights.append(np.asarray(-energy - log_prob))
-        quartic.append(np.asarray(jnp.sum(x.reshape(SURVEY_DRAWS, -1) ** 4, axis=1)))
+        drawn = draw_block(sampler, jax.random.fold_in(key, _DRAWS), first=first, n=SURVEY_DRAWS)
+        log_weights.append(np.asarray(drawn.log_weight))
+        quartic.append(np.asarray(jnp.sum(drawn.x.reshape(SURVEY_DRAWS, -1) ** 4, axis=1)))
     weights = np.concatenate(log_weights)
     mean = weighted_estimates({"quartic": np.concatenate(quartic)}, weights, lambda means: means)["quartic"][0]
     return Point(

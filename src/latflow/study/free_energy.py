@@ -27,7 +27,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_action
 from latflow.study.config import load_study
-from latflow.study.config.stages import SAMPLERS
+from latflow.study.config.methods import FLOW, METHODS
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import known_values
@@ -111,16 +111,16 @@ def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
     """From the draws of one run; the sign is that of F_B − F_A whichever run that is."""
     sign = 1 if source.name == "A" else -1
     rows = []
-    for sampler in SAMPLERS:
+    for sampler, method in METHODS.items():
         path = source.context.path("ensembles", sampler)
         if not (path / "manifest.json").exists():
             continue
         ensemble = Ensemble.open(path, writable=False)
         delta = _action_differences(source, target, ensemble)
-        if sampler == "flow":
+        if method.stage == "draws":
             log_weights = ensemble.column("log_weight")
             estimate, ratios = weighted_log_z_difference(delta, log_weights), log_weights - delta
-            doubt = _verdict_doubt(source, "reweighted")
+            doubt = _verdict_doubt(source, method.reweighted) if sampler == FLOW else ""
         else:
             estimate, ratios = chain_log_z_difference(delta.T), -delta.reshape(-1)
             doubt = ""

@@ -10,8 +10,10 @@ import numpy as np
 
 from latflow.groups.base import AbstractGroup
 from latflow.samplers.integrators import n_forces
-from latflow.study.build import build_action, build_flow, build_scheme
+from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
+from latflow.study.config.methods import CHAINS, FLOW, METHODS
+from latflow.study.methods import build_scheme, update_seconds
 from latflow.study.theories import build_link_action
 
 NOMINAL_FLOPS = 2e10
@@ -49,7 +51,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         Plain data: ``parameters``, ``memory_bytes`` per part, ``seconds`` per stage and ``disk_bytes``; seconds are
         estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
-    has_flow = "flow" in config.sampling.samplers
+    has_flow = any(METHODS[name].trained for name in config.sampling.samplers)
     parameters = _parameters(config) if has_flow else 0
     field = jax.eval_shape(build_action(config).space.random, jax.random.key(0))
     configuration = math.prod(field.shape) * field.dtype.itemsize
@@ -72,29 +74,73 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         },
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
-            "sample_flow": config.flow.drawing * 2.0 * products * draws / NOMINAL_FLOPS if has_flow else 0.0,
-            **{f"sample_{name}": _chain_seconds(config, name) for name in config.sampling.samplers if name != "flow"},
+            "sample_flow": config.flow.drawing * 2.0 * products * draws / NOMINAL_FLOPS
+            if FLOW in config.sampling.samplers
+            else 0.0,
+            **{f"sample_{name}": _sampling_seconds(config, name) for name in config.sampling.samplers if name != FLOW},
             **({"measure": measuring} if (measuring := _measuring_seconds(config)) else {}),
         },
         "disk_bytes": len(config.sampling.samplers) * draws * (configuration + _RECORD_BYTES),
     }
 
 
-def _chain_seconds(config: StudyConfig, sampler: str) -> float:
-    """Warm-up and sampling of a classical sampler."""
+def _sampling_seconds(config: StudyConfig, sampler: str) -> float | None:
+    """Warm-up and sampling of a method beside the flow; None if it does not say what an update costs."""
+    each = update_seconds(config, sampler)
+    if each is None:
+        return None
+    compiling = _COMPILING_LINKS if config.action.fields == "links" else _COMPILING
+    wanted = config.sampling.configurations
+    if sampler not in CHAINS:
+        return compiling + wanted * each
     settings = getattr(config, sampler)
-    updates = settings.chains * settings.warmup + config.sampling.configurations * settings.thin
-    sites = math.prod(config.lattice.shape)
+    return compiling + (settings.chains * settings.warmup + wanted * settings.thin) * each
+
+
+def trajectory_seconds(config: StudyConfig) -> float:
+    """One trajectory of HMC."""
     if config.action.fields == "links":
-        links = len(config.lattice.shape) * sites
-        return _COMPILING_LINKS + updates * links * _seconds_per_link(config, sampler) / _CORES
-    if sampler == "hmc":
-        each = SECONDS_PER_FORCE * _forces(config)
-    else:
-        # To find clusters costs about as much as a sweep.
-        sweeps = settings.sweeps + settings.clusters if sampler == "cluster" else 1
-        each = SECONDS_PER_SWEEP * sweeps
-    return _COMPILING + updates * each * sites
+        return _links(config) * _forces(config) * _force(config) * 1e-9 * _rectangles(config) / _CORES
+    return SECONDS_PER_FORCE * _forces(config) * _sites(config)
+
+
+def sweep_seconds(config: StudyConfig) -> float:
+    """One local sweep over a scalar field."""
+    return SECONDS_PER_SWEEP * _sites(config)
+
+
+def cluster_seconds(config: StudyConfig) -> float:
+    """Sweeps and clusters; to find clusters costs about as much as a sweep."""
+    return SECONDS_PER_SWEEP * (config.cluster.sweeps + config.cluster.clusters) * _sites(config)
+
+
+def heatbath_seconds(config: StudyConfig) -> float:
+    """One sweep of the heat bath with its overrelaxation.
+
+    Powers of N and d, here and for the other updates of links, were fitted to U(1) to SU(6) on 16², 8² and 8⁴ and are
+    good to a factor of two.
+    """
+    n = _group(config).n
+    each = (100 + 15 * n**3) * config.heatbath.overrelaxation + max(500, 1400 * n * (n - 1) // 2)
+    return _links(config) * each * 1e-9 / _CORES
+
+
+def link_sweep_seconds(config: StudyConfig) -> float:
+    """One Metropolis sweep over the links."""
+    each = 200 + 22 * _group(config).n ** 3
+    return _links(config) * each * 1e-9 * _rectangles(config) / _CORES
+
+
+def _sites(config: StudyConfig) -> int:
+    return math.prod(config.lattice.shape)
+
+
+def _links(config: StudyConfig) -> int:
+    return len(config.lattice.shape) * _sites(config)
+
+
+def _rectangles(config: StudyConfig) -> float:
+    return _RECTANGLES if config.action.terms else 1.0
 
 
 def _forces(config: StudyConfig) -> float:
@@ -106,22 +152,6 @@ def _forces(config: StudyConfig) -> float:
     return counts[0] * (1 - inner) + counts[1] * inner
 
 
-def _seconds_per_link(config: StudyConfig, sampler: str) -> float:
-    """One update, on one core of a laptop.
-
-    Powers of N and d fitted to U(1) to SU(6) on 16², 8² and 8⁴, good to a factor of two.
-    """
-    n = _group(config).n
-    product = n**3
-    sweep = 100 + 15 * product
-    each = {
-        "hmc": _forces(config) * _force(config),
-        "heatbath": sweep * config.heatbath.overrelaxation + max(500, 1400 * n * (n - 1) // 2),
-        "metropolis": 200 + 22 * product,
-    }[sampler]
-    return 1e-9 * each * (_RECTANGLES if config.action.terms else 1.0)
-
-
 def _measuring_seconds(config: StudyConfig) -> float:
     """Gradient flow and smearing, one configuration after another; a record or a step of either costs alike."""
     if config.action.fields != "links":
@@ -129,9 +159,8 @@ def _measuring_seconds(config: StudyConfig) -> float:
     flow, smearing = config.gradient_flow, config.smearing
     steps = {"none": 0.0, "wilson": flow.records, "symanzik": flow.records * _RECTANGLES}[flow.kind]
     steps += 0 if smearing.kind == "none" else smearing.steps
-    links = len(config.lattice.shape) * math.prod(config.lattice.shape)
-    chains = sum(name != "flow" for name in config.sampling.samplers)
-    return chains * config.sampling.configurations * links * steps * 1e-9 * _FORCES_PER_STEP * _force(config)
+    each = config.sampling.configurations * _links(config)
+    return len(config.sampling.samplers) * each * steps * 1e-9 * _FORCES_PER_STEP * _force(config)
 
 
 def _force(config: StudyConfig) -> float:

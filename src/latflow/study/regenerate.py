@@ -1,4 +1,4 @@
-"""The regenerate verb: configurations of a flow's ensemble, made again from model, key and ledger."""
+"""The regenerate verb: configurations of an ensemble of draws, made again from model, key and ledger."""
 
 import dataclasses
 import io
@@ -13,29 +13,28 @@ from latflow.store.atomic import write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import load_study
+from latflow.study.config.methods import DRAWS
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages.redraw import FieldSource, Level
+
+_OF_THE_CHAIN = ("fields", "accepted", "index")
 
 
 @dataclasses.dataclass(frozen=True)
 class Regenerated:
-    """One configuration of the Markov chain over a flow's draws.
+    """One configuration of the Markov chain over independent draws.
 
     Attributes:
         index: Its number in the chain.
         draw: The draw that stands there; the same draw stands at several places after rejections.
-        action: S.
-        log_prob: log q.
-        log_weight: −S − log q.
+        columns: What is kept of the draw: `log_weight`, and for a flow `action`, S, and `log_prob`, log q.
         level: How it was verified, see `latflow.study.stages.redraw`.
         field: The configuration.
     """
 
     index: int
     draw: int
-    action: float
-    log_prob: float
-    log_weight: float
+    columns: dict[str, float]
     level: Level
     field: Float[np.ndarray, "*shape"]
 
@@ -44,17 +43,18 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
     """Configurations of an ensemble by their numbers, in the order asked for.
 
     Args:
-        path: A run directory, or its ``ensembles/flow``.
+        path: A run directory, whose flow is meant or else its first ensemble of draws; or one of its ensembles.
         indices: Numbers in the Markov chain, from 0.
 
     Raises:
-        MissingInputError: If there is no flow ensemble, or no such configuration.
+        MissingInputError: If there is no ensemble of draws, or no such configuration.
         DataError: If what is drawn is not what the ledger says.
     """
     path = path.resolve()
-    folder = path / "ensembles" / "flow" if (path / "ensembles").is_dir() else path
+    folders = [path / "ensembles" / name for name in DRAWS] if (path / "ensembles").is_dir() else [path]
+    folder = next((found for found in folders if (found / "manifest.json").is_file()), folders[0])
     root = folder.parent.parent
-    if folder.name != "flow" or not (folder / "manifest.json").is_file() or not (root / "study.toml").is_file():
+    if folder.name not in DRAWS or not (folder / "manifest.json").is_file() or not (root / "study.toml").is_file():
         hint = "name a run or its ensembles/flow; ensembles of chains hold their configurations"
         raise MissingInputError(str(path), value="no ensemble of a flow in a run", hint=hint)
     ensemble = Ensemble.open(folder, writable=False)
@@ -62,19 +62,18 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
     draws = _draws(ensemble, indices)
     source = FieldSource(context, ensemble)
     size = ensemble.manifest["identity"]["block_size"]
+    names = [name for name in ensemble.read(0).arrays if name not in _OF_THE_CHAIN]
     made: dict[int, Regenerated] = {}
     for block in sorted({draw // size for draw in draws}):
         fields, level = source.read(block)
-        rows = ensemble.read(block, ("action", "log_prob", "log_weight")).arrays
+        rows = ensemble.read(block, names).arrays
         for index, draw in zip(indices, draws, strict=True):
             if draw // size == block:
                 row = draw % size
                 made[index] = Regenerated(
                     index=index,
                     draw=draw,
-                    action=float(rows["action"][row]),
-                    log_prob=float(rows["log_prob"][row]),
-                    log_weight=float(rows["log_weight"][row]),
+                    columns={name: float(rows[name][row]) for name in names},
                     level=level,
                     field=fields[row],
                 )

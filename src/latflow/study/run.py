@@ -8,20 +8,22 @@ from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig
-from latflow.study.config.stages import SAMPLERS
+from latflow.study.config.methods import METHODS
 from latflow.study.context import Progress, RunContext
-from latflow.study.given_start import require_given
 from latflow.study.models import require_start
+from latflow.study.preflight import Order, ordered
 from latflow.study.stages.analysis import analyse
-from latflow.study.stages.chain_ensemble import sample_chains
-from latflow.study.stages.claims import claim, trains
+from latflow.study.stages.chains import sample_chains
+from latflow.study.stages.draws import sample_draws
 from latflow.study.stages.evidence import collect
-from latflow.study.stages.flow_ensemble import sample_flow
 from latflow.study.stages.measuring import measure
 from latflow.study.stages.training import train
 
 STAGES = ("train", "sample", "measure", "analyse", "report")
 """The stages of a study, in order."""
+
+SAMPLE = {"chains": sample_chains, "draws": sample_draws}
+"""How an ensemble is made, by the stage of its method."""
 
 
 def run_stages(
@@ -43,6 +45,26 @@ def run_stages(
         progress: Display.
         samplers: Samplers to sample and measure; by default those of the study.
         fork: If the directory belongs to another configuration, go on in a new directory beside it.
+        write_report: As for `run_order`.
+
+    Returns:
+        The content of ``results.json`` if it was analysed, else an empty dictionary.
+
+    Raises:
+        LatflowError: What `latflow.study.preflight.ordered` refuses, and what `run_order` raises.
+    """
+    order = ordered(config, directory, stages=stages, samplers=samplers or (), fork=fork)
+    return run_order(order, progress=progress, write_report=write_report)
+
+
+def run_order(
+    order: Order, *, progress: Progress, write_report: Callable[[Path], Path] | None = None
+) -> dict[str, Any]:
+    """Do what was ordered.
+
+    Args:
+        order: Stages in a claimed directory, from `latflow.study.preflight.ordered`.
+        progress: Display.
         write_report: What the report stage calls with the run directory; reports stand above studies, so the caller
             brings it.
 
@@ -50,42 +72,37 @@ def run_stages(
         The content of ``results.json`` if it was analysed, else an empty dictionary.
 
     Raises:
-        ConfigError: If the directory belongs to another configuration and `fork` is false, or the training cannot
-            start from the model that the study names; nothing is written then.
+        MissingInputError, DataError, ConfigError: If the training cannot start from the model that the study names;
+            nothing is written then.
         CannotCreateError: If another process works in the directory.
         Interrupted: After a signal; everything done so far is saved.
     """
-    directory = claim(config, directory, fork=fork)
-    samplers = tuple(samplers or config.sampling.samplers)
-    if "flow" in samplers and trains(stages, directory):
+    config, directory = order.config, order.directory
+    if order.needs_model:
         require_start(config)
-    if "sample" in stages:
-        require_given(config, directory)
     with RunLock(directory), Interrupts() as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())
         context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
-        results = _run(context, stages, samplers)
-        if "report" in stages and write_report is not None:
+        results = _run(context, order)
+        if "report" in order.stages and write_report is not None:
             progress.stage("report", "figures and report.html")
             with context.timed(stage="report"):
                 write_report(directory)
         return results
 
 
-def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]) -> dict[str, Any]:
+def _run(context: RunContext, order: Order) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    if "train" in stages and "flow" in samplers:
+    stages = order.stages
+    if "train" in stages and any(METHODS[name].trained for name in order.samplers):
         train(context)
     if "sample" in stages:
-        for sampler in sorted(samplers, key=SAMPLERS.index):
-            if sampler == "flow":
-                sample_flow(context)
-            else:
-                sample_chains(context, sampler)
+        for name in (name for name in METHODS if name in order.samplers):
+            SAMPLE[METHODS[name].stage](context, name)
     if "measure" in stages:
-        for sampler in samplers:
-            measure(context, sampler)
+        for name in order.samplers:
+            measure(context, name)
     if "analyse" in stages:
         collect(context)
         results = analyse(context)

@@ -14,8 +14,9 @@ import numpy as np
 from latflow.samplers.chains import advance, starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.stats.gamma import gamma_estimate
-from latflow.study.build import build_action, build_scheme, stream
+from latflow.study.build import build_action, stream
 from latflow.study.config import StudyConfig
+from latflow.study.methods import build_scheme
 
 CANDIDATES = (2, 3, 4, 6, 8, 12, 16)
 """Numbers of integration steps that are tried."""

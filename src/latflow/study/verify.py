@@ -15,6 +15,7 @@ import numpy as np
 from latflow.errors import LatflowError, MissingInputError
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
+from latflow.samplers.draws import draw_block, log_uniforms
 from latflow.samplers.independence import accept_sequence
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
@@ -24,14 +25,15 @@ from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
 from latflow.study.checks import Check
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
 from latflow.study.stages.analysis import PROGRAM, inputs_of, read_results
-from latflow.study.stages.chain_ensemble import load_start, one_block
-from latflow.study.stages.flow_ensemble import log_uniforms
+from latflow.study.stages.chains import load_start, one_block
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import FieldSource
+from latflow.study.stages.sources import draw_keys, source
 from latflow.study.stages.training import load_flow, production_flow
 
 RECOMPUTED = 256
@@ -122,61 +124,75 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
     checks = [Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", "intact", "none damaged", passed=True)]
     if ensemble.manifest["kind"] == "measurement":
         return [*checks, _sources(name, ensemble, Ensemble.open(root / "ensembles" / path.name, writable=False))]
-    if ensemble.manifest["sampler"] == "flow":
-        return checks + _verify_flow_block(name, ensemble, _context(root))
     context = _context(root)
-    return [*checks, _inside(name, ensemble, context), _replay_chains(name, ensemble, context)]
-
-
-def _verify_flow_block(name: str, ensemble: Ensemble, context: RunContext) -> list[Check]:
-    """Recompute the last block's actions, densities and decisions from its configurations and the model."""
-    config = context.config
-    last = ensemble.n_blocks - 1
-    block = ensemble.read(last).arrays
-    source = FieldSource(context, ensemble)
     try:
-        fields, level = source.read(last)
+        method = method_of(ensemble.manifest["sampler"])
     except LatflowError as error:
-        return [
-            Check(f"{name}: last block drawn again", str(error), "exact, or close on another platform", passed=False)
-        ]
-    x = jnp.asarray(fields[:RECOMPUTED])
-    action = jax.jit(jax.vmap(build_action(config)))(x)
+        return [*checks, Check(f"{name}: sampler", str(error), "an installed one", passed=False)]
+    if method.stage == "draws":
+        return checks + _verify_draws(name, ensemble, context)
+    last = ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1]
+    return [*checks, _inside(name, last, context), _replay_chains(name, ensemble, context)]
+
+
+def _verify_draws(name: str, ensemble: Ensemble, context: RunContext) -> list[Check]:
+    """Look at the last block again: its fields, what follows from them, and every decision."""
+    last, identity = ensemble.n_blocks - 1, ensemble.manifest["identity"]
+    fields_of = FieldSource(context, ensemble)
+    again = f"{name}: last block drawn again"
+    try:
+        fields, level = fields_of.read(last)
+    except LatflowError as error:
+        return [Check(again, str(error), "exact, or close on another platform", passed=False)]
+    block = ensemble.read(last).arrays
+    checks = [_parent(name, identity["model"], context)] if "model" in identity else []
+    checks += [] if fields_of.stored else [Check(again, level, "exact or close", passed=True)]
+    if "action" in block:
+        action = jax.jit(jax.vmap(build_action(context.config)))(jnp.asarray(fields[:RECOMPUTED]))
+        what, limit = f"{name}: stored action = S(x)", _rounding(context.config)
+        checks.append(_deviation(what, block["action"][:RECOMPUTED], action, limit=limit))
+    if ensemble.manifest["sampler"] == FLOW:
+        checks.append(_density(name, context, fields, block["log_prob"]))
+    else:
+        checks += [_inside(name, fields, context), *([_redrawn(name, ensemble, context)] if fields_of.stored else [])]
+    return [*checks, _replay(name, ensemble, context.config)]
+
+
+def _parent(name: str, model: str, context: RunContext) -> Check:
+    found = load_flow(context)[1]["sha256"]
+    return Check(f"{name}: parent model", model[:16], found[:16], passed=model == found)
+
+
+def _density(name: str, context: RunContext, fields: np.ndarray, stored: np.ndarray) -> Check:
+    """Log q of draws, as the flow finds it for a given field."""
     flow, header = load_flow(context)
-    log_prob = jax.jit(jax.vmap(flow.log_prob))(x)
-    parent = Check(
-        f"{name}: parent model",
-        ensemble.manifest["identity"]["model"][:16],
-        header["sha256"][:16],
-        passed=ensemble.manifest["identity"]["model"] == header["sha256"],
-    )
-    redrawn = [] if source.stored else [Check(f"{name}: last block drawn again", level, "exact or close", passed=True)]
-    return [
-        parent,
-        *redrawn,
-        _deviation(f"{name}: stored action = S(x)", block["action"][:RECOMPUTED], action, limit=_rounding(config)),
-        _deviation(
-            f"{name}: stored log q = log_prob(x)",
-            block["log_prob"][:RECOMPUTED],
-            log_prob,
-            limit=_density_limit(config, header),
-        ),
-        _replay(name, ensemble, config),
-    ]
+    log_prob = jax.jit(jax.vmap(flow.log_prob))(jnp.asarray(fields[:RECOMPUTED]))
+    limit = _density_limit(context.config, header)
+    return _deviation(f"{name}: stored log q = log_prob(x)", stored[:RECOMPUTED], log_prob, limit=limit)
+
+
+def _redrawn(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+    """Make the last block again and compare its columns."""
+    sampler, block = ensemble.manifest["sampler"], ensemble.read(ensemble.n_blocks - 1)
+    key, n = draw_keys(context.config, sampler)[0], ensemble.manifest["identity"]["block_size"]
+    drawn = draw_block(source(context, sampler).sampler, key, first=block.attributes["first"], n=n)
+    made = {"fields": drawn.x, "log_weight": drawn.log_weight, **drawn.columns}
+    deviation = max(float(np.max(np.abs(np.asarray(made[column]) - block.arrays[column]))) for column in made)
+    return _made_again(f"{name}: last block made again", deviation, ensemble)
 
 
 def _replay(name: str, ensemble: Ensemble, config: StudyConfig) -> Check:
     """Repeat every accept/reject decision from the stored weights."""
     log_weights, index = ensemble.column("log_weight"), ensemble.column("index")
-    uniforms = log_uniforms(stream(config, "accept"), jnp.arange(log_weights.size))
+    key = draw_keys(config, ensemble.manifest["sampler"])[1]
+    uniforms = log_uniforms(key, jnp.arange(log_weights.size))
     replayed, _ = accept_sequence(jnp.asarray(log_weights), uniforms, log_weight=-math.inf, index=-1, first=0)
     different = int(np.sum(np.asarray(replayed) != index))
     return Check(f"{name}: accept/reject replayed, {index.size} decisions", different, 0, passed=different == 0)
 
 
-def _inside(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+def _inside(name: str, fields: np.ndarray, context: RunContext) -> Check:
     """The last configurations lie in their space: finite numbers, links in the group."""
-    fields = ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1]
     defect = jax.jit(jax.vmap(build_action(context.config).space.defect))(jnp.asarray(fields))
     value = float(jnp.max(defect))
     return Check(f"{name}: last configurations lie in their space", value, TOLERANCE, passed=value <= TOLERANCE)
@@ -189,10 +205,14 @@ def _replay_chains(name: str, ensemble: Ensemble, context: RunContext) -> Check:
     n = ensemble.manifest["identity"]["records_per_block"]
     _, columns, _ = one_block(context, sampler, kernel, start, first=0, n=n)
     value = float(np.max(np.abs(columns["fields"] - ensemble.read(0, ("fields",)).arrays["fields"])))
-    # Other versions or devices round differently, and chains amplify: only equal origin promises equal bits.
+    return _made_again(f"{name}: first block made again", value, ensemble)
+
+
+def _made_again(name: str, deviation: float, ensemble: Ensemble) -> Check:
+    """Other versions or devices round differently, and chains amplify: only equal origin promises equal bits."""
     same = ensemble.manifest["origin"] == origin()
     limit = 0.0 if same else "not asked: made with other versions or on another device"
-    return Check(f"{name}: first block made again", value, limit, passed=not same or value == 0.0)
+    return Check(name, deviation, limit, passed=not same or deviation == 0.0)
 
 
 def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:

@@ -90,8 +90,8 @@ def _weight_errors(
     key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
 ) -> Float[Array, " n"]:
     def one(k: PRNGKey) -> Float[Array, ""]:
-        x, log_weight = sampler.draw(k)
-        return jnp.abs(log_weight + action(x) + distribution.log_prob(x))
+        drawn = sampler.draw(k)
+        return jnp.abs(drawn.log_weight + action(drawn.x) + distribution.log_prob(drawn.x))
 
     return jax.vmap(one)(_keys(key, 64))
 

@@ -20,8 +20,9 @@ from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
-from latflow.study.build import build_action, build_flow, build_lattice, build_scheme, study_flow
+from latflow.study.build import build_action, build_flow, build_lattice, study_flow
 from latflow.study.config import StudyConfig
+from latflow.study.methods import build_scheme
 from latflow.study.theories import build_link_action, build_local_action
 from latflow.testing import actions, bijections, distributions, kernels, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN

@@ -30,6 +30,8 @@ class AbstractFlowTable(AbstractSection):
     Attributes:
         kind: The word.
         fields: Which fields it is built for, as `AbstractActionTable.fields` says.
+        even_extents: Whether every extent of the lattice must be even.
+        transfers: Whether trained weights can be carried to other lattices.
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
             of the networks; imported when it is needed.
@@ -39,6 +41,8 @@ class AbstractFlowTable(AbstractSection):
     fields: ClassVar[tuple[str, ...]] = ("scalar",)
     builder: ClassVar[str]
     drawing: ClassVar[float] = 2.0
+    even_extents: ClassVar[bool] = False
+    transfers: ClassVar[bool] = False
 
     @abc.abstractmethod
     def work(self, parameters: int, volume: int) -> tuple[int, int]:
@@ -59,6 +63,7 @@ class ContinuousConfig(AbstractFlowTable):
 
     # float64 costs twice float32, and draws are integrated by 8 steps of 13 stages in place of 6 of 4
     drawing: ClassVar[float] = 9.0
+    transfers: ClassVar[bool] = True
     builder: ClassVar[str] = "latflow.study.flow_builders:continuous"
     kind: Literal["continuous"] = Field(default="continuous", description="the flow; docs/cli.md lists all")
     hidden: Width = Field(default=16, description="units of the network at every site")
@@ -90,6 +95,7 @@ class RealNVPConfig(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:real_nvp"
+    even_extents: ClassVar[bool] = True
     kind: Literal["real_nvp"] = Field(default="real_nvp", description="the flow; docs/cli.md lists all")
     layers: Layers = Field(default=10, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
@@ -110,6 +116,7 @@ class SplineConfig(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:spline"
+    even_extents: ClassVar[bool] = True
     kind: Literal["spline"] = Field(default="spline", description="the flow; docs/cli.md lists all")
     layers: Layers = Field(default=8, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(

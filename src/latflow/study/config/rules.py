@@ -8,6 +8,7 @@ appear at once.
 import math
 
 from latflow.study.config.flows import flow_tables
+from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, PLUG_INS
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -15,8 +16,6 @@ from latflow.theories.further import further
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
 
-_CHAINS = ("hmc", "local", "cluster", "heatbath", "metropolis")
-"""Samplers of many chains."""
 
 LEAST_RECORDS = 3
 """Records of a gradient flow, beside that of time zero, that a curve is drawn through."""
@@ -43,17 +42,30 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     shape, samplers = value("lattice.shape"), value("sampling.samplers")
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
-    coupled = ("flow",) if value("flow.kind") in ("real_nvp", "spline") else ()
-    needing = [word for word in (*coupled, "local", "cluster", "heatbath", "metropolis") if word in samplers]
+    coupled = (FLOW,) if _flow_table(value, "even_extents") else ()
+    checkered = [word for word, method in METHODS.items() if method.even_extents]
+    needing = [word for word in (*coupled, *checkered) if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
+
+
+def _flow_table(value: Lookup, fact: str) -> bool:
+    """What the table of the study's flow says of itself; false where the flow is not known."""
+    return bool(getattr(flow_tables().get(value("flow.kind")), fact, False))
+
+
+def samplers_of(kind: str) -> tuple[str, ...]:
+    """The methods that can sample an action of this kind; plug-ins say it themselves."""
+    table = table_of(kind)
+    more = [m.name for m in PLUG_INS if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
+    return (*table.samplers, *more)
 
 
 def _samplers_of_action(value: Lookup) -> list[Complaint]:
     kind, samplers = value("action.kind"), value("sampling.samplers")
     if kind is None or samplers is None:
         return []
-    known = table_of(kind).samplers
+    known = samplers_of(kind)
     foreign = [word for word in samplers if word not in known]
     allowed = f"{', '.join(known)} with action.kind {kind}"
     return [Complaint("sampling.samplers", ", ".join(map(repr, foreign)), allowed)] if foreign else []
@@ -142,7 +154,7 @@ def _given_start(value: Lookup) -> list[Complaint]:
 
 def _ledger_only(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
-    if not value("sampling.ledger_only") or samplers is None or "flow" in samplers:
+    if not value("sampling.ledger_only") or samplers is None or set(DRAWS) & set(samplers):
         return []
     hint = "only draws of a flow can be made again one by one; chains keep their configurations"
     return [Complaint("sampling.ledger_only", "true", "false when no flow is sampled", hint)]
@@ -152,7 +164,7 @@ def _chains(value: Lookup) -> list[Complaint]:
     wanted, samplers = value("sampling.configurations"), value("sampling.samplers")
     if wanted is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in CHAINS if word in samplers}
     allowed = f"at most sampling.configurations, {wanted}"
     return [Complaint(key, str(n), allowed) for key, n in chains.items() if n is not None and n > wanted]
 
@@ -162,7 +174,7 @@ def _records(value: Lookup) -> list[Complaint]:
     wanted, size, samplers = (value(f"sampling.{name}") for name in ("configurations", "block_size", "samplers"))
     if wanted is None or size is None or samplers is None:
         return []
-    chains = {f"{word}.chains": value(f"{word}.chains") for word in _CHAINS if word in samplers}
+    chains = {f"{word}.chains": value(f"{word}.chains") for word in CHAINS if word in samplers}
     short = {key: n for key, n in chains.items() if n is not None and n <= wanted and records(wanted, size, n) < LEAST}
     hint = f"errors need {LEAST} records of every chain"
     if short and wanted < LEAST:
@@ -189,7 +201,7 @@ def _curriculum(value: Lookup) -> list[Complaint]:
         for name, entries in lists.items()
         if len(entries) != n
     ]
-    if value("flow.kind") != "continuous":
+    if not _flow_table(value, "transfers"):
         hint = "weights of other flows belong to their lattice"
         found.append(Complaint("training.curriculum", f"with a {value('flow.kind')} flow", "continuous flows", hint))
     kind = value("action.kind")

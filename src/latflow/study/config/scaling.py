@@ -11,9 +11,11 @@ from pydantic import Field, ValidationError
 
 from latflow.errors import ConfigError
 from latflow.study.config.flows import ContinuousConfig, FlowConfig
+from latflow.study.config.methods import METHODS, TARGETS
 from latflow.study.config.reading import complaints, marked, merge, read_table, shown
 from latflow.study.config.rules import COUPLING, Complaint
-from latflow.study.config.stages import ClusterConfig, HMCConfig, LocalConfig, SamplingConfig, TrainingConfig
+from latflow.study.config.sampler_tables import ClusterConfig, HMCConfig, LocalConfig
+from latflow.study.config.stages import SamplingConfig, TrainingConfig
 from latflow.study.config.study import NAME, StudyConfig
 from latflow.study.config.theory import ActionConfig
 from latflow.study.config.writing import toml_text
@@ -117,7 +119,7 @@ class ScalingConfig(AbstractSection):
         plain = self.model_dump(mode="json", exclude={"points", "action"})
         plain["training"]["stop"]["acceptance"] = acceptance
         if not name.endswith(f"L{extent:02d}"):
-            kept = [word for word in self.sampling.samplers if word in ("flow", "hmc")]
+            kept = [word for word in self.sampling.samplers if METHODS[word].trained or word == TARGETS[0]]
             plain["sampling"]["samplers"] = kept
         return StudyConfig.model_validate(
             {

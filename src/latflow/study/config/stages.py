@@ -1,9 +1,10 @@
-"""What a study does with its theory: training, sampling and the classical samplers."""
+"""What a study does with its theory: training, sampling, and what is measured beside the observables."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from latflow.study.config.methods import METHODS
 from latflow.tables import (
     ADDED,
     AbstractSection,
@@ -15,15 +16,15 @@ from latflow.tables import (
     List,
     Number,
     Positive,
-    Warmup,
 )
 
-Sampler: TypeAlias = Literal["flow", "hmc", "local", "cluster", "heatbath", "metropolis"]
+if TYPE_CHECKING:
+    Sampler: TypeAlias = str
+else:
+    Sampler = Literal[tuple(METHODS)]
 
-SAMPLERS: tuple[Sampler, ...] = ("flow", "hmc", "local", "cluster", "heatbath", "metropolis")
+SAMPLERS: tuple[str, ...] = tuple(METHODS)
 """Every sampler in the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
-
-Start: TypeAlias = Literal["mixed", "hot", "cold"]
 
 
 class StopConfig(AbstractSection):
@@ -91,7 +92,7 @@ class SamplingConfig(AbstractSection):
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=6, description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="who samples"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     start_from: str | None = Field(
@@ -103,77 +104,6 @@ class SamplingConfig(AbstractSection):
     ledger_only: bool = Field(
         default=False, description="keep weights and decisions of the flow's draws, but no fields: they are drawn again"
     )
-
-
-class HMCConfig(AbstractSection):
-    """Hybrid Monte Carlo."""
-
-    integrator: Literal["leapfrog", "omf2", "omf4", "force-gradient"] = Field(
-        default="omf2", description="scheme of the trajectories"
-    )
-    inner_steps: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1,
-        description="steps of plaquettes beside rectangles, or of the potential of φ⁴, in a drift of the rest",
-    )
-    trajectory_length: Positive = Field(default=1.0, description="before the warm-up tunes the step size")
-    n_steps: Annotated[int, Field(ge=1, le=10**6)] = Field(default=4, description="integration steps per trajectory")
-    jitter: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="random shortening of a trajectory, against modes in resonance with it"
-    )
-    target_acceptance: Fraction | Literal["flow"] = Field(
-        default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
-    )
-    start: Start = Field(default="mixed", description="random fields, fields near the cold one, or both by turns")
-    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Warmup = Field(default=500, description="discarded trajectories per chain")
-    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="trajectories per kept configuration")
-
-
-class LocalConfig(AbstractSection):
-    """Local Metropolis on checkerboards."""
-
-    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the proposal width to")
-    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Warmup = Field(default=500, description="discarded sweeps per chain")
-    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")
-
-
-class ClusterConfig(AbstractSection):
-    """Wolff clusters between local sweeps."""
-
-    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the sweeps to")
-    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="local sweeps before the clusters")
-    clusters: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="clusters flipped in one update")
-    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
-    warmup: Warmup = Field(default=500, description="discarded updates per chain")
-    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="updates per kept configuration")
-
-
-_LINK_START = "random links, links near 1, or both by turns"
-
-
-class HeatbathConfig(AbstractSection):
-    """Heat bath of gauge links, with sweeps of overrelaxation."""
-
-    overrelaxation: Annotated[int, Field(ge=0, le=1000)] = Field(
-        default=1, description="sweeps of overrelaxation after every sweep of the heat bath"
-    )
-    start: Start = Field(default="mixed", description=_LINK_START)
-    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
-    warmup: Warmup = Field(default=200, description="discarded updates per chain")
-    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(
-        default=1, description="updates, of one heat bath and its overrelaxation, per kept configuration"
-    )
-
-
-class MetropolisConfig(AbstractSection):
-    """Metropolis of gauge links, one proposal for every link and sweep."""
-
-    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the steps to")
-    start: Start = Field(default="mixed", description=_LINK_START)
-    chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
-    warmup: Warmup = Field(default=400, description="discarded sweeps per chain")
-    thin: Annotated[int, Field(ge=1, le=10**6)] = Field(default=1, description="sweeps per kept configuration")
 
 
 class GradientFlowConfig(AbstractSection):

@@ -4,26 +4,35 @@ A `StudyConfig` is frozen plain data; nothing here imports jax, so a wrong key i
 Numbers are checked one by one by the field types and together by `latflow.study.config.rules`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from latflow.errors import ConfigError
 from latflow.study.config.flows import ContinuousConfig, FlowConfig
+from latflow.study.config.methods import PLUG_INS, Method
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
-from latflow.study.config.rules import COUPLING, broken_rules
-from latflow.study.config.stages import (
-    SAMPLERS,
+from latflow.study.config.rules import COUPLING, broken_rules, samplers_of
+from latflow.study.config.sampler_tables import (
     ClusterConfig,
-    CurriculumConfig,
-    GradientFlowConfig,
     HeatbathConfig,
     HMCConfig,
     LocalConfig,
-    MeasureConfig,
     MetropolisConfig,
+)
+from latflow.study.config.stages import (
+    SAMPLERS,
+    CurriculumConfig,
+    GradientFlowConfig,
+    MeasureConfig,
     SamplingConfig,
     SmearingConfig,
     StopConfig,
@@ -72,6 +81,18 @@ class StudyConfig(AbstractSection):
         if broken:
             raise ConfigError([complaint.text() for complaint in broken])
         return self
+
+    @model_serializer(mode="wrap")
+    def _silent_on_idle_plug_ins(self, plain: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        """Tables of plug-ins that the study does not use are left out, so that an installation changes no digest."""
+        found = plain(self)
+        every = (info.context or {}).get("every_table", False)
+        idle = () if every else [m for m in PLUG_INS if m.table is not None and m.name not in self.sampling.samplers]
+        return {k: v for k, v in found.items() if not any(m.name == k and _is_default(self, m) for m in idle)}
+
+    def every_table(self) -> dict[str, Any]:
+        """The study as plain data, with the tables of all methods."""
+        return self.model_dump(mode="json", context={"every_table": True})
 
     def course(self) -> tuple["StudyConfig", ...]:
         """The studies whose trainings follow one another: those of the curriculum, then this one."""
@@ -135,13 +156,28 @@ class StudyConfig(AbstractSection):
 
     def _idle(self, samplers: Collection[str]) -> set[str]:
         """Tables that say nothing about this theory sampled in these ways."""
-        used = set(samplers) & set(self.action.samplers)
+        used = set(samplers) & set(samplers_of(self.action.kind))
         idle = {word for word in SAMPLERS if word not in used}
         idle |= {"training"} if "flow" in idle else set()
         directions = len(self.lattice.shape)
         measured = {"gradient_flow": directions == 4, "smearing": directions > 2}
         idle |= {name for name, fits in measured.items() if not (fits and name in self.action.sections)}
         return idle | {"measure"}
+
+
+def _is_default(config: StudyConfig, method: Method) -> bool:
+    return method.table is None or getattr(config, method.name) == method.table()
+
+
+def with_sections(base: type[StudyConfig], methods: Collection[Method]) -> type[StudyConfig]:
+    """The schema of studies with a section for the table of every method."""
+    tables = {method.name: method.table for method in methods if method.table is not None}
+    sections: dict[str, Any] = {name: (table, Field(default_factory=table)) for name, table in tables.items()}
+    return create_model(base.__name__, __base__=base, __module__=__name__, **sections) if sections else base
+
+
+if not TYPE_CHECKING:
+    StudyConfig = with_sections(StudyConfig, PLUG_INS)
 
 
 def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyConfig:

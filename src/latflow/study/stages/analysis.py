@@ -31,6 +31,7 @@ from latflow.store.atomic import read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import seal, unseal
 from latflow.study.config import StudyConfig
+from latflow.study.config.methods import CHAINS, FLOW, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
@@ -134,12 +135,16 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     flow = None
     for sampler in samplers:
         columns = _columns(context, sampler)
-        if sampler == "flow":
-            weights = _weights(context)
+        method = METHODS[sampler]
+        if method.stage == "draws":
+            weights = _weights(context, sampler)
             with _naming(sampler):
-                found["flow"] = _flow_chain(context, columns, weights["index"])
-                found["reweighted"] = _reweighted(context, columns, weights["log_weight"])
-            flow = _flow_figures(context, weights)
+                found[sampler] = _flow_chain(context, columns, weights["index"])
+                found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
+            if method.name == FLOW:
+                flow = _flow_figures(context, weights)
+            else:
+                settings[sampler] = sampler_settings(context, sampler)
         else:
             with _naming(sampler):
                 found[sampler] = _chain(context, columns)
@@ -148,7 +153,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
-        found["reverse"] = _partition(context, reverse)
+        found[REVERSE] = _partition(context, reverse)
     wanted = {
         sampler: {name: value for name, value in values.items() if is_wanted(context.config, name)}
         for sampler, values in found.items()
@@ -177,8 +182,8 @@ def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
     return {name: measurement.column(name) for name in measurement.manifest["identity"]["observables"]}
 
 
-def _weights(context: RunContext) -> dict[str, np.ndarray]:
-    ensemble = Ensemble.open(context.path("ensembles", "flow"))
+def _weights(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
+    ensemble = Ensemble.open(context.path("ensembles", sampler))
     return {name: ensemble.column(name) for name in ("log_weight", "accepted", "index")}
 
 
@@ -188,7 +193,7 @@ def _naming(sampler: str) -> Iterator[None]:
     try:
         yield
     except TooShortError as error:
-        hint = f"raise sampling.configurations{'' if sampler == 'flow' else f' or lower {sampler}.chains'}"
+        hint = f"raise sampling.configurations{f' or lower {sampler}.chains' if sampler in CHAINS else ''}"
         what = f"{sampler}: {error.what}"
         raise TooShortError(what, value=error.value, allowed=f"{error.allowed} of a chain", hint=hint) from None
 

@@ -79,7 +79,7 @@ def _flat(config: AbstractSection) -> dict[str, Any]:
         else:
             flat[prefix] = value
 
-    walk("", config.model_dump(mode="json"))
+    walk("", config.model_dump(mode="json", context={"every_table": True}))
     return flat
 
 

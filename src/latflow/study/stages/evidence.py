@@ -37,14 +37,13 @@ from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
+from latflow.study.config.methods import TARGETS
+from latflow.study.config.rules import samplers_of
 from latflow.study.context import RunContext
 from latflow.study.stages.training import load_flow
 from latflow.study.theories import study_physics
 from latflow.theories.physics import Physics
 from latflow.theories.sectors import AbstractSectors
-
-TARGET_SAMPLERS = ("hmc", "cluster", "local", "heatbath", "metropolis")
-"""Whose configurations stand for the target, the first of them that was sampled."""
 
 CONFIGURATIONS = 8192
 """Target draws sent through the flow, spread evenly over all chains and their whole length."""
@@ -79,7 +78,7 @@ def collect(context: RunContext) -> None:
 
 def target_sampler(context: RunContext) -> str | None:
     """Whose configurations stand for the target in this run; None if there are none."""
-    sampled = (name for name in TARGET_SAMPLERS if context.path("measurements", name, "manifest.json").exists())
+    sampled = (name for name in TARGETS if context.path("measurements", name, "manifest.json").exists())
     return next(sampled, None)
 
 
@@ -114,7 +113,7 @@ def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate
     if not context.path("measurements", "flow", "manifest.json").exists():
         return no_verdict("there are no draws of a flow"), None
     if sampler is None or not path.exists():
-        wanted = ", ".join(TARGET_SAMPLERS)
+        wanted = ", ".join(name for name in TARGETS if name in samplers_of(context.config.action.kind))
         return no_verdict(f"there are no draws of the target; add one of {wanted} to sampling.samplers"), None
     block = decode_block(path)
     if block.attributes["parents"] != _parents(context, sampler):

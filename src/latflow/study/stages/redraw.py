@@ -1,32 +1,36 @@
-"""Fields of a flow's ensemble: read from its blocks, or drawn again where only the ledger was kept.
+"""Fields of an ensemble of draws: read from its blocks, or drawn again where only the ledger was kept.
 
-Draw i depends on the model, the root key and i alone, so the fields of a block are those of the same block drawn again.
-Every block keeps the SHA-256 of the fields it was made with. On the same platform the bits are the same, *exact*; on
-another one roundings differ, and the fields are *close* if their action and log q are those of the ledger.
+Draw i depends on the sampler, the root key and i alone, so the fields of a block are those of the same block drawn
+again. Every block keeps the SHA-256 of the fields it was made with. On the same platform the bits are the same,
+*exact*; on another one roundings differ, and the fields are *close* if the numbers kept with them, action and log q of
+a flow, are those of the ledger.
 """
 
 import hashlib
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Inexact
 
 from latflow.errors import DataError
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
-from latflow.flows.weighted import FlowSampler, draw_block
+from latflow.samplers.draws import Drawn, draw_block
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError
-from latflow.study.build import build_action, stream
 from latflow.study.context import RunContext
 from latflow.study.stages.provenance import origin
-from latflow.study.stages.training import load_flow
+from latflow.study.stages.sources import Source, draw_keys, source
 
 Level: TypeAlias = Literal["stored", "exact", "close"]
-"""How far fields are known to be those that were drawn: read and verified, equal in every bit, equal in S and log q."""
+"""How far fields are known to be those that were drawn: read and verified, equal in every bit, or equal in the numbers
+that were kept with them."""
 
 DIGEST = "fields_sha256"
 """Attribute of a block without fields."""
+
+
+_SYMBOLS = {"action": "S", "log_prob": "log q", "log_weight": "log w"}
 
 
 class FieldSource:
@@ -40,7 +44,7 @@ class FieldSource:
     def __init__(self, context: RunContext, ensemble: Ensemble) -> None:
         self._context = context
         self._ensemble = ensemble
-        self._sampler: FlowSampler | None = None
+        self._source: Source | None = None
 
     @property
     def stored(self) -> bool:
@@ -55,43 +59,39 @@ class FieldSource:
         """
         if self.stored:
             return self._ensemble.read(index, ("fields",)).arrays["fields"], "stored"
-        block = self._ensemble.read(index, ("log_prob", "action"))
+        block = self._ensemble.read(index)
         size = self._ensemble.manifest["identity"]["block_size"]
-        key = stream(self._context.config, "draw")
-        drawn = draw_block(self._load(), key, first=block.attributes["first"], n=size)
-        fields, log_prob, action = (np.asarray(column) for column in drawn)
-        return fields, self._level(index, block, fields, log_prob, action)
+        key, _ = draw_keys(self._context.config, self._ensemble.manifest["sampler"])
+        drawn = draw_block(self._load().sampler, key, first=block.attributes["first"], n=size)
+        fields = np.asarray(drawn.x)
+        return fields, self._level(index, block, fields, drawn)
 
-    def _load(self) -> FlowSampler:
-        if self._sampler is None:
-            flow, header = load_flow(self._context)
-            if header["sha256"] != self._ensemble.manifest["identity"]["model"]:
-                value = f"model {header['sha256'][:12]}"
-                allowed = f"model {self._ensemble.manifest['identity']['model'][:12]}"
+    def _load(self) -> Source:
+        if self._source is None:
+            found, kept = source(self._context, self._ensemble.manifest["sampler"]), self._ensemble.manifest["identity"]
+            if found.identity.get("model") != kept.get("model"):
+                value, allowed = (f"model {(of.get('model') or 'none')[:12]}" for of in (found.identity, kept))
                 raise DataError(f"{self._ensemble.path}: drawn from another model", value=value, allowed=allowed)
-            self._sampler = FlowSampler(flow, build_action(self._context.config))
-        return self._sampler
+            self._source = found
+        return self._source
 
-    def _level(self, index: int, block: Block, fields: np.ndarray, log_prob: np.ndarray, action: np.ndarray) -> Level:
+    def _level(self, index: int, block: Block, fields: np.ndarray, drawn: Drawn) -> Level:
         if fields_digest(fields) == block.attributes[DIGEST]:
             return "exact"
         name = f"{self._ensemble.path}: block {index} drawn again"
         if self._ensemble.manifest["origin"] == origin():
             hint = "the model, the ledger or the program was changed"
             raise ChecksumError(name, value="differs from what was drawn", hint=hint)
-        deviation = max(
-            float(np.max(np.abs(log_prob - block.arrays["log_prob"]))),
-            float(np.max(np.abs(action - block.arrays["action"]))),
-        )
+        kept = drawn.columns or {"log_weight": drawn.log_weight}
+        deviation = max(float(np.max(np.abs(np.asarray(kept[name]) - block.arrays[name]))) for name in kept)
         if not deviation <= PROMISED_LOG_PROB_ERROR:
-            value, allowed = (
-                f"S or log q differ by {deviation:.1e}",
-                f"{PROMISED_LOG_PROB_ERROR:.0e} on another platform",
-            )
-            raise DataError(name, value=value, allowed=allowed)
+            what = " or ".join(_SYMBOLS.get(column, column.replace("_", " ")) for column in sorted(kept))
+            allowed = f"{PROMISED_LOG_PROB_ERROR:.0e} on another platform"
+            raise DataError(name, value=f"{what} differ by {deviation:.1e}", allowed=allowed)
         return "close"
 
 
-def fields_digest(fields: Float[np.ndarray, "n *shape"]) -> str:
-    """SHA-256 of the fields of a block: little-endian float64 in row-major order."""
-    return hashlib.sha256(np.ascontiguousarray(fields, dtype="<f8").tobytes()).hexdigest()
+def fields_digest(fields: Inexact[np.ndarray, "n *shape"]) -> str:
+    """SHA-256 of the fields of a block: little-endian float64, or pairs of them, in row-major order."""
+    dtype = "<c16" if np.iscomplexobj(fields) else "<f8"
+    return hashlib.sha256(np.ascontiguousarray(fields, dtype=dtype).tobytes()).hexdigest()

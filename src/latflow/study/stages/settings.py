@@ -1,27 +1,32 @@
-"""How every chain sampler of a run was set, with what its warm-up tuned: the study's keys alone do not say it."""
+"""How every sampler of a run was set, with what its warm-up tuned: the study's keys alone do not say it."""
 
 from typing import Any
 
+from latflow.stats.weights import reweighting_ess
 from latflow.store.ensemble import Ensemble
+from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext
 
 
 def sampler_settings(context: RunContext, sampler: str) -> dict[str, Any]:
-    """Settings of one chain sampler.
+    """Settings of one sampler.
 
     Returns:
-        The keys of the sampler's table, those that warm-up has changed replaced: for HMC ``step_size`` and
-        ``trajectory_length``, which is n_steps × step_size; for others that are tuned ``width`` of the proposals.
-        Beside them ``start``, or the file that all chains began in, and ``acceptance``, the mean over all blocks.
+        The keys of the sampler's table. Of chains those that warm-up has changed are replaced: for HMC ``step_size``
+        and ``trajectory_length``, which is n_steps × step_size; for others that are tuned ``width`` of the proposals.
+        Beside them ``start``, or the file that all chains began in, and ``acceptance``, the mean over all blocks. Of
+        draws ``acceptance``, of the accept/reject chain, and ``reweighting_ess``.
     """
-    config = context.config
+    config, method = context.config, method_of(sampler)
     ensemble = Ensemble.open(context.path("ensembles", sampler))
-    found: dict[str, Any] = {"start": "mixed", **getattr(config, sampler).model_dump(mode="json")}
+    found = {} if method.table is None else getattr(config, sampler).model_dump(mode="json")
+    if method.stage == "draws":
+        ess = float(reweighting_ess(ensemble.column("log_weight")))
+        return {**found, "acceptance": float(ensemble.column("accepted").mean()), "reweighting_ess": ess}
+    found = {"start": "mixed", **found}
     if config.sampling.start_from is not None:
         found["start"] = config.sampling.start_from
     scale = ensemble.manifest["scale"]
-    if sampler == "hmc":
-        found |= {"step_size": scale, "trajectory_length": found["n_steps"] * scale}
-    elif scale is not None:
-        found["width"] = scale
+    if scale is not None:
+        found |= method.tuned(found, scale)
     return {**found, "acceptance": float(ensemble.column("acceptance").mean())}

@@ -1,4 +1,4 @@
-"""Sampling with HMC, local and cluster updates and heat bath: many chains, tuned once, watched while they run.
+"""Sampling with Markov kernels: many chains, tuned once, watched while they run.
 
 Warm-up tunes the kernel from over-dispersed starts and is stored; then the kernel is frozen and blocks follow. Each
 block starts from the last configurations of the one before, links carried back into their group, and recomputes
@@ -19,15 +19,17 @@ from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel
-from latflow.samplers.chains import Records, advance, starts, thermalise, warm_up
-from latflow.samplers.watch import watch
+from latflow.samplers.chains import advance, starts, thermalise, warm_up
+from latflow.samplers.watch import watched
 from latflow.stats.weights import independence_acceptance
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.store.ensemble import Ensemble
-from latflow.study.build import build_action, build_kernel, stream
+from latflow.study.build import build_action
+from latflow.study.config.methods import METHODS, method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.given_start import given_links
+from latflow.study.methods import build_kernel, method_key
 from latflow.study.stages.provenance import origin
 from latflow.theories.physics import physics_of
 
@@ -36,7 +38,7 @@ KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 
 
 def sample_chains(context: RunContext, sampler: str) -> None:
-    """Bring the ensemble of a classical sampler to the size the study asks for."""
+    """Bring the ensemble of a method of chains to the size the study asks for."""
     config = context.config
     settings = getattr(config, sampler)
     n_records = max(1, config.sampling.block_size // settings.chains)
@@ -85,7 +87,7 @@ def one_block(
 ) -> tuple[Inexact[Array, "chains *shape"], dict[str, np.ndarray], dict[str, Any]]:
     """Records `first` to `first + n - 1` of every chain: last configurations, columns and attributes of the block."""
     thin = getattr(context.config, sampler).thin
-    root = stream(context.config, sampler)
+    root = method_key(context.config, method_of(sampler))
     key = jax.random.fold_in(root, KEY_PARTS["production"])
     action = build_action(context.config)
     back = physics_of(action).back
@@ -99,9 +101,8 @@ def one_block(
     attributes: dict[str, Any] = {"first": first}
     if back is not None:
         attributes["defect"] = float(_largest_defect(action.space, x))
-    if sampler == "hmc":
-        watch_key = jax.random.fold_in(root, KEY_PARTS["watch"])
-        attributes |= _watched(kernel, watch_key, records, first=first, thin=thin)
+    watch_key = jax.random.fold_in(root, KEY_PARTS["watch"])
+    attributes |= watched(kernel, watch_key, records, first=first, thin=thin)
     return x, columns, attributes
 
 
@@ -110,21 +111,9 @@ def _largest_defect(space: AbstractFieldSpace, x: Inexact[Array, "chains *shape"
     return jnp.max(jax.vmap(space.defect)(x))
 
 
-def _watched(kernel: Any, key: Any, records: Records, *, first: int, thin: int) -> dict[str, float]:
-    """Look at a block before it is stored; stops the run if its numbers cannot be right."""
-    seen = watch(kernel, key, records, first=first, thin=thin)
-    seen.check()
-    return {
-        "reversibility_rms": seen.reversibility,
-        "creutz": seen.creutz.value,
-        "creutz_error": seen.creutz.error,
-        "not_finite": seen.n_not_finite,
-    }
-
-
 def _warm_up(context: RunContext, sampler: str) -> None:
     """Thermalise, tune what can be tuned, and store where the chains stand, before the ensemble that refers to it."""
-    root = stream(context.config, sampler)
+    root = method_key(context.config, method_of(sampler))
     kernel = build_kernel(context.config, sampler)
     with context.timed(stage="warm_up", sampler=sampler):
         x, found = _warmed(context, sampler, kernel, root)
@@ -165,15 +154,14 @@ def _first(context: RunContext, sampler: str, root: PRNGKey) -> Inexact[Array, "
 
 
 def target_acceptance(context: RunContext, sampler: str) -> float:
-    """The acceptance warm-up tunes to; the word "flow" means that of the flow's own Metropolis chain."""
+    """The acceptance warm-up tunes to; a method of draws, "flow", means that of its own Metropolis chain."""
     target = getattr(context.config, sampler).target_acceptance
-    if target != "flow":
+    if target not in METHODS:
         return float(target)
-    path = context.path("ensembles", "flow")
+    path = context.path("ensembles", target)
     if not (path / "manifest.json").exists():
-        raise ConfigError(
-            [f'{sampler}.target_acceptance: "flow"; allowed: a number, or "flow" with the flow sampled first']
-        )
+        allowed = f'a number, or "{target}" with the {target} sampled first'
+        raise ConfigError([f'{sampler}.target_acceptance: "{target}"; allowed: {allowed}'])
     # The first block only: it is there whatever size the ensemble has grown to, and matches to about a per cent.
     log_weights = Ensemble.open(path).read(0, ("log_weight",)).arrays["log_weight"]
     return round(float(independence_acceptance(log_weights)), 3)

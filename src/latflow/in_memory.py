@@ -5,11 +5,11 @@ For notebooks and tests; a study that should be kept, resumed and reported belon
 
 import dataclasses
 import math
-from typing import TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact, Int
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
@@ -20,34 +20,25 @@ from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
-from latflow.samplers.base import AbstractTunableKernel
+from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
-from latflow.samplers.heatbath import HeatBath
-from latflow.samplers.hmc import HMC
-from latflow.samplers.link_metropolis import LinkMetropolis
-from latflow.samplers.local import LocalMetropolis
-from latflow.samplers.wolff import WolffMetropolis
+from latflow.samplers.draws import weighted_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.quantities import all_estimates
 from latflow.stats.weights import log_z, reweighting_ess
-from latflow.study.stages.flow_ensemble import flow_block
 from latflow.theories.physics import physics_of
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1
 
 
-ChainKernel: TypeAlias = HMC | LocalMetropolis | WolffMetropolis | HeatBath | LinkMetropolis
-"""Kernels that know their action, so that their chains can be started."""
-
-
 @dataclasses.dataclass(frozen=True)
 class FlowSamples:
-    """Independent draws of a flow and the accept/reject chain through them.
+    """Independent weighted draws, of a flow or another sampler, and the accept/reject chain through them.
 
     Attributes:
         proposals: Every draw, shape (n, *shape of one field).
-        log_weight: ln w = −S − log q of every draw.
+        log_weight: ln w of every draw, −S − log q for a flow.
         index: For every step, the draw the exact chain stands at.
         acceptance: Fraction of accepted proposals.
     """
@@ -73,27 +64,37 @@ class FlowSamples:
         return log_z(self.log_weight)
 
 
-def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int, block_size: int = 4096) -> FlowSamples:
-    """Draw from a flow and make it exact by independence Metropolis.
+def sample(
+    key: PRNGKey,
+    flow: TrainableFlow | AbstractWeightedSampler,
+    action: AbstractAction | None = None,
+    *,
+    n: int,
+    block_size: int = 4096,
+) -> FlowSamples:
+    """Draw from a flow, or any weighted sampler, and make it exact by independence Metropolis.
 
     Args:
         key: Root key; draw i depends on (key, i) only.
-        flow: A trained flow; its networks are evaluated in float64, and a continuous one is integrated accurately.
-        action: Target S, p ∝ exp(−S).
+        flow: A trained flow; its networks are evaluated in float64, and a continuous one is integrated accurately. Or
+            a weighted sampler, which is used as it is.
+        action: Target S, p ∝ exp(−S), of a flow; a weighted sampler knows its own.
         n: Number of draws.
         block_size: Draws computed at once.
 
     Returns:
         The draws, their weights and the exact chain.
+
+    Raises:
+        ConfigError: If a flow has no action, a weighted sampler has one, or a number is not positive.
     """
     n, block_size = count("n", n), count("block_size", block_size)
-    exact = accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
-    sampler = FlowSampler(exact, action)
+    sampler = _weighted_sampler(key, flow, action)
     draw_key, accept_key = jax.random.split(key)
     blocks, log_weight, index = [], -math.inf, -1
     for first in range(0, n, block_size):
         size = min(block_size, n - first)
-        block = flow_block(sampler, draw_key, accept_key, first=first, n=size, log_weight=log_weight, index=index)
+        block = weighted_block(sampler, draw_key, accept_key, first=first, n=size, log_weight=log_weight, index=index)
         blocks.append(block)
         index = int(block["index"][-1])
         log_weight = float(block["log_weight"][index - first]) if index >= first else log_weight
@@ -106,48 +107,74 @@ def sample(key: PRNGKey, flow: TrainableFlow, action: AbstractAction, *, n: int,
     )
 
 
+def _weighted_sampler(
+    key: PRNGKey, flow: TrainableFlow | AbstractWeightedSampler, action: AbstractAction | None
+) -> AbstractWeightedSampler:
+    if isinstance(flow, AbstractWeightedSampler):
+        if action is not None:
+            raise ConfigError(["action: given; allowed: none with a weighted sampler, whose weights hold its own"])
+        return flow
+    if action is None:
+        raise ConfigError(["action: missing; allowed: the target of the flow"])
+    return FlowSampler(accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64")), action)
+
+
 def run_chain(
     key: PRNGKey,
-    kernel: ChainKernel,
+    kernel: AbstractKernel,
     *,
     n: int,
     chains: int = 16,
     warmup: int = 500,
     target_acceptance: float = 0.8,
     thin: int = 1,
+    start: Inexact[Array | np.ndarray, "chains *shape"] | None = None,
 ) -> Inexact[np.ndarray, "n chains *shape"]:
     """Tune a kernel, where there is something to tune, from over-dispersed starts and run it.
 
     Args:
         key: Root key.
-        kernel: HMC, local Metropolis, clusters, or heat bath or Metropolis of links.
+        kernel: HMC, local Metropolis, clusters, heat bath or Metropolis of links, or any other kernel.
         n: Records per chain.
         chains: Independent chains, run together.
         warmup: Steps of tuning and thermalisation, not recorded.
         target_acceptance: Acceptance that warm-up tunes to; of no matter to a heat bath.
         thin: Steps per record.
+        start: Where the chains begin, one configuration for each; needed by kernels that do not know their space.
 
     Returns:
         Configurations with axes (record, chain, *shape of one field).
 
     Raises:
-        TypeError: If the kernel is another one, or a number is no whole one.
-        ConfigError: If there is nothing to run or to record.
+        TypeError: If the kernel is none, or a number is no whole one.
+        ConfigError: If there is nothing to run or to record, or nowhere to start.
     """
-    require_type("kernel", kernel, ChainKernel, "HMC, LocalMetropolis, WolffMetropolis, HeatBath or LinkMetropolis")
+    require_type("kernel", kernel, AbstractKernel, "HMC, LocalMetropolis, HeatBath or another kernel")
     n, chains, thin = count("n", n), count("chains", chains), count("thin", thin)
     tunable = isinstance(kernel, AbstractTunableKernel)
     warmup = count("warmup", warmup, least=LEAST_WARMUP if tunable else 1)
     if not 0 < target_acceptance < 1:
         raise ConfigError([f"target_acceptance: {target_acceptance}; allowed: between 0 and 1"])
     start_key, warm_key, key = jax.random.split(key, 3)
-    x = starts(start_key, kernel.action.space, chains=chains)
+    x = _first(start_key, kernel, chains) if start is None else _given(start, chains)
     final = kernel
     if isinstance(kernel, AbstractTunableKernel):
         final, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
     else:
         x, _ = thermalise(kernel, warm_key, x, n_steps=warmup)
     return np.asarray(advance(final, key, x, first=0, n_records=n, thin=thin)[1].x)
+
+
+def _first(key: PRNGKey, kernel: AbstractKernel, chains: int) -> Inexact[Array, "chains *shape"]:
+    if kernel.target_space is None:
+        raise ConfigError([f"start: missing; allowed: configurations, {type(kernel).__name__} does not know its space"])
+    return starts(key, kernel.target_space, chains=chains)
+
+
+def _given(start: Inexact[Array | np.ndarray, "given *shape"], chains: int) -> Inexact[Array, "given *shape"]:
+    if len(start) != chains:
+        raise ConfigError([f"start: {len(start)} configurations; allowed: one for each of {chains} chains"])
+    return jnp.asarray(start)
 
 
 def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:

@@ -1,0 +1,107 @@
+"""What a method of sampling is to a study: one entry of the table of methods, in plain data.
+
+A method of the stage ``chains`` is a Markov kernel, run as many chains; one of the stage ``draws`` is a sampler of
+independent weighted draws, made exact by an accept/reject chain through them or by reweighting. Nothing here imports
+jax: the code of a method is named in words and imported when it samples.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from latflow.tables import AbstractSection
+
+Stage: TypeAlias = Literal["chains", "draws"]
+
+NEUTRAL = "#7F7F7F"
+"""Colour of a method that names none."""
+
+_FIRST_DERIVED = 2**31
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerStyle:
+    """How one sampler, or one analysis of its draws, appears.
+
+    Attributes:
+        label: Words in legends and tables.
+        colour: Hexadecimal RGB.
+        marker: Matplotlib marker.
+        note: One sentence on how its configurations arise.
+    """
+
+    label: str
+    colour: str
+    marker: str
+    note: str
+
+
+def width(settings: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """What the tuned scale means for most kernels: the width of their proposals."""
+    del settings
+    return {"width": scale}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One way to sample.
+
+    Attributes:
+        name: The word of `sampling.samplers`, of the settings' table, of directories and of results.
+        stage: ``chains`` or ``draws``.
+        build: ``package.module:function``, imported when it samples. The function takes the study and returns an
+            `AbstractKernel` or an `AbstractWeightedSampler`; if `trained` it takes the study and the flow.
+        table: The settings, all with defaults. Chains need `chains`, `warmup` and `thin`; `target_acceptance` if the
+            kernel is tunable, and `start` if it may be chosen.
+        style: How its estimates and figures appear; None for its name in grey.
+        serves: Kinds of action it can sample; None for every theory of scalar fields. Built-in methods are named
+            by the tables of the theories instead.
+        streams: Numbers of its random streams under the root key: one for chains, two for draws (draws and
+            accept/reject). Built-in ones are fixed; if empty they follow from the name.
+        trained: Whether it needs the trained flow of the study.
+        even_extents: Whether every extent of the lattice must be even.
+        target_rank: Place among the chains that may stand for the target in the evidence on a flow, 0 first; None if
+            its chains never do.
+        tuned: From the settings and the tuned scale to the settings that the scale replaces.
+        cost: ``package.module:function`` from the study to seconds per update of one chain or per draw, for
+            ``--dry-run``; unknown if empty.
+        reweighted_as: What results call the weighted averages of its draws; by default NAME_reweighted.
+    """
+
+    name: str
+    stage: Stage
+    build: str
+    table: type[AbstractSection] | None = None
+    style: SamplerStyle | None = None
+    serves: tuple[str, ...] | None = None
+    streams: tuple[int, ...] = ()
+    trained: bool = False
+    even_extents: bool = False
+    target_rank: int | None = None
+    tuned: Callable[[Mapping[str, Any], float], dict[str, Any]] = width
+    cost: str = ""
+    reweighted_as: str = ""
+
+    @property
+    def look(self) -> SamplerStyle:
+        """Its style; its name in grey if it has none."""
+        return self.style or SamplerStyle(self.name, NEUTRAL, "X", "")
+
+    @property
+    def reweighted(self) -> str:
+        """What the results call the weighted averages of its draws."""
+        return self.reweighted_as or f"{self.name}_reweighted"
+
+    def stream(self, part: int = 0) -> int:
+        """Number of a random stream of the method.
+
+        Args:
+            part: 0 for the stream of chains or of draws, 1 for that of accept/reject decisions.
+        """
+        return self.streams[part] if self.streams else _derived(f"{self.name}/{part}")
+
+
+def _derived(text: str) -> int:
+    """A stream number made of a name: 31 bits of its SHA-256, above all numbers given by hand."""
+    return _FIRST_DERIVED + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % _FIRST_DERIVED

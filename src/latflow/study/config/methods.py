@@ -1,0 +1,228 @@
+"""The one table of methods of sampling: built-in ones, and those of installed plug-ins.
+
+A package adds a method by an entry point of the group ``latflow.methods`` whose value is ``package.module:METHOD``,
+a `latflow.study.config.method.Method`. Its table becomes a section of studies. An entry point that fails, or whose
+name is taken, is left out and listed in `BROKEN`; latflow itself goes on.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from latflow.errors import ConfigError
+from latflow.study.config.method import Method as Method
+from latflow.study.config.method import SamplerStyle as SamplerStyle
+from latflow.study.config.sampler_tables import (
+    ClusterConfig,
+    HeatbathConfig,
+    HMCConfig,
+    LocalConfig,
+    MetropolisConfig,
+)
+from latflow.tables import AbstractSection
+
+GROUP = "latflow.methods"
+"""Group of entry points."""
+
+RESERVED = ("name", "seed", "lattice", "action", "flow", "training", "sampling", "gradient_flow", "smearing")
+"""Keys of a study that no method may take as its name."""
+
+_OF_MANIFESTS = ("model", "block_size", "records_per_block", "start", "fields", "ensemble", "observables")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_HOOK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OF_CHAINS = ("chains", "warmup", "thin")
+
+
+def _trajectory(settings: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """The tuned scale of HMC is its step size, and the length of its trajectories follows."""
+    return {"step_size": scale, "trajectory_length": settings["n_steps"] * scale}
+
+
+BUILT_IN: tuple[Method, ...] = (
+    Method(
+        "flow",
+        "draws",
+        "latflow.study.methods:flow",
+        style=SamplerStyle("flow", "#0072B2", "o", "flow draws made exact by independence Metropolis–Hastings"),
+        streams=(2, 3),
+        trained=True,
+        reweighted_as="reweighted",
+    ),
+    Method(
+        "hmc",
+        "chains",
+        "latflow.study.methods:hmc",
+        HMCConfig,
+        SamplerStyle("HMC", "#D55E00", "s", "hybrid Monte Carlo"),
+        streams=(4,),
+        target_rank=0,
+        tuned=_trajectory,
+        cost="latflow.study.plan:trajectory_seconds",
+    ),
+    Method(
+        "local",
+        "chains",
+        "latflow.study.methods:local",
+        LocalConfig,
+        SamplerStyle("local", "#009E73", "^", "local checkerboard Metropolis"),
+        streams=(5,),
+        even_extents=True,
+        target_rank=2,
+        cost="latflow.study.plan:sweep_seconds",
+    ),
+    Method(
+        "cluster",
+        "chains",
+        "latflow.study.methods:cluster",
+        ClusterConfig,
+        SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
+        streams=(7,),
+        even_extents=True,
+        target_rank=1,
+        cost="latflow.study.plan:cluster_seconds",
+    ),
+    Method(
+        "heatbath",
+        "chains",
+        "latflow.study.methods:heatbath",
+        HeatbathConfig,
+        SamplerStyle("heat bath", "#E69F00", "v", "local heat bath"),
+        streams=(13,),
+        even_extents=True,
+        target_rank=3,
+        cost="latflow.study.plan:heatbath_seconds",
+    ),
+    Method(
+        "metropolis",
+        "chains",
+        "latflow.study.methods:metropolis",
+        MetropolisConfig,
+        SamplerStyle("Metropolis", "#882255", "p", "Metropolis of one link after another"),
+        streams=(14,),
+        even_extents=True,
+        target_rank=4,
+        cost="latflow.study.plan:link_sweep_seconds",
+    ),
+)
+"""In the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
+
+FLOW = BUILT_IN[0].name
+"""The draws of the trained flow, on which the evidence judges."""
+
+REVERSE = "reverse"
+"""What results call log Z from draws of the target with the density of the flow."""
+
+_ANALYSES = {
+    "reweighted": SamplerStyle("reweighted", "#CC79A7", "D", "the same flow draws as weighted averages, none rejected"),
+    REVERSE: SamplerStyle(REVERSE, "#999933", "*", "draws of the target with the flow's density, 1/w averaged"),
+}
+
+
+class _RefusedError(Exception):
+    """What a plug-in offers is no method; never leaves this module."""
+
+
+def collected(
+    points: Iterable[EntryPoint], built_in: tuple[Method, ...] = BUILT_IN
+) -> tuple[tuple[Method, ...], dict[str, str]]:
+    """The methods that entry points offer, by name, and by entry point why others are left out."""
+    found: dict[str, Method] = {}
+    broken: dict[str, str] = {}
+    taken = {*RESERVED, *_OF_MANIFESTS, *_ANALYSES, *(method.name for method in built_in)}
+    for point in sorted(points, key=lambda point: (point.name, point.value)):
+        try:
+            method = _accepted(point.load(), {*taken, *found})
+        except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
+            broken[f"{point.name} = {point.value}"] = " ".join(f"{type(error).__name__.lstrip('_')}: {error}".split())
+        else:
+            found[method.name] = method
+    return tuple(found[name] for name in sorted(found)), broken
+
+
+def _accepted(offered: object, taken: Iterable[str]) -> Method:
+    if not isinstance(offered, Method):
+        raise _RefusedError(f"{type(offered).__name__}; allowed: a latflow.study.config.method.Method")
+    if not _NAME.fullmatch(offered.name):
+        raise _RefusedError(f"name {offered.name!r}; allowed: up to 40 lower-case letters, digits and _")
+    clash = {offered.name, offered.reweighted} & set(taken)
+    if clash:
+        raise _RefusedError(f"the name {', '.join(sorted(clash))} is taken")
+    if offered.stage not in ("chains", "draws"):
+        raise _RefusedError(f"stage {offered.stage!r}; allowed: chains or draws")
+    if offered.trained and offered.stage == "chains":
+        raise _RefusedError("chains that need a trained model; allowed: draws")
+    for hook in filter(None, (offered.build, offered.cost)):
+        if not _HOOK.fullmatch(hook):
+            raise _RefusedError(f"{hook!r}; allowed: package.module:function")
+    _require_table(offered)
+    return offered
+
+
+def _require_table(method: Method) -> None:
+    if method.table is None:
+        if method.stage == "chains":
+            raise _RefusedError(f"no table; allowed: one with {', '.join(_OF_CHAINS)}")
+        return
+    if not issubclass(method.table, AbstractSection):
+        raise _RefusedError(f"table {method.table.__name__}; allowed: an AbstractSection")
+    method.table()  # every key has a default
+    method.table.model_json_schema()
+    missing = [key for key in _OF_CHAINS if key not in method.table.model_fields]
+    if method.stage == "chains" and missing:
+        raise _RefusedError(f"table without {', '.join(missing)}")
+
+
+PLUG_INS, BROKEN = collected(entry_points(group=GROUP))
+
+METHODS: dict[str, Method] = {method.name: method for method in (*BUILT_IN, *PLUG_INS)}
+"""Every method by name, in the order of sampling; plug-ins come last, by name."""
+
+CHAINS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "chains")
+"""Methods of many chains: blocks with axes (records, chains)."""
+
+DRAWS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "draws")
+"""Methods of independent weighted draws."""
+
+TARGETS: tuple[str, ...] = tuple(
+    sorted((n for n in CHAINS if METHODS[n].target_rank is not None), key=lambda n: METHODS[n].target_rank or 0)
+)
+"""Chains whose configurations may stand for the target, the preferred ones first."""
+
+
+def method_of(name: str) -> Method:
+    """The entry of a method.
+
+    Raises:
+        ConfigError: If it is none, or that of a plug-in which is not installed.
+    """
+    if name not in METHODS:
+        hint = "a method of a plug-in needs the package that brings it"
+        raise ConfigError([f"sampler: {name!r}; allowed: {', '.join(METHODS)}; {hint}"])
+    return METHODS[name]
+
+
+def plug_ins() -> dict[str, str]:
+    """What `latflow doctor` says: the methods of plug-ins, and the entry points that were left out, with the reason."""
+    found = {f"plug-in {method.name}": f"samples {method.stage}" for method in PLUG_INS}
+    return {**found, **{f"plug-in {point}": f"left out, {reason}" for point, reason in BROKEN.items()}}
+
+
+def _styles() -> dict[str, SamplerStyle]:
+    """Of samplers and of analyses of their draws, in the order in which tables and legends list them."""
+    found: dict[str, SamplerStyle] = {}
+    for method in METHODS.values():
+        found[method.name] = look = method.look
+        if method.stage == "draws":
+            weighted = SamplerStyle(
+                f"{look.label}, reweighted", look.colour, "D", "the same draws as weighted averages"
+            )
+            found[method.reweighted] = _ANALYSES.get(method.reweighted, weighted)
+        if method.name == FLOW:
+            found[REVERSE] = _ANALYSES[REVERSE]
+    return found
+
+
+STYLES: dict[str, SamplerStyle] = _styles()
+"""How every sampler and every analysis of its draws appears, in the order of tables and legends."""

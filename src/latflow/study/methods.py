@@ -1,0 +1,126 @@
+"""From the table of methods to kernels and samplers: the code of a method is imported when it samples."""
+
+import importlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from latflow._typing import PRNGKey
+from latflow.errors import ConfigError
+from latflow.flows.mixture import TrainableFlow
+from latflow.flows.weighted import FlowSampler
+from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
+from latflow.samplers.heatbath import HeatBath
+from latflow.samplers.hmc import HMC
+from latflow.samplers.integrators import SCHEMES, Level, Nested, Scheme
+from latflow.samplers.link_metropolis import LinkMetropolis
+from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.wolff import WolffMetropolis
+from latflow.study.config import StudyConfig
+from latflow.study.config.methods import Method, method_of
+from latflow.study.theories import build_action, build_link_action, build_local_action, build_wilson_action
+
+_FIRST_WIDTH = 0.5
+"""Width of proposals before the warm-up tunes it."""
+
+
+def build_kernel(config: StudyConfig, name: str) -> AbstractKernel:
+    """The kernel of a method of chains before tuning.
+
+    Raises:
+        ConfigError: If the method is unknown, is none of chains, or does not build a kernel.
+    """
+    method = method_of(name)
+    kernel = _hook(method.build)(config) if method.stage == "chains" else None
+    if not isinstance(kernel, AbstractKernel):
+        raise ConfigError([f"{name}: builds {type(kernel).__name__}; allowed: an AbstractKernel"])
+    return kernel
+
+
+def build_sampler(config: StudyConfig, name: str, flow: TrainableFlow | None = None) -> AbstractWeightedSampler:
+    """The weighted sampler of a method of draws.
+
+    Args:
+        config: The study.
+        name: The method.
+        flow: The trained flow, for methods that need one.
+
+    Raises:
+        ConfigError: If the method is unknown, is none of draws, or does not build a weighted sampler.
+    """
+    method = method_of(name)
+    given = (config, flow) if method.trained else (config,)
+    sampler = _hook(method.build)(*given) if method.stage == "draws" else None
+    if not isinstance(sampler, AbstractWeightedSampler):
+        raise ConfigError([f"{name}: builds {type(sampler).__name__}; allowed: an AbstractWeightedSampler"])
+    return sampler
+
+
+def method_key(config: StudyConfig, method: Method, part: int = 0) -> PRNGKey:
+    """Root key of a random stream of a method, see `Method.stream`."""
+    return jax.random.fold_in(jax.random.key(config.seed), method.stream(part))
+
+
+def update_seconds(config: StudyConfig, name: str) -> float | None:
+    """Expected seconds of one update of a chain or one draw; None where the method does not say."""
+    cost = method_of(name).cost
+    return float(_hook(cost)(config)) if cost else None
+
+
+def flow(config: StudyConfig, trained: TrainableFlow) -> FlowSampler:
+    """Draws of the trained flow."""
+    return FlowSampler(trained, build_action(config))
+
+
+def build_scheme(config: StudyConfig) -> Scheme | Nested:
+    """The integrator of HMC, with the last term of the action on a level of its own where it has inner steps."""
+    scheme, n = SCHEMES[config.hmc.integrator], config.hmc.inner_steps
+    return scheme if n == 1 else Nested((Level(scheme, terms=(0,)), Level(scheme, n, terms=(1,))))
+
+
+def hmc(config: StudyConfig) -> HMC:
+    """Hybrid Monte Carlo of any theory."""
+    table = config.hmc
+    return HMC(
+        build_action(config),
+        build_scheme(config),
+        step_size=jnp.asarray(table.trajectory_length / table.n_steps),
+        n_steps=table.n_steps,
+        jitter=table.jitter,
+    )
+
+
+def local(config: StudyConfig) -> LocalMetropolis:
+    """Sweeps over a scalar field."""
+    return LocalMetropolis(build_local_action(config), width=jnp.asarray(_FIRST_WIDTH))
+
+
+def cluster(config: StudyConfig) -> WolffMetropolis:
+    """Sweeps over a scalar field and clusters of its signs."""
+    sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
+    action = build_local_action(config)
+    return WolffMetropolis(action, width=jnp.asarray(_FIRST_WIDTH), n_sweeps=sweeps, n_clusters=clusters)
+
+
+def heatbath(config: StudyConfig) -> HeatBath:
+    """Heat bath and overrelaxation of links under Wilson's action."""
+    return HeatBath(build_wilson_action(config), n_overrelaxation=config.heatbath.overrelaxation)
+
+
+def metropolis(config: StudyConfig) -> LinkMetropolis:
+    """Sweeps over the links of any gauge action."""
+    return LinkMetropolis(build_link_action(config), width=jnp.asarray(_FIRST_WIDTH))
+
+
+def _hook(name: str) -> Any:
+    """What ``package.module:function`` names.
+
+    Raises:
+        ConfigError: If it cannot be imported.
+    """
+    module, _, function = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError([f"{name}: {error}; allowed: a function of an installed package"]) from error

@@ -1,0 +1,105 @@
+"""What a run is refused for before anything slow begins: every check that needs no jax, in one place, once.
+
+The command line asks for an `Order` before it imports jax; `latflow.study.run` does the work of an order.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from latflow.errors import CannotCreateError, MissingInputError, UsageError
+from latflow.study.card import model_path
+from latflow.study.config import StudyConfig
+from latflow.study.config.methods import method_of
+from latflow.study.config.reading import did_you_mean
+from latflow.study.given_start import require_given
+from latflow.study.stages.claims import claim, trains
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Stages of a study in a directory that may hold them.
+
+    Attributes:
+        config: The study.
+        directory: The run directory.
+        stages: What is to be done.
+        samplers: Whom it is done for.
+        needs_model: Whether the stages train a flow that one of the samplers needs.
+    """
+
+    config: StudyConfig
+    directory: Path
+    stages: tuple[str, ...]
+    samplers: tuple[str, ...]
+    needs_model: bool
+
+
+def ordered(
+    config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: Sequence[str] = (), fork: bool = False
+) -> Order:
+    """Check what was asked for, and claim the directory.
+
+    Args:
+        config: The study.
+        directory: The run directory.
+        stages: Stages to run.
+        samplers: Samplers of the study to work for; all if empty.
+        fork: If the directory belongs to another configuration, go on in a new one beside it.
+
+    Raises:
+        UsageError: If a sampler is named that the study does not have, or training is all and nothing is trained.
+        ConfigError: If the directory belongs to another configuration and `fork` is false.
+        CannotCreateError: If the run directory cannot be one.
+        MissingInputError, DataError: If a file that the study names is not there or cannot be used, or there is
+            nothing to analyse.
+    """
+    order = examined(config, directory, stages=stages, samplers=samplers)
+    order = dataclasses.replace(order, directory=claim(config, directory, fork=fork))
+    if "analyse" in stages and "measure" not in stages and not (order.directory / "measurements").is_dir():
+        raise MissingInputError(str(order.directory), value="nothing was measured", hint="run `latflow run` first")
+    return dataclasses.replace(order, needs_model=_trains(order.samplers, stages, order.directory))
+
+
+def examined(config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: Sequence[str] = ()) -> Order:
+    """Check what was asked for, as `ordered`, but leave the directory alone."""
+    known = config.sampling.samplers
+    _refuse_samplers(samplers, known)
+    wanted = tuple(samplers or known)
+    if stages == ("train",) and not any(method_of(name).trained for name in wanted):
+        value, hint = f"no flow among the samplers {', '.join(wanted)}", "name the study's flow"
+        raise UsageError("train", value=value, hint=hint)
+    refuse_directory(directory)
+    needs_model = _trains(wanted, stages, directory)
+    if needs_model and config.training.start_from is not None:
+        model_path(config.training.start_from)
+    if "sample" in stages and config.sampling.start_from is not None:
+        require_given(config, directory)
+    return Order(config, directory, stages, wanted, needs_model)
+
+
+def _trains(samplers: Sequence[str], stages: tuple[str, ...], directory: Path) -> bool:
+    return any(method_of(name).trained for name in samplers) and trains(stages, directory)
+
+
+def _refuse_samplers(asked: Sequence[str], known: Sequence[str]) -> None:
+    for word in asked:
+        if word not in known:
+            hint = did_you_mean(word, known) or "they are the study's sampling.samplers"
+            raise UsageError("--samplers", value=repr(word), allowed=", ".join(known), hint=hint)
+
+
+def refuse_directory(directory: Path) -> None:
+    """Refuse a place where no directory can be made.
+
+    Raises:
+        CannotCreateError: Naming what stands in the way.
+    """
+    for path in (directory, *directory.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise CannotCreateError(str(directory), value=f"{path} is a file", hint="name another --run-dir")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise CannotCreateError(str(directory), value=f"{path} is not writable", hint="name another --run-dir")
+            return

@@ -1,0 +1,1 @@
+"""A plug-in of two methods, as a third party would write it; the tests put it on the path of another process."""

@@ -1,0 +1,36 @@
+"""What the studies see of the plug-in: names, settings, looks. No jax here."""
+
+import dataclasses
+
+from pydantic import Field
+
+from latflow.study.config.method import Method, SamplerStyle
+from latflow.tables import AbstractSection, Count, Fraction, Warmup
+
+
+class AnnealedConfig(AbstractSection):
+    """Annealed importance sampling from independent normal sites."""
+
+    steps: Count = Field(default=8, description="actions between the two")
+    width: Fraction = Field(default=0.5, description="of the proposals")
+
+
+class MixedConfig(AbstractSection):
+    """Trajectories of HMC and local sweeps by turns."""
+
+    target_acceptance: Fraction = Field(default=0.8, description="of the trajectories")
+    sweeps: Count = Field(default=1, description="after every trajectory")
+    chains: Count = Field(default=8, description="independent chains")
+    warmup: Warmup = Field(default=50, description="discarded updates")
+    thin: Count = Field(default=1, description="updates per kept configuration")
+
+
+ANNEALED = Method(
+    "annealed",
+    "draws",
+    "latflow_toys.samplers:annealed",
+    AnnealedConfig,
+    SamplerStyle("annealed", "#332288", "h", "annealed importance sampling"),
+)
+MIXED = Method("mixed", "chains", "latflow_toys.samplers:mixed", MixedConfig, even_extents=True)
+THIEF = dataclasses.replace(MIXED, name="hmc")

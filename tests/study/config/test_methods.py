@@ -1,0 +1,171 @@
+"""The table of methods: what it must say, what it takes from plug-ins, and that nothing else lists samplers."""
+
+import ast
+import copy
+import dataclasses
+import sys
+import types
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from pydantic import create_model
+
+import latflow
+from latflow.errors import ConfigError
+from latflow.study.config import StudyConfig
+from latflow.study.config.method import Method
+from latflow.study.config.methods import (
+    BUILT_IN,
+    CHAINS,
+    DRAWS,
+    METHODS,
+    RESERVED,
+    STYLES,
+    TARGETS,
+    collected,
+    method_of,
+)
+from latflow.study.config.rules import samplers_of
+from latflow.study.config.study import with_sections
+from latflow.tables import AbstractSection
+from latflow.theories.catalogue import all_tables, table_of
+
+ROOT = Path(latflow.__file__).parent
+
+
+def test_built_in_methods_are_whole() -> None:
+    assert tuple(METHODS) == ("flow", "hmc", "local", "cluster", "heatbath", "metropolis")
+    assert (DRAWS, CHAINS) == (("flow",), ("hmc", "local", "cluster", "heatbath", "metropolis"))
+    assert TARGETS == ("hmc", "cluster", "local", "heatbath", "metropolis")
+    assert list(STYLES)[:4] == ["flow", "reweighted", "reverse", "hmc"]
+    assert len({look.colour for look in STYLES.values()}) == len({look.marker for look in STYLES.values()}) == 8
+    for method in BUILT_IN:
+        assert method.table is None or StudyConfig.model_fields[method.name].annotation is method.table
+    assert {name for table in all_tables() for name in table.samplers} == set(METHODS)
+    assert set(RESERVED) == (set(StudyConfig.model_fields) | {"flow"}) - {m.name for m in BUILT_IN if m.table}
+
+
+class Settings(AbstractSection):
+    """Settings of a toy."""
+
+    chains: int = 4
+    warmup: int = 3
+    thin: int = 1
+
+
+TOY = Method("toy", "chains", "toys:kernel", Settings)
+DRAWN = Method("drawn", "draws", "toys:sampler")
+
+
+def bad(**changes: object) -> Method:
+    """The toy with attributes that a type checker would have refused."""
+    made = copy.copy(TOY)
+    vars(made).update(changes)
+    return made
+
+
+REFUSED = {
+    "METHODLESS": ("no method", "str; allowed: a latflow"),
+    "TAKEN": (bad(name="hmc"), "the name hmc is taken"),
+    "SECTION": (bad(name="training"), "the name training is taken"),
+    "PART": (bad(name="start"), "the name start is taken"),
+    "ANALYSIS": (bad(reweighted_as="reweighted", stage="draws"), "the name reweighted is taken"),
+    "SPELT": (bad(name="../x"), "name '../x'; allowed"),
+    "STAGE": (bad(stage="dance"), "stage 'dance'"),
+    "TRAINED": (bad(trained=True), "chains that need a trained model"),
+    "HOOK": (bad(build="toys"), "'toys'; allowed: package.module:function"),
+    "TABLELESS": (bad(table=None), "no table"),
+    "FOREIGN": (bad(table=dict), "table dict; allowed: an AbstractSection"),
+    "SHORT": (bad(table=create_model("Short", __base__=AbstractSection)), "table without chains, warmup, thin"),
+    "BARE": (bad(table=create_model("Bare", __base__=AbstractSection, chains=(int, ...))), "ValidationError"),
+}
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[EntryPoint]]:
+    """Entry points of the module ``toys``, by the names of what they offer."""
+    toys = types.ModuleType("toys")
+    vars(toys).update({"TOY": TOY, "DRAWN": DRAWN, **{name: offered for name, (offered, _) in REFUSED.items()}})
+    monkeypatch.setitem(sys.modules, "toys", toys)
+    return lambda *names: [EntryPoint(name.lower(), f"toys:{name}", "latflow.methods") for name in names]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_method_is_left_out_and_said(name: str, points: Callable[..., list[EntryPoint]]) -> None:
+    found, broken = collected(points("DRAWN", name))
+    assert found == (DRAWN,)
+    (reason,) = broken.values()
+    assert REFUSED[name][1] in reason
+
+
+def test_a_plug_in_that_cannot_be_imported_breaks_nothing(points: Callable[..., list[EntryPoint]]) -> None:
+    found, broken = collected([EntryPoint("x", "no.such:METHOD", "latflow.methods"), *points("TOY", "DRAWN", "TOY")])
+    assert [method.name for method in found] == ["drawn", "toy"]
+    assert sorted(broken) == ["toy = toys:TOY", "x = no.such:METHOD"]
+
+
+def test_the_table_of_a_plug_in_is_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keys are read and refused like all others; unused it is silent, and its settings decide when it is used."""
+    schema = with_sections(StudyConfig, (TOY, DRAWN))
+    assert with_sections(StudyConfig, (DRAWN,)) is StudyConfig
+    monkeypatch.setattr("latflow.study.config.study.PLUG_INS", (TOY,))
+    plain = {"name": "a", "lattice": {"shape": [2, 2]}, "action": {"kind": "free", "mass_squared": 1.0}}
+    study = schema.model_validate(plain)
+    assert study.toy == Settings()
+    assert study.digest() == StudyConfig.model_validate(plain).digest()
+    assert study.every_table()["toy"] == {"chains": 4, "warmup": 3, "thin": 1}
+    changed = schema.model_validate({**plain, "toy": {"thin": 2}})
+    assert changed.digest() != study.digest()
+    assert changed.model_dump()["toy"]["thin"] == 2
+
+
+def test_streams_of_plug_ins_follow_from_the_name() -> None:
+    numbers = [method.stream(part) for method in (TOY, DRAWN) for part in (0, 1)]
+    assert len(set(numbers)) == 4
+    assert all(2**31 <= number < 2**32 for number in numbers)
+    assert TOY.stream() == 2990502896
+    assert METHODS["flow"].stream(1) == 3
+
+
+def test_theories_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = dataclasses.replace(DRAWN, name="links", serves=("wilson",))
+    monkeypatch.setattr("latflow.study.config.rules.PLUG_INS", (TOY, links))
+    assert samplers_of("phi4") == (*table_of("phi4").samplers, "toy")
+    assert samplers_of("wilson") == (*SAMPLERS_OF["wilson"], "links")
+    assert samplers_of("improved") == SAMPLERS_OF["improved"]
+    with pytest.raises(ConfigError, match="needs the package that brings it"):
+        method_of("toy")
+
+
+NAMES = {"hmc", "local", "cluster", "heatbath", "metropolis"}
+
+EXCEPTIONS = {
+    "study/config/methods.py": "the table",
+    "study/config/rules.py": "which theory allows which method, and rules about single keys of a sampler's own table",
+    "study/config/stages.py": "the default of sampling.samplers",
+    "study/trajectory.py": "tunes the table of HMC, and of nothing else",
+    "study/scaling.py": "compares trajectories of HMC, tuned for every size",
+    "report/bibliography.py": "works to cite for a sampler",
+    "report/diagnostics.py": "colours and decisions of single trajectories",
+    "report/figures.py": "the yardstick of a figure without a reference",
+    "report/scaling.py": "a colour",
+    "report/trend.py": "the stretch of trajectories of HMC",
+}
+
+
+def listing(root: Path) -> set[str]:
+    """Modules below a folder that spell a sampler in a string."""
+    return {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in NAMES
+    }
+
+
+def test_samplers_are_spelt_in_the_table_only(tmp_path: Path) -> None:
+    assert listing(ROOT) == set(EXCEPTIONS)
+    (tmp_path / "stage.py").write_text('def f(sampler):\n    return sampler == "hmc"\n')
+    assert listing(tmp_path) == {"stage.py"}
