@@ -485,6 +485,28 @@ BUGS = (
         "tests/training/test_split_steps.py::test_parts_add_up_to_the_batch",
     ),
     Bug(
+        "configurations that only fill up the last piece are measured too",
+        "execution.py",
+        "np.split(np.concatenate(parts, axis=axis), [len(fields)], axis=axis)[0]",
+        "np.concatenate(parts, axis=axis)",
+        "tests/test_execution.py::test_programs_over_pieces",
+    ),
+    Bug(
+        "results of threads in the order in which they end",
+        "execution.py",
+        "        return list(pool.map(lambda arguments: function(*arguments), calls))",
+        "        futures = [pool.submit(function, *arguments) for arguments in calls]\n"
+        "        return [future.result() for future in concurrent.futures.as_completed(futures)]",
+        "tests/test_execution.py::test_results_come_in_order_whatever_ends_first",
+    ),
+    Bug(
+        "every group of chains uses the keys of the first",
+        "samplers/chains.py",
+        "np.split(np.arange(len(x)), len(groups))",
+        "[np.arange(len(groups[0]))] * len(groups)",
+        "tests/samplers/test_chains.py::test_large_fields_run_in_groups[groups]",
+    ),
+    Bug(
         "a heat bath at half the coupling",
         "samplers/heatbath.py",
         "su2_boltzmann(2 * k, ",

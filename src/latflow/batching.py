@@ -1,10 +1,10 @@
 """Where the batch axis lives in memory: operations with `vmap` rules of their own.
 
-A stencil runs fastest when the chains of a batch are the fastest axis: a neighbour is then a whole vector of chains.
-JAX's gather and its loops move a batch to the front, and its roll becomes a concatenation, which keeps a fused loop
-from being vectorised. `shift` is a gather, `repeat` and `settle` are loops that leave the batch where it is best;
-`batch_last` puts it there, `beside` gives numbers and masks the place of the array they meet, and `trailing` makes a
-whole function of such arrays one operation. None of them changes a number.
+A stencil runs fastest when the chains of a batch are the last axis, the fastest in memory: a site and its neighbour are
+then vectors of chains. JAX's gathers and loops move a batch to the front, and its roll becomes a concatenation, which
+XLA does not vectorise in a fused loop. Here `batch_last` moves the batch to the end; `shift` is a gather, `repeat` and
+`settle` are loops that leave it there; `beside` broadcasts numbers and masks in the layout of another array; and
+`trailing` makes a whole function of such arrays one operation. None of them changes a number.
 """
 
 import functools
@@ -42,13 +42,14 @@ def batch_last(x: Shaped[Array, "*sites"]) -> Shaped[Array, "*sites"]:
 
 
 def beside(x: float | Shaped[Array | np.ndarray, "..."], y: Shaped[Array, "*sites"]) -> Shaped[Array, "*sites"]:
-    """A number or mask spread over the shape of an array, with its batch axis where `y` has its own.
+    """A number or mask broadcast to the shape of `y`, with the batch axis at the same place as in `y`.
 
-    JAX would otherwise move the batch to the front when a batched array meets a mask, or a number of its own chain.
+    Without this, JAX moves the batch to the front where a batched array is combined with a mask or with one number per
+    chain.
 
     Args:
         x: Broadcastable to the shape of `y`.
-        y: Only its shape and the place of its batch are used.
+        y: Only its shape and the place of its batch axis are used.
     """
     return _beside.bind(jnp.broadcast_to(x, y.shape) if jnp.ndim(x) else jnp.asarray(x), y)
 
@@ -56,12 +57,12 @@ def beside(x: float | Shaped[Array | np.ndarray, "..."], y: Shaped[Array, "*site
 def trailing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of arrays one operation; under `vmap` the batch is one more axis behind the sites.
 
-    The function must count axes from the front and treat all that follow alike: it is given arrays with one axis more
-    than it is called with. Inside it anything that JAX offers may be used, the batch stays the fastest axis.
+    Under `vmap` the function is given arrays with one axis more, behind the others: it must count axes from the front
+    and treat all further ones alike. Any operation of JAX may be used inside; the batch stays the last axis.
 
     Args:
-        function: Array positional arguments, each at least as deep as the axes it names; hashable keyword-only ones.
-            Returns one array that has the trailing axes of its arguments, or, if its annotation says so, a tuple.
+        function: Its positional arguments are arrays, its keyword-only arguments hashable. It returns one array with
+            the trailing axes of its arguments, or, if the annotation says so, a tuple of such arrays.
     """
     primitive = Primitive(function.__name__)
     several = typing.get_origin(inspect.signature(function).return_annotation) is tuple
@@ -114,14 +115,14 @@ def repeat(body: Callable[[Index, Carry], Carry], carry: Carry, *, n: int) -> Ca
 
 
 def settle(body: Callable[[Shaped[Array, "*sites"]], Shaped[Array, "*sites"]], x: Shaped[Array, "*sites"]) -> Array:
-    """Apply `body` again and again until it changes nothing; under `vmap` until it changes nothing in any example.
+    """Apply `body` until it changes nothing; under `vmap` until it changes nothing in any example of the batch.
 
-    An example that has settled is not changed by more applications, so it does not depend on the others of its batch.
-    The batch axis stays last. Not differentiable.
+    Further applications do not change an example at its fixed point, so no result depends on the rest of the batch. The
+    batch axis stays last. Not differentiable.
 
     Args:
         body: Maps an array to one of the same shape and type, and reaches a fixed point from `x`.
-        x: Where it starts.
+        x: Start of the iteration.
     """
     traced = jax.make_jaxpr(body)(x)
     return _settle.bind(*traced.consts, x, jaxpr=traced.jaxpr)
@@ -224,7 +225,7 @@ def _batch_repeat(
 def _differentiate_repeat(
     primals: Sequence[Any], tangents: Sequence[Any], **parameters: Any
 ) -> tuple[list[Array], list[Array]]:
-    """By JAX's own loop, where speed is no concern."""
+    """By JAX's own loop, which is slower."""
     tangents = [ad.instantiate_zeros(t) for t in tangents]
     return jax.jvp(functools.partial(_loop, **parameters), tuple(primals), tuple(tangents))
 

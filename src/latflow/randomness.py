@@ -1,9 +1,9 @@
 r"""Random numbers in double precision, fast on a CPU.
 
-Momenta are half of the cost of a molecular-dynamics trajectory if they are drawn from the generic bit stream by
-inverting the error function. Here the same counter-based generator (Threefry-2x32 with 20 rounds, keyed by the words
-of a `jax.random.key`) is unrolled, so that it fuses with a Box–Muller transformation whose logarithm and cosine are
-polynomials: three times faster, and quicker to compile. `fold_in` gives the same keys as `jax.random.fold_in`.
+`jax.random.normal` inverts the error function on generic random bits; momenta drawn in this way are half of the cost of
+a molecular-dynamics trajectory. Here the generator of JAX (Threefry-2x32 with 20 rounds, keyed by the two words of a
+`jax.random.key`) is unrolled and fused with a Box–Muller transformation whose logarithm and cosine are polynomials:
+three times faster, and quicker to compile. Numbers differ from those of `jax.random`; keys by `fold_in` are the same.
 
 References:
     Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
@@ -29,7 +29,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = np.uint32(0x1BD11BDA)
 _EXPONENT_OF_ONE = np.int64(0x3FF0000000000000)
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
-# Bits of 1/sqrt 2: mantissas are taken in [1/sqrt 2, sqrt 2), where the series of the logarithm is shortest.
+# Bits of 1/sqrt 2: mantissas are scaled to [1/sqrt 2, sqrt 2), where the series of the logarithm is shortest.
 _LOWEST_MANTISSA = np.int64(0x3FE6A09E667F3BCD)
 # From the constant term on: ln(1+f)/f for 1/sqrt 2 <= 1+f < sqrt 2 by Chebyshev interpolation (the error falls like
 # 5.8^-n), and the Taylor series of sin(πa)/a for |a| <= 1/2, cut where the next term is below 3e-16.
@@ -44,7 +44,12 @@ _SINE = tuple((-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1) for
 
 
 def fold_in(key: PRNGKey, data: int | Integer[Array, ""]) -> PRNGKey:
-    """The child `data` of a key; the same as `jax.random.fold_in`."""
+    """The child key number `data`; the same as `jax.random.fold_in`.
+
+    Args:
+        key: Any kind; Threefry keys take the fast way.
+        data: From 0 to 2³² − 1.
+    """
     words = jax.random.key_data(key)
     if words.shape != (2,):
         return jax.random.fold_in(key, data)
@@ -56,7 +61,7 @@ def uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]
     """Independent numbers uniform in [0, 1), multiples of 2^-52.
 
     Args:
-        key: Any kind; only Threefry keys take the fast way.
+        key: Any kind; keys that are not of Threefry use `jax.random`.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
     """
     words = jax.random.key_data(key)
@@ -66,10 +71,10 @@ def uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]
 
 
 def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
-    r"""$\ln u$ for u uniform in [0, 1), where $-\infty$ is possible.
+    r"""$\ln u$ for u uniform in [0, 1); $-\infty$ is possible.
 
     Args:
-        key: Any kind; only Threefry keys take the fast way.
+        key: Any kind; keys that are not of Threefry use `jax.random`.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
     """
     words = jax.random.key_data(key)
@@ -79,10 +84,10 @@ def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*sha
 
 
 def standard_normal(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
-    """Independent numbers from N(0, 1), made of 52 random bits in radius and angle each.
+    """Independent numbers from N(0, 1); radius and angle of a pair have 52 random bits each.
 
     Args:
-        key: Any kind; only Threefry keys take the fast way.
+        key: Any kind; keys that are not of Threefry use `jax.random`.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
     """
     words = jax.random.key_data(key)
@@ -107,10 +112,11 @@ def _standard_normal_of(
     count = math.prod(shape)
     pairs = _counters((count + 1) // 2, words)
     radius = jnp.sqrt(-2.0 * _log(2.0 - _unit(*_threefry(words, jnp.uint32(0), pairs))))
-    # Only the square root of the uniform number is stored: the result of a square root is kept by XLA, that of mere bit
-    # operations would be computed again for the sine and for the cosine.
+    # XLA stores the result of a square root, but computes bit operations again for every use: without the root, the
+    # random bits would be made once for the sine and once for the cosine.
     root = jnp.sqrt(_unit(*_threefry(words, jnp.uint32(1), pairs)) - 1.0)[None]
-    # cos and sin of the angle 2πa are 1 − 2 sin²(πa) at two values of a, a quarter apart; overall sign irrelevant.
+    # Cosine and sine of the angle are 1 − 2 sin²(πa) at two values of a, a quarter apart, up to a sign: the angle is
+    # uniform, so the sign is irrelevant.
     a = root * root - jnp.asarray([0.5, 0.25]).reshape(2, *(1,) * pairs.ndim)
     a = jnp.where(a >= 0.5, a - 1.0, a)
     sine = a * _polynomial(a * a, _SINE)
@@ -119,7 +125,7 @@ def _standard_normal_of(
 
 
 def _counters(n: int, words: UInt32[Array, "2 *batch"]) -> UInt32[Array, "n *batch"]:
-    """0, 1, … n − 1 along the first axis, beside the axes of the batch."""
+    """0, 1, … n − 1 along the first axis, broadcast over the axes of the batch."""
     column = jnp.arange(n, dtype=jnp.uint32).reshape(n, *(1,) * (words.ndim - 1))
     return jnp.broadcast_to(column, (n, *words.shape[1:]))
 
@@ -148,9 +154,9 @@ def _unit(high: UInt32[Array, "*n"], low: UInt32[Array, "*n"]) -> Float[Array, "
 
 
 def _log(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """Natural logarithm of positive, normal numbers, to 2e-16; XLA's own calls a scalar routine.
+    """Natural logarithm of positive, normal numbers to 2e-16; XLA's own logarithm calls a scalar routine.
 
-    No division: XLA would store the quotient and compute the random bits again to get on with it.
+    There is no division: XLA would store the quotient and compute the random bits a second time for what follows.
     """
     bits = jax.lax.bitcast_convert_type(x, jnp.int64) + (_EXPONENT_OF_ONE - _LOWEST_MANTISSA)
     exponent = (jax.lax.shift_right_arithmetic(bits, jnp.int64(52)) - 1023).astype(jnp.float64)
@@ -159,7 +165,10 @@ def _log(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 def _polynomial(x: Float[Array, "*n"], coefficients: tuple[float, ...]) -> Float[Array, "*n"]:
-    """Coefficients from the constant term on; even and odd parts apart, which shortens the chain of dependences."""
+    """Value of a polynomial, coefficients from the constant term on.
+
+    Even and odd parts are evaluated separately, so that fewer operations wait for one another.
+    """
     if len(coefficients) <= _HORNER:
         value = jnp.full_like(x, coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):

@@ -12,7 +12,7 @@ import pytest
 from latflow.actions import exact
 from latflow.actions.scalar import PhiFour
 from latflow.bijections.ode.runge_kutta import RK8
-from latflow.flows.architectures import cast
+from latflow.flows.architectures import cast, real_nvp
 from latflow.flows.conditional import conditioned
 from latflow.flows.continuous import continuous_flow, with_integrator
 from latflow.flows.weighted import FlowSampler
@@ -27,10 +27,11 @@ from latflow.training.conditional import OverCouplings
 from latflow.training.couplings import positions, with_coupling
 from latflow.training.evaluation import Evaluation
 from latflow.training.fit import FitHooks, FitProgress, fit, resume
-from latflow.training.losses import AbstractLoss, PathGradient
+from latflow.training.losses import AbstractLoss, PathGradient, ReverseKL
 from latflow.training.schedules import adam, schedule
 from latflow.training.split_couplings import coupling_gradient
 from latflow.training.split_steps import path_gradient
+from latflow.training.steps import Outcome, TrainingState
 from latflow.training.stop import StopCriterion
 
 LATTICE = Lattice((2, 2))
@@ -46,6 +47,11 @@ def fresh():
         jax.random.key(1), LATTICE, n_contexts=2, n_features=2, n_hidden=8, n_times=2, radius=1, n_steps=3
     )
     return conditioned(flow, lower=LOWER, upper=UPPER, order=2)
+
+
+def discrete():
+    flow = real_nvp(jax.random.key(1), LATTICE, n_layers=2, network="dense", hidden=(4,))
+    return conditioned(flow, lower=LOWER, upper=UPPER, order=1)
 
 
 SETTINGS = {
@@ -119,6 +125,32 @@ def test_the_split_gradient_is_that_of_the_couplings_one_by_one():
     for ours, *theirs in zip(*map(jax.tree.leaves, (gradient, *(g for g, _ in found))), strict=True):
         expected = np.tensordot(polynomials, np.stack(theirs), 1) / 2
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10 * max(1.0, np.max(np.abs(expected))))
+
+
+@pytest.mark.parametrize(
+    ("loss", "flow", "expected"),
+    [
+        (PathGradient(8), fresh, ("run_split_couplings", {"n_couplings": 2, "batch_size": 8})),
+        (ReverseKL(8), fresh, ("run_steps", {"loss": OverCouplings(ReverseKL(8), 2)})),
+        (PathGradient(8), discrete, ("run_steps", {"loss": OverCouplings(PathGradient(8), 2)})),
+    ],
+    ids=["path gradient", "reverse KL", "path gradient of a discrete flow"],
+)
+def test_path_gradients_of_continuous_flows_are_split(monkeypatch, loss, flow, expected):
+    taken, state = {}, TrainingState.start(flow(), OPTIMISER)
+
+    def noted(name):
+        def steps(*_, **settings):
+            taken[name] = settings
+            return state, Outcome.start()
+
+        return steps
+
+    for name in ("run_split_couplings", "run_steps"):
+        monkeypatch.setattr(f"latflow.training.conditional.{name}", noted(name))
+    OverCouplings(loss, n_couplings=2).descend(state, jax.random.key(1), 1, action=ACTION, optimiser=OPTIMISER)
+    name, settings = expected
+    assert taken == {name: {"action": ACTION, "optimiser": OPTIMISER, **settings}}
 
 
 def test_it_learns_the_whole_range():

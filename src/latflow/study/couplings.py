@@ -24,11 +24,11 @@ _DRAWS, _ACCURACY = 0, 1
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """What a model is worth at one coupling.
+    """Quality of a model at one coupling.
 
     Attributes:
         coupling: λ.
-        acceptance: Of the independence Metropolis, expected from the weights.
+        acceptance: Of independence Metropolis, expected from the weights.
         reweighting_ess: (Σw)²/(nΣw²).
         log_z: ln⟨w⟩; points use independent draws, so that differences have independent errors.
         slope: ∂ ln Z/∂λ = −⟨Σφ⁴⟩, reweighted.

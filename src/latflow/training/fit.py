@@ -1,9 +1,9 @@
 """The training loop.
 
-How the steps between two evaluations are made is the business of the loss (`AbstractLoss.descend`); the loop evaluates
-the flow, stops for a reason, and returns to the last good state once if a number is not finite. Step i uses
-``fold_in(key, i)`` and evaluations have their own stream: a training that was stopped and continued is the one that was
-not, bit for bit.
+The loss makes the steps between two evaluations (`AbstractLoss.descend`); the loop evaluates the flow, applies the
+stopping criterion, and returns once to the last good state if a number is not finite. Step i uses ``fold_in(key, i)``
+and evaluations have their own stream: a training that was stopped and continued is, bit for bit, the one without a
+stop.
 """
 
 import dataclasses

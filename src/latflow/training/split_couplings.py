@@ -77,7 +77,7 @@ def run_split_couplings(
 def coupling_gradient(
     flow: ConditionalFlow, action: AbstractAction, key: PRNGKey, *, n_couplings: int, batch_size: int
 ) -> tuple[PyTree, Float[Array, " n"]]:
-    """Gradient of the path gradient over a range with this key, up to the discretisation error, and the log-weights.
+    """Path gradient over a range with this key, up to the discretisation error, and the log-weights.
 
     Args:
         flow: A conditional flow of continuous flows of a lattice velocity.
