@@ -145,30 +145,24 @@ def _verify_draws(name: str, ensemble: Ensemble, context: RunContext) -> list[Ch
     except LatflowError as error:
         return [Check(again, str(error), "exact, or close on another platform", passed=False)]
     block = ensemble.read(last).arrays
-    checks = [_parent(name, identity["model"], context)] if "model" in identity else []
+    flow, header = load_flow(context) if "model" in identity else (None, {})
+    checks = [] if flow is None else [_parent(name, identity["model"], header["sha256"])]
     checks += [] if fields_of.stored else [Check(again, level, "exact or close", passed=True)]
+    x = jnp.asarray(fields[:RECOMPUTED])
     if "action" in block:
-        action = jax.jit(jax.vmap(build_action(context.config)))(jnp.asarray(fields[:RECOMPUTED]))
-        what, limit = f"{name}: stored action = S(x)", _rounding(context.config)
-        checks.append(_deviation(what, block["action"][:RECOMPUTED], action, limit=limit))
-    if ensemble.manifest["sampler"] == FLOW:
-        checks.append(_density(name, context, fields, block["log_prob"]))
+        action, stored = jax.jit(jax.vmap(build_action(context.config)))(x), block["action"][:RECOMPUTED]
+        checks.append(_deviation(f"{name}: stored action = S(x)", stored, action, limit=_rounding(context.config)))
+    if ensemble.manifest["sampler"] == FLOW and flow is not None:
+        log_prob, stored = jax.jit(jax.vmap(flow.log_prob))(x), block["log_prob"][:RECOMPUTED]
+        limit = _density_limit(context.config, header)
+        checks.append(_deviation(f"{name}: stored log q = log_prob(x)", stored, log_prob, limit=limit))
     else:
         checks += [_inside(name, fields, context), *([_redrawn(name, ensemble, context)] if fields_of.stored else [])]
     return [*checks, _replay(name, ensemble, context.config)]
 
 
-def _parent(name: str, model: str, context: RunContext) -> Check:
-    found = load_flow(context)[1]["sha256"]
-    return Check(f"{name}: parent model", model[:16], found[:16], passed=model == found)
-
-
-def _density(name: str, context: RunContext, fields: np.ndarray, stored: np.ndarray) -> Check:
-    """Log q of draws, as the flow finds it for a given field."""
-    flow, header = load_flow(context)
-    log_prob = jax.jit(jax.vmap(flow.log_prob))(jnp.asarray(fields[:RECOMPUTED]))
-    limit = _density_limit(context.config, header)
-    return _deviation(f"{name}: stored log q = log_prob(x)", stored[:RECOMPUTED], log_prob, limit=limit)
+def _parent(name: str, named: str, found: str) -> Check:
+    return Check(f"{name}: parent model", named[:16], found[:16], passed=named == found)
 
 
 def _redrawn(name: str, ensemble: Ensemble, context: RunContext) -> Check:
