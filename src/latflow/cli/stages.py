@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
@@ -13,6 +13,9 @@ from latflow.errors import CannotCreateError, MissingInputError, UsageError
 from latflow.study.config import StudyConfig
 from latflow.study.config.reading import did_you_mean
 from latflow.study.stages.claims import claim, trains
+
+if TYPE_CHECKING:
+    from latflow.results import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +145,11 @@ def _require_given(config: StudyConfig, directory: Path) -> None:
     require_given(config, directory)
 
 
-def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:
+def _show(results: "Results | None", reports: list[Path], directory: Path, *, machine: bool) -> None:
     if machine:
-        emit_json(results)
+        emit_json({} if results is None else results.plain())
         return
-    if results.get("estimates"):
+    if results is not None and results.estimates:
         from latflow.report import summary_lines
 
         emit("\n".join(summary_lines(results)))

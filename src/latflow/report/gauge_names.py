@@ -1,9 +1,6 @@
 """How the observables of gauge theories are written."""
 
-from latflow.report.words import ObservableWords
-
-PLANE, FLOW_TIME = "plane", "flow time t"
-"""Abscissae whose entries are labelled by the lattice and by the gradient flow of a run."""
+from latflow.words import FLOW_TIME, PLANE, AxisWords, ObservableWords
 
 LARGEST_LOOP = 3
 """Largest extent of a Wilson loop with words of its own."""
@@ -35,21 +32,24 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "P_{μν}",
         r"$P_{\mu\nu}$",
         "plane by plane; directions are numbered from 0, time is the last",
-        abscissa=PLANE,
+        axis=PLANE,
     ),
     "rectangle": ObservableWords("rectangle", "R", r"$R$", "(1/N) Re tr of 1×2 loops in both orientations"),
     **{f"wilson_loop_{r}x{t}": _loop(r, t) for r in _SIDES for t in _SIDES if t >= r and t > 1},
     **{f"creutz_ratio_{r}x{r}": _ratio(r) for r in _SIDES if r > 1},
     "static_potential": ObservableWords(
-        "static potential", "V(R)", r"$V(R)$", "ln [W(R,T) / W(R,T+1)] at the largest T measured", abscissa="R", first=1
+        "static potential",
+        "V(R)",
+        r"$V(R)$",
+        "ln [W(R,T) / W(R,T+1)] at the largest T measured",
+        axis=AxisWords("R", first=1),
     ),
     "smeared_static_potential": ObservableWords(
         "static potential of smeared loops",
         "V_{s}(R)",
         r"$V_s(R)$",
         "the same after APE smearing of the links in space: less of excited states",
-        abscissa="R",
-        first=1,
+        axis=AxisWords("R", first=1),
     ),
     "polyakov_loop": ObservableWords(
         "Polyakov loop", "⟨Re L⟩", r"$\langle\mathrm{Re}\,L\rangle$", "(1/N) tr of lines around the time direction"
@@ -84,7 +84,7 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "⟨Q²⟩(t)",
         r"$\langle Q^2\rangle(t)$",
         "by the clover; flat where the charge is defined",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "t0": _scale("t₀", "t_{0}", r"$t_0$", "t²⟨E(t)⟩ = 0.3 at t_{0}", clover=True),
     "t0_plaquette": _scale("t₀", "t_{0}", r"$t_0$", "t²⟨E(t)⟩ = 0.3 at t_{0}", clover=False),
@@ -95,22 +95,21 @@ GAUGE_OBSERVABLES: dict[str, ObservableWords] = {
         "t²⟨E⟩",
         r"$t^2\langle E\rangle$",
         "E per site, a pure number",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "flow_energy_plaquette": ObservableWords(
         "energy along the gradient flow, plaquettes",
         "t²⟨E⟩ (P)",
         r"$t^2\langle E\rangle$ (P)",
         "the same by plaquettes; the difference is of the cut-off",
-        abscissa=FLOW_TIME,
+        axis=FLOW_TIME,
     ),
     "topological_charge_distribution": ObservableWords(
         "distribution of the topological charge",
         "P(Q)",
         r"$P(Q)$",
         "share of configurations of charge Q",
-        abscissa="Q",
-        first=-10,
+        axis=AxisWords("Q", first=-10),
     ),
 }
 """Words by observable, in the order in which tables list them."""

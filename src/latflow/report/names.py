@@ -7,7 +7,7 @@ depends on colour alone.
 from dataclasses import dataclass
 
 from latflow.report.gauge_names import GAUGE_OBSERVABLES
-from latflow.report.words import ObservableWords
+from latflow.words import AxisWords, ObservableWords
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ OBSERVABLES: dict[str, ObservableWords] = {
         "G_{c}(r)",
         r"$G_c(r)$",
         "along the axes, averaged over translations",
-        abscissa="r",
+        axis=AxisWords("r"),
     ),
     "correlator": ObservableWords("zero-momentum correlator", "C(t)", r"$C(t)$", "connected, summed over a time slice"),
     "effective_mass": ObservableWords(
@@ -83,12 +83,6 @@ OBSERVABLES: dict[str, ObservableWords] = {
 def sampler_style(sampler: str) -> SamplerStyle:
     """Style of `sampler`; a neutral one for a name not listed."""
     return SAMPLERS.get(sampler, SamplerStyle(sampler, "#7F7F7F", "X", ""))
-
-
-def observable_words(observable: str) -> ObservableWords:
-    """Words for `observable`; its own name, spaced, where it is not listed."""
-    spaced = observable.replace("_", " ")
-    return OBSERVABLES.get(observable, ObservableWords(spaced, spaced, spaced.replace("$", r"\$"), ""))
 
 
 def order_of(name: str, table: dict) -> tuple[int, str]:

@@ -29,10 +29,12 @@ from latflow.report.canvas import (
     style,
 )
 from latflow.report.html import environment
-from latflow.report.names import observable_words, sampler_style
+from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
-from latflow.report.tables import SUSPICIOUS, verdict_of
+from latflow.report.tables import SUSPICIOUS, verdict_box
+from latflow.results.records import stored_verdict
 from latflow.store.atomic import write_bytes
+from latflow.study.wording import words_of
 
 Found = Mapping[str, Any]
 """The content of ``scaling.json``."""
@@ -171,7 +173,7 @@ def _flow_label(found: Found, sampler: str) -> str:
 
 
 def _words(name: str) -> tuple[str, str, str]:
-    known = observable_words(name)
+    known = words_of(name)
     return WORDS.get(name, (known.symbol, known.math, known.title))
 
 
@@ -294,7 +296,7 @@ def _machinery(path: Path) -> list[Picture | Omitted]:
 def _verdict_table(found: Found) -> Table:
     rows = []
     for name, given in found["verdicts"].items():
-        verdict = verdict_of({"verdict": given})
+        verdict = verdict_box(stored_verdict(given))
         flows = ", ".join(e["sampler"] for e in found["samplers"] if e["run"] == name and e["training"] is not None)
         rows.append([name, verdict.status, flows or ABSENT, "; ".join(verdict.reasons) or ABSENT])
     exact = sum(row[1] == "exact" for row in rows)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from latflow.results import Results
 from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
@@ -33,7 +33,7 @@ def run_stages(
     samplers: tuple[str, ...] | None = None,
     fork: bool = False,
     write_report: Callable[[Path], Path] | None = None,
-) -> dict[str, Any]:
+) -> Results | None:
     """Run the named stages of a study; what is up to date is not run again.
 
     Args:
@@ -47,7 +47,7 @@ def run_stages(
             brings it.
 
     Returns:
-        The content of ``results.json`` if it was analysed, else an empty dictionary.
+        The content of ``results.json`` if it was analysed, else None.
 
     Raises:
         ConfigError: If the directory belongs to another configuration and `fork` is false, or the training cannot
@@ -73,8 +73,7 @@ def run_stages(
         return results
 
 
-def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]) -> dict[str, Any]:
-    results: dict[str, Any] = {}
+def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]) -> Results | None:
     if "train" in stages and "flow" in samplers:
         train(context)
     if "sample" in stages:
@@ -88,5 +87,5 @@ def _run(context: RunContext, stages: tuple[str, ...], samplers: tuple[str, ...]
             measure(context, sampler)
     if "analyse" in stages:
         collect(context)
-        results = analyse(context)
-    return results
+        return analyse(context)
+    return None

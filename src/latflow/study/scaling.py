@@ -6,7 +6,6 @@ samplers, costs.
 """
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from latflow.errors import ConfigError
+from latflow.results import FlowFigures, Results, SamplerCost
 from latflow.stats.estimates import Estimate, pull
 from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
@@ -25,6 +25,7 @@ from latflow.study.context import Progress
 from latflow.study.run import STAGES, run_stages
 from latflow.study.stages.claims import differing_keys
 from latflow.study.trajectory import tuned
+from latflow.study.wording import read_results
 
 SCHEMA = 1
 
@@ -43,7 +44,7 @@ class Done(NamedTuple):
     """A finished run: its study, with the trajectory that was found for it, and its results."""
 
     study: StudyConfig
-    results: Mapping[str, Any]
+    results: Results
 
 
 def run_scaling(
@@ -101,11 +102,12 @@ def _run(
         progress.stage("trajectory", f"of HMC for {study.name}")
         study = tuned(study)
     if results.exists():
-        found = json.loads(results.read_text())
-        if found["provenance"]["inputs"]["config"] == study.digest():
+        found = read_results(results)
+        if found.provenance is not None and found.provenance.inputs["config"] == study.digest():
             progress.line(f"scaling  {study.name}: up to date")
             return Done(study, found)
-    return Done(study, run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report))
+    analysed = run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report)
+    return Done(study, analysed or Results(study=study.name))
 
 
 def collect(config: ScalingConfig, done: Mapping[str, Done]) -> dict[str, Any]:
@@ -121,32 +123,31 @@ def collect(config: ScalingConfig, done: Mapping[str, Done]) -> dict[str, Any]:
         "fits": _fits(entries),
         "pulls": _pulls(entries),
         "overtaking": _overtaking(entries),
-        "verdicts": {name: run.results["verdict"] for name, run in done.items()},
+        "verdicts": {name: run.results.plain()["verdict"] for name, run in done.items()},
     }
 
 
-def _entries(study: StudyConfig, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries(study: StudyConfig, results: Results) -> list[dict[str, Any]]:
     """One entry per sampler of a run; HMC beside a loose flow is only there for the evidence and is left out."""
     loose = len(study.sampling.samplers) < 3 and "flow" in study.sampling.samplers
     shown = ("flow",) if loose else study.sampling.samplers
     return [_entry(study, results, sampler) for sampler in shown]
 
 
-def _entry(study: StudyConfig, results: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+def _entry(study: StudyConfig, results: Results, sampler: str) -> dict[str, Any]:
     thin = 1 if sampler == "flow" else getattr(study, sampler).thin
-    rows = {row["observable"]: row for row in results["estimates"] if row["sampler"] == sampler}
-    found = {name: value for name in OBSERVABLES if (value := _component(rows, name)) is not None}
+    found = {name: value for name in OBSERVABLES if (value := _component(results, sampler, name)) is not None}
     values = {name: value for name, value in found.items() if _is_estimated(value.pop("n"), value["tau_int"])}
-    cost = results["cost"].get(sampler) or {}
-    paid = _is_estimated(cost.get("configurations"), cost.get("tau_int"))
+    cost = results.cost.get(sampler, SamplerCost())
+    paid = _is_estimated(cost.configurations, cost.tau_int)
     return {
         "sampler": _name(study) if sampler == "flow" else sampler,
         "extent": study.lattice.shape[0],
         "estimates": values,
         "tau_int": {name: _tau(value, thin) for name, value in values.items()},
         "not_estimated": [name for name in found if name not in values],
-        "seconds_per_independent": cost.get("seconds_per_independent") if paid else None,
-        "training": _training(study, results["flow"] or {}) if sampler == "flow" else None,
+        "seconds_per_independent": cost.seconds_per_independent if paid else None,
+        "training": _training(study, results.flow or FlowFigures()) if sampler == "flow" else None,
         "trajectory": _trajectory(study) if sampler == "hmc" else None,
     }
 
@@ -156,15 +157,15 @@ def _name(study: StudyConfig) -> str:
     return f"flow {100 * (study.training.stop.acceptance or 0.0):g} %"
 
 
-def _training(study: StudyConfig, flow: Mapping[str, Any]) -> dict[str, Any]:
+def _training(study: StudyConfig, flow: FlowFigures) -> dict[str, Any]:
     wanted = study.training.stop.acceptance or 0.0
     return {
-        "acceptance": flow.get("acceptance"),
+        "acceptance": flow.acceptance,
         "wanted": wanted,
-        "reached": abs((flow.get("acceptance") or 0.0) - wanted) <= HELD,
-        "seconds": flow.get("training_seconds"),
-        "steps": flow.get("training_steps"),
-        "stopped_by": flow.get("stopped_by"),
+        "reached": abs((flow.acceptance or 0.0) - wanted) <= HELD,
+        "seconds": flow.training_seconds,
+        "steps": flow.training_steps,
+        "stopped_by": flow.stopped_by,
     }
 
 
@@ -172,14 +173,14 @@ def _trajectory(study: StudyConfig) -> dict[str, Any]:
     return {"n_steps": study.hmc.n_steps, "length": study.hmc.trajectory_length}
 
 
-def _component(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+def _component(results: Results, sampler: str, name: str) -> dict[str, Any] | None:
     """Value, error, τ_int, its error and N of a scalar observable; G_c(0) begins the two-point function."""
-    row = rows.get("two_point" if name == "two_point_0" else name)
+    row = results.estimate("two_point" if name == "two_point_0" else name, sampler)
     if row is None:
         return None
-    fields = ("value", "error", "tau_int", "tau_int_error", "n")
-    found = {field: row[field][0] if type(row[field]) is list else row[field] for field in fields}
-    return found if all(found[field] is not None for field in fields) else None
+    fields = {"value": row.value, "error": row.error, "tau_int": row.tau_int, "tau_int_error": row.tau_int_error}
+    found = {name: value[0] if isinstance(value, tuple) else value for name, value in fields.items()} | {"n": row.n}
+    return found if all(value is not None for value in found.values()) else None
 
 
 def _is_estimated(n: int | None, tau_int: float | None) -> bool:

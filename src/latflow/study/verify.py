@@ -27,12 +27,13 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
-from latflow.study.stages.analysis import inputs_of, read_results
+from latflow.study.stages.analysis import inputs_of
 from latflow.study.stages.chain_ensemble import load_start, one_block
 from latflow.study.stages.flow_ensemble import log_uniforms
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.stages.training import load_flow, production_flow
+from latflow.study.wording import read_results
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""
@@ -216,7 +217,8 @@ def _verify_results(path: Path) -> list[Check]:
     """The file is as it was written, and so is all that it was computed from."""
     name = "results.json: checksum"
     try:
-        inputs = read_results(path / "results.json")["provenance"]["inputs"]
+        provenance = read_results(path / "results.json").provenance
+        inputs = {} if provenance is None else provenance.inputs
         now = inputs_of(_context(path), writable=False)
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
