@@ -12,11 +12,14 @@ from latflow.errors import ConfigError, Interrupted
 from latflow.report import write_report
 from latflow.report.canvas import style
 from latflow.report.scaling import draw_times, scaling_lines, write_scaling_report
+from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost, described
+from latflow.stats.evidence import Verdict, no_verdict
 from latflow.study.config import load_study
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Silent
 from latflow.study.scaling import Done, collect, run_scaling
 from latflow.study.trajectory import prices
+from latflow.study.wording import vocabulary
 
 TINY = """
 name = "tiny-scaling"
@@ -67,31 +70,28 @@ def config(tmp_path: Path) -> ScalingConfig:
 
 def made_up(
     extent: int, samplers: tuple[str, ...], *, acceptance: float = 0.35, n: int = 4096, flow_tau: float = 1.5
-) -> dict[str, Any]:
+) -> Results:
     """Results whose τ_int are L² / 20, half of it for records two updates apart, and whose values all agree."""
     tau = {"flow": flow_tau, "hmc": extent**2 / 20, "local": extent**2 / 40, "cluster": 1.0}
     cost = {"flow": 1e-4, "hmc": 3e-4, "local": 1e-4, "cluster": 5e-5}
     rows = [
-        {
-            "observable": name,
-            "sampler": s,
-            "value": value,
-            "error": 0.1,
-            "tau_int": tau[s],
-            "tau_int_error": 0.1 * tau[s],
-            "n": n,
-        }
+        EstimateRecord(
+            observable=name, sampler=s, value=value, error=0.1, tau_int=tau[s], tau_int_error=0.1 * tau[s], n=n
+        )
         for s in samplers
         for name, value in (("susceptibility", 1.0), ("phi_squared", 0.2))
     ]
-    vector = {key: [row, 2 * row] for key, row in rows[0].items() if key not in ("observable", "sampler", "n")}
-    rows.append({"observable": "two_point", "sampler": samplers[0], "n": n, **vector})
-    return {
-        "estimates": rows,
-        "cost": {s: {"seconds_per_independent": cost[s], "tau_int": tau[s], "configurations": n} for s in samplers},
-        "flow": {"acceptance": acceptance, "training_seconds": 20.0, "training_steps": 100, "stopped_by": "steps"},
-        "verdict": {"status": "exact", "reasons": []},
-    }
+    vector = {key: (x, 2 * x) for key in ("value", "error", "tau_int", "tau_int_error") if (x := getattr(rows[0], key))}
+    rows.append(EstimateRecord(observable="two_point", sampler=samplers[0], n=n, **vector))
+    lengths = {"susceptibility": None, "phi_squared": None, "two_point": 2}
+    return Results(
+        study="made up",
+        observables=described(lengths, vocabulary(), shape=(extent, extent), flow_times=()),
+        estimates=tuple(rows),
+        cost={s: SamplerCost(seconds_per_independent=cost[s], tau_int=tau[s], configurations=n) for s in samplers},
+        flow=FlowFigures(acceptance=acceptance, training_seconds=20.0, training_steps=100, stopped_by="steps"),
+        verdict=Verdict("exact"),
+    )
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> Non
     for name, study in config.runs():
         results = made_up(study.lattice.shape[0], ("flow", "hmc"), acceptance=acceptances[name])
         if name == "L06-a20":
-            results["verdict"] = {"status": "no verdict", "reasons": ["k̂ = 1.2"]}
+            results = results.model_copy(update={"verdict": no_verdict("k̂ = 1.2")})
         done[name] = Done(study, results)
     lines = scaling_lines(collect(config, done))
     text = "\n".join(lines)

@@ -34,7 +34,14 @@ Table: TypeAlias = dict[str, JsonValue]
 class AbstractRecord(BaseModel):
     """A table of the results: immutable, closed to unknown fields, without silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Theory(AbstractRecord):
