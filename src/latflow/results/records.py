@@ -5,12 +5,11 @@ infinite or NaN becomes null when a record is made. Every estimate is a scalar, 
 observable.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from latflow.stats.estimates import Estimate
 from latflow.stats.evidence import Verdict, no_verdict
@@ -256,18 +255,6 @@ class Results(AbstractRecord):
     def plain(self) -> dict[str, Any]:
         """The results as plain data, as they stand in the file."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-_VERDICT = TypeAdapter(Verdict)
-
-
-def stored_verdict(table: JsonValue) -> Verdict:
-    """A verdict from its table in a file.
-
-    Raises:
-        ValidationError: If it is none.
-    """
-    return _VERDICT.validate_json(json.dumps(table))
 
 
 def _length(value: Reals) -> int | None:
