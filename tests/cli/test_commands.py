@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,16 +17,17 @@ import pytest
 import latflow
 from latflow.cli import main
 from latflow.errors import Interrupted, PhysicsStop
+from latflow.results import EstimateRecord, FlowFigures, Observable, Results
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.presets import preset, presets
 from latflow.study.preflight import Order
 
-RESULTS = {
-    "schema": 1,
-    "study": "phi4-quick",
-    "estimates": [{"observable": "phi_squared", "sampler": "hmc", "value": 0.17143, "error": 0.00012, "n": 100}],
-    "flow": {"log_z": None},
-}
+RESULTS = Results(
+    study="phi4-quick",
+    observables={"phi_squared": Observable(title="field squared", symbol="φ²", math="φ²")},
+    estimates=(EstimateRecord(observable="phi_squared", sampler="hmc", value=0.17143, error=0.00012, n=100),),
+    flow=FlowFigures(log_z=math.nan),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +47,14 @@ class FakeStudy:
         self.calls: list[dict[str, Any]] = []
         self.raises: BaseException | None = None
 
-    def run_order(self, order: Order, **options: Any) -> dict[str, Any]:
+    def run_order(self, order: Order, **options: Any) -> Results | None:
         self.calls.append({**vars(order), **options})
         if self.raises is not None:
             raise self.raises
         options["progress"].stage("train", "nothing")
         if "report" in order.stages:
             options["write_report"](order.directory)
-        return RESULTS if "analyse" in order.stages else {}
+        return RESULTS if "analyse" in order.stages else None
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeStudy:
         monkeypatch,
         "latflow.report",
         write_report=lambda directory: directory / "report.html",
-        summary_lines=lambda results: [f"{len(results['estimates'])} observables"],
+        summary_lines=lambda results: [f"{len(results.estimates)} observables"],
     )
     return fake
 
@@ -146,7 +148,7 @@ def test_a_run_directory_is_a_study(study: FakeStudy) -> None:
 
 def test_json_is_all_that_stands_on_standard_output(study: FakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "phi4-quick.toml", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == RESULTS
+    assert json.loads(capsys.readouterr().out) == RESULTS.plain()
 
 
 def test_dry_run_of_links_speaks_of_no_flow(study: FakeStudy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,20 @@ import numpy as np
 import pytest
 
 from latflow.report import write_report
+from latflow.results import (
+    EstimateRecord,
+    FlowFigures,
+    Provenance,
+    Results,
+    SamplerCost,
+    described,
+    write,
+)
 from latflow.stats.estimates import Estimate
+from latflow.stats.evidence import Check, Verdict
 from latflow.stats.weights import independence_acceptance, kl, log_z, reweighting_ess
 from latflow.store.ensemble import Ensemble
+from latflow.study.wording import vocabulary
 from latflow.theories.scalar.estimates import scalar_estimator
 
 MASS = 0.66
@@ -147,24 +158,23 @@ def write_chains(
     return {k: np.moveaxis(v, 0, 1) for k, v in columns.items()}
 
 
-def entries(sampler: str, estimates: dict[str, list[Estimate]], known: dict[str, tuple[float, float]]) -> list[dict]:
+def records(sampler: str, estimates: dict[str, list[Estimate]], known: dict[str, tuple[float, float]]) -> list:
     vectors = {"two_point", "correlator", "effective_mass"}
 
     def field(found: list[Estimate], name: str, key: str) -> object:
-        values = [getattr(e, key) for e in found]
-        values = [None if v is None or not math.isfinite(v) else v for v in values]
+        values = tuple(getattr(e, key) for e in found)
         return values if name in vectors else values[0]
 
     return [
-        {
-            "observable": name,
-            "sampler": sampler,
+        EstimateRecord(
+            observable=name,
+            sampler=sampler,
             **{key: field(found, name, key) for key in ("value", "error", "tau_int", "tau_int_error")},
-            "n": found[0].n,
-            "reference": known.get(name, (None, None))[0],
-            "reference_error": known.get(name, (None, None))[1],
-            "reference_source": "invented" if name in known else None,
-        }
+            n=found[0].n,
+            reference=known.get(name, (None, None))[0],
+            reference_error=known.get(name, (None, None))[1],
+            reference_source="invented" if name in known else None,
+        )
         for name, found in estimates.items()
     ]
 
@@ -226,7 +236,7 @@ def build_run(
         columns, weights, index = drawn["columns"], drawn["log_weight"], drawn["index"]
         found.append(("flow", estimator.estimates({k: v[index][None] for k, v in columns.items()}, None)))
         found.append(("reweighted", estimator.estimates(columns, weights)))
-        flow = flow_table(weights)
+        flow = flow_figures(weights)
     for sampler in ("hmc", "local"):
         if sampler in samplers:
             acceptance = 0.69 if sampler == "hmc" else 0.5
@@ -236,59 +246,58 @@ def build_run(
             found.append((sampler, estimator.estimates(columns, None)))
     if analysed:
         known = known_values(found[-1][1]) if references else {}
-        (path / "results.json").write_text(json.dumps(results_table(name, found, known, flow), indent=1))
+        write(results_of(name, found, known, flow, extent), path / "results.json")
     return path
 
 
-def flow_table(weights: np.ndarray) -> dict[str, object]:
+def flow_figures(weights: np.ndarray) -> FlowFigures:
     z = log_z(weights)
-    return {
-        "acceptance": independence_acceptance(weights),
-        "reweighting_ess": reweighting_ess(weights),
-        "n": len(weights),
-        "log_z": z.value,
-        "log_z_error": z.error,
-        "kl": kl(weights).value,
-        "kl_error": kl(weights).error,
-        "expected_acceptance": 0.6543,
-        "pareto_k": 0.123,
-        "training_seconds": 128.4,
-        "training_steps": 6000,
-        "stopped_by": "acceptance",
-    }
+    return FlowFigures(
+        acceptance=independence_acceptance(weights),
+        reweighting_ess=reweighting_ess(weights),
+        n=len(weights),
+        log_z=z.value,
+        log_z_error=z.error,
+        kl=kl(weights).value,
+        kl_error=kl(weights).error,
+        expected_acceptance=0.6543,
+        pareto_k=0.123,
+        training_seconds=128.4,
+        training_steps=6000,
+        stopped_by="acceptance",
+    )
 
 
-def results_table(name: str, found: list, known: dict, flow: dict | None) -> dict[str, object]:
-    estimates = [entry for sampler, estimate in found for entry in entries(sampler, estimate, known)]
+def results_of(name: str, found: list, known: dict, flow: FlowFigures | None, extent: int) -> Results:
+    estimates = [row for sampler, estimate in found for row in records(sampler, estimate, known)]
     if flow is not None:
-        z = {"observable": "log_z", "sampler": "flow", "value": flow["log_z"], "error": flow["log_z_error"]}
-        extra = {"tau_int": None, "tau_int_error": None, "n": flow["n"], "reference": LOG_Z, "reference_error": 0.0019}
-        estimates.append({**z, **extra})
-    costs = {s: {"seconds": 3.2, "configurations": 6000, "seconds_per_independent": 0.0011} for s, _ in found}
-    return {
-        "schema": 1,
-        "study": name,
-        "estimates": estimates,
-        "flow": flow,
-        "cost": {**costs, "total_seconds": 151.0},
-        "verdict": {
-            "status": "exact",
-            "reasons": ["log Z from flow and target draws agree", "every sector is visited with its symmetric weight"],
-            "evidence": [
-                {"name": "log Z forward − reverse", "value": 0.002, "error": 0.004, "limit": "5σ", "passed": True},
-                {"name": "Pareto k̂", "value": 0.12, "limit": 0.7, "passed": True},
-                {"name": "R̂ across starts", "value": 1.0008, "limit": 1.01, "passed": True},
-            ],
-        },
-        "provenance": {
-            "config_sha256": "c0ffee" * 10 + "abcd",
-            "model_sha256": "ab" * 32,
-            "ensembles": {s: "12" * 32 for s, _ in found},
-            "versions": {"latflow": "0.1.0", "jax": "0.10.2", "numpy": "2.3.4"},
-            "device": "cpu",
-            "seed": 1,
-        },
-    }
+        z = {"observable": "log_z", "sampler": "flow", "value": flow.log_z, "error": flow.log_z_error, "n": flow.n}
+        estimates.append(EstimateRecord(**z, reference=LOG_Z, reference_error=0.0019))
+    lengths = {row.observable: len(row.value) if row.is_array else None for row in estimates}
+    cost = SamplerCost(seconds=3.2, configurations=6000, seconds_per_independent=0.0011)
+    return Results(
+        study=name,
+        observables=described(lengths, vocabulary(), shape=(extent, extent), flow_times=()),
+        estimates=tuple(estimates),
+        flow=flow,
+        cost={sampler: cost for sampler, _ in found},
+        verdict=Verdict(
+            "exact",
+            ("log Z from flow and target draws agree", "every sector is visited with its symmetric weight"),
+            evidence=(
+                Check("log Z forward − reverse", 0.002, 0.004, "within 5σ of 0", passed=True),
+                Check("Pareto k̂", 0.12, None, "≤ 0.7", passed=True),
+                Check("R̂ across starts", 1.0008, None, "≤ 1.01", passed=True),
+            ),
+        ),
+        provenance=Provenance(
+            inputs={"config": "c0ffee" * 10 + "abcd", "model": "ab" * 32, "evidence": None},
+            seed=1,
+            versions={"latflow": "0.1.0", "jax": "0.10.2", "numpy": "2.3.4"},
+            device="cpu",
+            precision="float64",
+        ),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pytest
 
 from latflow.errors import DataError, MissingInputError
 from latflow.report import data
+from latflow.store.records import seal
 
 
 def test_the_flow_chain_repeats_its_standing_draw(full_run: Path) -> None:
@@ -68,14 +69,19 @@ def test_opening_changes_nothing_on_disk(full_run: Path) -> None:
     stray.unlink()
 
 
+def sealed(**content: object) -> str:
+    return seal(content, indent=1).decode() + "\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("results.json", "{"),
         ("results.json", "[1]"),
-        ("results.json", '{"estimates": [{"sampler": "flow"}]}'),
-        ("results.json", '{"estimates": 3}'),
-        ("results.json", '{"flow": "x"}'),
+        ("results.json", sealed(schema=2, study="s", estimates=[{"sampler": "flow"}])),
+        ("results.json", sealed(schema=2, study="s", estimates=3)),
+        ("results.json", sealed(schema=2, study="s", flow="x")),
+        ("results.json", sealed(schema=1, study="s")),
         ("study.toml", "name ="),
         ("study.toml", "lattice = 3"),
         ("model/train.jsonl", '{"step": 1\n{"step": 2}\n'),

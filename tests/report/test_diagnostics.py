@@ -128,11 +128,11 @@ def test_errors_against_n_end_at_the_errors_of_the_results(full_run: Path, caugh
     draw(diagnostics.error_scaling, run)
     for sampler in ("flow", "reweighted", "hmc", "local"):
         n, relative = lines(caught[0], sampler, "None")[-1]
-        entry = data.estimate(run, "susceptibility", sampler)
+        entry = run.results.estimate("susceptibility", sampler)
         assert entry is not None
-        assert n == entry["n"]
+        assert n == entry.n
         # the susceptibility also subtracts the square of a mean that is zero within errors
-        assert relative == pytest.approx(entry["error"] / entry["value"], rel=0.1)
+        assert relative == pytest.approx(entry.error / entry.value, rel=0.1)
         line = lines(caught[0], sampler, "--")
         assert line[0, 1] / line[-1, 1] == pytest.approx(math.sqrt(line[-1, 0] / line[0, 0]))
 

@@ -1,6 +1,5 @@
 """Figures are checked by what they were given to draw: the artists' data, read back before they are encoded."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 
 from latflow.report import canvas, data, figures
 from latflow.report.names import SAMPLERS
+from latflow.results import Axis, EstimateRecord, Observable, Results, write
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_two_point_draws_the_estimates(full_run: Path, caught: list[Figure]) -> 
         picture = figures.two_point(run)
     assert isinstance(picture, canvas.Picture)
     for sampler in ("flow", "reweighted", "hmc", "local"):
-        value = data.vector(data.estimate(run, "two_point", sampler), "value")
+        _, value, _ = data.curve(run, "two_point", sampler)
         drawn = points(caught[0], sampler)
         assert np.array_equal(np.round(drawn[:, 0]), np.arange(4))
         assert np.array_equal(drawn[:, 1], value)
@@ -86,10 +86,10 @@ def test_agreement_draws_pulls_in_their_rows(full_run: Path, caught: list[Figure
     hmc = {round(y): x for x, y in points(caught[0], "hmc")}
     labels = [label.get_text() for label in caught[0].axes[0].get_yticklabels()]
     row = labels.index(r"$\langle\phi^2\rangle$")
-    entry, known = data.estimate(run, "phi_squared", "hmc"), data.reference(run, "phi_squared")
+    entry, known = run.results.estimate("phi_squared", "hmc"), data.reference(run, "phi_squared")
     assert entry is not None
     assert known is not None
-    assert hmc[row] == pytest.approx((entry["value"] - known[0]) / entry["error"])
+    assert hmc[row] == pytest.approx((entry.value - known.value) / entry.error)
     starred = [row for row, label in enumerate(labels) if label.endswith("*")]
     assert starred
     assert not set(starred) & set(hmc)
@@ -105,13 +105,18 @@ def test_an_empty_run_says_what_is_missing(
 
 
 def test_negative_and_missing_points_do_not_break_a_logarithmic_axis(tmp_path: Path, caught: list[Figure]) -> None:
-    entry = {
-        "observable": "two_point",
-        "sampler": "hmc",
-        "value": [0.2, 0.01, -0.003, None],
-        "error": [0.01, 0.02, 0.01, None],
-    }
-    (tmp_path / "results.json").write_text(json.dumps({"estimates": [entry]}))
+    row = EstimateRecord(
+        observable="two_point",
+        sampler="hmc",
+        value=(0.2, 0.01, -0.003, None),
+        error=(0.01, 0.02, 0.01, None),
+        tau_int=(None,) * 4,
+        tau_int_error=(None,) * 4,
+    )
+    axis = Axis(name="r", values=(0, 1, 2, 3))
+    words = {"two_point": Observable(title="G", symbol="G", math="G", axis=axis)}
+    write(Results(study="s", estimates=(row,), observables=words), tmp_path / "results.json")
+    (tmp_path / "study.toml").write_text('name = "s"')
     with canvas.style():
         figures.two_point(data.load(tmp_path))
     assert points(caught[0], "hmc").tolist() == [[0.0, 0.2], [1.0, 0.01]]

@@ -9,7 +9,7 @@ import pytest
 
 from latflow.study.build import build_action
 from latflow.study.config import StudyConfig
-from latflow.theories.catalogue import formula as action_formula
+from latflow.theories.catalogue import stored_table
 
 MASS, COUPLING, KAPPA = 0.3, 0.7, 0.2
 
@@ -64,9 +64,9 @@ def test_a_formula_is_the_action(section: dict[str, Any], scale: float) -> None:
     study = {"name": "a", "lattice": {"shape": [3, 2]}, "action": section, "sampling": {"samplers": ["hmc"]}}
     phi = np.random.default_rng(3).normal(size=(3, 2))
     expected = float(build_action(StudyConfig.model_validate(study))(jnp.asarray(np.sqrt(scale) * phi)))
-    assert value(action_formula(section), phi) == pytest.approx(expected, rel=1e-12)
+    assert value(stored_table(section).formula(), phi) == pytest.approx(expected, rel=1e-12)
 
 
 def test_an_action_that_is_not_known_has_no_formula() -> None:
-    assert action_formula({"kind": "another"}) == ""
-    assert action_formula({}) == ""
+    assert stored_table({"kind": "another"}) is None
+    assert stored_table({}) is None

@@ -1,5 +1,4 @@
 import base64
-import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -12,6 +11,9 @@ from latflow.errors import DataError, MissingInputError
 from latflow.report import data, diagnostics, figures, write_report
 from latflow.report.canvas import Picture, style
 from latflow.report.html import DRAWINGS, raised
+from latflow.results import Axis, EstimateRecord, FlowFigures, Observable, Provenance, Results, write
+from latflow.stats.evidence import Check, Verdict, no_verdict
+from latflow.study.wording import read_results
 
 FIGURES = [
     "configurations",
@@ -74,7 +76,8 @@ def test_the_report_is_where_it_says_with_every_figure_twice(page: Page, full_ru
     names = sorted(path.name for path in (full_run / "figures").iterdir())
     assert names == sorted(f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "svg"))
     assert all((full_run / "figures" / name).stat().st_size > 1000 for name in names)
-    assert sum(len(drawings) for drawings in DRAWINGS.values()) == len(FIGURES)
+    wanted = [drawing for drawings in DRAWINGS.values() for drawing in drawings if drawing.wanted(data.load(full_run))]
+    assert len(wanted) == len(FIGURES)
 
 
 def test_nothing_outside_the_file_is_loaded(page: Page) -> None:
@@ -108,16 +111,16 @@ def test_every_picture_has_a_size_and_words(page: Page) -> None:
 
 
 def test_numbers_of_the_results_stand_in_the_page(page: Page, full_run: Path) -> None:
-    results = json.loads((full_run / "results.json").read_text())
+    results = read_results(full_run / "results.json")
     for expected in ("synthetic", "6×6, periodic", "phi4 (mass squared −4, coupling 6.975)", "Verdict: exact"):
         assert expected in page.text
-    assert f"{results['flow']['acceptance']:.4g}" in page.text
+    assert f"{results.flow.acceptance:.4g}" in page.text
     assert "N\u00a0=\u00a06\u202f000 draws" in " ".join(page.pieces)
     for number in ("1904.12072", "1605.08803", "hep-lat/0306017", "2101.08176", "Phys. Lett. B 195 (1987) 216"):
         assert number in page.text
     for expected in ("0.6543 expected from the weights", "Pareto k̂ 0.12", "(invented)"):
         assert expected in page.text
-    assert results["provenance"]["config_sha256"] in page.text
+    assert results.provenance.inputs["config"] in page.text
     assert page.text.count("FAIL") == 0
 
 
@@ -151,28 +154,63 @@ def test_unfinished_runs_give_an_honest_report(
     run = make_run(tmp_path / "run", draws=600, records=60, chains=4, **options)
     results = run / "results.json"
     if results.exists():
-        results.write_text(json.dumps({**json.loads(results.read_text()), "verdict": None, "provenance": None}))
+        write(read_results(results).model_copy(update={"verdict": no_verdict()}), results)
     page = read(write_report(run))
     shown = {a["id"] for a in page.all("figure")}
     assert set(present) <= shown
     assert not set(absent) & shown
     omitted = {a["id"] for a in page.all("p") if a.get("class") == "omitted" and a.get("id")}
-    assert shown | omitted == set(FIGURES)
+    # of a run that holds nothing, figures of a theory are not mentioned
+    assert shown | omitted == set(FIGURES) - ({"two_point", "effective_mass"} if not options["samplers"] else set())
     assert "Verdict: no verdict" in page.text
     assert "It is not a pass." in page.text
     assert "Do not use the draws" not in page.text
     assert not [a for a in page.all("section") if a.get("class") == "verdict good"]
 
 
+def test_a_theory_that_is_not_installed_is_reported_by_the_words_of_its_results(tmp_path: Path) -> None:
+    """Titles, symbols, axes and their order come from the file; nothing of the theory is known here."""
+    axis = Axis(name="level", labels=("ground", "first"))
+    words = {
+        "gap": Observable(title="energy gap", symbol="Δ_{0}", math=r"$\Delta_0$", definition="E₁ − E₀", place=0),
+        "abundance": Observable(title="abundance of levels", symbol="p", math="$p$", axis=axis, place=1),
+    }
+    none = (None, None)
+    rows = (
+        EstimateRecord(observable="gap", sampler="hmc", value=0.5, error=0.01, tau_int=1.0, tau_int_error=0.1, n=99),
+        EstimateRecord(
+            observable="abundance",
+            sampler="hmc",
+            value=(0.75, 0.25),
+            error=(0.02, 0.01),
+            tau_int=none,
+            tau_int_error=none,
+        ),
+    )
+    results = Results(study="oscillator", observables=words, estimates=rows)
+    write(results, tmp_path / "results.json")
+    (tmp_path / "study.toml").write_text('name = "oscillator"\n[action]\nkind = "of a plug-in"\nomega = 2.0\n')
+    page = read(write_report(tmp_path))
+    for expected in ("of a plug-in (omega 2)", "energy gap", "E₁ − E₀", "0.500(10)", "abundance of levels", "level"):
+        assert expected in page.text
+    assert "ground 0.750(20) first 0.250(10)" in page.text
+    for absent in ("two-point", "Wilson", "plaquette", "Histories"):
+        assert absent not in page.text
+
+
 def test_text_from_the_run_is_escaped(make_run: Callable[..., Path], tmp_path: Path) -> None:
     attack = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     run = make_run(tmp_path / "run", samplers=(), analysed=False)
     (run / "study.toml").write_text(f"name = '{attack}'\n[action]\nkind = '{attack}'\n[lattice]\nshape = [4]\n")
-    entry = {"observable": attack, "sampler": attack, "value": 1.0, "error": 0.1, "n": 3}
-    verdict = {"status": attack, "reasons": [attack], "evidence": [{"name": attack, "limit": attack}]}
-    provenance = {attack: attack}
-    content = {"estimates": [entry], "verdict": verdict, "provenance": provenance, "flow": {"stopped_by": attack}}
-    (run / "results.json").write_text(json.dumps(content))
+    results = Results(
+        study=attack,
+        observables={attack: Observable(title=attack, symbol=attack, math="x", definition=attack)},
+        estimates=(EstimateRecord(observable=attack, sampler=attack, value=1.0, error=0.1, n=3),),
+        verdict=Verdict(attack, (attack,), evidence=(Check(attack, None, None, attack, passed=False),)),
+        provenance=Provenance(inputs={attack: attack}, seed=1, versions={}, device=attack, precision=""),
+        flow=FlowFigures(stopped_by=attack),
+    )
+    write(results, run / "results.json")
     report = write_report(run)
     assert "<script" not in report.read_text()
     assert not read(report).all("script")

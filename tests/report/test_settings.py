@@ -2,13 +2,14 @@
 
 from latflow.report.numbers import ABSENT
 from latflow.report.settings import settings_table
+from latflow.results import Results
 
 HMC = {"chains": 16, "n_steps": 8, "step_size": 0.42979967, "trajectory_length": 3.43839738, "jitter": 0.0}
 HEATBATH = {"chains": 4, "overrelaxation": 0, "start": "hot"}
 
 
 def test_settings_stand_below_their_samplers_with_zeros_shown_and_others_dashed() -> None:
-    table = settings_table({"samplers": {"heatbath": HEATBATH, "hmc": HMC}})
+    table = settings_table(Results(study="s", samplers={"heatbath": HEATBATH, "hmc": HMC}))
     assert table is not None
     assert [sampler.label for sampler in table.samplers] == ["HMC", "heat bath"]
     rows = dict(table.rows)
@@ -22,4 +23,4 @@ def test_settings_stand_below_their_samplers_with_zeros_shown_and_others_dashed(
 
 
 def test_without_settings_there_is_no_table() -> None:
-    assert settings_table({}) is None
+    assert settings_table(Results(study="s")) is None

@@ -94,7 +94,7 @@ def test_the_manifest_says_the_range(finished: Path) -> None:
 @pytest.mark.nightly
 def test_results_say_the_range_and_verify(tiny_study: Path, finished: Path) -> None:
     results = run_stages(study(tiny_study), finished, stages=("measure", "analyse"), progress=Silent())
-    assert (results["flow"]["coupling_range"], results["flow"]["inside_coupling_range"]) == ([6.5, 9.0], True)
+    assert (results.flow.coupling_range, results.flow.inside_coupling_range) == ((6.5, 9.0), True)
     assert [check for check in verify(finished) if not check.passed] == []
 
 

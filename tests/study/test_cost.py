@@ -2,15 +2,23 @@
 
 from typing import Any
 
+from latflow.results import EstimateRecord
 from latflow.study.stages.cost import costs
 
 ROWS = [
-    {"observable": "plaquette", "sampler": "hmc", "value": 0.7, "tau_int": 0.8},
-    {"observable": "charge", "sampler": "hmc", "value": 1.2, "tau_int": 2.5},
-    {"observable": "loop", "sampler": "hmc", "value": None, "tau_int": 9.0},
-    {"observable": "potential", "sampler": "hmc", "value": [1.0, 2.0], "tau_int": [7.0, 7.0]},
-    {"observable": "plaquette", "sampler": "heatbath", "value": 0.7, "tau_int": 4.0},
-    {"observable": "log_z", "sampler": "flow", "value": 7.0, "tau_int": None},
+    EstimateRecord(observable="plaquette", sampler="hmc", value=0.7, tau_int=0.8),
+    EstimateRecord(observable="charge", sampler="hmc", value=1.2, tau_int=2.5),
+    EstimateRecord(observable="loop", sampler="hmc", value=None, tau_int=9.0),
+    EstimateRecord(
+        observable="potential",
+        sampler="hmc",
+        value=(1.0, 2.0),
+        error=(0.1, 0.1),
+        tau_int=(7.0, 7.0),
+        tau_int_error=(0.1, 0.1),
+    ),
+    EstimateRecord(observable="plaquette", sampler="heatbath", value=0.7, tau_int=4.0),
+    EstimateRecord(observable="log_z", sampler="flow", value=7.0),
 ]
 
 
@@ -20,27 +28,27 @@ def sampled(sampler: str, *seconds: float) -> list[dict[str, Any]]:
 
 def test_the_first_block_compiles_and_does_not_count() -> None:
     (found,) = costs([{"stage": "analyse", "seconds": 1.0}, *sampled("hmc", 40.0, 2.0)], ROWS).values()
-    assert found["seconds_per_configuration"] == 0.2
-    assert found["compilation_included"] is False
-    assert (found["seconds"], found["configurations"]) == (42.0, 20)
+    assert found.seconds_per_configuration == 0.2
+    assert found.compilation_included is False
+    assert (found.seconds, found.configurations) == (42.0, 20)
 
 
 def test_the_median_of_the_other_blocks_counts() -> None:
-    assert costs(sampled("hmc", 40.0, 2.0, 90.0, 3.0), ROWS)["hmc"]["seconds_per_configuration"] == 0.3
+    assert costs(sampled("hmc", 40.0, 2.0, 90.0, 3.0), ROWS)["hmc"].seconds_per_configuration == 0.3
 
 
 def test_of_one_block_compilation_is_included_and_that_is_said() -> None:
     found = costs(sampled("hmc", 40.0), ROWS)["hmc"]
-    assert (found["seconds_per_configuration"], found["compilation_included"]) == (4.0, True)
+    assert (found.seconds_per_configuration, found.compilation_included) == (4.0, True)
 
 
 def test_the_largest_tau_of_a_scalar_that_exists_is_paid_for_and_named() -> None:
     found = costs([*sampled("hmc", 40.0, 2.0), *sampled("heatbath", 5.0, 1.0)], ROWS)
-    assert (found["hmc"]["tau_int"], found["hmc"]["tau_int_of"]) == (2.5, "charge")
-    assert found["hmc"]["seconds_per_independent"] == 0.2 * 2 * 2.5
-    assert found["heatbath"]["tau_int_of"] == "plaquette"
+    assert (found["hmc"].tau_int, found["hmc"].tau_int_of) == (2.5, "charge")
+    assert found["hmc"].seconds_per_independent == 0.2 * 2 * 2.5
+    assert found["heatbath"].tau_int_of == "plaquette"
 
 
 def test_without_any_tau_nothing_is_said_of_independent_configurations() -> None:
     found = costs(sampled("flow", 4.0, 2.0), ROWS)["flow"]
-    assert found["tau_int"] is found["tau_int_of"] is found["seconds_per_independent"] is None
+    assert found.tau_int is found.tau_int_of is found.seconds_per_independent is None

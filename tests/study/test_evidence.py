@@ -12,6 +12,7 @@ import pytest
 
 from latflow.actions import exact
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
+from latflow.results import Results, read
 from latflow.store.atomic import write_bytes
 from latflow.store.blocks import decode_block, encode_block
 from latflow.study.build import build_flow
@@ -86,7 +87,7 @@ def in_one_vacuum(flow: TrainableFlow) -> TrainableFlow:
     return Z2Mixture(shifted) if type(flow) is Z2Mixture else shifted
 
 
-def finished(config: StudyConfig, directory: Path) -> dict[str, Any]:
+def finished(config: StudyConfig, directory: Path) -> Results:
     model = directory / "model"
     model.mkdir(parents=True)
     (directory / "study.toml").write_text(config.to_toml())
@@ -102,19 +103,19 @@ def collapsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "run"
 
 
-def log_z(results: dict[str, Any], sampler: str) -> tuple[float, float]:
-    (row,) = [r for r in results["estimates"] if (r["observable"], r["sampler"]) == ("log_z", sampler)]
-    return row["value"], row["error"]
+def log_z(results: Results, sampler: str) -> tuple[float, float]:
+    row = results.estimate("log_z", sampler)
+    return row.value, row.error
 
 
 def test_a_flow_in_one_vacuum_is_collapsed(collapsed: Path) -> None:
     """Half of the weight is lost; only log Z tells, and it is known: from the flow's side it is short of ln 2."""
-    results = json.loads((collapsed / "results.json").read_text())
-    verdict = results["verdict"]
-    assert verdict["status"] == "collapsed", verdict
-    assert abs(verdict["lost_weight"] - 0.5) < 5 * verdict["lost_weight_error"]
-    assert verdict["lost_weight_error"] < 0.05
-    assert results["flow"]["acceptance"] > 0.5
+    results = read(collapsed / "results.json")
+    verdict = results.verdict
+    assert verdict.status == "collapsed", verdict
+    assert abs(verdict.lost_weight - 0.5) < 5 * verdict.lost_weight_error
+    assert verdict.lost_weight_error < 0.05
+    assert results.flow.acceptance > 0.5
     value, error = log_z(results, "reverse")
     assert abs(value - LOG_Z) < 5 * error
     value, error = log_z(results, "reweighted")
@@ -123,24 +124,24 @@ def test_a_flow_in_one_vacuum_is_collapsed(collapsed: Path) -> None:
 
 def test_its_mixture_with_the_mirror_image_is_exact(tmp_path: Path) -> None:
     results = finished(study(tmp_path / "study.toml", mixture="z2"), tmp_path / "run")
-    assert results["verdict"]["status"] == "exact", results["verdict"]
-    compared = [check["name"] for check in results["verdict"]["evidence"] if check["name"].endswith("flow − target")]
+    assert results.verdict.status == "exact", results.verdict
+    compared = [check.name for check in results.verdict.evidence if check.name.endswith("flow − target")]
     assert len(compared) == 4
     for sampler in ("reverse", "reweighted"):
         value, error = log_z(results, sampler)
         assert abs(value - LOG_Z) < 5 * error
         assert error < 0.02
-    (row,) = [r for r in results["estimates"] if (r["observable"], r["sampler"]) == ("free_energy_density", "reverse")]
-    assert row["value"] == pytest.approx(-log_z(results, "reverse")[0] / 4)
-    assert row["reference"] == pytest.approx(-LOG_Z / 4)
+    row = results.estimate("free_energy_density", "reverse")
+    assert row.value == pytest.approx(-log_z(results, "reverse")[0] / 4)
+    assert row.reference == pytest.approx(-LOG_Z / 4)
 
 
 def test_frozen_target_chains_leave_the_sectors_unresolved(tmp_path: Path) -> None:
     """So deep a well that sites which start with different signs stay so: the chains are in different places."""
     frozen = study(tmp_path / "study.toml", mass_squared=-60.0, coupling=45.0)
-    verdict = finished(frozen, tmp_path / "run")["verdict"]
-    assert verdict["status"] == "unresolved sectors", verdict
-    assert "R̂" in verdict["reasons"][0]
+    verdict = finished(frozen, tmp_path / "run").verdict
+    assert verdict.status == "unresolved sectors", verdict
+    assert "R̂" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +154,9 @@ def test_frozen_target_chains_leave_the_sectors_unresolved(tmp_path: Path) -> No
 )
 def test_too_little_evidence_is_no_verdict(changes: dict[str, Any], reason: str, tmp_path: Path) -> None:
     config = study(tmp_path / "study.toml", configurations=4096, **changes)
-    verdict = finished(config, tmp_path / "run")["verdict"]
-    assert verdict["status"] == "no verdict"
-    assert reason in verdict["reasons"][0]
+    verdict = finished(config, tmp_path / "run").verdict
+    assert verdict.status == "no verdict"
+    assert reason in verdict.reasons[0]
 
 
 def test_verify_recomputes_the_evidence(collapsed: Path) -> None:

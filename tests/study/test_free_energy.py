@@ -10,6 +10,8 @@ import pytest
 from latflow.actions import exact
 from latflow.cli import main
 from latflow.errors import MissingInputError, UsageError
+from latflow.results import read, write
+from latflow.stats.evidence import Verdict
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.free_energy import Difference, free_energy_differences
@@ -136,9 +138,8 @@ def test_a_flow_is_believed_as_far_as_its_verdict_goes(
 
 def with_verdict(run: Path, copy: Path, status: str) -> Path:
     shutil.copytree(run, copy)
-    results = json.loads((copy / "results.json").read_text())
-    results["verdict"]["status"] = status
-    (copy / "results.json").write_text(json.dumps(results))
+    results = read(copy / "results.json")
+    write(results.model_copy(update={"verdict": Verdict(status)}), copy / "results.json")
     return copy
 
 

@@ -10,8 +10,10 @@ import pytest
 from latflow.actions.gauge import ImprovedAction
 from latflow.errors import ConfigError, Interrupted, UsageError
 from latflow.report import summary_lines, write_report
-from latflow.report.html import GAUGE_DRAWINGS
+from latflow.report.data import load
+from latflow.report.html import DRAWINGS
 from latflow.report.trend import trend, trend_figure, trend_lines
+from latflow.results import read
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.integrators import FORCE_GRADIENT, Level, Nested, n_forces
 from latflow.samplers.link_metropolis import LinkMetropolis
@@ -151,7 +153,7 @@ def test_frozen_chains_are_told(config: StudyConfig, tmp_path: Path) -> None:
     entry = results_of(tmp_path / "frozen")["chains"]["heatbath"]
     assert not entry["agree"]
     assert entry["r_hat"]["topological_charge"] is None
-    words = summary_lines(results_of(tmp_path / "frozen"))[-1]
+    words = summary_lines(read(tmp_path / "frozen" / "results.json"))[-1]
     assert "do NOT agree" in words
     assert "topological charge ∞" in words
     page = write_report(tmp_path / "frozen").read_text()
@@ -183,7 +185,8 @@ def test_the_report_shows_what_there_is_and_nothing_of_flows(finished: Path) -> 
     page = (finished / "report.html").read_text()
     names = {path.stem for path in (finished / "figures").glob("*.svg")}
     assert {"wilson_loops", "static_potential", "plaquette_history", "charge_history", "charge_histogram"} <= names
-    assert len(names) == sum(len(drawings) for drawings in GAUGE_DRAWINGS.values())
+    run = load(finished)
+    assert len(names) == sum(drawing.wanted(run) for drawings in DRAWINGS.values() for drawing in drawings)
     assert "8 chains agree" in page
     for words in ("Training", "reweighting ESS", "Verdict", "Flow"):
         assert words not in page

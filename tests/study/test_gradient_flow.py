@@ -17,15 +17,14 @@ from latflow.report import summary_lines, write_report
 from latflow.report.charge import charge_series
 from latflow.report.data import load
 from latflow.report.tables import observable_tables, vector_tables
+from latflow.results import read, write
 from latflow.stats.flow_scale import flow_scale_estimates
 from latflow.stats.gamma import chain_estimates, gamma_estimate
 from latflow.store.ensemble import Ensemble
-from latflow.store.records import seal
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
-from latflow.study.stages.analysis import read_results
 from latflow.study.theories import build_link_action
 
 LINKS = """
@@ -115,13 +114,14 @@ def test_the_report_shows_scales_and_says_what_was_not_reached(finished: Path, t
     """A second results.json in which the clover ends below the level, as on fine lattices."""
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
-    results = read_results(copy / "results.json")
-    for row in results["estimates"]:
-        if row["observable"] == "t0":
-            row |= {"value": None, "error": None, "tau_int": None, "tau_int_error": None}
-        if row["observable"] == "t0_plaquette":
-            row |= {"value": 0.1234, "error": 0.0011}
-    (copy / "results.json").write_bytes(seal(results, indent=1) + b"\n")
+    results = read(copy / "results.json")
+    changes = {
+        "t0": {"value": None, "error": None, "tau_int": None, "tau_int_error": None},
+        "t0_plaquette": {"value": 0.1234, "error": 0.0011},
+    }
+    rows = tuple(row.model_copy(update=changes.get(row.observable, {})) for row in results.estimates)
+    results = results.model_copy(update={"estimates": rows})
+    write(results, copy / "results.json")
     page = write_report(copy).read_text(encoding="utf-8")
     note = "Not reached: t²⟨E⟩ of the clover stays below 0.3 until t = 0.25, the end of the flow (HMC)."
     assert page.count(note) == 2  # in the table and under the figure
@@ -170,7 +170,7 @@ def test_other_settings_are_measured_again_on_the_same_configurations(config: St
     assert second.column("gradient_flow").shape == (16, 3, 3, 4)
     # adaptive steps begin anew at every record: what was measured before is measured again, number for number
     np.testing.assert_array_equal(second.column("gradient_flow"), column[..., :4])
-    assert results["gradient_flow"]["times"] == pytest.approx([0, 0.05, 0.1, 0.15])
+    assert results.gradient_flow.times == pytest.approx([0, 0.05, 0.1, 0.15])
     rows = estimates_of(finished)
     assert rows["t0"]["value"] is None
     # nothing changed since: nothing is measured

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from latflow.errors import ConfigError, Interrupted
+from latflow.results import SCHEMA_FILE, Axis
 from latflow.stats.estimates import TooShortError
 from latflow.stats.gamma import gamma_estimate
 from latflow.store.ensemble import Ensemble
@@ -18,10 +19,10 @@ from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
 from latflow.study.stages import analysis
-from latflow.study.stages.analysis import read_results
 from latflow.study.stages.claims import differing_keys
 from latflow.study.stages.provenance import origin
 from latflow.study.verify import verify
+from latflow.study.wording import read_results
 from latflow.training.model_file import ModelMismatchError
 
 STAGES = ("train", "sample", "measure", "analyse")
@@ -101,6 +102,32 @@ def test_results_hold_every_sampler_and_agree_with_exact_values(finished: Path) 
     # four chains are too few starts for more
     assert results["verdict"]["status"] == "no verdict"
     assert any(row["sampler"] == "reverse" for row in results["estimates"])
+
+
+def test_results_are_of_their_schema(finished: Path) -> None:
+    """Every key of the schema, no other, down to the tables of known fields; and read as the records they came from."""
+    content = json.loads((finished / "results.json").read_text())
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert set(content) == set(schema["properties"]) == set(schema["required"])
+    tables = {
+        "Theory": content["theory"],
+        "FlowFigures": content["flow"],
+        "Provenance": content["provenance"],
+        "Verdict": content["verdict"],
+        "Check": content["verdict"]["evidence"][0],
+        "EstimateRecord": content["estimates"][0],
+        "Observable": content["observables"]["two_point"],
+        "Axis": content["observables"]["two_point"]["axis"],
+        "ChainAgreement": content["chains"]["hmc"],
+        "SamplerCost": content["cost"]["hmc"],
+    }
+    for name, table in tables.items():
+        assert set(table) == set(schema["$defs"][name]["properties"]), name
+    found = read_results(finished / "results.json")
+    assert {k: v for k, v in content.items() if k != "check"} == found.plain()
+    assert found.theory is not None
+    assert found.theory.formula.startswith("Σ_{x}")
+    assert found.words("two_point").axis == Axis(name="r", values=(0, 1))
 
 
 def test_second_start_changes_nothing(config: StudyConfig, finished: Path) -> None:
@@ -191,7 +218,7 @@ def test_results_carry_a_checksum(config: StudyConfig, finished: Path, tmp_path:
     assert list(failed) == ["results.json: checksum"]
     assert "damaged" in failed["results.json: checksum"]
     run_stages(config, directory, stages=("analyse",), progress=Silent())
-    assert read_results(path)["estimates"] == whole["estimates"]
+    assert read_results(path).estimates == whole.estimates
 
 
 def test_verify_notices_a_model_that_is_not_the_parent(finished: Path, tmp_path: Path) -> None:

@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
-from latflow.errors import ConfigError, Interrupted
+from latflow.errors import ConfigError, DataError, Interrupted
 from latflow.report import write_report
 from latflow.report.canvas import style
 from latflow.report.scaling import draw_times, scaling_lines, write_scaling_report
+from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost, described
+from latflow.results.scaling import ScalingResults
+from latflow.stats.evidence import Verdict, no_verdict
 from latflow.study.config import load_study
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Silent
 from latflow.study.scaling import Done, collect, run_scaling
 from latflow.study.trajectory import prices
+from latflow.study.wording import vocabulary
 
 TINY = """
 name = "tiny-scaling"
@@ -67,35 +71,32 @@ def config(tmp_path: Path) -> ScalingConfig:
 
 def made_up(
     extent: int, samplers: tuple[str, ...], *, acceptance: float = 0.35, n: int = 4096, flow_tau: float = 1.5
-) -> dict[str, Any]:
+) -> Results:
     """Results whose τ_int are L² / 20, half of it for records two updates apart, and whose values all agree."""
     tau = {"flow": flow_tau, "hmc": extent**2 / 20, "local": extent**2 / 40, "cluster": 1.0}
     cost = {"flow": 1e-4, "hmc": 3e-4, "local": 1e-4, "cluster": 5e-5}
     rows = [
-        {
-            "observable": name,
-            "sampler": s,
-            "value": value,
-            "error": 0.1,
-            "tau_int": tau[s],
-            "tau_int_error": 0.1 * tau[s],
-            "n": n,
-        }
+        EstimateRecord(
+            observable=name, sampler=s, value=value, error=0.1, tau_int=tau[s], tau_int_error=0.1 * tau[s], n=n
+        )
         for s in samplers
         for name, value in (("susceptibility", 1.0), ("phi_squared", 0.2))
     ]
-    vector = {key: [row, 2 * row] for key, row in rows[0].items() if key not in ("observable", "sampler", "n")}
-    rows.append({"observable": "two_point", "sampler": samplers[0], "n": n, **vector})
-    return {
-        "estimates": rows,
-        "cost": {s: {"seconds_per_independent": cost[s], "tau_int": tau[s], "configurations": n} for s in samplers},
-        "flow": {"acceptance": acceptance, "training_seconds": 20.0, "training_steps": 100, "stopped_by": "steps"},
-        "verdict": {"status": "exact", "reasons": []},
-    }
+    vector = {key: (x, 2 * x) for key in ("value", "error", "tau_int", "tau_int_error") if (x := getattr(rows[0], key))}
+    rows.append(EstimateRecord(observable="two_point", sampler=samplers[0], n=n, **vector))
+    lengths = {"susceptibility": None, "phi_squared": None, "two_point": 2}
+    return Results(
+        study="made up",
+        observables=described(lengths, vocabulary(), shape=(extent, extent), flow_times=()),
+        estimates=tuple(rows),
+        cost={s: SamplerCost(seconds_per_independent=cost[s], tau_int=tau[s], configurations=n) for s in samplers},
+        flow=FlowFigures(acceptance=acceptance, training_seconds=20.0, training_steps=100, stopped_by="steps"),
+        verdict=Verdict("exact"),
+    )
 
 
 @pytest.fixture
-def found(config: ScalingConfig) -> dict[str, Any]:
+def found(config: ScalingConfig) -> ScalingResults:
     samplers = ("flow", "hmc", "local", "cluster")
     done = {}
     for name, study in config.runs():
@@ -105,36 +106,36 @@ def found(config: ScalingConfig) -> dict[str, Any]:
     return collect(config, done)
 
 
-def test_what_is_collected(found: dict[str, Any]) -> None:
-    names = {(e["sampler"], e["extent"]) for e in found["samplers"]}
+def test_what_is_collected(found: ScalingResults) -> None:
+    names = {(e.sampler, e.extent) for e in found.samplers}
     assert names == {(s, n) for s in ("flow 30 %", "flow 20 %", "hmc", "local", "cluster") for n in (4, 6)}
-    (local,) = [e for e in found["samplers"] if (e["sampler"], e["extent"]) == ("local", 6)]
-    assert local["tau_int"]["susceptibility"] == [pytest.approx(36 / 20), pytest.approx(3.6 / 20)]  # thinned by two
-    (flow,) = [e for e in found["samplers"] if (e["sampler"], e["extent"]) == ("flow 30 %", 4)]
-    assert flow["estimates"]["two_point_0"]["value"] == 1.0
+    (local,) = [e for e in found.samplers if (e.sampler, e.extent) == ("local", 6)]
+    assert local.tau_int["susceptibility"] == (pytest.approx(36 / 20), pytest.approx(3.6 / 20))  # thinned by two
+    (flow,) = [e for e in found.samplers if (e.sampler, e.extent) == ("flow 30 %", 4)]
+    assert flow.estimates["two_point_0"].value == 1.0
 
 
-def test_laws(found: dict[str, Any]) -> None:
-    laws = {(fit["sampler"], fit["observable"]): fit for fit in found["fits"]}
-    assert laws["hmc", "susceptibility"]["z"] == pytest.approx(2.0)
-    assert laws["local", "phi_squared"]["z"] == pytest.approx(2.0)
-    assert laws["cluster", "susceptibility"]["z"] == pytest.approx(0.0, abs=1e-12)
+def test_laws(found: ScalingResults) -> None:
+    laws = {(fit.sampler, fit.observable): fit for fit in found.fits}
+    assert laws["hmc", "susceptibility"].z == pytest.approx(2.0)
+    assert laws["local", "phi_squared"].z == pytest.approx(2.0)
+    assert laws["cluster", "susceptibility"].z == pytest.approx(0.0, abs=1e-12)
     # the loose flow has half of the acceptance asked for: shown, not fitted
     assert ("flow 20 %", "susceptibility") not in laws
     assert ("flow 30 %", "susceptibility") in laws
 
 
-def test_pulls_and_overtaking(found: dict[str, Any]) -> None:
-    assert all(pull["pull"] == 0 for pull in found["pulls"])
+def test_pulls_and_overtaking(found: ScalingResults) -> None:
+    assert all(pull.pull == 0 for pull in found.pulls)
     # ten pairs of samplers at either size, two observables; G_c(0) of the two flows
-    assert len(found["pulls"]) == 2 * (10 * 2 + 1)
-    sizes = {(p["flow"], p["sampler"], p["extent"]): p["independent_configurations"] for p in found["overtaking"]}
+    assert len(found.pulls) == 2 * (10 * 2 + 1)
+    sizes = {(p.flow, p.sampler, p.extent): p.independent_configurations for p in found.overtaking}
     assert sizes["flow 30 %", "hmc", 4] == pytest.approx(20.0 / 2e-4)
     assert sizes["flow 30 %", "cluster", 4] is None
     assert sizes["flow 30 %", "local", 4] is None
-    assert "z" in found["fits"][0]
+    assert math.isfinite(found.fits[0].z)
     assert any("largest" in line for line in scaling_lines(found))
-    json.dumps(found, allow_nan=False)
+    json.dumps(found.plain(), allow_nan=False)
 
 
 def test_too_few_independent_records_are_no_estimate(config: ScalingConfig) -> None:
@@ -146,16 +147,16 @@ def test_too_few_independent_records_are_no_estimate(config: ScalingConfig) -> N
         # N/(2τ_int) = 4096/41 is one short of the hundred asked for, 4096/40 is above
         done[name] = Done(study, made_up(study.lattice.shape[0], samplers, flow_tau=20.5 if stuck else 20.0))
     found = collect(config, done)
-    entries = {(e["run"], e["sampler"].split()[0]): e for e in found["samplers"]}
+    entries = {(e.run, e.sampler.split()[0]): e for e in found.samplers}
     stuck, moving = entries["L04", "flow"], entries["L06", "flow"]
-    assert stuck["not_estimated"] == ["susceptibility", "two_point_0", "phi_squared"]
-    assert stuck["estimates"] == stuck["tau_int"] == {}
-    assert stuck["seconds_per_independent"] is None
-    assert moving["not_estimated"] == []
-    assert moving["tau_int"]["susceptibility"] == [20.0, 2.0]
-    assert moving["seconds_per_independent"] == 1e-4
-    assert not any(p["extent"] == 4 and "flow 30 %" in p["samplers"] for p in found["pulls"])
-    assert not any(p["extent"] == 4 and p["flow"] == "flow 30 %" for p in found["overtaking"])
+    assert stuck.not_estimated == ("susceptibility", "two_point_0", "phi_squared")
+    assert stuck.estimates == stuck.tau_int == {}
+    assert stuck.seconds_per_independent is None
+    assert moving.not_estimated == ()
+    assert moving.tau_int["susceptibility"] == (20.0, 2.0)
+    assert moving.seconds_per_independent == 1e-4
+    assert not any(p.extent == 4 and "flow 30 %" in p.samplers for p in found.pulls)
+    assert not any(p.extent == 4 and p.flow == "flow 30 %" for p in found.overtaking)
     text = "\n".join(scaling_lines(found))
     assert re.search("^flow 30 % +not estimated", text, re.MULTILINE)
 
@@ -166,7 +167,7 @@ def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> Non
     for name, study in config.runs():
         results = made_up(study.lattice.shape[0], ("flow", "hmc"), acceptance=acceptances[name])
         if name == "L06-a20":
-            results["verdict"] = {"status": "no verdict", "reasons": ["k̂ = 1.2"]}
+            results = results.model_copy(update={"verdict": no_verdict("k̂ = 1.2")})
         done[name] = Done(study, results)
     lines = scaling_lines(collect(config, done))
     text = "\n".join(lines)
@@ -181,22 +182,22 @@ def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> Non
     assert "verdict L06-a20: no verdict" in lines
 
 
-def test_two_sizes_claim_no_goodness_of_fit(found: dict[str, Any]) -> None:
+def test_two_sizes_claim_no_goodness_of_fit(found: ScalingResults) -> None:
     text = "\n".join(scaling_lines(found))
     assert "of two sizes no χ²" in text
     assert "χ²/dof" not in text
 
 
-def write_page(found: dict[str, Any], config: ScalingConfig, directory: Path) -> str:
+def write_page(found: ScalingResults, config: ScalingConfig, directory: Path) -> str:
     """The page of made-up results; of the runs only their studies are there, so figures of single runs are left out."""
     for name, study in config.runs():
         (directory / name).mkdir()
         (directory / name / "study.toml").write_text(study.to_toml())
-    (directory / "scaling.json").write_text(json.dumps(found))
+    (directory / "scaling.json").write_text(json.dumps(found.plain()))
     return write_scaling_report(directory).read_text()
 
 
-def test_page(found: dict[str, Any], config: ScalingConfig, tmp_path: Path) -> None:
+def test_page(found: ScalingResults, config: ScalingConfig, tmp_path: Path) -> None:
     """Verdicts come first, flows that missed their acceptance say so, and every legend names a sampler once."""
     page = write_page(found, config, tmp_path)
     assert page.index("Verdicts of the runs, 4 of 4 exact") < page.index("Autocorrelation times")
@@ -207,12 +208,20 @@ def test_page(found: dict[str, Any], config: ScalingConfig, tmp_path: Path) -> N
     assert set(names) == {"flow 30 %", "flow 20 % (0 of 2 held)", "HMC", "local", "cluster"}
 
 
-def legend(found: dict[str, Any], observable: str) -> list[str]:
+def legend(found: ScalingResults, observable: str) -> list[str]:
     """What the legend of a figure of τ_int says."""
     with style():
         figure = draw_times(found, observable)
     (words,) = figure.legends
     return [text.get_text() for text in words.get_texts()]
+
+
+def test_a_foreign_file_is_refused_where_it_is_foreign(found: ScalingResults, tmp_path: Path) -> None:
+    path = tmp_path / "scaling.json"
+    for content, place in (("{", "the whole"), (json.dumps({**found.plain(), "extents": ["4"]}), "extents.0")):
+        path.write_text(content)
+        with pytest.raises(DataError, match=re.escape(f"{path}, {place}")):
+            write_scaling_report(tmp_path)
 
 
 class StopAfterOneRun:
@@ -250,14 +259,14 @@ def test_two_sizes_end_to_end(config: ScalingConfig, tmp_path: Path) -> None:
     first = (directory / "L04" / "results.json").stat().st_mtime_ns
     found = run_scaling(config, directory, progress=Silent(), write_report=write_report)
     assert (directory / "L04" / "results.json").stat().st_mtime_ns == first
-    assert len(found["samplers"]) == 10
-    assert {fit["sampler"] for fit in found["fits"]} >= {"hmc", "local", "cluster"}
-    assert all(math.isfinite(fit["z"]) for fit in found["fits"])
+    assert len(found.samplers) == 10
+    assert {fit.sampler for fit in found.fits} >= {"hmc", "local", "cluster"}
+    assert all(math.isfinite(fit.z) for fit in found.fits)
     # errors of flows with an acceptance of a fifth are not to be believed at this length
-    classical = [p["pull"] for p in found["pulls"] if not any("flow" in sampler for sampler in p["samplers"])]
+    classical = [p.pull for p in found.pulls if not any("flow" in sampler for sampler in p.samplers)]
     assert len(classical) == 2 * 3 * 5
     assert max(map(abs, classical)) < 5
-    trajectories = {e["trajectory"]["n_steps"] for e in found["samplers"] if e["trajectory"]}
+    trajectories = {e.trajectory.n_steps for e in found.samplers if e.trajectory}
     stored = {load_study(directory / name / "study.toml").hmc.n_steps for name in ("L04", "L06")}
     assert trajectories == stored
     page = write_scaling_report(directory).read_text()

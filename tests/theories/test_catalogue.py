@@ -58,5 +58,5 @@ def test_a_room_is_whole(kind: str) -> None:
 
 def test_an_unknown_kind_has_neither_words_nor_formula() -> None:
     assert catalogue.words_of("another") == {}
-    assert catalogue.formula({"kind": "another"}) == ""
-    assert catalogue.formula({"kind": "phi4"}) == ""
+    assert catalogue.stored_table({"kind": "another"}) is None
+    assert catalogue.stored_table({"kind": "phi4"}) is None

@@ -15,7 +15,8 @@ from latflow.lattice import Lattice
 from latflow.samplers.chains import advance, starts, warm_up
 from latflow.samplers.local import LocalMetropolis
 from latflow.stats.gamma import gamma_estimate
-from latflow.study.config import load_study, with_overrides
+from latflow.study.config import load_study
+from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.theories.scalar.known import free_values

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
@@ -59,10 +58,10 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
 
     _require_starts(config, directory)
     with progress_on(sys.stderr) as progress:
-        found: dict[str, Any] = run_scaling(config, directory, progress=progress, write_report=write_report)
+        found = run_scaling(config, directory, progress=progress, write_report=write_report)
     page = write_scaling_report(directory)
     if machine:
-        emit_json(found)
+        emit_json(found.plain())
         return
     emit("\n".join(scaling_lines(found)))
     emit(f"report: {page}")

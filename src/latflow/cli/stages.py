@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
@@ -11,6 +11,9 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.preflight import examined, ordered
 from latflow.study.preflight import refuse_directory as refuse_directory
+
+if TYPE_CHECKING:
+    from latflow.results import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +95,11 @@ def run(
     _show(results, reports, order.directory, machine=machine)
 
 
-def _show(results: dict[str, Any], reports: list[Path], directory: Path, *, machine: bool) -> None:
+def _show(results: "Results | None", reports: list[Path], directory: Path, *, machine: bool) -> None:
     if machine:
-        emit_json(results)
+        emit_json({} if results is None else results.plain())
         return
-    if results.get("estimates"):
+    if results is not None and results.estimates:
         from latflow.report import summary_lines
 
         emit("\n".join(summary_lines(results)))

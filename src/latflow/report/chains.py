@@ -1,11 +1,10 @@
 """Whether chains from different starts agree, as plain data: by R̂ where they are long enough for it to say so."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from latflow.report.names import SAMPLERS, SamplerStyle, order_of, sampler_style
-from latflow.report.numbers import count, is_number, plain
+from latflow.report.numbers import count, plain
+from latflow.results import Results
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,28 @@ class ChainTable:
         return "agree" if self.agree else "do not agree"
 
 
-def chain_tables(results: Mapping[str, Any]) -> list[ChainTable]:
+def chain_tables(results: Results) -> list[ChainTable]:
     """Every sampler of several chains: whether chains of all starts agree, column by column."""
     tables = []
-    for sampler, entry in sorted((results.get("chains") or {}).items(), key=lambda item: order_of(item[0], SAMPLERS)):
-        limit = entry.get("limit")
-        rows: list[tuple[str, str, bool]] = [
+    for sampler, entry in sorted(results.chains.items(), key=lambda item: order_of(item[0], SAMPLERS)):
+        rows = [
             (
                 name.replace("_", " "),
-                plain(value, 4) if is_number(value) else "∞",
-                bool(is_number(value) and value <= limit),
+                "∞" if value is None else plain(value, 4),
+                value is not None and value <= entry.limit,
             )
-            for name, value in (entry.get("r_hat") or {}).items()
+            for name, value in entry.r_hat.items()
         ]
         tables.append(
             ChainTable(
                 sampler=sampler_style(sampler),
-                chains=count(entry.get("chains")),
-                records=count(entry.get("records")),
+                chains=count(entry.chains),
+                records=count(entry.records),
                 rows=rows,
-                agree=entry.get("agree"),
-                least=count(entry.get("least_records")),
-                limit=plain(limit),
-                defect="" if entry.get("defect") is None else plain(entry["defect"], 2),
+                agree=entry.agree,
+                least=count(entry.least_records),
+                limit=plain(entry.limit),
+                defect="" if entry.defect is None else plain(entry.defect, 2),
             )
         )
     return tables

@@ -1,11 +1,10 @@
 """The table of costs as plain data: what sampling took, and what an independent configuration takes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from latflow.report.names import SAMPLERS, observable_words, order_of, sampler_style
+from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.numbers import ABSENT, count, duration, plain
+from latflow.results import Results
 
 
 @dataclass(frozen=True)
@@ -21,23 +20,21 @@ class CostRow:
     compilation_included: bool = False
 
 
-def cost_rows(results: Mapping[str, Any]) -> list[CostRow]:
+def cost_rows(results: Results) -> list[CostRow]:
     """Every sampler in the order of the house; training first."""
-    cost = results.get("cost") or {}
-    trained = (results.get("flow") or {}).get("training_seconds")
+    trained = None if results.flow is None else results.flow.training_seconds
     rows = [] if trained is None else [CostRow("training the flow", duration(trained))]
-    for sampler in sorted((s for s in cost if isinstance(cost[s], Mapping)), key=lambda s: order_of(s, SAMPLERS)):
-        entry = cost[sampler]
-        slowest = entry.get("tau_int_of")
+    for sampler in sorted(results.cost, key=lambda s: order_of(s, SAMPLERS)):
+        entry = results.cost[sampler]
         rows.append(
             CostRow(
                 label=sampler_style(sampler).label,
-                time=duration(entry.get("seconds")),
-                configurations=count(entry.get("configurations")),
-                tau_int=plain(entry.get("tau_int"), 2),
-                slowest=observable_words(slowest).symbol if slowest else ABSENT,
-                per_independent=duration(entry.get("seconds_per_independent"), 2),
-                compilation_included=bool(entry.get("compilation_included")),
+                time=duration(entry.seconds),
+                configurations=count(entry.configurations),
+                tau_int=plain(entry.tau_int, 2),
+                slowest=results.words(entry.tau_int_of).symbol if entry.tau_int_of else ABSENT,
+                per_independent=duration(entry.seconds_per_independent, 2),
+                compilation_included=entry.compilation_included,
             )
         )
     return rows

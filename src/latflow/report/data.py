@@ -5,6 +5,7 @@ therefore an ordinary answer here (`None` or an empty collection), while damage 
 read is refused by name.
 """
 
+import functools
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from latflow.errors import DataError, MissingInputError
-from latflow.report.numbers import is_number
+from latflow.results import FlowFigures, Results, Theory
+from latflow.results.records import Reals
+from latflow.stats.estimates import Estimate
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import CHAINS
+from latflow.study.wording import read_results, stored_theory
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class Run:
 
     Attributes:
         path: The directory.
-        results: `results.json`, empty if nothing has been analysed yet.
-        study: The resolved `study.toml`, empty if there is none.
+        results: `results.json`, without estimates if nothing has been analysed yet.
+        study: The resolved `study.toml`, empty if there is none. Its theory and methods may be those of a plug-in that
+            is not installed, so it is plain data.
         training: Records of `model/train.jsonl` in order of steps; a resumed training keeps the last record of a step.
         model: Header of the trained model, None before training has ended.
         ensembles: Configurations by sampler.
@@ -35,7 +40,7 @@ class Run:
     """
 
     path: Path
-    results: Mapping[str, Any]
+    results: Results
     study: Mapping[str, Any]
     training: tuple[Mapping[str, Any], ...]
     model: Mapping[str, Any] | None
@@ -51,12 +56,34 @@ class Run:
     def shape(self) -> tuple[int, ...] | None:
         """Extents of the lattice, if the study names them."""
         shape = self.study.get("lattice", {}).get("shape")
-        return None if shape is None else tuple(shape)
+        if shape is None:
+            return None if self.results.theory is None else self.results.theory.lattice
+        return tuple(shape)
 
     @property
-    def flow(self) -> Mapping[str, Any]:
-        """The `flow` table of the results, empty if there is none."""
-        return self.results.get("flow") or {}
+    def theory(self) -> Theory | None:
+        """The theory as the results describe it, or as the study names it while there are none."""
+        return self.results.theory or stored_theory(self.study)
+
+    @property
+    def flow(self) -> FlowFigures:
+        """The figures of the flow; all absent if there is none."""
+        return self.results.flow or FlowFigures()
+
+    @property
+    def is_analysed(self) -> bool:
+        """Whether there are results."""
+        return self.results.provenance is not None
+
+    def holds(self, *names: str) -> bool:
+        """Whether any of these is an observable of the results or a measured column."""
+        return any(name in self.results.observables or name in self.columns for name in names)
+
+    @functools.cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the measured columns of all samplers."""
+        measured = (found for found in self.measurements.values() if found.n_blocks)
+        return frozenset(name for found in measured for name in found.read(0).arrays)
 
 
 def load(path: Path) -> Run:
@@ -79,7 +106,7 @@ def load(path: Path) -> Run:
         ensembles=_open_all(path / "ensembles"),
         measurements=_open_all(path / "measurements"),
     )
-    if not (run.results or run.study or run.ensembles):
+    if not (run.is_analysed or run.study or run.ensembles):
         raise MissingInputError(
             "run directory", value=str(path), hint="it holds no study.toml, results.json or ensemble; is it a run?"
         )
@@ -89,12 +116,7 @@ def load(path: Path) -> Run:
 def has_flow(run: Run) -> bool:
     """Whether the study samples a flow, or results speak of one; a run that says nothing may."""
     named = run.study.get("sampling", {}).get("samplers")
-    return named is None or "flow" in named or bool(run.flow)
-
-
-def is_gauge(run: Run) -> bool:
-    """Whether the fields are links."""
-    return run.study.get("action", {}).get("kind") in ("wilson", "improved")
+    return named is None or "flow" in named or run.results.flow is not None
 
 
 @dataclass(frozen=True)
@@ -146,6 +168,15 @@ def configurations(
     return Shown([plane(fields[i, 0]) for i in rows], f"records {_listed(first + rows)} of chain 0")
 
 
+def one_field(run: Run) -> np.ndarray | None:
+    """A configuration of the run, whichever sampler made it; None where none is stored."""
+    for sampler, ensemble in run.ensembles.items():
+        if ensemble.n_blocks and "fields" not in ensemble.manifest["identity"]:
+            fields = ensemble.read(0, names=["fields"]).arrays["fields"]
+            return fields[(0,) * (2 if sampler in CHAINS else 1)]
+    return None
+
+
 def accepted(run: Run, sampler: str) -> np.ndarray | None:
     """Accept decisions of every step, thinned away or not, shape (chains, n)."""
     flags = _column(run.ensembles.get(sampler), "accepted")
@@ -181,36 +212,35 @@ def draws(run: Run, observable: str) -> tuple[np.ndarray, np.ndarray] | None:
     return values[:n], weights[:n]
 
 
-def estimate(run: Run, observable: str, sampler: str) -> Mapping[str, Any] | None:
-    """The entry of `results.json` for one observable of one sampler."""
-    entries = run.results.get("estimates") or []
-    return next((e for e in entries if e["observable"] == observable and e["sampler"] == sampler), None)
-
-
-def flow_times(results: Mapping[str, Any]) -> np.ndarray:
+def flow_times(results: Results) -> np.ndarray:
     """Times of the gradient flow that was measured, from 0 on; empty without one."""
-    return np.array((results.get("gradient_flow") or {}).get("times") or [], dtype=float)
+    return np.array(() if results.gradient_flow is None else results.gradient_flow.times, dtype=float)
 
 
-def vector(entry: Mapping[str, Any] | None, key: str) -> np.ndarray:
-    """An array-valued field of an estimate as floats, NaN where it is null; empty if there is none."""
-    values = (entry or {}).get(key)
+def vector(values: Reals) -> np.ndarray:
+    """A field of an estimate as an array of floats, NaN where it is null; empty if there is none."""
     return np.array([] if values is None else values, dtype=float).reshape(-1)
 
 
-def reference(run: Run, observable: str) -> tuple[float, float] | None:
+def curve(run: Run, observable: str, sampler: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions on its axis, values and errors of an array-valued estimate where both are finite; else empty."""
+    entry, axis = run.results.estimate(observable, sampler), run.results.words(observable).axis
+    value, error = (vector(None), vector(None)) if entry is None else (vector(entry.value), vector(entry.error))
+    if error.size != value.size:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    kept = np.isfinite(value) & np.isfinite(error)
+    positions = np.arange(value.size) if axis is None or axis.values is None else np.array(axis.values)
+    return positions[kept], value[kept], error[kept]
+
+
+def reference(run: Run, observable: str) -> Estimate | None:
     """Known value of a scalar observable and its error (0 for exact ones)."""
-    for entry in run.results.get("estimates") or []:
-        known = entry.get("reference")
-        if entry["observable"] == observable and is_number(known):
-            return float(known), float(entry.get("reference_error") or 0.0)
-    return None
+    return next((row.known for row in run.results.of(observable) if row.known is not None), None)
 
 
 def reference_source(run: Run, observable: str) -> str:
     """Where the known value of an observable comes from, in the words of the results; empty if they do not say."""
-    entries = [e for e in run.results.get("estimates") or [] if e["observable"] == observable]
-    return next((str(e["reference_source"]) for e in entries if e.get("reference_source")), "")
+    return next((row.reference_source for row in run.results.of(observable) if row.reference_source), "")
 
 
 def _spread(available: int, number: int) -> np.ndarray:
@@ -272,18 +302,9 @@ def _training(path: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(by_step[step] for step in sorted(by_step))
 
 
-def _results(path: Path) -> Mapping[str, Any]:
-    """`results.json`, its tables being tables and every estimate having its two names."""
-    results = _json(path) or {}
-    _require_tables(path, results, ("flow", "cost", "provenance"))
-    estimates = results.get("estimates") or []
-    named = isinstance(estimates, list) and all(
-        isinstance(e, dict) and isinstance(e.get("observable"), str) and isinstance(e.get("sampler"), str)
-        for e in estimates
-    )
-    if not named:
-        raise DataError(f"{path}, estimates", allowed="a list of objects with 'observable' and 'sampler'")
-    return results
+def _results(path: Path) -> Results:
+    """`results.json`; without it, results that hold nothing."""
+    return read_results(path) if path.is_file() else Results(study="")
 
 
 def _study(path: Path) -> Mapping[str, Any]:

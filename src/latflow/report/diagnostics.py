@@ -45,8 +45,11 @@ class Followed:
     remark: str = ""
 
 
-SQUARE = Followed("magnetization_squared", "⟨M²⟩", r"$\langle M^2\rangle$", " (= χ₂/V where ⟨φ⟩ = 0)")
-PLAQUETTE = Followed("plaquette", "the plaquette", r"$P$")
+FOLLOWED = (
+    Followed("magnetization_squared", "⟨M²⟩", r"$\langle M^2\rangle$", " (= χ₂/V where ⟨φ⟩ = 0)"),
+    Followed("plaquette", "the plaquette", r"$P$"),
+)
+"""What is followed, the first of them that was measured; else the first observable that is a column itself."""
 
 SMALLEST_SIZE = 100
 """Fewest records for which an error is estimated in the scaling figure."""
@@ -88,9 +91,12 @@ def rejection_runs(run: Run) -> Picture | Omitted:
     return Picture(name, title, caption, f"Histogram on a logarithmic axis. {'; '.join(words)}.", svg, pdf)
 
 
-def error_scaling(run: Run, followed: Followed = SQUARE) -> Picture | Omitted:
+def error_scaling(run: Run) -> Picture | Omitted:
     """Relative error of an observable against the number of configurations, with 1/√N."""
     name, title = "error_scaling", "Errors against N"
+    followed = _followed(run)
+    if followed is None:
+        return Omitted(name, title, f"no sampler has {SMALLEST_SIZE * 2} measurements of a scalar observable yet")
     curves = {s: curve for s in SAMPLERS if (curve := _error_curve(run, s, followed.column)) is not None}
     if not curves:
         return Omitted(name, title, f"no sampler has {SMALLEST_SIZE * 2} measurements of {followed.column} yet")
@@ -114,6 +120,17 @@ def error_scaling(run: Run, followed: Followed = SQUARE) -> Picture | Omitted:
     )
     words = [f"{sampler_style(s).label} {e[-1]:.2g} at N = {count(n[-1])}" for s, (n, e) in curves.items()]
     return Picture(name, title, caption, f"Relative errors fall with N: {', '.join(words)}.", svg, pdf)
+
+
+def _followed(run: Run) -> Followed | None:
+    """What the errors are shown of in this run."""
+    known = next((each for each in FOLLOWED if each.column in run.columns), None)
+    if known is not None:
+        return known
+    names = (name for name in run.results.in_order(run.results.observables) if name in run.columns)
+    scalars = (name for name in names if run.results.words(name).axis is None)
+    found = next(scalars, None)
+    return None if found is None else Followed(found, run.results.words(found).title, run.results.words(found).math)
 
 
 def log_weights(run: Run) -> Picture | Omitted:
@@ -154,7 +171,7 @@ def log_weights(run: Run) -> Picture | Omitted:
 
 def training_loss(run: Run) -> Picture | Omitted:
     """Loss against steps and seconds, with the floor −log Z."""
-    floor = run.flow.get("log_z")
+    floor = run.flow.log_z
 
     def draw(axes: Axes) -> None:
         _line(axes, run, "loss", colour=SAMPLERS["flow"].colour, label="loss")
@@ -361,8 +378,8 @@ def _weight_law(run: Run, sigma: float, mean: float) -> str:
     flow = run.flow
     return (
         f"σ = {plain(sigma, 3)}; the log-normal law predicts acceptance erfc(σ/2) = {plain(math.erfc(sigma / 2), 3)} "
-        f"(measured {plain(flow.get('acceptance'), 3)}), ESS exp(−σ²) = {plain(math.exp(-(sigma**2)), 3)} "
-        f"(measured {plain(flow.get('reweighting_ess'), 3)}), KL σ²/2 = {plain(sigma**2 / 2, 3)} "
+        f"(measured {plain(flow.acceptance, 3)}), ESS exp(−σ²) = {plain(math.exp(-(sigma**2)), 3)} "
+        f"(measured {plain(flow.reweighting_ess, 3)}), KL σ²/2 = {plain(sigma**2 / 2, 3)} "
         f"(from these draws {plain(-mean, 3)})."
     )
 

@@ -28,12 +28,16 @@ from latflow.report.canvas import (
     single_axes,
 )
 from latflow.report.data import Run
-from latflow.report.names import OBSERVABLES, SAMPLERS, observable_words, order_of, sampler_style
+from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import compact, signed
 from latflow.report.tables import pull_of
+from latflow.stats.estimates import Estimate
 
 PANELS_PER_SAMPLER = 4
 """Configurations shown of each sampler, two by two."""
+
+EXAMPLES = "Example configurations"
+"""Title of that figure."""
 
 _DODGE = 0.07
 """Horizontal shift between samplers at the same abscissa, in units of one step."""
@@ -61,7 +65,7 @@ SCALAR_FIELD = Look(None, r"field $\phi_x$ (lattice units)", "Field values")
 
 def configurations(run: Run, look: Look = SCALAR_FIELD) -> Picture | Omitted:
     """Configurations of the samplers side by side on one colour scale, centred at zero or beginning there."""
-    name, title = "configurations", "Example configurations"
+    name, title = "configurations", EXAMPLES
     found_of = {s: data.configurations(run, s, PANELS_PER_SAMPLER, picture=look.picture) for s in SAMPLERS}
     shown = {s: found for s, found in found_of.items() if found and found.planes}
     if not shown:
@@ -125,7 +129,7 @@ def effective_mass(run: Run) -> Picture | Omitted:
     figure, axes = single_axes(above=ONE_ROW)
     known = _pole_mass_reference(run)
     if known is not None:
-        value, error = known
+        value, error = known.value, known.error
         axes.axhspan(value - error, value + error, color=FAINT, alpha=0.35, linewidth=0)
         axes.axhline(value, color=FAINT, linewidth=0.8)
     _draw_curves(axes, curves)
@@ -136,7 +140,7 @@ def effective_mass(run: Run) -> Picture | Omitted:
     svg, pdf = encode(figure)
     caption = (
         "m_{eff}(t) = arccosh[(C(t+1) + C(t−1)) / 2C(t)] of the zero-momentum correlator C(t)."
-        + (f" Band: reference pole mass {compact(*known)}." if known else "")
+        + (f" Band: reference pole mass {compact(known.value, known.error)}." if known else "")
         + " The plotted range is chosen from points with errors below 15 %."
     )
     return Picture(name, title, caption, f"Effective mass against time. {_spoken(curves)}", svg, pdf)
@@ -145,7 +149,7 @@ def effective_mass(run: Run) -> Picture | Omitted:
 def agreement(run: Run) -> Picture | Omitted:
     """Pulls of every sampler against the reference, or against HMC where there is none."""
     name, title = "agreement", "Agreement between samplers"
-    names = sorted({e["observable"] for e in run.results.get("estimates") or []}, key=_observable_order)
+    names = run.results.in_order({row.observable for row in run.results.estimates})
     found = {observable: _pulls(run, observable) for observable in names}
     rows = {observable: pulls for observable, pulls in found.items() if pulls}
     if not rows:
@@ -155,7 +159,7 @@ def agreement(run: Run) -> Picture | Omitted:
     axes.axvspan(-1, 1, color=FAINT, alpha=0.22, linewidth=0)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     _draw_pulls(axes, list(rows.values()))
-    axes.set_yticks(range(len(rows)), [observable_words(o).math + _star(run, o) for o in rows])
+    axes.set_yticks(range(len(rows)), [run.results.words(o).math + _star(run, o) for o in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     drawn = {(o, s): pull for o, pulls in rows.items() for s, pull in pulls.items()}
     worst = max(drawn, key=lambda key: abs(drawn[key]))
@@ -205,13 +209,9 @@ def _curves(run: Run, observable: str) -> Curves:
     """Array-valued estimates of every sampler, points without a value dropped."""
     curves: Curves = {}
     for sampler in SAMPLERS:
-        entry = data.estimate(run, observable, sampler)
-        value, error = data.vector(entry, "value"), data.vector(entry, "error")
-        if value.size == 0 or error.size != value.size:
-            continue
-        kept = np.isfinite(value) & np.isfinite(error)
-        if kept.any():
-            curves[sampler] = (np.flatnonzero(kept), value[kept], error[kept])
+        found = data.curve(run, observable, sampler)
+        if found[0].size:
+            curves[sampler] = found
     return curves
 
 
@@ -248,28 +248,24 @@ def _spoken(curves: Curves) -> str:
     return "; ".join(parts) + "."
 
 
-def _pole_mass_reference(run: Run) -> tuple[float, float] | None:
+def _pole_mass_reference(run: Run) -> Estimate | None:
     """Known pole mass: its own reference, or that of m_p L divided by the extent."""
     known = data.reference(run, "pole_mass")
     times_length = data.reference(run, "pole_mass_times_length")
     if known is None and times_length is not None and run.shape:
-        return times_length[0] / run.shape[-1], times_length[1] / run.shape[-1]
+        return Estimate(times_length.value / run.shape[-1], times_length.error / run.shape[-1])
     return known
-
-
-def _observable_order(observable: str) -> tuple[int, str]:
-    return order_of(observable, OBSERVABLES)
 
 
 def _pulls(run: Run, observable: str) -> dict[str, float]:
     """Pull of each sampler against the reference, or of each other sampler against HMC where there is none."""
-    known = data.reference(run, observable)
-    yardstick = data.estimate(run, observable, "hmc") if known is None else {"value": known[0], "error": known[1]}
+    known, hmc = data.reference(run, observable), run.results.estimate(observable, "hmc")
+    yardstick = known or (None if hmc is None else hmc.number)
     pulls = {}
     for sampler in SAMPLERS:
-        entry = data.estimate(run, observable, sampler)
-        if entry is not None and yardstick is not None and entry is not yardstick:
-            pulls[sampler] = pull_of(entry, yardstick)
+        row = run.results.estimate(observable, sampler)
+        if row is not None and (known is not None or row is not hmc):
+            pulls[sampler] = pull_of(row.number, yardstick)
     return {sampler: pull for sampler, pull in pulls.items() if pull is not None}
 
 

@@ -10,8 +10,9 @@ from latflow.report.canvas import FAINT, INK, ONE_ROW, TWO_ROWS, Omitted, Pictur
 from latflow.report.charge import charge_series, distances
 from latflow.report.data import Run
 from latflow.report.names import SAMPLERS, sampler_style
-from latflow.report.numbers import compact, is_number, plain
+from latflow.report.numbers import compact, plain
 from latflow.report.scales import unreached
+from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import LEVEL
 
 _ABSENT = "no gradient flow was measured; gradient_flow.kind asks for one"
@@ -40,10 +41,10 @@ def flow_energy(run: Run) -> Picture | Omitted:
         if rough is not None:
             dashes = {"color": look.colour, "linewidth": width, "linestyle": "--"}
             axes.plot(*rough[:2], label=f"{look.label}, plaquettes", **dashes)
-        scale = data.estimate(run, "t0", sampler)
-        if scale is not None and is_number(scale["value"]):
-            bar = [[float(scale["error"] or 0.0)]]
-            drawn = axes.errorbar([scale["value"]], [LEVEL], xerr=bar, fmt=look.marker, color=look.colour, zorder=4)
+        scale = _number(run, "t0", sampler)
+        if scale is not None:
+            at = {"x": [scale.value], "y": [LEVEL], "xerr": [[scale.error]]}
+            drawn = axes.errorbar(**at, fmt=look.marker, color=look.colour, zorder=4)
             drawn.lines[0].set(markersize=size, markeredgecolor=INK, markeredgewidth=0.4)
     top = max([2 * LEVEL, *(float(value[-1]) for _, value, _ in curves.values())])
     axes.set_ylim(0, 1.25 * top)
@@ -94,10 +95,9 @@ def _verdict(run: Run, samplers: list[str]) -> str:
     coarse: list[str] = []
     notes = [note for name in ("t0", "w0") if (note := unreached(run.results, name))]
     for sampler in samplers:
-        entries = (data.estimate(run, name, sampler) for name in ("t0", "t0_plaquette"))
-        clover, rough = (None if e is None else e["value"] for e in entries)
-        if is_number(clover) and is_number(rough) and abs(clover - rough) > _COARSE * clover:
-            coarse.append(f"{clover:.3g} and {rough:.3g} ({sampler_style(sampler).label})")
+        clover, rough = (_number(run, name, sampler) for name in ("t0", "t0_plaquette"))
+        if clover is not None and rough is not None and abs(clover.value - rough.value) > _COARSE * clover.value:
+            coarse.append(f"{clover.value:.3g} and {rough.value:.3g} ({sampler_style(sampler).label})")
     if coarse:
         notes.append(
             f"By clover and plaquettes t_{{0}} is {', '.join(coarse)}: a difference of the cut-off, too large here for "
@@ -106,12 +106,18 @@ def _verdict(run: Run, samplers: list[str]) -> str:
     return " ".join(notes)
 
 
+def _number(run: Run, observable: str, sampler: str) -> Estimate | None:
+    """A scalar estimate; None where it is absent."""
+    row = run.results.estimate(observable, sampler)
+    return None if row is None else row.number
+
+
 def _curve(
     run: Run, sampler: str, observable: str, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Times from 0 on, values and errors; None where the sampler was not measured."""
-    entry = data.estimate(run, observable, sampler)
-    value, error = data.vector(entry, "value"), data.vector(entry, "error")
+    row = run.results.estimate(observable, sampler)
+    value, error = data.vector(row and row.value), data.vector(row and row.error)
     if times.size < 2 or value.size != times.size - 1 or error.size != value.size:
         return None
     return times, np.concatenate([[0.0], value]), np.concatenate([[0.0], np.nan_to_num(error)])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from latflow.report import data, diagnostics, figures
+from latflow.report import data, figures
 from latflow.report.canvas import (
     FAINT,
     ONE_ROW,
@@ -26,8 +26,8 @@ from latflow.report.canvas import (
 )
 from latflow.report.charge import charge_series
 from latflow.report.data import Run
-from latflow.report.names import SAMPLERS, observable_words, sampler_style
-from latflow.report.numbers import compact, count, is_number, plain
+from latflow.report.names import SAMPLERS, sampler_style
+from latflow.report.numbers import compact, count, plain
 from latflow.stats.flowed import CLOVER_CHARGE
 
 SHOWN_CHAINS = 2
@@ -47,16 +47,26 @@ KNOWN_WELL = 0.5
 
 _LOOP = re.compile(r"wilson_loop_(\d+)x(\d+)")
 _DODGE = 0.07
+_ANGLES, _MATRICES = 1, 3
 
 
 def configurations(run: Run) -> Picture | Omitted:
-    """Plaquettes of configurations, side by side."""
-    return figures.configurations(run, CHARGE_DENSITY if _group(run) == "U(1)" else DEFICIT)
+    """Configurations side by side: a scalar field itself, of links their plaquettes."""
+    field = data.one_field(run)
+    look = figures.SCALAR_FIELD if field is None else _look(run, field)
+    if look is None:
+        return Omitted("configurations", figures.EXAMPLES, "for such fields no picture is known")
+    return figures.configurations(run, look)
 
 
-def error_scaling(run: Run) -> Picture | Omitted:
-    """Relative error of the plaquette against the number of configurations."""
-    return diagnostics.error_scaling(run, diagnostics.PLAQUETTE)
+def _look(run: Run, field: np.ndarray) -> figures.Look | None:
+    """What is shown of a configuration, told by the axes that it has beside those of the lattice."""
+    further = field.ndim - len(run.shape or field.shape)
+    if further == 0:
+        return figures.SCALAR_FIELD
+    if further == _MATRICES and np.iscomplexobj(field):
+        return DEFICIT
+    return CHARGE_DENSITY if further == _ANGLES and run.holds("plaquette") else None
 
 
 def charge_density(field: np.ndarray) -> np.ndarray:
@@ -183,12 +193,12 @@ def charge_histogram(run: Run) -> Picture | Omitted:
     if not curves:
         return Omitted(name, title, "no topological charge was measured")
     figure, axes = single_axes(above=ONE_ROW)
-    known = next((e["reference"] for s in curves if (e := data.estimate(run, observable, s)) and e["reference"]), None)
-    first = observable_words(observable).axis.first
+    known = next((row.reference for row in run.results.of(observable) if isinstance(row.reference, tuple)), None)
+    axis = run.results.words(observable).axis
     widest = max(abs(q) for points in curves.values() for q, (share, _) in points.items() if share > 0)
-    if known is not None:
-        edges = np.arange(len(known) + 1) + first - 0.5
-        axes.stairs(known, edges, fill=True, color=FAINT, alpha=0.3, label="exact")
+    if known is not None and axis is not None and axis.values is not None:
+        edges = np.arange(len(known) + 1) + axis.values[0] - 0.5
+        axes.stairs(data.vector(known), edges, fill=True, color=FAINT, alpha=0.3, label="exact")
     for position, (sampler, points) in enumerate(curves.items()):
         shift = 2 * _DODGE * (position - (len(curves) - 1) / 2)
         _points(axes, sampler, {q: found for q, found in points.items() if found[0] > 0}, shift=shift)
@@ -204,13 +214,13 @@ def charge_histogram(run: Run) -> Picture | Omitted:
 
 def _loops(run: Run, sampler: str) -> dict[int, tuple[float, float]]:
     """Loops by area; the plaquette is the first."""
-    found = {1: data.estimate(run, "plaquette", sampler)}
-    for entry in run.results.get("estimates") or []:
-        match = _LOOP.fullmatch(entry["observable"])
-        if match and entry["sampler"] == sampler:
-            found[int(match[1]) * int(match[2])] = entry
-    usable = {area: e for area, e in sorted(found.items()) if e and is_number(e["value"]) and is_number(e["error"])}
-    return {area: (float(e["value"]), float(e["error"])) for area, e in usable.items()}
+    found = {1: run.results.estimate("plaquette", sampler)}
+    for row in run.results.estimates:
+        match = _LOOP.fullmatch(row.observable)
+        if match and row.sampler == sampler:
+            found[int(match[1]) * int(match[2])] = row
+    numbers = {area: row.number for area, row in sorted(found.items()) if row is not None and row.error is not None}
+    return {area: (number.value, number.error) for area, number in numbers.items() if number is not None}
 
 
 def _known_loops(run: Run) -> dict[int, float]:
@@ -218,19 +228,16 @@ def _known_loops(run: Run) -> dict[int, float]:
     if data.reference_source(run, "plaquette") != "exact":
         return {}
     known = {1: data.reference(run, "plaquette")}
-    for entry in run.results.get("estimates") or []:
-        match = _LOOP.fullmatch(entry["observable"])
+    for name in run.results.observables:
+        match = _LOOP.fullmatch(name)
         if match:
-            known[int(match[1]) * int(match[2])] = data.reference(run, entry["observable"])
-    return {area: value[0] for area, value in known.items() if value is not None}
+            known[int(match[1]) * int(match[2])] = data.reference(run, name)
+    return {area: found.value for area, found in known.items() if found is not None}
 
 
 def _vector(run: Run, sampler: str, observable: str) -> dict[int, tuple[float, float]]:
-    entry = data.estimate(run, observable, sampler)
-    value, error = data.vector(entry, "value"), data.vector(entry, "error")
-    first = observable_words(observable).axis.first
-    pairs = zip(value, error, strict=False)
-    return {first + i: (v, e) for i, (v, e) in enumerate(pairs) if np.isfinite(v) and np.isfinite(e)}
+    at, value, error = data.curve(run, observable, sampler)
+    return {int(x): (float(v), float(e)) for x, v, e in zip(at, value, error, strict=True)}
 
 
 def _points(axes: Axes, sampler: str, points: Points, *, shift: float, smeared: bool = False) -> None:
@@ -259,7 +266,7 @@ def _history(
     series: Callable[[Run, str, str], np.ndarray | None] = data.series,
 ) -> Picture | Omitted:
     """One panel per sampler, a hot chain strong and a cold one pale."""
-    words = observable_words(column)
+    words = run.results.words(column)
     title = f"History of the {words.title}"
     histories = {s: found for s in SAMPLERS if (found := series(run, s, column)) is not None}
     if not histories:
@@ -269,7 +276,7 @@ def _history(
     for (sampler, chains), axes in zip(histories.items(), panels, strict=True):
         _draw_history(axes, sampler, chains)
         if known is not None:
-            axes.axhline(known[0], color=FAINT, linestyle="--", linewidth=0.9)
+            axes.axhline(known.value, color=FAINT, linestyle="--", linewidth=0.9)
         axes.set_ylabel(f"{sampler_style(sampler).label}, {symbol}")
     panels[-1].set_xlabel("record of the chain")
     svg, pdf = encode(figure)
@@ -316,7 +323,3 @@ def _spoken(curves: Mapping[str, Points]) -> str:
         ends = f"{compact(*points[first])} at {first} to {compact(*points[last])} at {last}"
         parts.append(f"{sampler_style(sampler).label}: {ends}")
     return "; ".join(parts) + "."
-
-
-def _group(run: Run) -> str:
-    return str(run.study.get("action", {}).get("group", ""))

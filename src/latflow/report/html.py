@@ -6,6 +6,7 @@ script and no remote asset, and says so to the browser.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,63 @@ from latflow.report.footnotes import without_logarithm
 from latflow.report.settings import settings_table
 from latflow.store.atomic import write_bytes
 
-DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
-    "configurations": (figures.configurations,),
-    "observables": (figures.agreement, diagnostics.error_scaling, figures.two_point, figures.effective_mass),
-    "weights": (diagnostics.rejection_runs, diagnostics.log_weights),
-    "training": (
-        diagnostics.training_loss,
-        diagnostics.training_kl,
-        diagnostics.training_quality,
-        diagnostics.training_gradient,
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure of the report.
+
+    Attributes:
+        draw: Makes it, or says what is missing.
+        wanted: Whether a run has anything that it speaks of; a figure that is not wanted is not mentioned.
+    """
+
+    draw: Callable[[Run], Picture | Omitted]
+    wanted: Callable[[Run], bool] = lambda run: True
+
+
+def _of(*names: str) -> Callable[[Run], bool]:
+    """Whether a run holds any of these observables or columns."""
+    return lambda run: run.holds(*names)
+
+
+def _links(run: Run) -> bool:
+    return run.holds("plaquette")
+
+
+def _flows(run: Run) -> bool:
+    """Whether links live where a gradient flow can be measured."""
+    return _links(run) and run.shape is not None and len(run.shape) == 4
+
+
+DRAWINGS: dict[str, tuple[Drawing, ...]] = {
+    "configurations": (Drawing(gauge.configurations),),
+    "observables": (
+        Drawing(figures.agreement),
+        Drawing(diagnostics.error_scaling),
+        Drawing(figures.two_point, _of("two_point")),
+        Drawing(figures.effective_mass, _of("effective_mass", "correlator")),
+        Drawing(gauge.wilson_loops, _of("wilson_loops", "wilson_loop_1x2")),
+        Drawing(gauge.static_potential, _of("wilson_loops", "static_potential")),
+        Drawing(flowed.flow_energy, _flows),
+    ),
+    "histories": (
+        Drawing(gauge.plaquette_history, _links),
+        Drawing(gauge.charge_history, _links),
+        Drawing(gauge.charge_histogram, lambda run: _links(run) and not _flows(run)),
+        Drawing(flowed.charge_histogram, _flows),
+    ),
+    "weights": (Drawing(diagnostics.rejection_runs), Drawing(diagnostics.log_weights, data.has_flow)),
+    "training": tuple(
+        Drawing(draw, data.has_flow)
+        for draw in (
+            diagnostics.training_loss,
+            diagnostics.training_kl,
+            diagnostics.training_quality,
+            diagnostics.training_gradient,
+        )
     ),
 }
-"""Figures by section of the report; one more figure is one more name here."""
-
-GAUGE_DRAWINGS: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
-    "configurations": (gauge.configurations,),
-    "observables": (figures.agreement, gauge.error_scaling, gauge.wilson_loops, gauge.static_potential),
-    "histories": (gauge.plaquette_history, gauge.charge_history, gauge.charge_histogram),
-    "weights": (diagnostics.rejection_runs,),
-}
-"""The same of gauge theories."""
-
-LINKS_IN_FOUR: dict[str, tuple[Callable[[Run], Picture | Omitted], ...]] = {
-    **GAUGE_DRAWINGS,
-    "observables": (*GAUGE_DRAWINGS["observables"], flowed.flow_energy),
-    "histories": (gauge.plaquette_history, gauge.charge_history, flowed.charge_histogram),
-}
-"""The same in four dimensions, where there is a gradient flow."""
+"""Figures by section of the report; one more figure is one more line here."""
 
 
 _TEMPLATE = "template.html.j2"
@@ -84,14 +115,10 @@ def write_report(run_dir: Path) -> Path:
 
 
 def draw_all(run: Run) -> dict[str, list[Picture | Omitted]]:
-    """Every figure of the report, by section; without a flow in the study there is nothing to show of one."""
-    links = LINKS_IN_FOUR if run.shape and len(run.shape) == 4 else GAUGE_DRAWINGS
-    wanted = links if data.is_gauge(run) else DRAWINGS
-    left_out = () if data.has_flow(run) else ("training",)
+    """Every figure of the report, by section; sections of which a run has nothing are left out."""
+    wanted = {section: [each for each in drawings if each.wanted(run)] for section, drawings in DRAWINGS.items()}
     with style():
-        return {
-            section: [draw(run) for draw in drawings] for section, drawings in wanted.items() if section not in left_out
-        }
+        return {section: [each.draw(run) for each in found] for section, found in wanted.items() if found}
 
 
 def render(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> str:
@@ -125,13 +152,12 @@ def raised(text: str) -> Markup:
 def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, Any]:
     pictures = {section: [f for f in found if isinstance(f, Picture)] for section, found in drawn.items()}
     omitted = {section: [f for f in found if isinstance(f, Omitted)] for section, found in drawn.items()}
-    name = run.results.get("study")
     return {
-        "name": run.study.get("name") or (name if isinstance(name, str) else run.path.name),
+        "name": run.study.get("name") or run.results.study or run.path.name,
         "study": tables.study_lines(run),
         "has_flow": data.has_flow(run),
         "chains": chains.chain_tables(run.results),
-        "verdict": tables.verdict_of(run.results),
+        "verdict": tables.verdict_box(run.results.verdict),
         "headline": tables.headline(run),
         "pictures": pictures,
         "omitted": omitted,

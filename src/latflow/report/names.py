@@ -5,8 +5,6 @@ depends on colour alone.
 """
 
 from latflow.study.config.methods import DRAWS, METHODS, STYLES, SamplerStyle
-from latflow.theories.catalogue import all_words
-from latflow.words import ObservableWords, plain_words
 
 SAMPLERS: dict[str, SamplerStyle] = STYLES
 """Every sampler in the order in which tables and legends list them."""
@@ -15,18 +13,9 @@ DEPENDENT_PAIRS = frozenset(frozenset({name, METHODS[name].reweighted}) for name
 """Pairs that analyse the same draws: their difference has no independent error, so no pull is printed."""
 
 
-OBSERVABLES: dict[str, ObservableWords] = all_words()
-"""Every observable with words of its own, in the order in which tables list them."""
-
-
 def sampler_style(sampler: str) -> SamplerStyle:
     """Style of `sampler`; a neutral one for a name not listed."""
     return SAMPLERS.get(sampler, SamplerStyle(sampler, "#7F7F7F", "X", ""))
-
-
-def observable_words(observable: str) -> ObservableWords:
-    """Words for `observable`; its own name, spaced, where it is not listed."""
-    return OBSERVABLES.get(observable) or plain_words(observable)
 
 
 def order_of(name: str, table: dict) -> tuple[int, str]:

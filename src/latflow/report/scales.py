@@ -1,11 +1,8 @@
 """Scales of the gradient flow that were not reached, in words."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from latflow.report import data
 from latflow.report.names import sampler_style
-from latflow.report.numbers import is_number
+from latflow.results import Results
 from latflow.stats.flow_scale import LEVEL
 
 SCALES = {
@@ -19,7 +16,7 @@ SCALES = {
 NOT_REACHED = "not reached"
 
 
-def unreached(results: Mapping[str, Any], observable: str) -> str:
+def unreached(results: Results, observable: str) -> str:
     """A sentence on the samplers whose flows ended before a scale; empty if none did."""
     missed = beyond(results, observable)
     if not missed:
@@ -29,8 +26,7 @@ def unreached(results: Mapping[str, Any], observable: str) -> str:
     return f"Not reached: {SCALES[observable]} stays below {LEVEL:g} until t = {end:g}, the end of the flow ({labels})."
 
 
-def beyond(results: Mapping[str, Any], observable: str) -> list[str]:
+def beyond(results: Results, observable: str) -> list[str]:
     """Samplers whose flow did not reach a scale."""
-    entries = results.get("estimates") or []
-    found = [e["sampler"] for e in entries if e["observable"] == observable and not is_number(e.get("value"))]
+    found = [row.sampler for row in results.of(observable) if row.number is None]
     return found if observable in SCALES and data.flow_times(results).size else []

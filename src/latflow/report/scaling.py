@@ -4,15 +4,15 @@ Like the report of one run it reads files only, `scaling.json` and the run direc
 shown.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pydantic import ValidationError
 
 from latflow.errors import DataError, MissingInputError
 from latflow.report import data, diagnostics
@@ -29,13 +29,12 @@ from latflow.report.canvas import (
     style,
 )
 from latflow.report.html import environment
-from latflow.report.names import observable_words, sampler_style
+from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
-from latflow.report.tables import SUSPICIOUS, verdict_of
+from latflow.report.tables import SUSPICIOUS, verdict_box
+from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
 from latflow.store.atomic import write_bytes
-
-Found = Mapping[str, Any]
-"""The content of ``scaling.json``."""
+from latflow.study.wording import vocabulary
 
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
 """Symbols of what only this page names."""
@@ -87,9 +86,9 @@ def write_scaling_report(directory: Path) -> Path:
         environment()
         .get_template("scaling.html.j2")
         .render(
-            name=found["study"],
+            name=found.study,
             points=_points(found),
-            fewest=found["fewest_independent"],
+            fewest=found.fewest_independent,
             verdicts=[_flow_table(found), _verdict_table(found)],
             times=times,
             fits=_fit_table(found),
@@ -103,14 +102,14 @@ def write_scaling_report(directory: Path) -> Path:
     return path
 
 
-def scaling_lines(found: Found) -> list[str]:
+def scaling_lines(found: ScalingResults) -> list[str]:
     """The acceptances of the flows, the exponents, the largest pull and the verdicts as lines for a terminal."""
     lines = [line for table in (_flow_table(found), _fit_table(found)) for line in _text(table)]
-    pulls = found["pulls"]
-    worst = max(pulls, key=lambda p: abs(p["pull"]), default=None)
+    pulls = found.pulls
+    worst = max(pulls, key=lambda p: abs(p.pull), default=None)
     told = f"{len(pulls)} differences between samplers"
     if worst is not None:
-        told += f", the largest {signed(worst['pull'])}: {_pair(worst)} at L = {worst['extent']}, {worst['observable']}"
+        told += f", the largest {signed(worst.pull)}: {_pair(worst)} at L = {worst.extent}, {worst.observable}"
     return [*lines, told, *(f"verdict {name}: {status}" for name, status, *_ in _verdict_table(found).rows)]
 
 
@@ -121,34 +120,36 @@ def _text(table: Table) -> list[str]:
     return [f"{table.title}:", *aligned, ""]
 
 
-def _read(path: Path) -> Found:
+def _read(path: Path) -> ScalingResults:
     if not path.is_file():
         raise MissingInputError(str(path), value="no such file", hint="`latflow scaling` writes it")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(str(path), value=str(error), allowed="a JSON object") from error
+        return ScalingResults.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DataError(f"{path}, {place}", value=first["msg"], hint="`latflow scaling` writes it anew") from error
 
 
-def _points(found: Found) -> str:
-    pairs = zip(found["extents"], found["couplings"], strict=True)
+def _points(found: ScalingResults) -> str:
+    pairs = zip(found.extents, found.couplings, strict=True)
     return "φ⁴ at " + ", ".join(f"L = {extent}, λ = {coupling:g}" for extent, coupling in pairs)
 
 
-def _observables(found: Found) -> list[str]:
-    return list(dict.fromkeys(n for e in found["samplers"] for n in (*e["tau_int"], *e["not_estimated"])))
+def _observables(found: ScalingResults) -> list[str]:
+    return list(dict.fromkeys(n for e in found.samplers for n in (*e.tau_int, *e.not_estimated)))
 
 
-def _main_runs(found: Found) -> list[str]:
+def _main_runs(found: ScalingResults) -> list[str]:
     """The run of every size that holds all samplers."""
-    return list(dict.fromkeys(e["run"] for e in found["samplers"] if e["training"] is None))
+    return list(dict.fromkeys(e.run for e in found.samplers if e.training is None))
 
 
-def _samplers(found: Found) -> list[str]:
-    return list(dict.fromkeys(entry["sampler"] for entry in found["samplers"]))
+def _samplers(found: ScalingResults) -> list[str]:
+    return list(dict.fromkeys(entry.sampler for entry in found.samplers))
 
 
-def _look(found: Found, sampler: str) -> tuple[str, str, str]:
+def _look(found: ScalingResults, sampler: str) -> tuple[str, str, str]:
     """Label, colour and marker; every flow has its own, and a label that says where it was not held."""
     flows = [s for s in _samplers(found) if _flows(found, s)]
     if sampler in flows:
@@ -157,25 +158,25 @@ def _look(found: Found, sampler: str) -> tuple[str, str, str]:
     return known.label, known.colour, known.marker
 
 
-def _flows(found: Found, sampler: str) -> list[Mapping[str, Any]]:
+def _flows(found: ScalingResults, sampler: str) -> list[TrainingRecord]:
     """The trainings of a flow, size by size; none of a classical sampler."""
-    return [e["training"] for e in found["samplers"] if e["sampler"] == sampler and e["training"] is not None]
+    return [e.training for e in found.samplers if e.sampler == sampler and e.training is not None]
 
 
-def _flow_label(found: Found, sampler: str) -> str:
+def _flow_label(found: ScalingResults, sampler: str) -> str:
     trainings = _flows(found, sampler)
-    held = sum(training["reached"] for training in trainings)
+    held = sum(training.reached for training in trainings)
     if held == len(trainings):
         return sampler
     return f"{sampler} ({held} of {len(trainings)} held)"
 
 
 def _words(name: str) -> tuple[str, str, str]:
-    known = observable_words(name)
+    known = vocabulary().words_of(name)
     return WORDS.get(name, (known.symbol, known.math, known.title))
 
 
-def _times(found: Found, observable: str) -> Picture | Omitted:
+def _times(found: ScalingResults, observable: str) -> Picture | Omitted:
     """τ_int of one observable against L, all samplers, with the fitted powers."""
     symbol, _, title = _words(observable)
     name, heading = f"tau_{observable}", f"τ_int of the {title}"
@@ -184,12 +185,12 @@ def _times(found: Found, observable: str) -> Picture | Omitted:
         return Omitted(name, heading, f"no sampler has an estimate of it{_missing(found, observable).rstrip('.')}")
     svg, pdf = encode(draw_times(found, observable))
     laws = [(s, law) for s in samplers if (law := _law(found, s, observable)) is not None]
-    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law['z'], law['z_error'])}" for s, law in laws)
+    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law.z, law.z_error)}" for s, law in laws)
     told = f"{told or 'Too few sizes for a fit'}.{_missing(found, observable)}"
     return Picture(name, heading, f"{symbol}. {told}", f"{heading}. {told}", svg, pdf)
 
 
-def draw_times(found: Found, observable: str) -> Figure:
+def draw_times(found: ScalingResults, observable: str) -> Figure:
     """The figure of τ_int of one observable against L: a symbol per sampler, open where a flow was not held."""
     figure, axes = single_axes(height=2.7, above=TWO_ROWS)
     axes.set_xscale("log")
@@ -210,8 +211,8 @@ def draw_times(found: Found, observable: str) -> Figure:
         law = _law(found, sampler, observable)
         if law is not None:
             x = np.array([p[held, 0].min(), p[held, 0].max()])
-            axes.plot(x, law["amplitude"] * x ** law["z"], "--", color=colour, linewidth=0.9)
-    _extent_ticks(axes, found["extents"])
+            axes.plot(x, law.amplitude * x**law.z, "--", color=colour, linewidth=0.9)
+    _extent_ticks(axes, found.extents)
     readable_log(axes.yaxis)
     axes.set_xlabel("$L$")
     axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {_words(observable)[1]} (updates)")
@@ -219,53 +220,53 @@ def draw_times(found: Found, observable: str) -> Figure:
     return figure
 
 
-def _missing(found: Found, observable: str) -> str:
+def _missing(found: ScalingResults, observable: str) -> str:
     """Which points are not drawn because their records are too few for an estimate."""
-    absent = [e for e in found["samplers"] if observable in e["not_estimated"]]
-    named = "; ".join(f"{_look(found, e['sampler'])[0]} at L = {e['extent']}" for e in absent)
-    fewest = found["fewest_independent"]
+    absent = [e for e in found.samplers if observable in e.not_estimated]
+    named = "; ".join(f"{_look(found, e.sampler)[0]} at L = {e.extent}" for e in absent)
+    fewest = found.fewest_independent
     return f" Not estimated, fewer than {fewest} independent configurations: {named}." if named else ""
 
 
-def _series(found: Found, sampler: str, observable: str) -> np.ndarray:
+def _series(found: ScalingResults, sampler: str, observable: str) -> np.ndarray:
     """Rows of L, τ_int, its error, and whether it was fitted."""
     rows = [
-        (e["extent"], *e["tau_int"][observable], float(e["training"] is None or e["training"]["reached"]))
-        for e in found["samplers"]
-        if e["sampler"] == sampler and observable in e["tau_int"]
+        (e.extent, *e.tau_int[observable], float(e.is_held))
+        for e in found.samplers
+        if e.sampler == sampler and observable in e.tau_int
     ]
     return np.array(rows, dtype=float).reshape(-1, 4)
 
 
-def _law(found: Found, sampler: str, observable: str) -> Mapping[str, Any] | None:
-    laws = (fit for fit in found["fits"] if (fit["sampler"], fit["observable"]) == (sampler, observable))
+def _law(found: ScalingResults, sampler: str, observable: str) -> PowerLawRecord | None:
+    laws = (fit for fit in found.fits if (fit.sampler, fit.observable) == (sampler, observable))
     return next(laws, None)
 
 
-def _extent_ticks(axes: Any, extents: list[int]) -> None:
+def _extent_ticks(axes: Axes, extents: tuple[int, ...]) -> None:
     axes.set_xticks(extents, [str(extent) for extent in extents])
     axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
 
 
-def _agreement(found: Found) -> Picture | Omitted:
+def _agreement(found: ScalingResults) -> Picture | Omitted:
     """All pulls of pairs of samplers at every size."""
     name, heading = "pulls", "Differences between samplers"
-    if not found["pulls"]:
+    if not found.pulls:
         return Omitted(name, heading, "no two samplers have the same observable at the same size")
     figure, axes = single_axes(above=ONE_ROW)
     axes.axhspan(-3, 3, color=FAINT, alpha=0.12, linewidth=0)
     axes.axhspan(-1, 1, color=FAINT, alpha=0.22, linewidth=0)
-    rows = np.array([(found["extents"].index(p["extent"]), p["pull"]) for p in found["pulls"]], dtype=float)
+    rows = np.array([(found.extents.index(p.extent), p.pull) for p in found.pulls], dtype=float)
     spread = 0.6 * ((np.arange(len(rows)) * 0.618) % 1 - 0.5)
     axes.plot(rows[:, 0] + spread, rows[:, 1], "o", color=sampler_style("hmc").colour, markersize=2.6)
-    axes.set_xticks(range(len(found["extents"])), [str(extent) for extent in found["extents"]])
+    axes.set_xticks(range(len(found.extents)), [str(extent) for extent in found.extents])
     axes.set_xlabel("$L$")
     axes.set_ylabel("pull (combined standard deviations)")
     largest = max(3.5, 1.1 * float(np.abs(rows[:, 1]).max()))
     axes.set_ylim(-largest, largest)
     svg, pdf = encode(figure)
-    beyond = [p for p in found["pulls"] if abs(p["pull"]) > SUSPICIOUS]
-    listed = "; ".join(f"{_pair(p)} at L = {p['extent']}, {p['observable']}: {signed(p['pull'])}" for p in beyond)
+    beyond = [p for p in found.pulls if abs(p.pull) > SUSPICIOUS]
+    listed = "; ".join(f"{_pair(p)} at L = {p.extent}, {p.observable}: {signed(p.pull)}" for p in beyond)
     words = f"{len(rows)} pulls of all pairs of samplers in all observables, rms {plain(_rms(rows[:, 1]), 3)}; "
     words += f"beyond ±{SUSPICIOUS:g}: {listed or 'none'}."
     caption = f"{words} Shaded: one and three standard deviations. Observables of one run are correlated."
@@ -276,8 +277,8 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _pair(entry: Mapping[str, Any]) -> str:
-    return " − ".join(entry["samplers"])
+def _pair(entry: PullRecord) -> str:
+    return " − ".join(entry.samplers)
 
 
 def _machinery(path: Path) -> list[Picture | Omitted]:
@@ -291,11 +292,11 @@ def _machinery(path: Path) -> list[Picture | Omitted]:
     return [replace(p, name=f"{path.name}_{p.name}", title=f"{path.name}: {p.title}") for p in drawn]
 
 
-def _verdict_table(found: Found) -> Table:
+def _verdict_table(found: ScalingResults) -> Table:
     rows = []
-    for name, given in found["verdicts"].items():
-        verdict = verdict_of({"verdict": given})
-        flows = ", ".join(e["sampler"] for e in found["samplers"] if e["run"] == name and e["training"] is not None)
+    for name, given in found.verdicts.items():
+        verdict = verdict_box(given)
+        flows = ", ".join(e.sampler for e in found.samplers if e.run == name and e.training is not None)
         rows.append([name, verdict.status, flows or ABSENT, "; ".join(verdict.reasons) or ABSENT])
     exact = sum(row[1] == "exact" for row in rows)
     return Table(
@@ -303,81 +304,81 @@ def _verdict_table(found: Found) -> Table:
     )
 
 
-def _flow_table(found: Found) -> Table:
+def _flow_table(found: ScalingResults) -> Table:
     """What was asked of every flow and what its production draws show."""
-    head = ["asked for", *(f"L = {extent}" for extent in found["extents"])]
+    head = ["asked for", *(f"L = {extent}" for extent in found.extents)]
     rows = []
     for sampler in _samplers(found):
-        trained = {e["extent"]: e["training"] for e in found["samplers"] if e["sampler"] == sampler and e["training"]}
+        trained = {e.extent: e.training for e in found.samplers if e.sampler == sampler and e.training}
         if trained:
-            rows.append([sampler, *(_held(trained.get(extent)) for extent in found["extents"])])
+            rows.append([sampler, *(_held(trained.get(extent)) for extent in found.extents)])
     return Table("Acceptance of the flows", head, rows)
 
 
-def _held(training: Mapping[str, Any] | None) -> str:
+def _held(training: TrainingRecord | None) -> str:
     if training is None:
         return ABSENT
-    if not is_number(training["acceptance"]):
+    if training.acceptance is None:
         return "not measured"
-    told = f"{100 * training['acceptance']:.3g} %"
-    if training["reached"]:
+    told = f"{100 * training.acceptance:.3g} %"
+    if training.reached:
         return told
-    if training["acceptance"] > training["wanted"]:
+    if training.acceptance > training.wanted:
         return f"{told}, above"
     return f"{told}, not reached"
 
 
-def _fit_table(found: Found) -> Table:
+def _fit_table(found: ScalingResults) -> Table:
     names = _observables(found)
     rows = [[_look(found, s)[0], *(_exponent(found, s, name) for name in names)] for s in _samplers(found)]
-    tested = [fit["dof"] > 0 for fit in found["fits"]]
+    tested = [fit.dof > 0 for fit in found.fits]
     goodness = ", with χ²/dof" if any(tested) else ""
     untested = "; of two sizes no χ²: nothing tests the power law" if not all(tested) else ""
     title = f"Exponents z of τ_int{goodness}{untested}"
     return Table(title, ["sampler", *(_words(name)[0] for name in names)], rows)
 
 
-def _exponent(found: Found, sampler: str, observable: str) -> str:
+def _exponent(found: ScalingResults, sampler: str, observable: str) -> str:
     law = _law(found, sampler, observable)
     if law is None:
-        known = [e for e in found["samplers"] if e["sampler"] == sampler and observable in e["tau_int"]]
-        held = [e for e in known if e["training"] is None or e["training"]["reached"]]
+        known = [e for e in found.samplers if e.sampler == sampler and observable in e.tau_int]
+        held = [e for e in known if e.is_held]
         return "not held" if len(held) < len(known) else "not estimated"
-    goodness = f", {plain(law['chi2'] / law['dof'], 2)}" if law["dof"] else ""
-    return f"{compact(law['z'], law['z_error'])}{goodness}"
+    goodness = f", {plain(law.chi2 / law.dof, 2)}" if law.dof else ""
+    return f"{compact(law.z, law.z_error)}{goodness}"
 
 
-def _cost_table(found: Found) -> Table:
-    head = ["sampler", *(f"L = {extent}" for extent in found["extents"])]
+def _cost_table(found: ScalingResults) -> Table:
+    head = ["sampler", *(f"L = {extent}" for extent in found.extents)]
     rows = []
     for sampler in _samplers(found):
-        entries = {e["extent"]: e for e in found["samplers"] if e["sampler"] == sampler}
-        rows.append([_look(found, sampler)[0], *(_cost(entries.get(extent)) for extent in found["extents"])])
-        training = [(entries.get(extent) or {}).get("training") for extent in found["extents"]]
+        entries = {e.extent: e for e in found.samplers if e.sampler == sampler}
+        rows.append([_look(found, sampler)[0], *(_cost(entries.get(extent)) for extent in found.extents)])
+        training = [entries[extent].training if extent in entries else None for extent in found.extents]
         if any(training):
             rows.append([f"{sampler}: training", *(_training(entry) for entry in training)])
     return Table("Time per independent configuration, and of training", head, rows)
 
 
-def _cost(entry: Mapping[str, Any] | None) -> str:
+def _cost(entry: ScalingEntry | None) -> str:
     if entry is None:
         return ABSENT
-    seconds = entry["seconds_per_independent"]
+    seconds = entry.seconds_per_independent
     return "not estimated" if seconds is None else duration(seconds)
 
 
-def _training(entry: Mapping[str, Any] | None) -> str:
-    return ABSENT if entry is None else f"{duration(entry['seconds'])}, {entry['steps']} steps"
+def _training(entry: TrainingRecord | None) -> str:
+    return ABSENT if entry is None else f"{duration(entry.seconds)}, {entry.steps} steps"
 
 
-def _overtaking_table(found: Found) -> Table:
-    sizes = {(p["flow"], p["sampler"], p["extent"]): p["independent_configurations"] for p in found["overtaking"]}
+def _overtaking_table(found: ScalingResults) -> Table:
+    sizes = {(p.flow, p.sampler, p.extent): p.independent_configurations for p in found.overtaking}
     pairs = dict.fromkeys((flow, sampler) for flow, sampler, _ in sizes)
     rows = [
-        [f"{flow} against {_look(found, sampler)[0]}", *(_size(sizes, flow, sampler, L) for L in found["extents"])]
+        [f"{flow} against {_look(found, sampler)[0]}", *(_size(sizes, flow, sampler, L) for L in found.extents)]
         for flow, sampler in pairs
     ]
-    head = ["independent configurations", *(f"L = {extent}" for extent in found["extents"])]
+    head = ["independent configurations", *(f"L = {extent}" for extent in found.extents)]
     return Table("Ensemble from which on the flow, its training counted, is the cheaper one", head, rows)
 
 

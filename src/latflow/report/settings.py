@@ -1,11 +1,10 @@
 """How the chain samplers were set, as plain data: settings down, samplers across."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from latflow.report.names import SAMPLERS, SamplerStyle, order_of, sampler_style
 from latflow.report.numbers import ABSENT, count, is_number, plain
+from latflow.results import Results
 
 SETTINGS = {
     "chains": "chains",
@@ -36,9 +35,9 @@ class SettingsTable:
     rows: list[tuple[str, list[str]]]
 
 
-def settings_table(results: Mapping[str, Any]) -> SettingsTable | None:
+def settings_table(results: Results) -> SettingsTable | None:
     """The settings of every chain sampler; None if the results hold none."""
-    found = results.get("samplers") or {}
+    found = results.samplers
     names = sorted(found, key=lambda name: order_of(name, SAMPLERS))
     rows = [
         (words, [_cell(found[name].get(key)) for name in names])

@@ -6,28 +6,21 @@ A pull is written only between independent estimates with errors. An absent numb
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import NamedTuple
 
 from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
-from latflow.report.names import (
-    DEPENDENT_PAIRS,
-    OBSERVABLES,
-    SAMPLERS,
-    SamplerStyle,
-    observable_words,
-    order_of,
-    sampler_style,
-)
+from latflow.report.names import DEPENDENT_PAIRS, SAMPLERS, SamplerStyle, order_of, sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
+from latflow.results import EstimateRecord, FlowFigures, Results
+from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate, pull
-from latflow.theories.catalogue import formula as formula_of
-from latflow.words import FLOW_TIME, PLANE
+from latflow.stats.evidence import Check, Verdict
 
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
@@ -93,9 +86,8 @@ class VectorTable:
     rows: list[list[str]]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, `open`, or a dash without a limit."""
+class CheckCells(NamedTuple):
+    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, or a dash without a limit."""
 
     name: str
     value: str
@@ -104,45 +96,41 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The verdict on exactness as the run states it.
+class VerdictBox:
+    """The verdict on exactness as the page shows it.
 
     Attributes:
-        status: `exact`, `unresolved sectors`, `collapsed…`, `no verdict`, or whatever word the run gives.
+        status: Its word, with the weight that is lost where one is.
         tone: `good`, `bad` or `open`: only `exact` is good.
-        reasons: Sentences in support.
+        reasons: Sentences in support, with true minus signs.
         evidence: The checks behind it.
     """
 
     status: str
     tone: str
     reasons: list[str]
-    evidence: list[Evidence]
+    evidence: list[CheckCells]
 
 
-def pull_of(entry: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
-    """(entry − other) over the combined error; None unless both are scalars and at least one has an error."""
-    if not (is_number(entry.get("value")) and is_number(other.get("value"))):
-        return None
-    found = pull(*(Estimate(float(e["value"]), float(e.get("error") or 0.0)) for e in (entry, other)))
+def pull_of(one: Estimate | None, other: Estimate | None) -> float | None:
+    """(one − other) over the combined error; None unless both are there and at least one has an error."""
+    found = math.nan if one is None or other is None else pull(one, other)
     return found if math.isfinite(found) else None
 
 
-def scalar_observables(results: Mapping[str, Any]) -> list[str]:
-    """Observables with a scalar estimate, in the order of the house."""
-    found = {e["observable"] for e in results.get("estimates") or [] if not isinstance(e.get("value"), list)}
-    return sorted(found, key=lambda name: order_of(name, OBSERVABLES))
+def scalar_observables(results: Results) -> list[str]:
+    """Observables with a scalar estimate, in the order of the results."""
+    return results.in_order({row.observable for row in results.estimates if not row.is_array})
 
 
-def samplers_of(results: Mapping[str, Any]) -> list[str]:
+def samplers_of(results: Results) -> list[str]:
     """Samplers with any estimate, in the order of the house."""
-    found = {e["sampler"] for e in results.get("estimates") or []}
-    return sorted(found, key=lambda name: order_of(name, SAMPLERS))
+    return sorted({row.sampler for row in results.estimates}, key=lambda name: order_of(name, SAMPLERS))
 
 
-def sampler_pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+def sampler_pairs(results: Results) -> list[tuple[str, str]]:
     """Pairs of samplers whose estimates are independent and of which some scalar observable knows both."""
-    found = {(e["observable"], e["sampler"]) for e in results.get("estimates") or [] if is_number(e.get("value"))}
+    found = {(row.observable, row.sampler) for row in results.estimates if row.number is not None}
     pairs = [pair for pair in combinations(samplers_of(results), 2) if frozenset(pair) not in DEPENDENT_PAIRS]
     return [(a, b) for a, b in pairs if any((o, a) in found and (o, b) in found for o in scalar_observables(results))]
 
@@ -153,66 +141,58 @@ def observable_tables(run: Run) -> list[ObservableTable]:
 
 
 def vector_tables(run: Run) -> list[VectorTable]:
-    """One table per array-valued observable; the first component is the abscissa."""
-    entries = run.results.get("estimates") or []
-    names = {e["observable"] for e in entries if isinstance(e.get("value"), list)}
-    return [_vector_table(run, name) for name in sorted(names, key=lambda name: order_of(name, OBSERVABLES))]
+    """One table per array-valued observable, its axis in the first column."""
+    names = {row.observable for row in run.results.estimates if row.is_array}
+    return [_vector_table(run, name) for name in run.results.in_order(names)]
 
 
-def verdict_of(results: Mapping[str, Any]) -> Verdict:
-    """The run's verdict, given as one word or as a table with `status`, `reason` or `reasons`, and `evidence`."""
-    given = results.get("verdict")
-    table: Mapping[str, Any] = {"status": given} if isinstance(given, str) else (given or {})
-    status = str(table.get("status") or "no verdict")
+def verdict_box(verdict: Verdict) -> VerdictBox:
+    """A verdict in the words and digits of the page."""
+    status = verdict.status
     tone = "good" if status == "exact" else "open" if status.startswith(("no verdict", "unresolved")) else "bad"
-    if is_number(table.get("lost_weight")):
-        status += f", lost weight ≈ {compact(table['lost_weight'], table.get('lost_weight_error'))}"
-    given_reasons = table.get("reasons") or [table.get("reason")]
-    reasons = [_NEGATIVE.sub("−", str(reason)) for reason in given_reasons if reason]
-    evidence = [
-        Evidence(
-            str(e.get("name", "")),
-            compact(e["value"], e["error"]) if e.get("error") else measured(e.get("value")),
-            _limit(e.get("limit")),
-            _outcome(e.get("passed")) if e.get("limit") else ABSENT,
-        )
-        for e in table.get("evidence") or []
-    ]
-    return Verdict(status, tone, reasons, evidence)
+    if verdict.lost_weight is not None:
+        status += f", lost weight ≈ {compact(verdict.lost_weight, verdict.lost_weight_error)}"
+    reasons = [_NEGATIVE.sub("−", reason) for reason in verdict.reasons]
+    return VerdictBox(status, tone, reasons, [_check_cells(check) for check in verdict.evidence])
+
+
+def _check_cells(check: Check) -> CheckCells:
+    value = compact(check.value, check.error) if check.error else measured(check.value)
+    outcome = ("pass" if check.passed else "FAIL") if check.limit else ABSENT
+    return CheckCells(check.name, value, check.limit or ABSENT, outcome)
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:
     """The few numbers that a reader wants first: name, value, what it means."""
     flow = run.flow
-    n = flow.get("n")
-    draws = f"of N\u00a0=\u00a0{count(n)} draws" if n else "N not recorded"
+    draws = f"of N\u00a0=\u00a0{count(flow.n)} draws" if flow.n else "N not recorded"
     draws_and_expected, draws_and_tail = draws, draws
-    if is_number(flow.get("expected_acceptance")):
-        draws_and_expected += f"; {plain(flow['expected_acceptance'])} expected from the weights"
-    if is_number(flow.get("pareto_k")):
-        draws_and_tail += f"; Pareto k̂ {plain(flow['pareto_k'], 2)}"
-    lost = verdict_of(run.results).tone == "bad"
+    if flow.expected_acceptance is not None:
+        draws_and_expected += f"; {plain(flow.expected_acceptance)} expected from the weights"
+    if flow.pareto_k is not None:
+        draws_and_tail += f"; Pareto k̂ {plain(flow.pareto_k, 2)}"
+    lost = verdict_box(run.results.verdict).tone == "bad"
     return [
-        ("Acceptance", plain(flow.get("acceptance")), f"independence Metropolis, {draws_and_expected}"),
-        ("Reweighting ESS", plain(flow.get("reweighting_ess")), f"(Σw)² / (N Σw²), {draws_and_tail}"),
+        ("Acceptance", plain(flow.acceptance), f"independence Metropolis, {draws_and_expected}"),
+        ("Reweighting ESS", plain(flow.reweighting_ess), f"(Σw)² / (N Σw²), {draws_and_tail}"),
         (
             "log Z",
-            compact(flow.get("log_z"), flow.get("log_z_error")),
+            compact(flow.log_z, flow.log_z_error),
             "ln⟨w⟩ over the flow draws" + ("; lacks the lost weight" if lost else ""),
         ),
         (
             "KL(q‖p)",
-            compact(flow.get("kl"), flow.get("kl_error")),
+            compact(flow.kl, flow.kl_error),
             "nats, with the log Z given here" + (", so too small" if lost else ""),
         ),
-        ("Training", duration(flow.get("training_seconds")), _training_words(flow)),
+        ("Training", duration(flow.training_seconds), _training_words(flow)),
     ]
 
 
 def study_lines(run: Run) -> list[tuple[str, str]]:
     """Study, action and lattice in one line each."""
-    study = run.study
-    action = dict(study.get("action") or {})
+    study, theory = run.study, run.theory
+    action = dict(study.get("action") or ({} if theory is None else theory.action))
     kind = action.pop("kind", ABSENT)
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
@@ -220,7 +200,7 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         theory = [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
         return [*theory, *_measured_beside(run)]
     flow = study.get("flow") or {}
-    formula = formula_of(study.get("action") or {})
+    formula = "" if theory is None else theory.formula
     used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
     network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in used.items())
     return [
@@ -231,29 +211,29 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def provenance_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every leaf of the provenance, its key path and its value."""
-    return list(_leaves(results.get("provenance") or {}, ""))
+def provenance_rows(results: Results) -> list[tuple[str, str]]:
+    """When the run was analysed, and every leaf of the provenance: its key path and its value."""
+    analysed = [] if results.date is None else [("analysed", results.date)]
+    return analysed if results.provenance is None else [*analysed, *_leaves(results.provenance.model_dump(), "")]
 
 
 def _observable_table(run: Run, observable: str) -> ObservableTable:
-    words = observable_words(observable)
+    words = run.results.words(observable)
     known = data.reference(run, observable)
-    entries = {s: e for s in samplers_of(run.results) if (e := data.estimate(run, observable, s)) is not None}
+    entries = _entries(run.results, observable)
     missed = beyond(run.results, observable)
-    yardstick = {} if known is None else {"value": known[0], "error": known[1]}
     rows = [
         EstimateRow(
             sampler=sampler_style(sampler),
-            value=NOT_REACHED if sampler in missed else compact(entry.get("value"), entry.get("error")),
-            tau_int=compact(entry.get("tau_int"), entry.get("tau_int_error")),
-            n=count(entry.get("n")),
-            pull=_pull(entry, yardstick),
+            value=NOT_REACHED if sampler in missed else _with_error(entry.value, entry.error),
+            tau_int=_with_error(entry.tau_int, entry.tau_int_error),
+            n=count(entry.n),
+            pull=_pull(entry.number, known),
         )
         for sampler, entry in entries.items()
     ]
     between = {
-        pair_name(a, b): _pull(entries[a], entries[b])
+        pair_name(a, b): _pull(entries[a].number, entries[b].number)
         if a in entries and b in entries
         else Pull(ABSENT, suspicious=False)
         for a, b in sampler_pairs(run.results)
@@ -263,7 +243,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         title=words.title,
         symbol=words.symbol,
         definition=words.definition,
-        reference=ABSENT if known is None else compact(*known),
+        reference=ABSENT if known is None else compact(known.value, known.error),
         source=data.reference_source(run, observable),
         note=unreached(run.results, observable) or settled(run, observable),
         has_reference=known is not None,
@@ -272,13 +252,25 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
     )
 
 
+def _entries(results: Results, observable: str) -> dict[str, EstimateRecord]:
+    """Estimates of an observable by sampler, in the order of the house."""
+    return {s: row for s in samplers_of(results) if (row := results.estimate(observable, s)) is not None}
+
+
+def _with_error(value: Reals, error: Reals) -> str:
+    """A scalar with its error; a dash for an array."""
+    if isinstance(value, tuple) or isinstance(error, tuple):
+        return ABSENT
+    return compact(value, error)
+
+
 def _vector_table(run: Run, observable: str) -> VectorTable:
-    words = observable_words(observable)
-    entries = {s: e for s in samplers_of(run.results) if (e := data.estimate(run, observable, s)) is not None}
-    columns = [(data.vector(e, "value"), data.vector(e, "error")) for e in entries.values()]
+    words = run.results.words(observable)
+    entries = _entries(run.results, observable)
+    columns = [(data.vector(e.value), data.vector(e.error)) for e in entries.values()]
     source, known = _known_vector(entries)
     length = max(len(values) for values, _ in columns)
-    labels = _labels(run, observable, length)
+    labels = () if words.axis is None else words.axis.texts
     rows = [
         [
             labels[i],
@@ -292,34 +284,25 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
         title=words.title,
         symbol=words.symbol,
         definition=words.definition,
-        abscissa=words.axis.name,
+        abscissa="" if words.axis is None else words.axis.name,
         columns=[*(sampler_style(s).label for s in entries), *([source] if source else [])],
         rows=rows,
     )
 
 
-def _known_vector(entries: Mapping[str, Mapping[str, Any]]) -> tuple[str, list[float]]:
+def _known_vector(entries: Mapping[str, EstimateRecord]) -> tuple[str, Sequence[float | None]]:
     """Where the known values of an array come from, and those; nothing where none are known."""
-    found = next((e for e in entries.values() if isinstance(e.get("reference"), list)), None)
-    return ("", []) if found is None else (str(found.get("reference_source") or "reference"), found["reference"])
+    for entry in entries.values():
+        if isinstance(entry.reference, tuple):
+            return entry.reference_source or "reference", entry.reference
+    return "", ()
 
 
-def _is_shown(observable: str, values: list[float], known: list[float]) -> bool:
+def _is_shown(observable: str, values: list[float], known: Sequence[float | None]) -> bool:
     """Whether an entry is worth a row: any that exists, of a distribution what was seen or is likely enough."""
     if observable != DISTRIBUTION:
         return any(math.isfinite(value) for value in values)
-    return any(value > 0 for value in values) or any(share > UNLIKELY for share in known)
-
-
-def _labels(run: Run, observable: str, length: int) -> list[str]:
-    """What the entries of an array are numbered by: a distance, a charge, a flow time, a plane."""
-    words = observable_words(observable)
-    if words.axis == FLOW_TIME:
-        return [f"{t:g}" for t in data.flow_times(run.results)[1 : length + 1]]
-    if words.axis == PLANE and run.shape:
-        planes = combinations(range(len(run.shape)), 2)
-        return [f"({mu},{nu})" + (" with time" if nu == len(run.shape) - 1 else "") for mu, nu in planes]
-    return [str(words.axis.first + i).replace("-", "−") for i in range(length)]
+    return any(value > 0 for value in values) or any(share is not None and share > UNLIKELY for share in known)
 
 
 def pair_name(a: str, b: str) -> str:
@@ -327,29 +310,21 @@ def pair_name(a: str, b: str) -> str:
     return f"{sampler_style(a).label} − {sampler_style(b).label}"
 
 
-def _pull(entry: Mapping[str, Any], other: Mapping[str, Any]) -> Pull:
-    found = pull_of(entry, other)
+def _pull(one: Estimate | None, other: Estimate | None) -> Pull:
+    found = pull_of(one, other)
     return Pull(signed(found), suspicious=found is not None and abs(found) > SUSPICIOUS)
 
 
-def _limit(limit: object) -> str:
-    return plain(limit) if is_number(limit) else str(limit or ABSENT)
-
-
-def _outcome(passed: object) -> str:
-    return {True: "pass", False: "FAIL"}.get(passed, "open") if isinstance(passed, bool) else "open"
-
-
-def _training_words(flow: Mapping[str, Any]) -> str:
-    steps, stopped = flow.get("training_steps"), flow.get("stopped_by")
-    if steps is None:
+def _training_words(flow: FlowFigures) -> str:
+    if flow.training_steps is None:
         return "no trained flow in this run"
-    words = f"{count(steps)} steps" + (f", stopped by {str(stopped).replace('_', ' ')}" if stopped else "")
-    start = flow.get("start")
-    if not isinstance(start, Mapping) or not is_number(start.get("acceptance")):
+    words = f"{count(flow.training_steps)} steps"
+    if flow.stopped_by:
+        words += f", stopped by {flow.stopped_by.replace('_', ' ')}"
+    if flow.start is None or flow.start.acceptance is None:
         return words
-    was = f"acceptance {plain(start['acceptance'])}, reweighting ESS {plain(start.get('reweighting_ess'))}"
-    return f"{words}; started from {start.get('model', ABSENT)} with {was}"
+    was = f"acceptance {plain(flow.start.acceptance)}, reweighting ESS {plain(flow.start.reweighting_ess)}"
+    return f"{words}; started from {flow.start.model} with {was}"
 
 
 def _value(value: object) -> str:
@@ -362,10 +337,10 @@ def _value(value: object) -> str:
 
 def _measured_beside(run: Run) -> list[tuple[str, str]]:
     """Gradient flow and smearing in one line each, where there are any."""
-    flow, smearing = run.results.get("gradient_flow"), run.study.get("smearing") or {}
+    flow, smearing = run.results.gradient_flow, run.study.get("smearing") or {}
     lines = []
-    if flow:
-        lines.append(("Gradient flow", f"{flow['kind']}, to t = {flow['times'][-1]:g} in {flow['records']} records"))
+    if flow is not None:
+        lines.append(("Gradient flow", f"{flow.kind}, to t = {flow.times[-1]:g} in {flow.records} records"))
     if smearing.get("kind", "none") != "none":
         words = f"{smearing['kind'].upper()} (α = {smearing['alpha']:g}, {smearing['steps']} steps)"
         lines.append(("Smearing", f"{words}, links in space, for a second potential"))
@@ -375,7 +350,7 @@ def _measured_beside(run: Run) -> list[tuple[str, str]]:
 def _leaves(node: object, path: str) -> list[tuple[str, str]]:
     """Key paths and values of a nested table."""
     if isinstance(node, Mapping):
-        return [leaf for key in node for leaf in _leaves(node[key], f"{path} · {key}" if path else str(key))]
+        return [leaf for key in sorted(node) for leaf in _leaves(node[key], f"{path} · {key}" if path else str(key))]
     if isinstance(node, list):
         return [(path, ", ".join(str(item) for item in node) or ABSENT)]
     return [(path, ABSENT if node is None else str(node))]

@@ -17,9 +17,11 @@ from latflow.errors import DataError, UsageError
 from latflow.report import data
 from latflow.report.canvas import ONE_ROW, encode, legend_above, readable_log, single_axes, style
 from latflow.report.data import Run
-from latflow.report.names import SAMPLERS, observable_words, sampler_style
+from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import ABSENT, compact, is_number, plain, signed
 from latflow.report.tables import pull_of, samplers_of
+from latflow.results import ChainAgreement, Observable
+from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.stats.freezing import freezing
 
@@ -107,11 +109,13 @@ class Trend:
         key: The coupling in which they differ, ``action.beta``.
         points: By observable, sampler and coupling.
         freezing: By coupling; empty where no charge was measured along HMC.
+        words: How the observables are written.
     """
 
     key: str
     points: list[Point]
     freezing: list[Freezing]
+    words: Mapping[str, Observable]
 
     def plain(self) -> dict[str, Any]:
         """Plain data."""
@@ -142,10 +146,11 @@ def trend(paths: Sequence[Path], observables: Sequence[str]) -> Trend:
     ]
     for observable in observables:
         if not any(point.observable == observable for point in points):
-            known = sorted({e["observable"] for run in runs for e in run.results.get("estimates") or []})
+            known = sorted({name for run in runs for name in run.results.observables})
             raise UsageError("--observables", value=repr(observable), allowed=", ".join(known) or "of analysed runs")
     found = (_freezing(run, _coupling(run, key)) for run in ordered)
-    return Trend(f"action.{key}", points, [row for row in found if row is not None])
+    words = {o: next(run for run in runs if o in run.results.observables).results.words(o) for o in observables}
+    return Trend(f"action.{key}", points, [row for row in found if row is not None], words)
 
 
 def trend_lines(found: Trend) -> list[str]:
@@ -155,7 +160,8 @@ def trend_lines(found: Trend) -> list[str]:
     for observable in dict.fromkeys(point.observable for point in found.points):
         head = [name, "sampler", "τ_int, updates", "chains", "updates of a chain", "mean", "reference", "pull"]
         rows = [_row(point) for point in found.points if point.observable == observable]
-        lines += [f"**{_symbol(observable)}**, {observable_words(observable).title}", "", *_markdown(head, rows), ""]
+        words = found.words[observable]
+        lines += [f"**{_symbol(words)}**, {words.title}", "", *_markdown(head, rows), ""]
     if found.freezing:
         head = [name, "trajectory", f"γ({STRETCH:g})"]
         rows = [[plain(f.x), plain(f.trajectory, 3), compact(f.gamma, f.gamma_error)] for f in found.freezing]
@@ -176,7 +182,7 @@ def trend_figure(found: Trend, observable: str) -> bytes:
         readable_log(axes.yaxis)
         letter = {"beta": r"$\beta$"}.get(found.key.rpartition(".")[2], found.key.replace("_", " "))
         axes.set_xlabel(letter)
-        axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {observable_words(observable).math} (updates)")
+        axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {found.words[observable].math} (updates)")
         legend_above(figure, axes, columns=3)
         return encode(figure)[0]
 
@@ -199,8 +205,9 @@ def _curve(axes: Axes, points: list[Point]) -> None:
 
 
 def _row(point: Point) -> list[str]:
-    yardstick = {"value": point.reference, "error": point.reference_error}
-    pull = pull_of({"value": point.value, "error": point.error}, yardstick) if point.error else None
+    pull = None
+    if point.value is not None and point.error and point.reference is not None:
+        pull = pull_of(Estimate(point.value, point.error), Estimate(point.reference, point.reference_error or 0.0))
     bound = "≥ " if point.is_bound else "≤ " if point.is_unseen else ""
     return [
         plain(point.x),
@@ -218,8 +225,8 @@ def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
-def _symbol(observable: str) -> str:
-    return observable_words(observable).symbol.replace("_{", "_").replace("^{", "^").replace("}", "")
+def _symbol(words: Observable) -> str:
+    return words.symbol.replace("_{", "_").replace("^{", "^").replace("}", "")
 
 
 def _differing(runs: Sequence[Run]) -> str:
@@ -240,34 +247,38 @@ def _coupling(run: Run, key: str) -> float:
 
 
 def _point(run: Run, x: float, observable: str, sampler: str) -> Point | None:
-    entry, chains = data.estimate(run, observable, sampler), (run.results.get("chains") or {}).get(sampler)
-    if entry is None or chains is None or isinstance(entry["value"], list):
+    row, chains = run.results.estimate(observable, sampler), run.results.chains.get(sampler)
+    if row is None or chains is None or row.is_array:
         return None
     thin = int(run.study[sampler]["thin"])
-    tau, error = entry["tau_int"], entry["tau_int_error"]
+    tau, error = _scalar(row.tau_int), _scalar(row.tau_int_error)
     return Point(
         x=x,
         observable=observable,
         sampler=sampler,
         tau_int=None if tau is None else thin * tau,
         tau_int_error=None if error is None else thin * error,
-        length=thin * int(chains["records"]),
-        chains=int(chains["chains"]),
-        value=entry["value"],
-        error=entry["error"],
-        reference=entry["reference"],
-        reference_error=entry["reference_error"],
+        length=thin * chains.records,
+        chains=chains.chains,
+        value=_scalar(row.value),
+        error=_scalar(row.error),
+        reference=_scalar(row.reference),
+        reference_error=row.reference_error,
         agree=_agree(chains, _COLUMNS.get(observable, observable)),
         thin=thin,
     )
 
 
-def _agree(chains: Mapping[str, Any], column: str) -> bool:
+def _scalar(value: Reals) -> float | None:
+    return None if isinstance(value, tuple) else value
+
+
+def _agree(chains: ChainAgreement, column: str) -> bool:
     """By the R̂ of one column, infinite where it is null; by that of all where it has none."""
-    found = chains.get("r_hat") or {}
-    if column not in found:
-        return bool(chains["agree"])
-    return is_number(found[column]) and found[column] <= chains["limit"]
+    if column not in chains.r_hat:
+        return bool(chains.agree)
+    found = chains.r_hat[column]
+    return found is not None and found <= chains.limit
 
 
 def _freezing(run: Run, x: float) -> Freezing | None:
@@ -278,7 +289,7 @@ def _freezing(run: Run, x: float) -> Freezing | None:
     trajectory = float(run.ensembles["hmc"].manifest["scale"]) * int(run.study["hmc"]["n_steps"])
     stretch = STRETCH / (trajectory * int(run.study["hmc"]["thin"]))
     try:
-        found: Estimate = freezing(charge, stretch=stretch, squared=known[0])
+        found: Estimate = freezing(charge, stretch=stretch, squared=known.value)
     except DataError:  # chains shorter than one stretch
         return None
     return Freezing(x, trajectory, found.value, found.error)

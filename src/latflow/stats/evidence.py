@@ -12,7 +12,6 @@ References:
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -151,48 +150,55 @@ class Evidence:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One line of the evidence: what was measured, its limit, and whether it kept it."""
+    """One line of the evidence.
+
+    Args:
+        name: What was measured.
+        value: The number; None where it is not finite.
+        error: Its error, if it has one.
+        limit: What is allowed, in words; empty where nothing is asked of it.
+        passed: Whether it is allowed.
+    """
 
     name: str
-    value: float | int
+    value: float | int | None
     error: float | None
     limit: str
     passed: bool
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the value is a number."""
+        return self.value is not None and math.isfinite(self.value)
+
+    def recorded(self) -> "Check":
+        """The same for a record: what is not finite is absent."""
+        value = self.value if self.is_finite else None
+        return dataclasses.replace(self, value=value, error=_finite(self.error))
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The verdict on a flow.
+    """The verdict on a flow, as it stands in ``results.json``: numbers that are not finite are None.
 
     Args:
         status: "exact", "unresolved sectors", "collapsed" or "no verdict".
         reasons: Sentences in support.
         lost_weight: If collapsed, the weight that is lost.
-        checks: The evidence line by line.
+        lost_weight_error: Its error.
+        evidence: The checks behind it, line by line.
     """
 
     status: str
-    reasons: tuple[str, ...]
-    lost_weight: Estimate | None
-    checks: tuple[Check, ...]
-
-    def plain(self) -> dict[str, Any]:
-        """The verdict for ``results.json``; numbers that are not finite become null."""
-        lost = self.lost_weight
-        return {
-            "status": self.status,
-            "reasons": list(self.reasons),
-            "lost_weight": None if lost is None else _finite(lost.value),
-            "lost_weight_error": None if lost is None else _finite(lost.error),
-            "evidence": [
-                {**dataclasses.asdict(c), "value": _finite(c.value), "error": _finite(c.error)} for c in self.checks
-            ],
-        }
+    reasons: tuple[str, ...] = ()
+    lost_weight: float | None = None
+    lost_weight_error: float | None = None
+    evidence: tuple[Check, ...] = ()
 
 
 def no_verdict(*reasons: str) -> Verdict:
     """The verdict where evidence could not be collected."""
-    return Verdict("no verdict", reasons, None, ())
+    return Verdict("no verdict", reasons)
 
 
 def forward_side(log_weights: Float[np.ndarray, " n"]) -> Side:
@@ -261,7 +267,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
     told = f"reverse − forward log Z = {gap:.4g} ± {error:.2g}"
 
     def verdict(status: str, *reasons: str, lost: Estimate | None = None) -> Verdict:
-        return Verdict(status, reasons, lost, checks)
+        weight = (None, None) if lost is None else (_finite(lost.value), _finite(lost.error))
+        return Verdict(status, reasons, *weight, tuple(check.recorded() for check in checks))
 
     if not passed[STARTS]:
         return verdict("no verdict", f"target draws from {evidence.starts} starts; at least {LEAST_STARTS} are needed")
@@ -281,7 +288,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
     failed = [check for check in checks if not check.passed]
     if failed:
         # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
-        differ = all(check.name.endswith(DIFFERENCE) and math.isfinite(check.value) for check in failed)
+        differ = all(check.name.endswith(DIFFERENCE) and check.is_finite for check in failed)
         status = "unresolved sectors" if differ else "no verdict"
         return verdict(status, *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
@@ -333,7 +340,8 @@ def _compared(comparison: Comparison, sigmas: float) -> Check:
 
 def _sentence(check: Check) -> str:
     error = "" if check.error is None else f" ± {check.error:.2g}"
-    return f"{check.name}: {check.value:.3g}{error}, allowed {check.limit}"
+    value = math.nan if check.value is None else check.value
+    return f"{check.name}: {value:.3g}{error}, allowed {check.limit}"
 
 
 def _implied_error(log_weights: Float[np.ndarray, " n"], *, effective: float) -> float:

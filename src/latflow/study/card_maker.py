@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from latflow.errors import CannotCreateError, LatflowError
+from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.stats.weights import independence_acceptance, reweighting_ess
 from latflow.store.atomic import make_directory, read_bytes, remove_file, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
@@ -209,24 +209,25 @@ def _measured(model: Path, study: StudyConfig, folder: Path, progress: Progress)
     copy_model(model, folder / "model")
     results = run_stages(study, folder, stages=("sample", "measure", "analyse"), progress=progress)
     weights = Ensemble.open(folder / "ensembles" / "flow", writable=False).column("log_weight")
-    flow = results["flow"]
-    kept = ("observable", "value", "error", "reference", "reference_error", "reference_source")
+    if results is None or results.flow is None:
+        raise MissingInputError(str(folder), value="no draws of a flow")
+    flow, kept = results.flow, ("observable", "value", "error", "reference", "reference_error", "reference_source")
     return {
-        "n": flow["n"],
+        "n": flow.n,
         "seed": study.seed,
         "block_size": study.sampling.block_size,
         "acceptance": float(independence_acceptance(weights)),
         "acceptance_error": _scatter(weights, independence_acceptance),
-        "reweighting_ess": flow["reweighting_ess"],
+        "reweighting_ess": flow.reweighting_ess,
         "reweighting_ess_error": _scatter(weights, reweighting_ess),
-        "pareto_k": flow["pareto_k"],
-        "log_z": flow["log_z"],
-        "log_z_error": flow["log_z_error"],
-        "seconds_per_draw": results["cost"]["flow"]["seconds_per_configuration"],
+        "pareto_k": flow.pareto_k,
+        "log_z": flow.log_z,
+        "log_z_error": flow.log_z_error,
+        "seconds_per_draw": results.cost["flow"].seconds_per_configuration,
         "estimates": [
-            {key: row[key] for key in kept}
-            for row in results["estimates"]
-            if row["sampler"] == "reweighted" and type(row["value"]) is float and row["observable"] != "log_z"
+            row.model_dump(mode="json", include=set(kept))
+            for row in results.estimates
+            if row.sampler == "reweighted" and row.number is not None and row.observable != "log_z"
         ],
     }
 

@@ -6,10 +6,8 @@ the ratios tells. Where two ways disagree, one of them has not seen all of its t
 """
 
 import dataclasses
-import json
 import math
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,6 +17,7 @@ from jaxtyping import Array, Float
 
 from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError, UsageError
+from latflow.results import Results
 from latflow.stats.estimates import Estimate
 from latflow.stats.evidence import TAIL_LIMIT
 from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
@@ -31,6 +30,7 @@ from latflow.study.config.methods import FLOW, METHODS
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import known_values
+from latflow.study.wording import read_results
 
 BELIEVED = {"reweighted": ("exact",), "reverse": ("exact", "collapsed")}
 """Verdicts with which a log Z from draws of the flow, or from draws of the target, can be believed."""
@@ -66,7 +66,7 @@ class _Run:
     name: str
     context: RunContext
     action: AbstractAction
-    results: dict[str, Any]
+    results: Results | None
 
 
 def free_energy_differences(first: Path, second: Path) -> list[Difference]:
@@ -96,7 +96,7 @@ def _open(path: Path, name: str) -> _Run:
         raise MissingInputError(str(path), value="no run", hint="name a directory that `run` wrote")
     config = load_study(path / "study.toml")
     stored = path / "results.json"
-    results = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
+    results = read_results(stored) if stored.is_file() else None
     return _Run(name, RunContext(config, path, Silent(), Interrupts()), build_action(config), results)
 
 
@@ -142,14 +142,14 @@ def _two_log_z(a: _Run, b: _Run, sampler: str, volume: int) -> list[Difference]:
 
 
 def _log_z(run: _Run, sampler: str) -> Estimate | None:
-    rows = [r for r in run.results.get("estimates", []) if (r["observable"], r["sampler"]) == ("log_z", sampler)]
-    if not rows or rows[0]["value"] is None or rows[0]["error"] is None:
+    row = None if run.results is None else run.results.estimate("log_z", sampler)
+    if row is None or row.number is None or row.error is None:
         return None
-    return Estimate(rows[0]["value"], rows[0]["error"], n=rows[0]["n"])
+    return Estimate(row.number.value, row.number.error, n=row.n or 0)
 
 
 def _verdict_doubt(run: _Run, sampler: str) -> str:
-    status = run.results.get("verdict", {}).get("status", "no verdict")
+    status = "no verdict" if run.results is None else run.results.verdict.status
     return "" if status in BELIEVED[sampler] else f"flow of {run.name}: {status}"
 
 

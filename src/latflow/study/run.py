@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from latflow.results import Results
 from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
@@ -35,7 +35,7 @@ def run_stages(
     samplers: tuple[str, ...] | None = None,
     fork: bool = False,
     write_report: Callable[[Path], Path] | None = None,
-) -> dict[str, Any]:
+) -> Results | None:
     """Run the named stages of a study; what is up to date is not run again.
 
     Args:
@@ -48,7 +48,7 @@ def run_stages(
         write_report: As for `run_order`.
 
     Returns:
-        The content of ``results.json`` if it was analysed, else an empty dictionary.
+        The content of ``results.json`` if it was analysed, else None.
 
     Raises:
         LatflowError: What `latflow.study.preflight.ordered` refuses, and what `run_order` raises.
@@ -59,7 +59,7 @@ def run_stages(
 
 def run_order(
     order: Order, *, progress: Progress, write_report: Callable[[Path], Path] | None = None
-) -> dict[str, Any]:
+) -> Results | None:
     """Do what was ordered.
 
     Args:
@@ -69,7 +69,7 @@ def run_order(
             brings it.
 
     Returns:
-        The content of ``results.json`` if it was analysed, else an empty dictionary.
+        The content of ``results.json`` if it was analysed, else None.
 
     Raises:
         MissingInputError, DataError, ConfigError: If the training cannot start from the model that the study names;
@@ -92,8 +92,7 @@ def run_order(
         return results
 
 
-def _run(context: RunContext, order: Order) -> dict[str, Any]:
-    results: dict[str, Any] = {}
+def _run(context: RunContext, order: Order) -> Results | None:
     stages = order.stages
     if "train" in stages and any(METHODS[name].trained for name in order.samplers):
         train(context)
@@ -105,5 +104,5 @@ def _run(context: RunContext, order: Order) -> dict[str, Any]:
             measure(context, name)
     if "analyse" in stages:
         collect(context)
-        results = analyse(context)
-    return results
+        return analyse(context)
+    return None

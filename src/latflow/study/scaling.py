@@ -6,15 +6,26 @@ samplers, costs.
 """
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from latflow.errors import ConfigError
+from latflow.results import FlowFigures, Results, SamplerCost
+from latflow.results.records import Reals
+from latflow.results.scaling import (
+    OvertakingRecord,
+    PowerLawRecord,
+    PullRecord,
+    ScalarRecord,
+    ScalingEntry,
+    ScalingResults,
+    TrainingRecord,
+    TrajectoryRecord,
+)
 from latflow.stats.estimates import Estimate, pull
 from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
@@ -25,8 +36,7 @@ from latflow.study.context import Progress
 from latflow.study.run import STAGES, run_stages
 from latflow.study.stages.claims import differing_keys
 from latflow.study.trajectory import tuned
-
-SCHEMA = 1
+from latflow.study.wording import read_results
 
 OBSERVABLES = ("susceptibility", "ising_energy", "two_point_0", "pole_mass", "phi_squared")
 """What autocorrelation times and samplers are compared in; `two_point_0` is G_c(0)."""
@@ -43,7 +53,7 @@ class Done(NamedTuple):
     """A finished run: its study, with the trajectory that was found for it, and its results."""
 
     study: StudyConfig
-    results: Mapping[str, Any]
+    results: Results
 
 
 def run_scaling(
@@ -52,7 +62,7 @@ def run_scaling(
     *,
     progress: Progress,
     write_report: Callable[[Path], Path] | None = None,
-) -> dict[str, Any]:
+) -> ScalingResults:
     """Do all runs and collect them.
 
     Args:
@@ -75,7 +85,7 @@ def run_scaling(
         done: dict[str, Done] = {}
         for name, study in config.runs():
             done[name] = _run(study, directory / name, progress=progress, write_report=write_report)
-            write_json(directory / "scaling.json", collect(config, done))
+            write_json(directory / "scaling.json", collect(config, done).plain())
         return collect(config, done)
 
 
@@ -101,54 +111,54 @@ def _run(
         progress.stage("trajectory", f"of HMC for {study.name}")
         study = tuned(study)
     if results.exists():
-        found = json.loads(results.read_text())
-        if found["provenance"]["inputs"]["config"] == study.digest():
+        found = read_results(results)
+        if found.provenance is not None and found.provenance.inputs["config"] == study.digest():
             progress.line(f"scaling  {study.name}: up to date")
             return Done(study, found)
-    return Done(study, run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report))
+    analysed = run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report)
+    return Done(study, analysed or Results(study=study.name))
 
 
-def collect(config: ScalingConfig, done: Mapping[str, Done]) -> dict[str, Any]:
+def collect(config: ScalingConfig, done: Mapping[str, Done]) -> ScalingResults:
     """Everything that is compared, from the runs done so far by name."""
-    entries = [{"run": name, **entry} for name, run in done.items() for entry in _entries(run.study, run.results)]
-    return {
-        "schema": SCHEMA,
-        "study": config.name,
-        "extents": list(config.points.extents),
-        "couplings": list(config.points.couplings),
-        "fewest_independent": FEWEST_INDEPENDENT,
-        "samplers": entries,
-        "fits": _fits(entries),
-        "pulls": _pulls(entries),
-        "overtaking": _overtaking(entries),
-        "verdicts": {name: run.results["verdict"] for name, run in done.items()},
-    }
+    entries = [entry for name, run in done.items() for entry in _entries(name, run)]
+    return ScalingResults(
+        study=config.name,
+        extents=tuple(config.points.extents),
+        couplings=tuple(config.points.couplings),
+        fewest_independent=FEWEST_INDEPENDENT,
+        samplers=tuple(entries),
+        fits=tuple(_fits(entries)),
+        pulls=tuple(_pulls(entries)),
+        overtaking=tuple(_overtaking(entries)),
+        verdicts={name: run.results.verdict for name, run in done.items()},
+    )
 
 
-def _entries(study: StudyConfig, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries(name: str, run: Done) -> list[ScalingEntry]:
     """One entry per sampler of a run; HMC beside a loose flow is only there for the evidence and is left out."""
-    loose = len(study.sampling.samplers) < 3 and "flow" in study.sampling.samplers
-    shown = ("flow",) if loose else study.sampling.samplers
-    return [_entry(study, results, sampler) for sampler in shown]
+    samplers = run.study.sampling.samplers
+    loose = len(samplers) < 3 and "flow" in samplers
+    return [_entry(name, run.study, run.results, sampler) for sampler in (("flow",) if loose else samplers)]
 
 
-def _entry(study: StudyConfig, results: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> ScalingEntry:
     thin = 1 if sampler == "flow" else getattr(study, sampler).thin
-    rows = {row["observable"]: row for row in results["estimates"] if row["sampler"] == sampler}
-    found = {name: value for name in OBSERVABLES if (value := _component(rows, name)) is not None}
-    values = {name: value for name, value in found.items() if _is_estimated(value.pop("n"), value["tau_int"])}
-    cost = results["cost"].get(sampler) or {}
-    paid = _is_estimated(cost.get("configurations"), cost.get("tau_int"))
-    return {
-        "sampler": _name(study) if sampler == "flow" else sampler,
-        "extent": study.lattice.shape[0],
-        "estimates": values,
-        "tau_int": {name: _tau(value, thin) for name, value in values.items()},
-        "not_estimated": [name for name in found if name not in values],
-        "seconds_per_independent": cost.get("seconds_per_independent") if paid else None,
-        "training": _training(study, results["flow"] or {}) if sampler == "flow" else None,
-        "trajectory": _trajectory(study) if sampler == "hmc" else None,
-    }
+    found = {o: pair for o in OBSERVABLES if (pair := _component(results, sampler, o)) is not None}
+    values = {o: scalar for o, (scalar, n) in found.items() if _is_estimated(n, scalar.tau_int)}
+    cost = results.cost.get(sampler, SamplerCost())
+    paid = _is_estimated(cost.configurations, cost.tau_int)
+    return ScalingEntry(
+        run=name,
+        sampler=_name(study) if sampler == "flow" else sampler,
+        extent=study.lattice.shape[0],
+        estimates=values,
+        tau_int={o: (thin * scalar.tau_int, thin * scalar.tau_int_error) for o, scalar in values.items()},
+        not_estimated=tuple(o for o in found if o not in values),
+        seconds_per_independent=cost.seconds_per_independent if paid else None,
+        training=_training(study, results.flow or FlowFigures()) if sampler == "flow" else None,
+        trajectory=_trajectory(study) if sampler == "hmc" else None,
+    )
 
 
 def _name(study: StudyConfig) -> str:
@@ -156,30 +166,35 @@ def _name(study: StudyConfig) -> str:
     return f"flow {100 * (study.training.stop.acceptance or 0.0):g} %"
 
 
-def _training(study: StudyConfig, flow: Mapping[str, Any]) -> dict[str, Any]:
+def _training(study: StudyConfig, flow: FlowFigures) -> TrainingRecord:
     wanted = study.training.stop.acceptance or 0.0
-    return {
-        "acceptance": flow.get("acceptance"),
-        "wanted": wanted,
-        "reached": abs((flow.get("acceptance") or 0.0) - wanted) <= HELD,
-        "seconds": flow.get("training_seconds"),
-        "steps": flow.get("training_steps"),
-        "stopped_by": flow.get("stopped_by"),
-    }
+    return TrainingRecord(
+        acceptance=flow.acceptance,
+        wanted=wanted,
+        reached=abs((flow.acceptance or 0.0) - wanted) <= HELD,
+        seconds=flow.training_seconds,
+        steps=flow.training_steps,
+        stopped_by=flow.stopped_by,
+    )
 
 
-def _trajectory(study: StudyConfig) -> dict[str, Any]:
-    return {"n_steps": study.hmc.n_steps, "length": study.hmc.trajectory_length}
+def _trajectory(study: StudyConfig) -> TrajectoryRecord:
+    return TrajectoryRecord(n_steps=study.hmc.n_steps, length=study.hmc.trajectory_length)
 
 
-def _component(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    """Value, error, τ_int, its error and N of a scalar observable; G_c(0) begins the two-point function."""
-    row = rows.get("two_point" if name == "two_point_0" else name)
+def _component(results: Results, sampler: str, name: str) -> tuple[ScalarRecord, int] | None:
+    """A scalar observable and its N; G_c(0) begins the two-point function. None where anything of it is absent."""
+    row = results.estimate("two_point" if name == "two_point_0" else name, sampler)
     if row is None:
         return None
-    fields = ("value", "error", "tau_int", "tau_int_error", "n")
-    found = {field: row[field][0] if type(row[field]) is list else row[field] for field in fields}
-    return found if all(found[field] is not None for field in fields) else None
+    value, error, tau, tau_error = map(_first, (row.value, row.error, row.tau_int, row.tau_int_error))
+    if value is None or error is None or tau is None or tau_error is None or row.n is None:
+        return None
+    return ScalarRecord(value=value, error=error, tau_int=tau, tau_int_error=tau_error), row.n
+
+
+def _first(value: Reals) -> float | None:
+    return value[0] if isinstance(value, tuple) else value
 
 
 def _is_estimated(n: int | None, tau_int: float | None) -> bool:
@@ -187,69 +202,58 @@ def _is_estimated(n: int | None, tau_int: float | None) -> bool:
     return n is not None and tau_int is not None and n >= 2 * tau_int * FEWEST_INDEPENDENT
 
 
-def _tau(value: Mapping[str, Any], thin: int) -> list[float]:
-    """τ_int and its error in updates of the sampler."""
-    return [thin * value["tau_int"], thin * value["tau_int_error"]]
-
-
-def _fits(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _fits(entries: list[ScalingEntry]) -> list[PowerLawRecord]:
     """τ_int ∝ L^z for every sampler and observable with at least two sizes; of flows only those that were trained."""
     found = []
-    for sampler, name in itertools.product(dict.fromkeys(e["sampler"] for e in entries), OBSERVABLES):
-        kept = [e for e in entries if e["sampler"] == sampler and name in e["tau_int"] and _trained(e)]
-        points = np.array([(e["extent"], *e["tau_int"][name]) for e in kept], dtype=float).reshape(-1, 3)
+    for sampler, name in itertools.product(dict.fromkeys(e.sampler for e in entries), OBSERVABLES):
+        kept = [e for e in entries if e.sampler == sampler and name in e.tau_int and e.is_held]
+        points = np.array([(e.extent, *e.tau_int[name]) for e in kept], dtype=float).reshape(-1, 3)
         points = points[points[:, 2] > 0]
         if np.unique(points[:, 0]).size < 2:
             continue
         law = fit_power_law(*points.T)
-        found.append(
-            {
-                "sampler": sampler,
-                "observable": name,
-                "z": law.exponent,
-                "z_error": law.error,
-                "amplitude": law.amplitude,
-                "chi2": law.chi2,
-                "dof": law.dof,
-                "probability": law.probability,
-            }
+        record = PowerLawRecord(
+            sampler=sampler,
+            observable=name,
+            z=law.exponent,
+            z_error=law.error,
+            amplitude=law.amplitude,
+            chi2=law.chi2,
+            dof=law.dof,
+            probability=law.probability,
         )
+        found.append(record)
     return found
 
 
-def _trained(entry: Mapping[str, Any]) -> bool:
-    return entry["training"] is None or entry["training"]["reached"]
-
-
-def _pulls(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _pulls(entries: list[ScalingEntry]) -> list[PullRecord]:
     """Differences of all pairs of samplers at the same size, in combined errors."""
     found = []
     for a, b in itertools.combinations(entries, 2):
-        if a["extent"] != b["extent"]:
+        if a.extent != b.extent:
             continue
-        for name in a["estimates"].keys() & b["estimates"].keys():
-            one, other = (Estimate(e["estimates"][name]["value"], e["estimates"][name]["error"]) for e in (a, b))
+        for name in a.estimates.keys() & b.estimates.keys():
+            one, other = (Estimate(e.estimates[name].value, e.estimates[name].error) for e in (a, b))
             value = pull(one, other)
             if math.isfinite(value):
-                pair = {"extent": a["extent"], "samplers": [a["sampler"], b["sampler"]], "observable": name}
-                found.append({**pair, "pull": value})
-    return sorted(found, key=lambda p: (p["extent"], p["samplers"], OBSERVABLES.index(p["observable"])))
+                pair = (a.sampler, b.sampler)
+                found.append(PullRecord(extent=a.extent, samplers=pair, observable=name, pull=value))
+    return sorted(found, key=lambda p: (p.extent, p.samplers, OBSERVABLES.index(p.observable)))
 
 
-def _overtaking(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _overtaking(entries: list[ScalingEntry]) -> list[OvertakingRecord]:
     """Independent configurations from which on a flow, its training counted, is cheaper than a classical sampler.
 
     Training over the difference of the costs of one; null where a configuration of the flow is not cheaper.
     """
     found = []
     for flow, other in itertools.product(entries, entries):
-        costs = flow["seconds_per_independent"], other["seconds_per_independent"]
-        if flow["training"] is None or other["training"] is not None or flow["extent"] != other["extent"]:
+        if flow.training is None or other.training is not None or flow.extent != other.extent:
             continue
-        if None in costs or flow["training"]["seconds"] is None:
+        own, theirs, trained = flow.seconds_per_independent, other.seconds_per_independent, flow.training.seconds
+        if own is None or theirs is None or trained is None:
             continue
-        saved = costs[1] - costs[0]
-        size = flow["training"]["seconds"] / saved if saved > 0 else None
-        pair = {"extent": flow["extent"], "flow": flow["sampler"], "sampler": other["sampler"]}
-        found.append({**pair, "independent_configurations": size})
+        size = trained / (theirs - own) if theirs > own else None
+        pair = {"extent": flow.extent, "flow": flow.sampler, "sampler": other.sampler}
+        found.append(OvertakingRecord(**pair, independent_configurations=size))
     return found

@@ -29,12 +29,13 @@ from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
-from latflow.study.stages.analysis import PROGRAM, inputs_of, read_results
+from latflow.study.stages.analysis import PROGRAM, inputs_of
 from latflow.study.stages.chains import load_start, one_block
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.stages.sources import draw_keys, source
 from latflow.study.stages.training import load_flow, production_flow
+from latflow.study.wording import read_results
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""
@@ -230,7 +231,8 @@ def _verify_results(path: Path) -> list[Check]:
     """The file is as it was written, and so is all that it was computed from."""
     name = "results.json: checksum"
     try:
-        inputs = read_results(path / "results.json")["provenance"]["inputs"]
+        provenance = read_results(path / "results.json").provenance
+        inputs = {} if provenance is None else provenance.inputs
         now = inputs_of(_context(path), writable=False)
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]

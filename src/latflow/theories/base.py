@@ -48,6 +48,10 @@ class AbstractActionTable(AbstractSection):
     def formula(self) -> str:
         """S as text, in the normalisation of the table; ``_{…}`` is set low and ``^{…}`` high."""
 
+    def space_words(self) -> str:
+        """What a configuration is, in words."""
+        return "one real number at every site"
+
     def values(self) -> Mapping[str, float]:
         """The parameters and their values."""
         return {name: float(getattr(self, name)) for name in self.parameters}

@@ -142,15 +142,15 @@ def all_works() -> tuple[Work, ...]:
     return tuple(dict.fromkeys(work for theory in theories() for work in theory.works))
 
 
-def formula(action: Mapping[str, Any]) -> str:
-    """S of the table ``[action]`` of a stored study; empty where its theory is not installed or its keys are others."""
+def stored_table(action: Mapping[str, Any]) -> AbstractActionTable | None:
+    """The table ``[action]`` of a stored study; None where its theory is not installed or its keys are others."""
     kind = str(action.get("kind"))
     if kind not in _by_kind():
-        return ""
+        return None
     try:
-        return table_of(kind).model_validate(dict(action)).formula()
+        return table_of(kind).model_validate(dict(action))
     except ValueError:
-        return ""
+        return None
 
 
 @functools.cache

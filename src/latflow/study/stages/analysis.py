@@ -5,16 +5,31 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
+import datetime
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from latflow.errors import DataError, MissingInputError
+from latflow.errors import MissingInputError
+from latflow.plugins import installed
+from latflow.results import (
+    ChainAgreement,
+    EstimateRecord,
+    FlowFigures,
+    GradientFlowRecord,
+    Observable,
+    Provenance,
+    Results,
+    StartFigures,
+    Theory,
+    Vocabulary,
+    described,
+    write,
+)
 from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
@@ -27,9 +42,9 @@ from latflow.stats.weights import (
     pareto_k,
     reweighting_ess,
 )
-from latflow.store.atomic import read_bytes, sha256_file, write_bytes
+from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
-from latflow.store.records import seal, unseal
+from latflow.store.records import ChecksumError, FormatError
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import CHAINS, FLOW, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
@@ -41,48 +56,40 @@ from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
 from latflow.study.stages.training import load_flow, sampling_facts
 from latflow.study.theories import is_wanted, known_values, study_physics
+from latflow.study.wording import read_results, theory_of
+from latflow.theories.catalogue import words_of
 from latflow.theories.known_value import Known
-
-SCHEMA = 1
-
-_INDENT = 1
 
 _DECIMALS = 9
 """Of columns of which R̂ is taken."""
 
 
-def analyse(context: RunContext) -> dict[str, Any]:
+def analyse(context: RunContext) -> Results:
     """Analyse every measured sampler of a run and write ``results.json``; skipped when no input changed.
 
     The file carries its own checksum; one that does not match is written anew.
 
     Returns:
         The content of ``results.json``.
+
+    Raises:
+        SchemaError: If the results that are there were written by a newer latflow.
     """
     inputs, path = inputs_of(context), context.path("results.json")
     if path.exists():
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(FormatError, ChecksumError):
             results = read_results(path)
-            if results["provenance"]["inputs"] == inputs:
+            if results.provenance is not None and results.provenance.inputs == inputs:
                 context.progress.line("analyse  up to date")
                 return results
-            if results["provenance"]["inputs"].get(PROGRAM) != inputs[PROGRAM]:
+            if results.provenance is not None and results.provenance.inputs.get(PROGRAM) != inputs[PROGRAM]:
                 context.progress.line("analyse  estimates have changed since these results were made: made anew")
     samplers = _measured(context)
     context.progress.stage("analyse", ", ".join(samplers))
     with context.timed(stage="analyse"):
         results = _results(context, samplers, inputs)
-        write_bytes(path, seal(results, indent=_INDENT) + b"\n")
+        write(results, path)
     return results
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """The content of a ``results.json`` that is as it was written.
-
-    Raises:
-        DataError: If it is not, or was written before results had a checksum.
-    """
-    return unseal(read_bytes(path).removesuffix(b"\n"), what=str(path), indent=_INDENT)
 
 
 def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
@@ -127,10 +134,10 @@ def _measured(context: RunContext) -> list[str]:
     return [name for name in SAMPLERS if context.path("measurements", name).exists()]
 
 
-def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> dict[str, Any]:
+def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
     known = known_values(context.config)
     found: dict[str, dict[str, list[Estimate]]] = {}
-    chains: dict[str, Any] = {}
+    chains: dict[str, ChainAgreement] = {}
     settings: dict[str, Any] = {}
     flow = None
     for sampler in samplers:
@@ -149,7 +156,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             with _naming(sampler):
                 found[sampler] = _chain(context, columns)
             settings[sampler] = sampler_settings(context, sampler)
-            chains[sampler] = {**_agreement(context, columns), "defect": _defect(context, sampler)}
+            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler))
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
@@ -158,19 +165,46 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         sampler: {name: value for name, value in values.items() if is_wanted(context.config, name)}
         for sampler, values in found.items()
     }
-    estimates = [row for sampler, values in wanted.items() for row in _rows(sampler, values, known)]
-    return {
-        "schema": SCHEMA,
-        "study": context.config.name,
-        "estimates": estimates,
-        "flow": flow,
-        "chains": chains,
-        "samplers": settings,
-        "gradient_flow": _gradient_flow(context.config),
-        "cost": costs(context.metrics(), estimates),
-        "verdict": verdict.plain(),
-        "provenance": {"inputs": inputs, "seed": context.config.seed, **origin()},
-    }
+    estimates = tuple(row for sampler, values in wanted.items() for row in _rows(sampler, values, known))
+    gradient_flow = _gradient_flow(context.config)
+    return Results(
+        study=context.config.name,
+        date=_now(),
+        theory=_theory(context.config),
+        observables=_described(context.config, estimates, gradient_flow),
+        estimates=estimates,
+        flow=flow,
+        chains=chains,
+        samplers=settings,
+        gradient_flow=gradient_flow,
+        cost=costs(context.metrics(), estimates),
+        verdict=verdict,
+        provenance=_provenance(context.config, inputs),
+    )
+
+
+def _provenance(config: StudyConfig, inputs: dict[str, Any]) -> Provenance:
+    """Where the results come from; packages that add theories, samplers, flows or observables are named too."""
+    found = origin()
+    return Provenance(inputs=inputs, seed=config.seed, **{**found, "versions": {**found["versions"], **installed()}})
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _theory(config: StudyConfig) -> Theory:
+    return theory_of(tuple(config.lattice.shape), config.action.model_dump(mode="json"))
+
+
+def _described(
+    config: StudyConfig, estimates: Sequence[EstimateRecord], flow: GradientFlowRecord | None
+) -> dict[str, Observable]:
+    """How the observables are written, with the axes of arrays."""
+    lengths = {row.observable: len(row.value) if isinstance(row.value, tuple) else None for row in estimates}
+    words = Vocabulary({**words_of(config.action.kind), **study_physics(config).words()})
+    times = () if flow is None else flow.times
+    return described(lengths, words, shape=tuple(config.lattice.shape), flow_times=times)
 
 
 def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
@@ -204,34 +238,33 @@ def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, 
     return all_estimates(study_physics(context.config).all_estimators, series, None)
 
 
-def _agreement(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """How many chains there were, and split R̂ of the columns in which all must agree; null where it is infinite.
-
-    `agree` is null where chains are too short to say so.
-    """
+def _agreement(context: RunContext, columns: Mapping[str, np.ndarray], *, defect: float | None) -> ChainAgreement:
+    """How many chains there were, and split R̂ of the columns in which all must agree."""
     known = study_physics(context.config)
     scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
-    found = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
+    found: dict[str, float | None] = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
-    apart = any(value > R_HAT_LIMIT for value in found.values())
-    return {
-        "chains": chains,
-        "records": records,
-        "r_hat": {name: _finite(value) for name, value in found.items()},
-        "limit": R_HAT_LIMIT,
-        "least_records": R_HAT_RECORDS,
-        "agree": False if apart else True if records >= R_HAT_RECORDS else None,
-    }
+    apart = any(value is not None and value > R_HAT_LIMIT for value in found.values())
+    return ChainAgreement(
+        chains=chains,
+        records=records,
+        r_hat=found,
+        limit=R_HAT_LIMIT,
+        least_records=R_HAT_RECORDS,
+        agree=False if apart else True if records >= R_HAT_RECORDS else None,
+        defect=defect,
+    )
 
 
-def _gradient_flow(config: StudyConfig) -> dict[str, Any] | None:
+def _gradient_flow(config: StudyConfig) -> GradientFlowRecord | None:
     """Settings of the gradient flow that was measured, and its times; None without one."""
     settings = config.gradient_flow
     if settings.kind == "none":
         return None
-    return {**settings.model_dump(mode="json"), "times": [settings.spacing * i for i in range(settings.records + 1)]}
+    times = tuple(settings.spacing * i for i in range(settings.records + 1))
+    return GradientFlowRecord(**settings.model_dump(mode="json"), times=times)
 
 
 def _defect(context: RunContext, sampler: str) -> float | None:
@@ -259,57 +292,57 @@ def _partition(context: RunContext, partition: Estimate) -> dict[str, list[Estim
     return {"log_z": [partition], "free_energy_density": [free_energy_density(partition, volume=volume)]}
 
 
-def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[str, Known]) -> list[dict[str, Any]]:
+def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[str, Known]) -> list[EstimateRecord]:
     rows = []
     for name, components in estimates.items():
         reference = known.get(name)
-        row = {
-            "observable": name,
-            "sampler": sampler,
-            **{field: _field(components, field) for field in ("value", "error", "tau_int", "tau_int_error")},
-            "n": components[0].n,
-            "reference": None if reference is None else _reference(reference),
-            "reference_error": None if reference is None else reference.error,
-            "reference_source": None if reference is None else reference.source,
-        }
+        row = EstimateRecord(
+            observable=name,
+            sampler=sampler,
+            value=_field(components, "value"),
+            error=_field(components, "error"),
+            tau_int=_field(components, "tau_int"),
+            tau_int_error=_field(components, "tau_int_error"),
+            n=components[0].n,
+            reference=None if reference is None else _reference(reference),
+            reference_error=None if reference is None else reference.error,
+            reference_source=None if reference is None else reference.source,
+        )
         rows.append(row)
     return rows
 
 
-def _reference(known: Known) -> float | list[float]:
-    return known.value if known.array is None else list(known.array)
+def _reference(known: Known) -> float | tuple[float, ...]:
+    return known.value if known.array is None else tuple(known.array)
 
 
-def _field(components: list[Estimate], field: str) -> float | list[float | None] | None:
-    values = [_finite(getattr(component, field)) for component in components]
+def _field(components: list[Estimate], field: str) -> float | tuple[float | None, ...] | None:
+    values = tuple(getattr(component, field) for component in components)
     return values[0] if len(values) == 1 else values
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON has no NaN: what could not be computed is null."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> FlowFigures:
     log_weights = weights["log_weight"]
     partition, divergence = log_z(log_weights), kl(log_weights)
     path = context.path("model", "train.jsonl")
     last = json.loads(path.read_text().splitlines()[-1])
     header = load_flow(context)[1]
-    return {
-        "acceptance": float(weights["accepted"].mean()),
-        "expected_acceptance": float(independence_acceptance(log_weights)),
-        "reweighting_ess": float(reweighting_ess(log_weights)),
-        "pareto_k": _finite(pareto_k(log_weights)),
-        "log_weight_std": float(log_weights.std()),
-        "n": int(log_weights.size),
-        "log_z": partition.value,
-        "log_z_error": partition.error,
-        "kl": divergence.value,
-        "kl_error": divergence.error,
-        "training_seconds": last["seconds"],
-        "training_steps": last["step"],
-        "stopped_by": header["stopped_by"],
-        **sampling_facts(context.config),
-        "start": header.get("start"),
-    }
+    facts = sampling_facts(context.config)
+    return FlowFigures(
+        acceptance=float(weights["accepted"].mean()),
+        expected_acceptance=independence_acceptance(log_weights),
+        reweighting_ess=reweighting_ess(log_weights),
+        pareto_k=pareto_k(log_weights),
+        log_weight_std=float(log_weights.std()),
+        n=int(log_weights.size),
+        log_z=partition.value,
+        log_z_error=partition.error,
+        kl=divergence.value,
+        kl_error=divergence.error,
+        training_seconds=last["seconds"],
+        training_steps=last["step"],
+        stopped_by=header["stopped_by"],
+        coupling_range=tuple(facts["coupling_range"]) if facts else None,
+        inside_coupling_range=facts["inside_coupling_range"] if facts else None,
+        start=StartFigures(**header["start"]) if header.get("start") else None,
+    )

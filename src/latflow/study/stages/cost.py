@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from latflow.results import EstimateRecord, SamplerCost
 
-def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+
+def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[EstimateRecord]) -> dict[str, SamplerCost]:
     """Cost by sampler.
 
     Args:
@@ -30,25 +32,25 @@ def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[Mapping[str,
     return {sampler: _cost(blocks, *_slowest(sampler, estimates)) for sampler, blocks in seconds.items()}
 
 
-def _cost(blocks: Mapping[int, Mapping[str, Any]], slowest: str | None, tau: float | None) -> dict[str, Any]:
+def _cost(blocks: Mapping[int, Mapping[str, Any]], slowest: str | None, tau: float | None) -> SamplerCost:
     first, *others = (blocks[number] for number in sorted(blocks))
     each = float(np.median([record["seconds"] / record["n"] for record in others or [first]]))
-    return {
-        "seconds": round(sum(record["seconds"] for record in blocks.values()), 3),
-        "configurations": sum(record["n"] for record in blocks.values()),
-        "seconds_per_configuration": each,
-        "compilation_included": not others,
-        "tau_int": tau,
-        "tau_int_of": slowest,
-        "seconds_per_independent": None if tau is None else each * 2 * tau,
-    }
+    return SamplerCost(
+        seconds=round(sum(record["seconds"] for record in blocks.values()), 3),
+        configurations=sum(record["n"] for record in blocks.values()),
+        seconds_per_configuration=each,
+        compilation_included=not others,
+        tau_int=tau,
+        tau_int_of=slowest,
+        seconds_per_independent=None if tau is None else each * 2 * tau,
+    )
 
 
-def _slowest(sampler: str, estimates: Sequence[Mapping[str, Any]]) -> tuple[str | None, float | None]:
+def _slowest(sampler: str, estimates: Sequence[EstimateRecord]) -> tuple[str | None, float | None]:
     """The observable of the largest τ_int, and that; of equal ones the first."""
     found = {
-        row["observable"]: float(row["tau_int"])
+        row.observable: row.tau_int
         for row in estimates
-        if row["sampler"] == sampler and isinstance(row["value"], float) and isinstance(row["tau_int"], float)
+        if row.sampler == sampler and row.number is not None and isinstance(row.tau_int, float)
     }
     return max(found.items(), key=lambda item: item[1], default=(None, None))

@@ -33,6 +33,10 @@ class WilsonTable(AbstractActionTable):
     def formula(self) -> str:
         return "β Σ_{P} (1 − cos θ_{P})" if self.group == "U(1)" else "β Σ_{P} (1 − Re tr P / N)"
 
+    @override
+    def space_words(self) -> str:
+        return f"{self.group} on every link"
+
 
 class ImprovedTable(AbstractActionTable):
     """A gauge action of plaquettes and 2×1 rectangles, c₀ = 1 − 8c₁."""
@@ -54,6 +58,10 @@ class ImprovedTable(AbstractActionTable):
     @override
     def formula(self) -> str:
         return "β [c₀ Σ_{P} (1 − Re tr P / N) + c₁ Σ_{R} (1 − Re tr R / N)], c₀ = 1 − 8c₁"
+
+    @override
+    def space_words(self) -> str:
+        return f"{self.group} on every link"
 
 
 def _plaquettes(value: Lookup) -> list[Complaint]:

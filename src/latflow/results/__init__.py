@@ -1,0 +1,40 @@
+"""`results.json` as one type: what a run has found, for its writer and every reader.
+
+`Results` is the schema, version 2; `read` also converts files of version 1. Nothing here imports JAX.
+"""
+
+from latflow.results.files import SCHEMA_FILE, read, schema_text, write
+from latflow.results.records import (
+    Axis,
+    ChainAgreement,
+    EstimateRecord,
+    FlowFigures,
+    GradientFlowRecord,
+    Observable,
+    Provenance,
+    Results,
+    SamplerCost,
+    StartFigures,
+    Theory,
+)
+from latflow.results.vocabulary import Vocabulary, described
+
+__all__ = [
+    "SCHEMA_FILE",
+    "Axis",
+    "ChainAgreement",
+    "EstimateRecord",
+    "FlowFigures",
+    "GradientFlowRecord",
+    "Observable",
+    "Provenance",
+    "Results",
+    "SamplerCost",
+    "StartFigures",
+    "Theory",
+    "Vocabulary",
+    "described",
+    "read",
+    "schema_text",
+    "write",
+]

@@ -1,0 +1,267 @@
+"""The schema of ``results.json``, version 2: every field with its type and its meaning.
+
+All records are frozen, closed to unknown fields and strict. What could not be computed is null: a number that is
+infinite or NaN becomes null when a record is made. Every estimate is a scalar, or an array whose axis stands with its
+observable.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from latflow.stats.estimates import Estimate
+from latflow.stats.evidence import Verdict, no_verdict
+from latflow.words import plain_words
+
+SCHEMA = 2
+"""Version that this module describes."""
+
+
+def _present(value: float | None) -> float | None:
+    """JSON has no NaN: what could not be computed is null."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+Real: TypeAlias = Annotated[Annotated[float, AllowInfNan(allow_inf_nan=True)] | None, AfterValidator(_present)]
+Reals: TypeAlias = Real | tuple[Real, ...]
+Table: TypeAlias = dict[str, JsonValue]
+"""A table of a study, whose keys belong to its theory or method."""
+
+
+class AbstractRecord(BaseModel):
+    """A table of the results: immutable, closed to unknown fields, without silent conversions."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class Theory(AbstractRecord):
+    """What was sampled."""
+
+    lattice: tuple[int, ...] = Field(description="sites along each direction, time last; periodic")
+    action: Table = Field(description="table [action] of the study: kind, normalisation, parameters")
+    formula: str = Field(default="", description="S in words; `_{…}` is set low, `^{…}` high; empty if not known")
+    space: str = Field(default="", description="group or space of the field variables, in words")
+
+
+class Axis(AbstractRecord):
+    """What the entries of an array are numbered by: values or labels, one for each."""
+
+    name: str = Field(description="what it is, as a heading")
+    values: tuple[int | float, ...] | None = Field(default=None, description="numbers; null where there are labels")
+    labels: tuple[str, ...] | None = Field(default=None, description="words; null where there are values")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Axis":
+        if (self.values is None) == (self.labels is None):
+            raise ValueError(f"axis {self.name}: either values or labels")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every entry as it is printed."""
+        return self.labels or tuple(f"{value:g}".replace("-", "−") for value in self.values or ())
+
+
+class Observable(AbstractRecord):
+    """How an observable is written."""
+
+    title: str = Field(description="words")
+    symbol: str = Field(description="short symbol; `_{…}` is set low, `^{…}` high")
+    math: str = Field(description="the symbol in TeX")
+    definition: str = Field(default="", description="what is measured, in the notation of docs/conventions.md")
+    axis: Axis | None = Field(default=None, description="of an array, what its entries are numbered by; else null")
+    place: int = Field(default=0, description="place in tables, from 0")
+
+
+class EstimateRecord(AbstractRecord):
+    """One observable from one sampler; value, error, tau_int and tau_int_error are scalars, or lists of one length."""
+
+    observable: str = Field(description="name of the observable, a key of `observables`")
+    sampler: str = Field(description="flow, reweighted and reverse, or the name of a chain sampler")
+    value: Reals = Field(description="the estimate")
+    error: Reals = Field(default=None, description="one standard deviation")
+    tau_int: Reals = Field(
+        default=None, description="integrated autocorrelation time in records; null for weighted draws"
+    )
+    tau_int_error: Reals = Field(default=None, description="its standard deviation")
+    n: int | None = Field(default=None, description="records of all chains, or draws")
+    reference: Reals = Field(default=None, description="known value to compare with")
+    reference_error: Real = Field(default=None, description="its error, 0 if exact")
+    reference_source: str | None = Field(default=None, description="where it comes from")
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> "EstimateRecord":
+        lengths = {_length(found) for found in (self.value, self.error, self.tau_int, self.tau_int_error)}
+        if len(lengths) > 1 and self.is_array:
+            raise ValueError(f"{self.observable} of {self.sampler}: fields of different lengths")
+        return self
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it has an axis."""
+        return isinstance(self.value, tuple)
+
+    @property
+    def number(self) -> Estimate | None:
+        """A scalar with its error, 0 where that is absent; None for arrays and absent values."""
+        return _estimate(self.value, self.error)
+
+    @property
+    def known(self) -> Estimate | None:
+        """The known value of a scalar with its error; None without one."""
+        return _estimate(self.reference, self.reference_error)
+
+
+class StartFigures(AbstractRecord):
+    """The model that a training started from, and what it was worth before."""
+
+    model: str = Field(description="run, model directory or zoo:NAME")
+    draws: int | None = Field(default=None, description="draws behind the figures")
+    acceptance: Real = Field(default=None, description="expected acceptance")
+    reweighting_ess: Real = Field(default=None, description="reweighting ESS per draw")
+    kl: Real = Field(default=None, description="KL(q‖p) in nats")
+
+
+class FlowFigures(AbstractRecord):
+    """Figures of merit of the flow's draws, and how it was trained."""
+
+    acceptance: Real = Field(default=None, description="of the independence Metropolis")
+    expected_acceptance: Real = Field(default=None, description="the same, expected from the weights")
+    reweighting_ess: Real = Field(default=None, description="(Σw)² / (N Σw²)")
+    pareto_k: Real = Field(default=None, description="tail shape k̂ of the weights")
+    log_weight_std: Real = Field(default=None, description="standard deviation of log w")
+    n: int | None = Field(default=None, description="draws")
+    log_z: Real = Field(default=None, description="ln⟨w⟩")
+    log_z_error: Real = Field(default=None, description="its error")
+    kl: Real = Field(default=None, description="KL(q‖p) in nats, with this log Z")
+    kl_error: Real = Field(default=None, description="its error")
+    training_seconds: Real = Field(default=None, description="wall clock of the training")
+    training_steps: int | None = Field(default=None, description="its steps")
+    stopped_by: str | None = Field(default=None, description="what ended it")
+    coupling_range: tuple[float, ...] | None = Field(default=None, description="range of a conditional flow, both ends")
+    inside_coupling_range: bool | None = Field(default=None, description="whether the study lies in it")
+    start: StartFigures | None = Field(default=None, description="the model that the training started from")
+
+
+class ChainAgreement(AbstractRecord):
+    """Whether chains from different starts agree."""
+
+    chains: int = Field(description="how many")
+    records: int = Field(description="of each")
+    r_hat: dict[str, Real] = Field(description="split R̂ by column; null where it is infinite")
+    limit: float = Field(description="largest R̂ of chains that agree")
+    least_records: int | None = Field(default=None, description="below that chains are too short to say so")
+    agree: bool | None = Field(default=None, description="null where chains are too short to say so")
+    defect: Real = Field(default=None, description="largest distance of a link from its group; null if it cannot leave")
+
+
+class GradientFlowRecord(AbstractRecord):
+    """The gradient flow that was measured."""
+
+    kind: str = Field(description="wilson or symanzik")
+    spacing: float = Field(description="flow time between records")
+    records: int = Field(description="records after that of time zero")
+    tolerance: float = Field(description="largest error of an adaptive step")
+    times: tuple[float, ...] = Field(description="flow times from 0 on, lattice units")
+
+
+class SamplerCost(AbstractRecord):
+    """What sampling cost, in seconds of wall clock."""
+
+    seconds: Real = Field(default=None, description="in all")
+    configurations: int | None = Field(default=None, description="in all")
+    seconds_per_configuration: Real = Field(default=None, description="median over blocks after the first")
+    compilation_included: bool = Field(default=False, description="the first block is all there is")
+    tau_int: Real = Field(default=None, description="largest τ_int of a scalar estimate, in configurations")
+    tau_int_of: str | None = Field(default=None, description="whose it is")
+    seconds_per_independent: Real = Field(default=None, description="2 τ_int × seconds per configuration")
+
+
+class Provenance(AbstractRecord):
+    """Where the numbers come from."""
+
+    inputs: dict[str, str | None] = Field(
+        description="SHA-256 of the study, the model and every ensemble; null if absent"
+    )
+    seed: int = Field(description="root of all random numbers")
+    versions: dict[str, str] = Field(description="of what can change a bit")
+    device: str = Field(description="what computed the analysis")
+    precision: str = Field(description="of energies and densities")
+
+
+class Results(AbstractRecord):
+    """The content of ``results.json``."""
+
+    schema_number: Literal[2] = Field(default=SCHEMA, alias="schema", description="version of this format")
+    study: str = Field(description="name of the study")
+    date: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
+        description="when it was analysed, UTC; null in files of version 1",
+    )
+    theory: Theory | None = Field(
+        default=None, description="what was sampled; null if a file of version 1 has no study"
+    )
+    observables: dict[str, Observable] = Field(default={}, description="by name: how they are written")
+    estimates: tuple[EstimateRecord, ...] = Field(default=(), description="every observable of every sampler")
+    flow: FlowFigures | None = Field(default=None, description="figures of the flow; null without one")
+    chains: dict[str, ChainAgreement] = Field(default={}, description="by chain sampler")
+    samplers: dict[str, Table] = Field(default={}, description="by chain sampler: its settings, as warm-up left them")
+    gradient_flow: GradientFlowRecord | None = Field(default=None, description="null if none was measured")
+    cost: dict[str, SamplerCost] = Field(default={}, description="by sampler")
+    verdict: Verdict = Field(default=no_verdict(), description="what may be said of the flow, and the evidence for it")
+    provenance: Provenance | None = Field(default=None, description="null only where nothing was analysed")
+
+    @model_validator(mode="after")
+    def _of_described_observables(self) -> "Results":
+        for row in self.estimates:
+            if row.observable not in self.observables:
+                raise ValueError(f"{row.observable} is not among the observables")
+            axis = self.observables[row.observable].axis
+            if row.is_array and (axis is None or len(axis.texts) != _length(row.value)):
+                raise ValueError(f"{row.observable} of {row.sampler}: an array without an axis of its length")
+        return self
+
+    def estimate(self, observable: str, sampler: str) -> EstimateRecord | None:
+        """The estimate of one observable by one sampler."""
+        return next((row for row in self.of(observable) if row.sampler == sampler), None)
+
+    def of(self, observable: str) -> tuple[EstimateRecord, ...]:
+        """All estimates of one observable."""
+        return tuple(row for row in self.estimates if row.observable == observable)
+
+    def words(self, observable: str) -> Observable:
+        """How an observable is written; its own name, spaced, where the results do not say."""
+        if observable in self.observables:
+            return self.observables[observable]
+        words = plain_words(observable)
+        return Observable(title=words.title, symbol=words.symbol, math=words.math)
+
+    def in_order(self, observables: Iterable[str]) -> list[str]:
+        """Names in the order of tables, unknown ones after the others."""
+        last = len(self.observables)
+        places = {name: found.place for name, found in self.observables.items()}
+        return sorted(observables, key=lambda name: (places.get(name, last), name))
+
+    def plain(self) -> dict[str, Any]:
+        """The results as plain data, as they stand in the file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _length(value: Reals) -> int | None:
+    return len(value) if isinstance(value, tuple) else None
+
+
+def _estimate(value: Reals, error: Reals) -> Estimate | None:
+    if value is None or isinstance(value, tuple):
+        return None
+    return Estimate(value, 0.0 if error is None or isinstance(error, tuple) else error)

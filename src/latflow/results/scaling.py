@@ -1,0 +1,118 @@
+"""The schema of ``scaling.json``: what the runs of a scaling study found together."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from latflow.results.records import AbstractRecord, Real
+from latflow.stats.evidence import Verdict
+
+SCHEMA = 1
+
+
+class ScalarRecord(AbstractRecord):
+    """A scalar estimate whose τ_int is known, in records."""
+
+    value: float
+    error: float
+    tau_int: float
+    tau_int_error: float
+
+
+class TrainingRecord(AbstractRecord):
+    """What a flow was asked for, and what its production draws show; `reached` if it was held at that acceptance."""
+
+    acceptance: Real
+    wanted: float
+    reached: bool
+    seconds: Real
+    steps: int | None
+    stopped_by: str | None
+
+
+class TrajectoryRecord(AbstractRecord):
+    """The trajectory of HMC that was found to be the cheapest."""
+
+    n_steps: int
+    length: float
+
+
+class ScalingEntry(AbstractRecord):
+    """One sampler of one run.
+
+    Attributes:
+        run: Name of the run.
+        sampler: Its name; of a flow with the acceptance asked for.
+        extent: L.
+        estimates: By observable.
+        tau_int: By observable, τ_int and its error in updates of the sampler.
+        not_estimated: Observables with too few independent records.
+        seconds_per_independent: Time per independent configuration; None if it is not known.
+        training: Of a flow.
+        trajectory: Of HMC.
+    """
+
+    run: str
+    sampler: str
+    extent: int
+    estimates: dict[str, ScalarRecord]
+    tau_int: dict[str, tuple[float, float]]
+    not_estimated: tuple[str, ...]
+    seconds_per_independent: Real
+    training: TrainingRecord | None
+    trajectory: TrajectoryRecord | None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it may be fitted: a classical sampler, or a flow held at its acceptance."""
+        return self.training is None or self.training.reached
+
+
+class PowerLawRecord(AbstractRecord):
+    """τ_int = amplitude × L^z of one observable of one sampler."""
+
+    sampler: str
+    observable: str
+    z: float
+    z_error: float
+    amplitude: float
+    chi2: float
+    dof: int
+    probability: Real
+
+
+class PullRecord(AbstractRecord):
+    """Difference of two samplers at one size, in combined errors."""
+
+    extent: int
+    samplers: tuple[str, str]
+    observable: str
+    pull: float
+
+
+class OvertakingRecord(AbstractRecord):
+    """Independent configurations from which on a flow is cheaper than another sampler; None where it never is."""
+
+    extent: int
+    flow: str
+    sampler: str
+    independent_configurations: Real
+
+
+class ScalingResults(AbstractRecord):
+    """The content of ``scaling.json``."""
+
+    schema_number: Literal[1] = Field(default=SCHEMA, alias="schema")
+    study: str
+    extents: tuple[int, ...]
+    couplings: tuple[float, ...]
+    fewest_independent: int
+    samplers: tuple[ScalingEntry, ...]
+    fits: tuple[PowerLawRecord, ...]
+    pulls: tuple[PullRecord, ...]
+    overtaking: tuple[OvertakingRecord, ...]
+    verdicts: dict[str, Verdict]
+
+    def plain(self) -> dict[str, Any]:
+        """The same as plain data, as it stands in the file."""
+        return self.model_dump(mode="json", by_alias=True)
