@@ -51,6 +51,7 @@ def schema_text() -> str:
     schema = Results.model_json_schema(mode="serialization")
     check = {"description": "SHA-256 of everything else", "title": "Check", "type": "string"}
     schema["properties"]["check"] = check
+    schema["required"].append("check")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
