@@ -262,7 +262,7 @@ def _link_case(
 
 
 def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
-    return PlaquetteCoupling.identity(Lattice(shape), mu=mu, offset=1)
+    return PlaquetteCoupling.untrained(Lattice(shape), mu=mu, offset=1)
 
 
 def _u1_plaquette_flow() -> Flow:

@@ -60,7 +60,7 @@ class PlaquetteCoupling(AbstractBijection):
         self.lattice.stripe(mu=1 - self.mu, period=PERIOD, offset=self.offset)  # refuses extents
 
     @classmethod
-    def identity(cls, lattice: Lattice, *, mu: int, offset: int) -> "PlaquetteCoupling":
+    def untrained(cls, lattice: Lattice, *, mu: int, offset: int) -> "PlaquetteCoupling":
         """The coupling that moves nothing yet; its gradient does not vanish."""
         return cls(jnp.zeros(2 + len(_FROZEN)), lattice, mu, offset)
 

@@ -27,5 +27,5 @@ def u1_plaquette_flow(key: PRNGKey, lattice: Lattice, *, n_layers: int = 16) -> 
     References:
         arXiv:2003.06413, section III.
     """
-    layers = [PlaquetteCoupling.identity(lattice, mu=i // PERIOD % 2, offset=-i % PERIOD) for i in range(n_layers)]
+    layers = [PlaquetteCoupling.untrained(lattice, mu=i // PERIOD % 2, offset=-i % PERIOD) for i in range(n_layers)]
     return Flow(HaarPrior(GaugeSpace(lattice, U1())), Chain(tuple(layers)))
