@@ -726,8 +726,8 @@ BUGS = (
     Bug(
         "measurements kept when the gradient flow has other settings",
         "study/stages/measuring.py",
-        'for key in ("observables", *MEASUREMENT_SECTIONS))',
-        'for key in ("observables",))',
+        'for key in ("observables", "revisions", *MEASUREMENT_SECTIONS))',
+        'for key in ("observables", "revisions"))',
         "tests/study/test_gradient_flow.py::test_other_settings_are_measured_again_on_the_same_configurations",
     ),
     Bug(

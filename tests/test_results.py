@@ -30,7 +30,7 @@ from latflow.results import (
 )
 from latflow.stats.evidence import Check, Verdict
 from latflow.store.records import ChecksumError, FormatError, SchemaError, seal
-from latflow.study.wording import read_results, stored_theory, words_of
+from latflow.study.wording import read_results, stored_theory, vocabulary
 from latflow.words import FLOW_TIME, PLANE, AxisWords, ObservableWords
 
 OLD = Path(__file__).parent / "data" / "results-v1"
@@ -108,7 +108,7 @@ def test_version_1_is_read_with_every_key_at_its_place(name: str) -> None:
     assert results.date is None
     assert results.theory is not None
     assert results.theory.lattice == (4,) * (4 if name == "links" else 2)
-    assert results.words("action_density").title == words_of("action_density").title
+    assert results.words("action_density").title == vocabulary().words_of("action_density").title
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

@@ -26,6 +26,7 @@ _HOME = {
     "AbstractDistribution": "latflow.distributions",
     "Normal": "latflow.distributions",
     "HaarPrior": "latflow.distributions",
+    "AbstractObservable": "latflow.observables.base",
     "AbstractKernel": "latflow.samplers.base",
     "AbstractWeightedSampler": "latflow.samplers.base",
     "HMC": "latflow.samplers.hmc",

@@ -96,11 +96,11 @@ def test_where_a_training_started_is_said() -> None:
 
 def test_the_study_is_said_in_words() -> None:
     flow = {"kind": "real_nvp", "hidden": [32, 16], "z2": False, "mixture": "none", "wide": True, "bound": -2.0}
-    study = {"flow": flow, "action": {"kind": "free"}, "lattice": {"shape": [4, 6]}}
+    study = {"flow": flow, "action": {"kind": "free", "mass_squared": 1.0}, "lattice": {"shape": [4, 6]}}
     run = data.Run(Path(), Results(study=""), study, (), None, {}, {})
     words = dict(tables.study_lines(run))
     assert words["Flow"] == "real_nvp (hidden 32-16, wide yes, bound −2)"
-    assert words["Action"] == "free"
+    assert words["Action"] == "free (mass squared 1)"
     assert words["Lattice"] == "4×6, periodic"
     assert words["S"] == "Σ_{x} [Σ_{μ} (φ_{x+μ} − φ_{x})² + m² φ_{x}²]"
 

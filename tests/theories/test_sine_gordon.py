@@ -66,7 +66,7 @@ def test_the_action_against_a_loop_over_sites() -> None:
 
 
 def test_local_updates_reproduce_a_ring() -> None:
-    """2×2 sites: 64 chains of 400 records; sees 2 % of ⟨φ²⟩ and 0.5 % of ⟨cos φ⟩ at 5σ."""
+    """2×2 sites: 64 chains of 400 records; sees 5 % of ⟨φ²⟩ and 0.5 % of ⟨cos φ⟩ at 5σ."""
     mass_squared, alpha = 0.5, 2.0
     action = SineGordon(Lattice((2, 2)), mass_squared=mass_squared, alpha=alpha)
     kernel = LocalMetropolis(action, width=jnp.asarray(0.5))
@@ -78,7 +78,7 @@ def test_local_updates_reproduce_a_ring() -> None:
     for name, values in {"phi_squared": fields**2, "cos_phi": np.cos(fields)}.items():
         found = gamma_estimate(values.mean(axis=-1).T)
         assert abs(found.value - known[name].value) < 5 * found.error
-        assert found.error < {"phi_squared": 0.004, "cos_phi": 0.001}[name] * known[name].value
+        assert found.error < {"phi_squared": 0.01, "cos_phi": 0.001}[name] * known[name].value
 
 
 def test_a_matrix_that_is_too_large_is_not_made() -> None:

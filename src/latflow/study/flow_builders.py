@@ -3,10 +3,14 @@
 from typing import Any
 
 from latflow._typing import PRNGKey
-from latflow.fields.spaces import AbstractFieldSpace
+from latflow.bijections.elementwise import Identity
+from latflow.distributions import HaarPrior
+from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
+from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
@@ -66,3 +70,21 @@ def multiscale(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
         log_scale_bound=table.log_scale_bound,
         networks=networks,
     )
+
+
+def plaquettes(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Couplings of U(1) plaquettes; all their numbers are float64."""
+    del dtype
+    return u1_plaquette_flow(key, _links(space).lattice, n_layers=table.layers)
+
+
+def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Uniform draws."""
+    del key, table, dtype
+    return Flow(HaarPrior(space), Identity())
+
+
+def _links(space: AbstractFieldSpace) -> GaugeSpace:
+    if not isinstance(space, GaugeSpace):
+        raise ConfigError([f"flow.kind: built for links; this theory has {type(space).__name__}"])
+    return space

@@ -147,6 +147,8 @@ EXCEPTIONS = {
     "study/config/stages.py": "the default of sampling.samplers",
     "study/trajectory.py": "tunes the table of HMC, and of nothing else",
     "study/scaling.py": "compares trajectories of HMC, tuned for every size",
+    "theories/base.py": "samplers of every scalar theory",
+    "theories/gauge/table.py": "samplers of links",
     "report/bibliography.py": "works to cite for a sampler",
     "report/diagnostics.py": "colours and decisions of single trajectories",
     "report/figures.py": "the yardstick of a figure without a reference",

@@ -20,6 +20,7 @@ Mixture: TypeAlias = Literal["none", "z2"]
 
 _HIDDEN = "units (dense) or channels of each hidden layer"
 _WINDOW = "extent of the kernel, odd; convolutional only"
+_WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
 _MIXTURE = "z2: half the flow, half its mirror image, for broken phases"
 
@@ -30,7 +31,7 @@ class AbstractFlowTable(AbstractSection):
     Attributes:
         kind: The word.
         fields: Which fields it is built for, as `AbstractActionTable.fields` says.
-        even_extents: Whether every extent of the lattice must be even.
+        extent_multiple: What every extent of the lattice must be a multiple of.
         transfers: Whether trained weights can be carried to other lattices.
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
@@ -41,7 +42,7 @@ class AbstractFlowTable(AbstractSection):
     fields: ClassVar[tuple[str, ...]] = ("scalar",)
     builder: ClassVar[str]
     drawing: ClassVar[float] = 2.0
-    even_extents: ClassVar[bool] = False
+    extent_multiple: ClassVar[int] = 1
     transfers: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -65,7 +66,7 @@ class ContinuousConfig(AbstractFlowTable):
     drawing: ClassVar[float] = 9.0
     transfers: ClassVar[bool] = True
     builder: ClassVar[str] = "latflow.study.flow_builders:continuous"
-    kind: Literal["continuous"] = Field(default="continuous", description="the flow; docs/cli.md lists all")
+    kind: Literal["continuous"] = Field(default="continuous", description=_WHICH)
     hidden: Width = Field(default=16, description="units of the network at every site")
     contexts: Annotated[int, Field(ge=1, le=256)] = Field(default=4, description="convolutions the network reads")
     features: Annotated[int, Field(ge=1, le=256)] = Field(default=3, description="features that are convolved")
@@ -95,8 +96,8 @@ class RealNVPConfig(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:real_nvp"
-    even_extents: ClassVar[bool] = True
-    kind: Literal["real_nvp"] = Field(default="real_nvp", description="the flow; docs/cli.md lists all")
+    extent_multiple: ClassVar[int] = 2
+    kind: Literal["real_nvp"] = Field(default="real_nvp", description=_WHICH)
     layers: Layers = Field(default=10, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="dense", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -116,8 +117,8 @@ class SplineConfig(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:spline"
-    even_extents: ClassVar[bool] = True
-    kind: Literal["spline"] = Field(default="spline", description="the flow; docs/cli.md lists all")
+    extent_multiple: ClassVar[int] = 2
+    kind: Literal["spline"] = Field(default="spline", description=_WHICH)
     layers: Layers = Field(default=8, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="convolutional", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -141,7 +142,7 @@ class MultiscaleConfig(AbstractFlowTable):
     """The field of a coarse lattice first, then the fluctuations between its sites, level by level."""
 
     builder: ClassVar[str] = "latflow.study.flow_builders:multiscale"
-    kind: Literal["multiscale"] = Field(default="multiscale", description="the flow; docs/cli.md lists all")
+    kind: Literal["multiscale"] = Field(default="multiscale", description=_WHICH)
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")
     hidden: Widths = Field(default=(32, 32), min_length=1, max_length=8, description="channels of each hidden layer")
@@ -155,12 +156,38 @@ class MultiscaleConfig(AbstractFlowTable):
         return parameters * volume, (self.coarse_layers + self.fine_layers) * sum(self.hidden) * volume
 
 
+class PlaquetteFlowConfig(AbstractFlowTable):
+    """Couplings of U(1) plaquettes in two dimensions, equivariant under gauge transformations."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    extent_multiple: ClassVar[int] = 4
+    builder: ClassVar[str] = "latflow.study.flow_builders:plaquettes"
+    kind: Literal["plaquettes"] = Field(default="plaquettes", description=_WHICH)
+    layers: Layers = Field(default=16, description="couplings; eight of them move every link once")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return parameters * volume, 4 * self.layers * volume
+
+
+class IdentityFlowConfig(AbstractFlowTable):
+    """No flow at all: uniform links, for small couplings and for comparison."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    builder: ClassVar[str] = "latflow.study.flow_builders:identity"
+    kind: Literal["identity"] = Field(default="identity", description=_WHICH)
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return 0, volume
+
+
 def _coupling_work(table: RealNVPConfig | SplineConfig, parameters: int, volume: int) -> tuple[int, int]:
     sites = 1 if table.network == "dense" else volume
     return parameters * sites, table.layers * sum(table.hidden) * sites
 
 
-BUILT_IN = (ContinuousConfig, RealNVPConfig, SplineConfig, MultiscaleConfig)
+BUILT_IN = (ContinuousConfig, RealNVPConfig, SplineConfig, MultiscaleConfig, PlaquetteFlowConfig, IdentityFlowConfig)
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""
 
 GROUP = "latflow.flows"

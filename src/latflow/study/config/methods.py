@@ -25,7 +25,7 @@ from latflow.tables import AbstractSection
 GROUP = "latflow.methods"
 """Group of entry points."""
 
-RESERVED = ("name", "seed", "lattice", "action", "flow", "training", "sampling", "gradient_flow", "smearing")
+RESERVED = ("name", "seed", "lattice", "action", "flow", "training", "sampling", "gradient_flow", "smearing", "measure")
 """Keys of a study that no method may take as its name."""
 
 _OF_MANIFESTS = ("model", "block_size", "records_per_block", "start", "fields", "ensemble", "observables")

@@ -6,6 +6,7 @@ appear at once.
 """
 
 import math
+from typing import Any
 
 from latflow.study.config.flows import flow_tables
 from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, PLUG_INS
@@ -42,16 +43,16 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     shape, samplers = value("lattice.shape"), value("sampling.samplers")
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
-    coupled = (FLOW,) if _flow_table(value, "even_extents") else ()
+    coupled = (FLOW,) if _of_flow(value, "extent_multiple") == 2 else ()
     checkered = [word for word, method in METHODS.items() if method.even_extents]
     needing = [word for word in (*coupled, *checkered) if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
     return [Complaint("lattice.shape", str(list(shape)), "even extents", hint)] if needing else []
 
 
-def _flow_table(value: Lookup, fact: str) -> bool:
-    """What the table of the study's flow says of itself; false where the flow is not known."""
-    return bool(getattr(flow_tables().get(value("flow.kind")), fact, False))
+def _of_flow(value: Lookup, fact: str) -> Any:
+    """What the table of the study's flow says of itself; None where the flow is not known."""
+    return getattr(flow_tables().get(value("flow.kind")), fact, None)
 
 
 def samplers_of(kind: str) -> tuple[str, ...]:
@@ -73,13 +74,24 @@ def _samplers_of_action(value: Lookup) -> list[Complaint]:
 
 def _flow_of_action(value: Lookup) -> list[Complaint]:
     kind, flow, samplers = value("action.kind"), value("flow.kind"), value("sampling.samplers")
-    if kind is None or flow is None or samplers is None or "flow" not in samplers:
+    if kind is None or flow is None or samplers is None or FLOW not in samplers:
         return []
     fields, tables = table_of(kind).fields, flow_tables()
     if flow not in tables or fields in tables[flow].fields:
         return []
     known = [f'"{word}"' for word, table in tables.items() if fields in table.fields]
     return [Complaint("flow.kind", repr(flow), f"{' or '.join(known)} with action.kind {kind}")]
+
+
+def _flow_lattice(value: Lookup) -> list[Complaint]:
+    """Extents for the patterns of couplings; even ones are asked for together with samplers that need them."""
+    shape, samplers, multiple = value("lattice.shape"), value("sampling.samplers"), _of_flow(value, "extent_multiple")
+    if shape is None or samplers is None or FLOW not in samplers or multiple is None or multiple <= 2:
+        return []
+    if all(extent % multiple == 0 for extent in shape):
+        return []
+    hint = f"the couplings of a {value('flow.kind')} flow need them"
+    return [Complaint("lattice.shape", str(list(shape)), f"multiples of {multiple}", hint)]
 
 
 def _kernel(value: Lookup) -> list[Complaint]:
@@ -201,7 +213,7 @@ def _curriculum(value: Lookup) -> list[Complaint]:
         for name, entries in lists.items()
         if len(entries) != n
     ]
-    if not _flow_table(value, "transfers"):
+    if not _of_flow(value, "transfers"):
         hint = "weights of other flows belong to their lattice"
         found.append(Complaint("training.curriculum", f"with a {value('flow.kind')} flow", "continuous flows", hint))
     kind = value("action.kind")
@@ -294,6 +306,7 @@ _RULES: tuple[Rule, ...] = (
     *all_rules(),
     _even_extents,
     _flow_of_action,
+    _flow_lattice,
     _kernel,
     _splines,
     _warmup,

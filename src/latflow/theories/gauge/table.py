@@ -83,6 +83,18 @@ def _rectangle_colours(value: Lookup) -> list[Complaint]:
     return [Complaint("lattice.shape", str(list(shape)), "multiples of 4 with metropolis", hint)]
 
 
+def _plaquette_flow(value: Lookup) -> list[Complaint]:
+    kind, flow, group, shape = (
+        value(f"{key}") for key in ("action.kind", "flow.kind", "action.group", "lattice.shape")
+    )
+    if kind not in KINDS or flow != "plaquettes" or group is None or "flow" not in (value("sampling.samplers") or ()):
+        return []
+    if group == "U(1)" and (shape is None or len(shape) == 2):
+        return []
+    hint = "a flow of no other links is built yet; identity draws uniform ones"
+    return [Complaint("flow.kind", repr(flow), "U(1) in two dimensions", hint)]
+
+
 TABLES = (WilsonTable, ImprovedTable)
 
-RULES = (_plaquettes, _rectangle_colours)
+RULES = (_plaquettes, _rectangle_colours, _plaquette_flow)
