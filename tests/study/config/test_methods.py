@@ -133,8 +133,8 @@ def test_theories_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     links = dataclasses.replace(DRAWN, name="links", serves=("wilson",))
     monkeypatch.setattr("latflow.study.config.rules.PLUG_INS", (TOY, links))
     assert samplers_of("phi4") == (*table_of("phi4").samplers, "toy")
-    assert samplers_of("wilson") == (*SAMPLERS_OF["wilson"], "links")
-    assert samplers_of("improved") == SAMPLERS_OF["improved"]
+    assert samplers_of("wilson") == (*table_of("wilson").samplers, "links")
+    assert samplers_of("improved") == table_of("improved").samplers
     with pytest.raises(ConfigError, match="needs the package that brings it"):
         method_of("toy")
 

@@ -141,8 +141,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     settings: dict[str, Any] = {}
     flow = None
     for sampler in samplers:
-        columns = _columns(context, sampler)
-        method = METHODS[sampler]
+        columns, method = _columns(context, sampler), METHODS[sampler]
         if method.stage == "draws":
             weights = _weights(context, sampler)
             with _naming(sampler):
@@ -161,11 +160,12 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
         found[REVERSE] = _partition(context, reverse)
-    wanted = {
-        sampler: {name: value for name, value in values.items() if is_wanted(context.config, name)}
+    estimates = tuple(
+        row
         for sampler, values in found.items()
-    }
-    estimates = tuple(row for sampler, values in wanted.items() for row in _rows(sampler, values, known))
+        for row in _rows(sampler, values, known)
+        if is_wanted(context.config, row.observable)
+    )
     gradient_flow = _gradient_flow(context.config)
     return Results(
         study=context.config.name,
