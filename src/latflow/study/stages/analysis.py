@@ -138,8 +138,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     known = known_values(context.config)
     found: dict[str, dict[str, list[Estimate]]] = {}
     chains: dict[str, ChainAgreement] = {}
-    settings: dict[str, Any] = {}
-    flow = None
+    settings, flow = {}, None
     for sampler in samplers:
         columns, method = _columns(context, sampler), METHODS[sampler]
         if method.stage == "draws":
@@ -160,12 +159,8 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
         found[REVERSE] = _partition(context, reverse)
-    estimates = tuple(
-        row
-        for sampler, values in found.items()
-        for row in _rows(sampler, values, known)
-        if is_wanted(context.config, row.observable)
-    )
+    rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
+    estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     gradient_flow = _gradient_flow(context.config)
     return Results(
         study=context.config.name,
