@@ -26,7 +26,7 @@ from latflow.samplers.draws import weighted_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.quantities import all_estimates
 from latflow.stats.weights import log_z, reweighting_ess
-from latflow.theories.physics import physics_of
+from latflow.theories.any_action import physics_of
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1

@@ -1,9 +1,8 @@
 """The physics of a theory at given parameters: its action, what is measured of its fields, what may be lost.
 
-The stages of a study ask only this. An action of one's own, in no room, is served by the space of its fields.
+The stages of a study ask only this.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ import numpy as np
 from jaxtyping import Array
 
 from latflow.actions.base import AbstractAction
-from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.observables.base import AbstractObservable
 from latflow.stats.quantities import AbstractEstimator
 from latflow.theories.sectors import AbstractSectors
@@ -55,34 +53,3 @@ class Physics(NamedTuple):
     def words(self) -> dict[str, ObservableWords]:
         """How all its estimates are written."""
         return {name: words for each in self.all_estimators for name, words in each.words().items()}
-
-
-def physics_of(action: AbstractAction) -> Physics:
-    """What is known of any action by the space of its fields.
-
-    Raises:
-        TypeError: If nothing is known of fields of this space.
-    """
-    return _physics(action.space, action)
-
-
-@functools.singledispatch
-def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
-    del action
-    raise TypeError(f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
-
-
-@_physics.register
-def _scalar(space: ScalarSpace, action: AbstractAction) -> Physics:
-    from latflow.theories.scalar.physics import scalar_physics
-
-    del space
-    return scalar_physics(action)
-
-
-@_physics.register
-def _gauge(space: GaugeSpace, action: AbstractAction) -> Physics:
-    from latflow.theories.gauge.fields import gauge_physics
-
-    del space
-    return gauge_physics(action)

@@ -141,19 +141,17 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     settings, flow = {}, None
     for sampler in samplers:
         columns, method = _columns(context, sampler), METHODS[sampler]
+        if method.name != FLOW:
+            settings[sampler] = sampler_settings(context, sampler)
         if method.stage == "draws":
             weights = _weights(context, sampler)
             with _naming(sampler):
                 found[sampler] = _flow_chain(context, columns, weights["index"])
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
-            if method.name == FLOW:
-                flow = _flow_figures(context, weights)
-            else:
-                settings[sampler] = sampler_settings(context, sampler)
+            flow = _flow_figures(context, weights) if method.name == FLOW else flow
         else:
             with _naming(sampler):
                 found[sampler] = _chain(context, columns)
-            settings[sampler] = sampler_settings(context, sampler)
             chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler))
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)

@@ -31,7 +31,7 @@ from latflow.study.context import RunContext, identity
 from latflow.study.given_start import given_links
 from latflow.study.methods import build_kernel, method_key
 from latflow.study.stages.provenance import origin
-from latflow.theories.physics import physics_of
+from latflow.study.theories import study_physics
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
 """Children of a sampler's stream."""
@@ -90,7 +90,7 @@ def one_block(
     root = method_key(context.config, method_of(sampler))
     key = jax.random.fold_in(root, KEY_PARTS["production"])
     action = build_action(context.config)
-    back = physics_of(action).back
+    back = study_physics(context.config).back
     x, records = advance(kernel, key, x if back is None else back(x), first=first, n_records=n, thin=thin)
     columns = {
         "fields": np.asarray(records.x),
