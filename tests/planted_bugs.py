@@ -849,6 +849,48 @@ BUGS = (
         "-sampler.combined(columns) if log_weight is None else log_weight",
         "tests/flows/test_weighted.py::test_block_agrees_with_single_draws",
     ),
+    Bug(
+        "a column measured by an older revision of its observable kept",
+        "study/stages/measuring.py",
+        'found.get("revisions", {}).get(name, 1) == observable.revision',
+        'found.get("revisions", {}).get(name, 1) >= 1',
+        "tests/study/test_out_of_date.py::test_a_column_of_another_revision_is_measured_again_alone",
+    ),
+    Bug(
+        "revisions of estimates no part of what results are made of",
+        "study/stages/analysis.py",
+        '{"analysis": REVISION, "estimates": revisions}',
+        '{"analysis": REVISION}',
+        "tests/study/test_out_of_date.py::test_an_estimate_of_another_revision_is_made_again",
+    ),
+    Bug(
+        "sine-Gordon theory given the values of the free field",
+        "theories/sine_gordon/known.py",
+        "if table.alpha == 0:",
+        "if table.alpha <= 1:",
+        "tests/theories/test_sine_gordon.py::test_a_run_has_its_own_names_and_references",
+    ),
+    Bug(
+        "weights of charges shifted by one",
+        "theories/gauge/physics.py",
+        "(q - LARGEST_CHARGE, float(share))",
+        "(q - LARGEST_CHARGE + 1, float(share))",
+        "tests/study/test_gauge_flow.py::test_the_verdict_knows_the_charge",
+    ),
+    Bug(
+        "weights of draws left out of the estimates of charges",
+        "theories/gauge/estimates.py",
+        'propagated({"square": charge**2}, log_weights, derive)',
+        'propagated({"square": charge**2}, 0 * log_weights if log_weights is not None else None, derive)',
+        "tests/study/test_gauge_flow.py::test_estimates_of_a_flow_of_links_are_exact",
+    ),
+    Bug(
+        "a key that came later changes the identity of every study",
+        "tables.py",
+        'extra.get("added") and',
+        'extra.get("added") and name == "" and',
+        "tests/study/test_stored_runs.py::test_it_verifies[phi4]",
+    ),
 )
 
 

@@ -1,0 +1,103 @@
+"""Flows of links in studies: trained, sampled, reweighted, measured, and judged by their topological charge."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latflow.actions import exact_gauge
+from latflow.store.ensemble import Ensemble
+from latflow.study.config import load_study
+from latflow.study.context import Silent
+from latflow.study.run import run_stages
+from latflow.study.verify import verify
+
+BETA, VOLUME = 1.0, 16
+
+STUDY = """
+name = "links"
+[lattice]
+shape = [4, 4]
+[action]
+kind = "wilson"
+group = "{group}"
+beta = {beta}
+[flow]
+kind = "{flow}"
+{sizes}
+[training]
+batch_size = 64
+learning_rate = 0.02
+warmup_steps = 10
+evaluation_draws = 512
+[training.stop]
+steps = {steps}
+[sampling]
+configurations = {configurations}
+samplers = ["flow", "heatbath"]
+[heatbath]
+chains = 32
+warmup = 50
+"""
+
+
+def study(path: Path, **values: Any) -> Path:
+    settings = {"group": "U(1)", "beta": BETA, "flow": "plaquettes", "sizes": "layers = 8", "steps": 80}
+    path.write_text(STUDY.format(**{**settings, "configurations": 8192, **values}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of U(1) on 4×4 with a flow of plaquettes."""
+    folder = tmp_path_factory.mktemp("u1")
+    config = load_study(study(folder / "study.toml"))
+    run_stages(config, folder / "run", stages=("train", "sample", "measure", "analyse"), progress=Silent())
+    return folder / "run"
+
+
+def rows(run: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    found = json.loads((run / "results.json").read_text())["estimates"]
+    return {(row["observable"], row["sampler"]): row for row in found}
+
+
+def test_estimates_of_a_flow_of_links_are_exact(run: Path) -> None:
+    found = rows(run)
+    log_z = found["log_z", "reweighted"]
+    assert log_z["reference"] == pytest.approx(exact_gauge.u1_log_z(BETA, volume=VOLUME))
+    for name in ("plaquette", "wilson_loop_2x2", "topological_charge_squared", "polyakov_loop_squared", "log_z"):
+        for sampler in ("flow", "reweighted", "heatbath"):
+            row = found.get((name, sampler))
+            if row is not None:
+                assert abs(row["value"] - row["reference"]) < 5 * row["error"], (name, sampler)
+    assert found["plaquette", "reweighted"]["error"] < 0.006
+
+
+def test_the_verdict_knows_the_charge(run: Path) -> None:
+    verdict = json.loads((run / "results.json").read_text())["verdict"]
+    evidence = {check["name"]: check for check in verdict["evidence"]}
+    weights = exact_gauge.u1_charge_distribution(BETA, volume=VOLUME, largest=2)
+    for charge, share in zip((-2, -1, 0, 1, 2), weights, strict=True):
+        check = evidence[f"weight of charge {charge}".replace("-", "−")]
+        assert check["limit"] == f"{share:.4g}, exact"
+        assert abs(check["value"] - share) < 5 * check["error"]
+    assert verdict["status"] == "exact"
+
+
+def test_a_flow_of_links_verifies(run: Path) -> None:
+    assert [check for check in verify(run) if not check.passed] == []
+
+
+def test_uniform_links_are_a_flow_of_any_group(tmp_path: Path) -> None:
+    """SU(2) at β = 0.4 by Haar draws alone: complex fields through every stage of a flow."""
+    changes = {"group": "SU(2)", "beta": 0.4, "flow": "identity", "sizes": "", "steps": 20, "configurations": 4096}
+    config = load_study(study(tmp_path / "study.toml", **changes))
+    run_stages(config, tmp_path / "run", stages=("train", "sample", "measure", "analyse"), progress=Silent())
+    found = rows(tmp_path / "run")
+    for name in ("plaquette", "log_z"):
+        row = found[name, "reweighted"]
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"]
+    fields = Ensemble.open(tmp_path / "run" / "ensembles" / "flow").read(0, ("fields",)).arrays["fields"]
+    assert np.iscomplexobj(fields)
