@@ -89,6 +89,7 @@ def _links() -> list[Case]:
     only_heat_bath = {"sampling.samplers": '["heatbath"]'}
     only_metropolis = {"sampling.samplers": '["metropolis"]'}
     improved = {"action.kind": '"improved"'}
+    flow = {"sampling.samplers": '["flow", "hmc"]'}
     return [
         links("action.group", '"SU(1)"', "'SU(1)'", '"SU(2)"', "did you mean"),
         links("action.group", '"SU(9)"', '"SU(8)"'),
@@ -119,22 +120,34 @@ def _links() -> list[Case]:
         links("lattice.shape", "[6, 8]", "multiples of 4 with metropolis", **only_metropolis, **improved),
         links("lattice.shape", "[7, 8]", "even extents", **only_metropolis, **improved),
         links(
-            "sampling.samplers",
-            '["flow", "hmc"]',
-            "'flow'",
-            "allowed: hmc, heatbath, metropolis with action.kind wilson",
+            "flow.kind", '"continuous"', "'continuous'", '"plaquettes" or "identity" with action.kind wilson', **flow
         ),
-        links("sampling.samplers", '["local", "cluster"]', "'local', 'cluster'", "allowed: hmc, heatbath, metropolis"),
+        links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
+        links(
+            "lattice.shape",
+            "[6, 6]",
+            "multiples of 4",
+            "plaquettes",
+            **flow,
+            **{"flow.kind": '"plaquettes"', "action.group": '"U(1)"'},
+        ),
+        key("flow.kind", '"plaquettes"', '"continuous" or "real_nvp"', "with action.kind phi4"),
+        links(
+            "sampling.samplers",
+            '["local", "cluster"]',
+            "'local', 'cluster'",
+            "allowed: flow, hmc, heatbath, metropolis",
+        ),
         links(
             "sampling.samplers",
             '["heatbath"]',
             "'heatbath'",
-            "allowed: hmc, metropolis with action.kind improved",
+            "allowed: flow, hmc, metropolis with action.kind improved",
             **improved,
         ),
-        links("sampling.samplers", None, "'flow', 'local'", "allowed: hmc, heatbath, metropolis"),
+        links("sampling.samplers", None, "'local'", "allowed: flow, hmc, heatbath, metropolis", lines=2),
         links("hmc.integrator", '"omf5"', '"leapfrog"'),
-        links("hmc.inner_steps", "2", "1 with action.kind wilson", "phi4, phi4_hopping, improved have"),
+        links("hmc.inner_steps", "2", "1 with action.kind wilson", "sine_gordon, improved have"),
         links("hmc.trajectory_length", "0.0", "number > 0"),
         links("hmc.target_acceptance", '"flow"', "when no flow is sampled"),
         links("hmc.start", '"warm"', '"mixed"'),

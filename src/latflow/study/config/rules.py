@@ -88,6 +88,8 @@ def _flow_lattice(value: Lookup) -> list[Complaint]:
     shape, samplers, multiple = value("lattice.shape"), value("sampling.samplers"), _of_flow(value, "extent_multiple")
     if shape is None or samplers is None or FLOW not in samplers or multiple is None or multiple <= 2:
         return []
+    if _flow_of_action(value):
+        return []
     if all(extent % multiple == 0 for extent in shape):
         return []
     hint = f"the couplings of a {value('flow.kind')} flow need them"
