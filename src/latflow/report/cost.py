@@ -21,7 +21,7 @@ class CostRow:
 
 
 def cost_rows(results: Results) -> list[CostRow]:
-    """Every sampler in the order of the house; training first."""
+    """Every sampler in the order of tables; training first."""
     trained = None if results.flow is None else results.flow.training_seconds
     rows = [] if trained is None else [CostRow("training the flow", duration(trained))]
     for sampler in sorted(results.cost, key=lambda s: order_of(s, SAMPLERS)):

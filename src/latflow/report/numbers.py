@@ -96,7 +96,7 @@ def signed(value: float | None) -> str:
 
 
 def duration(seconds: float | None, digits: int = 3) -> str:
-    """A duration in the unit a person would choose, below a minute with `digits` significant digits.
+    """A duration in a readable unit, below a minute with `digits` significant digits.
 
     >>> duration(0.00052), duration(7.31), duration(200.0), duration(7500.0)
     ('520 µs', '7.31 s', '3 min 20 s', '2 h 5 min')

@@ -37,7 +37,7 @@ from latflow.store.atomic import write_bytes
 from latflow.study.wording import vocabulary
 
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
-"""Symbols of what only this page names."""
+"""Symbols that only this page uses."""
 
 _MARKUP = re.compile(r"(?<=_)\{|\}")
 

@@ -22,7 +22,7 @@ SCALAR_SAMPLERS = ("flow", "hmc", "local", "cluster")
 
 
 class AbstractActionTable(AbstractSection):
-    """The table ``[action]`` of a study for one word of `action.kind`.
+    """The table ``[action]`` of a study for one value of `action.kind`.
 
     Attributes:
         kind: The word.

@@ -1,6 +1,6 @@
 """The physics of a theory at given parameters: its action, what is measured of its fields, what may be lost.
 
-The stages of a study ask only this.
+The stages of a study need no more than this.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """From a file and command-line options to plain data, and from pydantic's errors to sentences.
 
-Everything a user can write wrongly is turned into `Complaint`s here, without stopping at the first, so that one start
-shows all of them.
+Every mistake in a file or an option becomes a `Complaint`; checking does not stop at the first, so one start shows all
+of them.
 """
 
 import dataclasses
@@ -140,7 +140,7 @@ def _literal(text: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return float(text)  # .5 and 1. are numbers to everybody but TOML
+        return float(text)  # TOML refuses .5 and 1.
     except ValueError:
         return text
 
@@ -236,7 +236,7 @@ def _locate(
 
 
 def _inhabitants(path: str, data: Mapping[str, Any], model: type[BaseModel]) -> list[Key]:
-    """The keys that may stand where the unknown `path` stands."""
+    """The keys that are allowed in the place of the unknown `path`."""
     section = path.rpartition(".")[0]
     variant = lookup(data, model)(f"{section}.kind")
     return [key for key in keys(model) if key.section == section and key.variant in ("", variant)]
@@ -249,7 +249,7 @@ _NO_KEYS = {
     "boundary_conditions": _PERIODIC,
     "hmc.step_size": "the step is hmc.trajectory_length / hmc.n_steps",
 }
-"""What to say of keys that one would look for: by name, or by path."""
+"""Hints for keys that do not exist but that a user may expect: by name, or by path."""
 
 
 def _unknown(path: str, candidates: Sequence[Key], *, everywhere: Sequence[Key] = ()) -> Complaint:

@@ -51,7 +51,7 @@ def _even_extents(value: Lookup) -> list[Complaint]:
 
 
 def _of_flow(value: Lookup, fact: str) -> Any:
-    """What the table of the study's flow says of itself; None where the flow is not known."""
+    """The table class of the study's flow; None where the flow is not known."""
     return getattr(flow_tables().get(value("flow.kind")), fact, None)
 
 
@@ -102,7 +102,7 @@ def _kernel(value: Lookup) -> list[Complaint]:
     if size % 2 == 0:
         return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
     if multiscale:
-        # A window meets lattices of many extents and is the whole of the small ones; of one site it sees nothing.
+        # The window meets lattices of many extents and may cover the small ones; with a single site it reads nothing.
         return [] if size > 1 else [Complaint("flow.kernel_size", str(size), "3 or more")]
     # One more than an even extent is the odd window that holds the whole lattice.
     if shape is None or size <= max(shape) + 1:

@@ -88,11 +88,11 @@ class TrainingConfig(AbstractSection):
 
 
 class SamplingConfig(AbstractSection):
-    """How much is sampled, and by whom."""
+    """How much is sampled, and by which samplers."""
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="samplers by name"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     start_from: str | None = Field(

@@ -12,7 +12,7 @@ STARTS = ("abs_magnetization", "phi_squared", "action_density")
 """Columns that are even in φ: chains in different vacua agree on them."""
 
 COMPARED = (*STARTS, "abs_susceptibility")
-"""Even estimates; the last of them lives between the vacua."""
+"""Even estimates that flow and chains must agree in."""
 
 
 def scalar_physics(
