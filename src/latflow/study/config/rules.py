@@ -51,7 +51,7 @@ def _even_extents(value: Lookup) -> list[Complaint]:
 
 
 def _of_flow(value: Lookup, fact: str) -> Any:
-    """The table class of the study's flow; None where the flow is not known."""
+    """A class attribute of the table of the study's flow; None where the flow is not known."""
     return getattr(flow_tables().get(value("flow.kind")), fact, None)
 
 
