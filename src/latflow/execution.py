@@ -60,7 +60,7 @@ _ACCELERATOR_PIECE_BYTES = 2**24
 
 
 def accelerated() -> bool:
-    """Whether arrays live on an accelerator, which wants a whole batch at once and not a part that a cache holds."""
+    """Whether arrays are on an accelerator, which is fastest with a whole batch at once."""
     return jax.default_backend() != "cpu"
 
 

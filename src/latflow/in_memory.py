@@ -147,7 +147,7 @@ def run_chain(
 
     Raises:
         TypeError: If `kernel` is no kernel, or a count is no integer.
-        ConfigError: If there is nothing to run or to record, or nowhere to start.
+        ConfigError: If a number is out of range, or `start` is missing where it is needed or of another length.
     """
     require_type("kernel", kernel, AbstractKernel, "HMC, LocalMetropolis, HeatBath or another kernel")
     n, chains, thin = count("n", n), count("chains", chains), count("thin", thin)

@@ -114,7 +114,7 @@ class ProductSpace(AbstractFieldSpace):
 
 
 class Held(AbstractFieldSpace):
-    """A space whose field no momentum moves: its tangent vectors have no entries.
+    """A space whose field does not move: its tangent vectors have no entries.
 
     Args:
         space: Space of the field.

@@ -9,7 +9,7 @@ from latflow.results import Results
 
 @dataclass(frozen=True)
 class CostRow:
-    """One line: whose cost, time in all, configurations, the τ_int counted, whose that is, per independent one."""
+    """One line: sampler, total time, configurations, the τ_int counted and its observable, time per independent one."""
 
     label: str
     time: str

@@ -238,7 +238,7 @@ def reference(run: Run, observable: str) -> Estimate | None:
 
 
 def reference_source(run: Run, observable: str) -> str:
-    """Where the known value of an observable comes from, in the words of the results; empty if they do not say."""
+    """The source of the known value of an observable, as the results give it; empty if they do not."""
     return next((row.reference_source for row in run.results.of(observable) if row.reference_source), "")
 
 

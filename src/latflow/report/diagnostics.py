@@ -37,7 +37,7 @@ from latflow.stats.weights import weighted_estimates
 
 @dataclass(frozen=True)
 class Followed:
-    """A primitive whose error is followed with N: its column, how it is written plainly and in TeX, and what it is."""
+    """A column whose error is plotted against N: its name, its symbol in plain text and in TeX, and its meaning."""
 
     column: str
     words: str
@@ -49,7 +49,7 @@ FOLLOWED = (
     Followed("magnetization_squared", "⟨M²⟩", r"$\langle M^2\rangle$", " (= χ₂/V where ⟨φ⟩ = 0)"),
     Followed("plaquette", "the plaquette", r"$P$"),
 )
-"""What is followed, the first of them that was measured; else the first observable that is a column itself."""
+"""Candidates: the first of them that was measured is plotted; else the first observable that is a column itself."""
 
 SMALLEST_SIZE = 100
 """Fewest records for which an error is estimated in the scaling figure."""
@@ -123,7 +123,7 @@ def error_scaling(run: Run) -> Picture | Omitted:
 
 
 def _followed(run: Run) -> Followed | None:
-    """What the errors are shown of in this run."""
+    """The column whose errors are shown for this run."""
     known = next((each for each in FOLLOWED if each.column in run.columns), None)
     if known is not None:
         return known

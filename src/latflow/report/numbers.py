@@ -69,7 +69,7 @@ def plain(value: float | None, digits: int = 4) -> str:
 
 
 def measured(value: float | None, digits: int = 3) -> str:
-    """A number whose last digits tell how well it is known, zeros included; an integer in full.
+    """A number with a fixed count of significant digits, zeros included; an integer in full.
 
     >>> measured(1.0004), measured(0.5), measured(-0.0213), measured(64), measured(None)
     ('1.00', '0.500', '−0.0213', '64', '–')

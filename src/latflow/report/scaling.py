@@ -305,7 +305,7 @@ def _verdict_table(found: ScalingResults) -> Table:
 
 
 def _flow_table(found: ScalingResults) -> Table:
-    """What was asked of every flow and what its production draws show."""
+    """The wanted acceptance of every flow, and the figures of its production draws."""
     head = ["asked for", *(f"L = {extent}" for extent in found.extents)]
     rows = []
     for sampler in _samplers(found):

@@ -163,7 +163,7 @@ def _check_cells(check: Check) -> CheckCells:
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:
-    """The few numbers that a reader wants first: name, value, what it means."""
+    """The most important numbers of a run: name, value, meaning."""
     flow = run.flow
     draws = f"of N\u00a0=\u00a0{count(flow.n)} draws" if flow.n else "N not recorded"
     draws_and_expected, draws_and_tail = draws, draws

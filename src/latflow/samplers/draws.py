@@ -80,7 +80,7 @@ def weighted_block(
     log_weight: float,
     index: int,
 ) -> dict[str, np.ndarray]:
-    """One block of proposals and what the accept/reject chain did with them.
+    """One block of proposals, and the decisions of the accept/reject chain through them.
 
     Args:
         sampler: Makes the proposals.

@@ -183,7 +183,7 @@ def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> l
     study = sampling_study(card.directory, name=card.name, draws=draws, seed=_other_seed(content))
     with _directory(None) as folder:
         fresh = _measured(card.directory, study, folder, progress)
-        # The run that the fresh draws were made in: log q again by the inverse, S, every decision, every hash.
+        # Verify the run of the fresh draws: log q by the inverse, S, every decision, every hash.
         checks += verify(folder)
     then = content["measured"]
     figures = ("acceptance", "reweighting_ess", "log_z")

@@ -27,7 +27,7 @@ MAX_DOTS = 50
 """Dots in one line. The parser's time grows with their square, up to minutes in a file of this size."""
 
 MAX_COMPLAINTS = 30
-"""Wrong values told one by one; the rest is counted."""
+"""Wrong values that are listed one by one; the rest is counted."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def complaints(
     found = list(details)
     told = {complaint.key: complaint for complaint in (_told(d, data, model) for d in found[MAX_COMPLAINTS - 1 :: -1])}
     order = [key.path for key in keys(model)]
-    # A list without one good entry is also called too short: its entries say it better.
+    # pydantic reports a list without a valid entry as too short, too; the complaints about its entries suffice.
     entries = {key.partition("[")[0] for key in told if "[" in key}
     by_file = sorted((told[key] for key in told.keys() - entries), key=lambda c: (_position(c.key, order), c.key))
     rest = len(found) - MAX_COMPLAINTS

@@ -56,7 +56,7 @@ def _of_flow(value: Lookup, fact: str) -> Any:
 
 
 def samplers_of(kind: str) -> tuple[str, ...]:
-    """The methods that can sample an action of this kind; plug-ins say it themselves."""
+    """The methods that can sample an action of this kind: those in its table, and plug-ins that serve it."""
     table = table_of(kind)
     more = [m.name for m in PLUG_INS if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
     return (*table.samplers, *more)
@@ -232,7 +232,7 @@ def _with_parameter(name: str) -> str:
 
 
 COUPLINGS_PER_STEP = 8
-"""Couplings of the range that one training step of a conditional flow sees."""
+"""Couplings of the range in one training step of a conditional flow."""
 
 
 def _coupling_range(value: Lookup) -> list[Complaint]:

@@ -87,7 +87,7 @@ def _require_theory(config: StudyConfig, directory: Path) -> None:
 
 
 def range_facts(config: StudyConfig) -> dict[str, Any]:
-    """What a manifest says of a conditional model; nothing of an ordinary one."""
+    """Facts of a conditional model for manifests; empty for an ordinary one."""
     ends = config.coupling_range()
     return {} if ends is None else {"coupling_range": list(ends)}
 
@@ -99,7 +99,7 @@ def sampling_facts(config: StudyConfig) -> dict[str, Any]:
 
 
 def warn_outside_range(context: RunContext) -> None:
-    """Say that a conditional model is asked for a coupling it was not trained for: exact, but with poor weights."""
+    """Warn where a conditional model is used at a coupling it was not trained for: exact, but with poor weights."""
     ends = context.config.coupling_range()
     if ends is None or not context.config.outside_range():
         return

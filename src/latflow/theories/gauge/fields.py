@@ -47,7 +47,7 @@ class Beside(NamedTuple):
 def gauge_physics(
     action: AbstractAction, *, beside: Beside | None = None, charges: tuple[tuple[int, float], ...] = ()
 ) -> Physics:
-    """What is measured of links.
+    """Observables, estimators and sectors of links.
 
     Args:
         action: S on a `GaugeSpace`.

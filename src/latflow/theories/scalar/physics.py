@@ -22,13 +22,13 @@ def scalar_physics(
     observables: tuple[AbstractObservable, ...] = (),
     estimators: tuple[AbstractEstimator, ...] = (),
 ) -> Physics:
-    """What is measured of a scalar field, and what may be lost.
+    """Observables, estimators and sectors of a scalar field.
 
     Args:
         action: S.
         sectors: By default the sign of the mean field.
         observables: Columns beside those of every scalar field.
-        estimators: What makes estimates of these.
+        estimators: Their estimators.
     """
     return Physics(
         action=action,
