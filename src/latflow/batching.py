@@ -1,4 +1,4 @@
-"""Where the batch axis lives in memory: operations with `vmap` rules of their own.
+"""Operations whose `vmap` rules keep the batch axis last in memory.
 
 A stencil runs fastest when the chains of a batch are the last axis, the fastest in memory: a site and its neighbour are
 then vectors of chains. JAX's gathers and loops move a batch to the front, and its roll becomes a concatenation, which

@@ -1,6 +1,6 @@
 """Densities one can draw from: the priors of flows.
 
-A log-density refers to the reference measure of the space it lives on.
+A log-density refers to the reference measure of its space.
 """
 
 import abc

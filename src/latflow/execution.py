@@ -1,4 +1,4 @@
-"""How a batch is spread: over equal parts of it, and over the threads that work on them.
+"""How a batch is cut into equal parts, and the parts are spread over threads.
 
 XLA shares one large program among cores and runs a small one on a single core. A batch is therefore cut into parts that
 the cache of a core holds; every part is one call of the same compiled program, and threads share the calls. The size of
@@ -60,7 +60,7 @@ _ACCELERATOR_PIECE_BYTES = 2**24
 
 
 def accelerated() -> bool:
-    """Whether arrays live on an accelerator, which wants a whole batch at once and not a part that a cache holds."""
+    """Whether arrays are on an accelerator, which is fastest with a whole batch at once."""
     return jax.default_backend() != "cpu"
 
 
@@ -125,7 +125,8 @@ def split(x: Shaped[Array, "n *shape"], *, size: int) -> list[Shaped[Array, "siz
 def threaded(function: Callable[..., Result], *sequences: Sequence[Any]) -> list[Result]:
     """Call a function with the first items of all sequences, with the second items, and so on, on all cores.
 
-    Calls must not depend on each other. Threads suit compiled programs, which leave Python's lock while they run.
+    Calls must not depend on each other. Threads suit compiled programs, which release Python's global lock while they
+    run.
 
     Args:
         function: What to call.

@@ -1,4 +1,4 @@
-"""The same path without files: sample a flow or a chain in memory and look at the numbers.
+"""Sampling and estimates in memory, without files.
 
 For notebooks and tests; a study that should be kept, resumed and reported belongs in a run directory.
 """
@@ -138,7 +138,7 @@ def run_chain(
         n: Records per chain.
         chains: Independent chains, run together.
         warmup: Steps of tuning and thermalisation, not recorded.
-        target_acceptance: Acceptance that warm-up tunes to; of no matter to a heat bath.
+        target_acceptance: Acceptance that warm-up tunes to; ignored by kernels without a scale.
         thin: Steps per record.
         start: Where the chains begin, one configuration for each; needed by kernels that do not know their space.
 
@@ -146,8 +146,8 @@ def run_chain(
         Configurations with axes (record, chain, *shape of one field).
 
     Raises:
-        TypeError: If the kernel is none, or a number is no whole one.
-        ConfigError: If there is nothing to run or to record, or nowhere to start.
+        TypeError: If `kernel` is no kernel, or a count is no integer.
+        ConfigError: If a number is out of range, or `start` is missing where it is needed or of another length.
     """
     require_type("kernel", kernel, AbstractKernel, "HMC, LocalMetropolis, HeatBath or another kernel")
     n, chains, thin = count("n", n), count("chains", chains), count("thin", thin)

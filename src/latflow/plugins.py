@@ -1,4 +1,4 @@
-"""What other installed packages add to latflow, found through entry points.
+"""Additions of other installed packages, found through entry points.
 
 Groups: ``latflow.theories``, ``latflow.methods``, ``latflow.flows``, ``latflow.observables``. A package that fails to
 load is reported by `latflow doctor` and does not disturb the rest.
@@ -55,5 +55,5 @@ def plugins(group: str) -> tuple[Plugin, ...]:
 
 
 def installed() -> dict[str, str]:
-    """Versions of the packages that add something, by name: part of where a result comes from."""
+    """Versions of the packages that add something, by name, for the provenance of results."""
     return {plugin.package: plugin.version for group in GROUPS for plugin in plugins(group) if plugin.package}

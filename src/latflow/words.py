@@ -1,4 +1,4 @@
-"""How observables, their arrays and the works behind a study are put into words."""
+"""Words for observables, the axes of their arrays, and the works that a study cites."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -52,9 +52,8 @@ class AbstractAction(eqx.Module):
     def terms(self) -> "tuple[AbstractAction, ...]":
         """Actions on the same space that sum to this one, for time scales of their own.
 
-        In front the one that needs the fewest steps, because it is weak or its force is expensive; one term, the
-        action itself, where nothing is gained by parts. The law `terms_are_the_action` of `latflow.testing` holds the
-        action to it.
+        The first one needs the fewest steps, because it is weak or its force is expensive. One term, the action itself,
+        where splitting gains nothing. The law `terms_are_the_action` of `latflow.testing` holds the action to it.
         """
         return (self,)
 

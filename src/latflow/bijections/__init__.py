@@ -1,1 +1,1 @@
-"""Room: bijections."""
+"""Bijections: couplings, splines, gauge-equivariant maps, continuous flows, and compositions of them."""

@@ -1,7 +1,7 @@
 """Bijections: invertible, differentiable maps of configurations with their log-determinants.
 
-A bijection maps a space of fields onto itself. Which space that is, its flow says (`Flow.space`); a layer may fit
-several. Every log-det refers to the reference measure of the space. `forward_and_log_det` returns +ln|∂y/∂x|,
+A bijection maps a space of fields onto itself. The space is that of its flow (`Flow.space`); a layer may work on
+several spaces. Every log-det refers to the reference measure of the space. `forward_and_log_det` returns +ln|∂y/∂x|,
 `inverse_and_log_det` that of the inverse map, its negative.
 """
 

@@ -1,4 +1,4 @@
-"""Bijections made of bijections: one after another, and backwards."""
+"""Compositions and inverses of bijections."""
 
 import jax.numpy as jnp
 from typing_extensions import override

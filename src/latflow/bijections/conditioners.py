@@ -2,7 +2,7 @@
 
 They compute in the precision of their weights: values are cast on the way in, and back on the way out. Every one is
 zero at initialisation, so that a coupling starts as the identity. Hidden layers end in GELU (arXiv:1606.08415): smooth,
-and ahead of tanh in every comparison of docs/decisions/0002-real-nvp-defaults.md.
+and better than tanh in every comparison of docs/decisions/0002-real-nvp-defaults.md.
 """
 
 import abc
@@ -163,7 +163,7 @@ class ConvolutionalConditioner(AbstractConditioner):
         return jnp.einsum("f,fac->ac", x, matrix)
 
 
-# How many times smaller than the lattice a window must be for the gather to be the cheaper way.
+# The gather is cheaper where the window is smaller than the lattice by this factor.
 _SPARSE = 8
 
 
@@ -175,7 +175,7 @@ class _Window:
         n_offsets: Different displacements inside the window.
         offsets: Number of the displacement from active to frozen site; `n_offsets` outside the window.
         neighbours: For each active site, the frozen site at every displacement.
-        regular: Whether there is one: whether every active site sees a frozen one at every displacement.
+        regular: Whether every active site sees a frozen site at every displacement.
     """
 
     n_offsets: int

@@ -1,4 +1,4 @@
-"""Bijections that treat every site alike and alone: the identity of any space, and a scale of real fields."""
+"""Bijections that act on every site alone and in the same way: the identity of any space, a scale of real fields."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -1,8 +1,8 @@
 r"""Gauge-equivariant bijections of U(1) links in two dimensions.
 
-A coupling moves the links of one direction on every fourth line. Each of them closes one active plaquette, whose angle
-goes through a Möbius map of the circle; the link takes the difference. The map is set by plaquettes and loops without
-an active link, so it is gauge invariant, the Jacobian is diagonal, and the inverse is of the same form.
+A coupling moves the links of one direction on every fourth line. Each of them belongs to one active plaquette, whose
+angle is changed by a Möbius map of the circle; the link turns by the change of the angle. The map depends on plaquettes
+and loops without an active link, so it is gauge invariant, its Jacobian is diagonal, and its inverse has the same form.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from latflow.groups.base import wrap
 from latflow.lattice import Lattice
 
 PERIOD = 4
-"""Active lines are so far apart: between them lie the plaquettes that they change and two rows that they do not."""
+"""Distance of active lines: between them lie the plaquettes that they change and two rows that they leave unchanged."""
 
 Angles = Float[Array, "mu *sites"]
 _Complex = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
@@ -30,12 +30,12 @@ _FROZEN = tuple(itertools.product((-1, 0, 1), (1, 2)))
 
 
 class PlaquetteCoupling(AbstractBijection):
-    r"""A learned pull on every active plaquette of U(1) links, $U_P\to(U_P+a)/(1+\bar aU_P)$ with $|a|<1$.
+    r"""A learned Möbius map of every active plaquette of U(1) links, $U_P\to(U_P+a)/(1+\bar aU_P)$ with $|a|<1$.
 
-    The pull $a=A/\sqrt{1+|A|^2}$ points to where the plaquette is drawn. Its linear form
-    $A=w_0+w_1V+\sum_dw_dU_{P+d}$ reads the 2×1 loop V of the active plaquette and its neighbour across the active
-    link, which does not contain that link, and six plaquettes of the two frozen rows. Weights are real, so the map
-    commutes with charge conjugation. Uniform plaquettes become those of a wrapped Cauchy distribution of mean a.
+    The number $a=A/\sqrt{1+|A|^2}$ points in the direction in which the map concentrates plaquettes. The linear form
+    $A=w_0+w_1V+\sum_dw_dU_{P+d}$ reads the 2×1 loop V of the active plaquette and its neighbour across the active link,
+    which does not contain that link, and six plaquettes of the two frozen rows. Weights are real, so the map commutes
+    with charge conjugation. Uniform plaquettes become those of a wrapped Cauchy distribution of mean a.
 
     Args:
         weights: $w_0$, $w_1$ and the six $w_d$; zero is the identity.
@@ -61,7 +61,7 @@ class PlaquetteCoupling(AbstractBijection):
 
     @classmethod
     def untrained(cls, lattice: Lattice, *, mu: int, offset: int) -> "PlaquetteCoupling":
-        """The coupling that moves nothing yet; its gradient does not vanish."""
+        """The identity, as the start of a training; its gradient does not vanish."""
         return cls(jnp.zeros(2 + len(_FROZEN)), lattice, mu, offset)
 
     @property
@@ -86,7 +86,7 @@ class PlaquetteCoupling(AbstractBijection):
         return theta.at[self.mu].set(links), jnp.sum(jnp.where(self.active, log_slope, 0.0))
 
     def _pull(self, angle: Float[Array, "*sites"]) -> _Complex:
-        """A at every site; it has a meaning on the active ones."""
+        """A at every site; only the values at active plaquettes are used."""
         nu = 1 - self.mu
         loops = [jnp.zeros_like(angle), angle + jnp.roll(angle, 1, axis=nu)]
         loops += [jnp.roll(angle, (-along, -across), axis=(self.mu, nu)) for along, across in _FROZEN]
@@ -108,7 +108,7 @@ def require_plane(lattice: Lattice) -> None:
     """Refuse lattices of other dimensions than two.
 
     Raises:
-        ConfigError: If it is one.
+        ConfigError: If the lattice has not two directions.
     """
     if lattice.ndim != 2:
         raise ConfigError([f"lattice.shape: {list(lattice.shape)}; allowed: two directions for plaquette couplings"])

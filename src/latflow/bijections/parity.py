@@ -2,7 +2,7 @@ r"""Conditioners of definite parity, for flows that treat φ and −φ exactly a
 
 A coupling commutes with the inversion of the field if the parameters that keep their sign under it are even functions
 of the frozen values and the others are odd ones: even log-scales and odd shifts; for splines see
-`latflow.bijections.spline`. Any network is made so by averaging it with its own mirror image.
+`latflow.bijections.spline`. Averaging any network with its mirror image gives such parameters.
 """
 
 import equinox as eqx

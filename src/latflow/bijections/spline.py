@@ -4,9 +4,9 @@ On $[-B, B]$ a site's value passes through K bins, in each of which the map is a
 heights and the slopes at the inner knots are read from the frozen sites. At $\pm B$ value and slope join the identity.
 Both directions are closed forms, so the inverse costs what the forward map costs.
 
-A spline's parameters come in an order that knows the field inversion: first combinations that stay the same when the
-spline is turned about the origin, $f(x)\to-f(-x)$, then those that change sign. A conditioner whose outputs are even
-and odd in that order therefore makes the coupling equivariant under φ → −φ.
+The parameters of a spline are ordered by their sign under field inversion: first the combinations that stay the same
+when the spline is turned about the origin, $f(x)\to-f(-x)$, then those that change sign. A conditioner whose
+outputs are even and odd in that order therefore makes the coupling equivariant under φ → −φ.
 """
 
 import math
@@ -190,6 +190,6 @@ def _n_even(n: int) -> int:
 
 
 def _unfold(even: Float[Array, "n_active n_even"], odd: Float[Array, "n_active n_odd"]) -> Float[Array, "n_active n"]:
-    """Numbers from left to right out of their symmetric and antisymmetric parts: exchanged where `odd` turns round."""
+    """Numbers from left to right from their symmetric and antisymmetric parts; −`odd` gives them in reverse order."""
     pairs, middle = jnp.split(even, [odd.shape[1]], axis=1)
     return jnp.concatenate([pairs + odd, middle, (pairs - odd)[:, ::-1]], axis=1)

@@ -12,7 +12,7 @@ from latflow.lattice import Lattice
 
 
 class Sublattice(AbstractBijection):
-    """A bijection applied to the sites whose coordinates are all even, as a lattice of their own; the rest stays.
+    """A bijection applied to the sites whose coordinates are all even, as their own lattice; others stay unchanged.
 
     Args:
         bijection: Acts on configurations of half the extents.

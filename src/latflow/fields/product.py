@@ -1,8 +1,8 @@
 """Several fields at once: a product of spaces, field by field.
 
-Actions of links with matter, or with auxiliary fields, live here. A configuration is a dictionary of arrays by name, a
-tangent vector one of real coordinates. `Held` is for a field that is drawn afresh (`AbstractAction.refresh`) and stands
-still while the others move.
+Actions of links with matter, or with auxiliary fields, are defined on such a space. A configuration is a dictionary of
+arrays by name, a tangent vector one of real coordinates. `Held` is for a field that is drawn afresh
+(`AbstractAction.refresh`) and stands still while the others move.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,10 +114,10 @@ class ProductSpace(AbstractFieldSpace):
 
 
 class Held(AbstractFieldSpace):
-    """A space whose field no momentum moves: its tangent vectors have no entries.
+    """A space whose field does not move: its tangent vectors have no entries.
 
     Args:
-        space: Where the field lives.
+        space: Space of the field.
     """
 
     space: AbstractFieldSpace

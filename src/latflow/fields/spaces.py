@@ -1,6 +1,6 @@
 r"""What a configuration is: an array, a reference measure, and a way to move.
 
-Samplers, forces and Jacobian laws speak to a configuration only through its space, so one HMC serves every theory.
+Samplers, forces and Jacobian laws use a configuration only through its space, so one HMC serves every theory.
 Tangent vectors are arrays of real coordinates in an orthonormal frame: the kinetic energy is always $\tfrac12\sum p^2$.
 """
 
@@ -60,7 +60,7 @@ class AbstractFieldSpace(eqx.Module):
 
     @abc.abstractmethod
     def start(self, key: PRNGKey, number: Int[Array, ""]) -> Configuration:
-        """Where chain `number` of an over-dispersed set starts: hot, cold, and what else the space knows, by turns."""
+        """Start of chain `number` of an over-dispersed set: hot, cold and further starts of the space, in turn."""
 
     @abc.abstractmethod
     def move(self, x: Configuration, p: Momentum) -> Configuration:
@@ -145,7 +145,7 @@ class GaugeSpace(AbstractFieldSpace):
 
     Args:
         lattice: At least two directions.
-        group: What lives on the links.
+        group: The group of the links.
 
     Raises:
         TypeError: If lattice or group is something else.

@@ -1,1 +1,1 @@
-"""Room: flows."""
+"""Flows: named architectures, flows conditional on a coupling, mixtures, and transfer to other lattices."""

@@ -25,8 +25,8 @@ from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
 ARCHITECTURE = 1
-"""Raised whenever the same weights in the same configuration come to mean another function, or the same configuration
-another recipe of training; models and checkpoints of another number are refused."""
+"""Revision of the flows: raised whenever the same weights in the same configuration give another function, or the same
+configuration another training. Models and checkpoints of another revision are refused."""
 
 _FlowT = TypeVar("_FlowT", bound=eqx.Module)
 
@@ -86,8 +86,8 @@ def rational_quadratic_spline(
 ) -> Flow:
     """Couplings on alternating checkerboards, the first affine and the last rational-quadratic splines.
 
-    It starts as the identity on a standard normal prior. Affine couplings correlate the sites for little, splines give
-    each its own shape: docs/decisions/0006-splines-and-levels.md.
+    It starts as the identity on a standard normal prior. Affine couplings correlate the sites cheaply; splines shape
+    the distribution of each site: docs/decisions/0006-splines-and-levels.md.
 
     Args:
         key: Randomness of the networks.
@@ -132,8 +132,8 @@ def multiscale(
     r"""The field of a coarse lattice first, then the fluctuations between its sites, level by level.
 
     The sites with even coordinates form the next coarser lattice, until an extent is odd or all are at most 2. The
-    coarsest field is made by affine couplings on alternating colours. A finer level leaves the coarse sites as they
-    are and fills in the others by turns, $q(\varphi)=q(\varphi_c)\,q(\varphi_f|\varphi_c)$: first those of the coarse
+    coarsest field is made by affine couplings on alternating colours. A finer level leaves the coarse sites unchanged
+    and transforms the others in two turns, $q(\varphi)=q(\varphi_c)\,q(\varphi_f|\varphi_c)$: first those of the coarse
     sites' colour, then those of the other. All couplings read a window of one size, so each level is local on its own
     scale.
 
@@ -143,7 +143,7 @@ def multiscale(
         n_coarse: Couplings of the coarsest level.
         n_fine: Couplings of every other level.
         log_scale_bound: Largest |s| of a coupling.
-        networks: What reads the frozen sites; small windows are meant.
+        networks: What reads the frozen sites; use small windows.
 
     References:
         The idea of levels: arXiv:1802.02840.

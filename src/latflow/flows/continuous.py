@@ -1,4 +1,4 @@
-"""Continuous flows by name, and how finely they must be integrated.
+"""Continuous flows by name, and the number of integration steps that production draws need.
 
 A continuous flow is trained with a few steps of a cheap scheme. Production draws are made with an accurate scheme and
 as many steps as bring the error of log q below a bound: the weights stay, the integrator is exchanged.
@@ -25,7 +25,7 @@ PROMISED_LOG_PROB_ERROR = 1e-6
 """Bound on the error of log q of every production draw."""
 
 MAX_LOG_PROB_ERROR = 1e-7
-"""The same on the few draws that it is measured with: a margin for the many that follow."""
+"""The bound on the few draws with which the error is measured: smaller, since many more draws follow."""
 
 _FlowT = TypeVar("_FlowT", bound=eqx.Module)
 _DensityT = TypeVar("_DensityT", bound=AbstractDistribution)

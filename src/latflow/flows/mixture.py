@@ -23,7 +23,7 @@ from latflow.randomness import fold_in, uniform
 
 
 class Z2Mixture(AbstractDistribution):
-    """Draws of a flow with a random sign, and the density of that.
+    """Draws of a flow with a random sign, and their density.
 
     Args:
         flow: The component; its mirror image is the other one.
@@ -41,7 +41,7 @@ class Z2Mixture(AbstractDistribution):
 
     @property
     def bijection(self) -> AbstractBijection:
-        """The map of the component; the mixture itself is the image of no bijection."""
+        """The map of the component; the mixture has no bijection of its own."""
         return self.flow.bijection
 
     @override

@@ -31,7 +31,7 @@ FlowT = TypeVar("FlowT")
 
 
 class TransferError(ConfigError):
-    """A model has no meaning on the lattice it was offered for."""
+    """A model cannot be carried to this lattice."""
 
 
 @functools.singledispatch
@@ -39,8 +39,8 @@ def transferred(part: Any, lattice: Lattice) -> Any:
     """A flow, or a part of one, on another lattice of the same dimension; the start of a training there.
 
     Args:
-        part: What was trained.
-        lattice: Where it shall go.
+        part: The trained flow, or a part of it.
+        lattice: The new lattice.
 
     Raises:
         TransferError: If its weights belong to its own lattice, or the dimension differs.
@@ -99,7 +99,7 @@ def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
     log_widths = np.asarray(part.log_widths)
     mass_squared = 0.5 * float(np.exp(-2 * log_widths[0]))
     momenta = orbit_momentum_squared(part.lattice)
-    # What the spectrum has beyond a free field of that mass is smooth in the momentum.
+    # The ratio of the spectrum to that of a free field of this mass is smooth in the momentum.
     beyond = log_widths - free_log_widths(part.lattice, mass_squared=mass_squared)
     known, where = np.unique(np.round(momenta, 12), return_inverse=True)
     mean = np.bincount(where, weights=beyond) / np.bincount(where)

@@ -19,8 +19,8 @@ class FlowSampler(AbstractWeightedSampler):
     r"""Independent flow draws with $\log w = -S(x) - \log q(x)$, so that $E[w]=Z$.
 
     Args:
-        flow: Where configurations come from.
-        action: The theory they stand for.
+        flow: Its draws are the configurations.
+        action: The target, p ∝ exp(−S).
     """
 
     flow: AbstractDistribution

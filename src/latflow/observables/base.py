@@ -23,14 +23,14 @@ from latflow.words import ObservableWords
 class AbstractObservable(eqx.Module):
     """A number or a vector computed from one configuration.
 
-    One that has words is an estimate of its own, the mean of its column; one without is raw material of the estimates
-    that its theory makes.
+    An observable with words is also an estimate, the mean of its column. One without words is only input of the
+    estimators of its theory.
 
     Attributes:
         name: The measurement column; every observable sets its own.
-        words: How its mean is written; None for raw material.
-        revision: Raised whenever the same configuration comes to give another value: stored columns of another number
-            are measured again.
+        words: How its mean is written; None if its mean is no estimate.
+        revision: Raised whenever the same configuration gives another value: columns stored with another revision are
+            measured again.
         section: Table of a study that its settings come from; empty without one.
         sector_blind: Whether it is the same in every sector of its theory, so that any two samplers must agree on it.
     """
@@ -46,7 +46,7 @@ class AbstractObservable(eqx.Module):
         """The value on configuration `x`."""
 
     def estimator(self) -> AbstractEstimator | None:
-        """What makes estimates of its column; None for raw material."""
+        """The estimator of its mean; None without words."""
         return None if self.words is None else MeanOf(self.name, self.words, revision=self.revision)
 
 

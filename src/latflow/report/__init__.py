@@ -1,4 +1,4 @@
-"""What a run has found, for people: one self-contained page, its figures, and the table on the terminal."""
+"""Reports of runs: one self-contained page, its figures, and the table on the terminal."""
 
 from latflow.report.html import write_report
 from latflow.report.summary import summary_lines

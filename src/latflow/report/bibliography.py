@@ -1,4 +1,4 @@
-"""What a report cites: the works behind what its study did, and no others."""
+"""What a report cites: the works behind the methods that its study used."""
 
 from collections.abc import Mapping
 from typing import Any

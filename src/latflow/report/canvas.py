@@ -1,4 +1,4 @@
-"""Paper, ink and encodings: how every figure looks and how it becomes SVG and PDF, byte for byte the same each time.
+"""The style of all figures, and their encoding as SVG and PDF: equal figures give equal bytes.
 
 Figures are made with matplotlib's object interface, so no global figure exists and no global setting stays changed. The
 SVG carries its own rule for dark displays: ink and frame change colour, the samplers' colours do not.
@@ -97,7 +97,7 @@ class Picture:
         alt: What a reader who cannot see it should know, numbers included.
         svg: Image for screens.
         pdf: Image for papers.
-        wide: Whether it takes the page's width.
+        wide: Whether it takes the full width of the page.
     """
 
     name: str
@@ -142,7 +142,7 @@ class Omitted:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The house style of figures, restored on leaving."""
+    """The style of all figures; previous settings are restored on leaving."""
     with mpl.rc_context(_RULES):
         yield
 
@@ -180,7 +180,7 @@ def encode(figure: Figure) -> tuple[bytes, bytes]:
 
 
 def _make_room(figure: Figure) -> None:
-    """Wide numbers push their axis' label off the paper, and long legends reach into the axes: the axes give way."""
+    """Shrink the axes where wide numbers push a label off the paper or a long legend reaches into the axes."""
     figure.draw_without_rendering()
     boxes = [box for axes in figure.axes if (box := axes.get_tightbbox()) is not None]
     outside = max((-box.x0 for box in boxes), default=0.0)

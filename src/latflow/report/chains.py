@@ -1,4 +1,4 @@
-"""Whether chains from different starts agree, as plain data: by R̂ where they are long enough for it to say so."""
+"""Whether chains from different starts agree, as plain data: by R̂, where they are long enough for it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class ChainTable:
     """Whether the chains of one sampler agree: columns with their R̂ and whether it is below the limit.
 
     Attributes:
-        sampler: Whose.
+        sampler: Its name.
         chains: How many.
         records: Of each.
         rows: Column, R̂, and whether it is below the limit.
@@ -38,7 +38,7 @@ class ChainTable:
 
     @property
     def words(self) -> str:
-        """What the chains do."""
+        """The outcome in words."""
         if self.agree is None:
             return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
         return "agree" if self.agree else "do not agree"

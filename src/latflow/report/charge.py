@@ -1,4 +1,4 @@
-"""The topological charge by the clover at the end of the gradient flow, and how near to integers it is there."""
+"""The topological charge by the clover at the end of the gradient flow, and its distance from integers."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from latflow.report.numbers import plain
 from latflow.stats.flowed import CLOVER_CHARGE, FLOW
 
 MADE_OF_IT = (CLOVER_CHARGE, f"{CLOVER_CHARGE}_squared", "topological_susceptibility")
-"""Observables that are nothing where the charge has not settled."""
+"""Observables without meaning where the charge has not settled near integers."""
 
 _CHARGE, _LAST = 2, -1
 
@@ -28,7 +28,7 @@ def distances(run: Run) -> str:
 
 
 def settled(run: Run, observable: str) -> str:
-    """A sentence on whether the charge that an observable is made of is one; empty for others."""
+    """A sentence on whether the charge behind an observable is near integers; empty for others."""
     times = data.flow_times(run.results)
     off = distances(run) if observable in MADE_OF_IT and times.size else ""
     if not off:

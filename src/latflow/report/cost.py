@@ -9,7 +9,7 @@ from latflow.results import Results
 
 @dataclass(frozen=True)
 class CostRow:
-    """One line: whose cost, time in all, configurations, the τ_int counted, whose that is, per independent one."""
+    """One line: sampler, total time, configurations, the τ_int counted and its observable, time per independent one."""
 
     label: str
     time: str
@@ -21,7 +21,7 @@ class CostRow:
 
 
 def cost_rows(results: Results) -> list[CostRow]:
-    """Every sampler in the order of the house; training first."""
+    """Every sampler in the order of tables; training first."""
     trained = None if results.flow is None else results.flow.training_seconds
     rows = [] if trained is None else [CostRow("training the flow", duration(trained))]
     for sampler in sorted(results.cost, key=lambda s: order_of(s, SAMPLERS)):

@@ -1,8 +1,7 @@
-"""What a run directory holds, as far as it holds it: the only door through which the report sees numbers.
+"""Contents of a run directory, finished or not: the numbers of its report are read here.
 
-A run may be unfinished: no trained flow, one sampler missing, nothing analysed against a reference. Absence is
-therefore an ordinary answer here (`None` or an empty collection), while damage is not: a file that exists and cannot be
-read is refused by name.
+A run may be unfinished: no trained flow, one sampler missing, nothing analysed against a reference. What is
+absent is therefore `None` or an empty collection; a file that exists and cannot be read is refused by name.
 """
 
 import functools
@@ -114,7 +113,7 @@ def load(path: Path) -> Run:
 
 
 def has_flow(run: Run) -> bool:
-    """Whether the study samples a flow, or results speak of one; a run that says nothing may."""
+    """Whether the study samples a flow or the results hold figures of one; true if the study does not name samplers."""
     named = run.study.get("sampling", {}).get("samplers")
     return named is None or "flow" in named or run.results.flow is not None
 
@@ -239,7 +238,7 @@ def reference(run: Run, observable: str) -> Estimate | None:
 
 
 def reference_source(run: Run, observable: str) -> str:
-    """Where the known value of an observable comes from, in the words of the results; empty if they do not say."""
+    """The source of the known value of an observable, as the results give it; empty if they do not."""
     return next((row.reference_source for row in run.results.of(observable) if row.reference_source), "")
 
 

@@ -1,7 +1,7 @@
-"""Figures of the machinery: rejection runs, errors against N, weights, training.
+"""Figures of sampling and training: rejection runs, errors against N, weights, training curves.
 
-They show whether a sampler earns its error bars: a flow that lost a corner of the target betrays itself in long
-rejection runs and in the right tail of log w long before a mean value moves.
+They show whether error bars can be trusted: a flow that misses part of the target shows it in long rejection runs
+and in the right tail of log w before any mean value is visibly wrong.
 """
 
 import math
@@ -37,7 +37,7 @@ from latflow.stats.weights import weighted_estimates
 
 @dataclass(frozen=True)
 class Followed:
-    """A primitive whose error is followed with N: its column, how it is written plainly and in TeX, and what it is."""
+    """A column whose error is plotted against N: its name, its symbol in plain text and in TeX, and its meaning."""
 
     column: str
     words: str
@@ -49,7 +49,7 @@ FOLLOWED = (
     Followed("magnetization_squared", "⟨M²⟩", r"$\langle M^2\rangle$", " (= χ₂/V where ⟨φ⟩ = 0)"),
     Followed("plaquette", "the plaquette", r"$P$"),
 )
-"""What is followed, the first of them that was measured; else the first observable that is a column itself."""
+"""Candidates: the first of them that was measured is plotted; else the first observable that is a column itself."""
 
 SMALLEST_SIZE = 100
 """Fewest records for which an error is estimated in the scaling figure."""
@@ -123,7 +123,7 @@ def error_scaling(run: Run) -> Picture | Omitted:
 
 
 def _followed(run: Run) -> Followed | None:
-    """What the errors are shown of in this run."""
+    """The column whose errors are shown for this run."""
     known = next((each for each in FOLLOWED if each.column in run.columns), None)
     if known is not None:
         return known
@@ -263,7 +263,7 @@ def _line(axes: Axes, run: Run, key: str, *, colour: str, label: str, dashes: st
 
 
 def _seconds_above(axes: Axes, run: Run) -> None:
-    """The seconds that had passed at the steps marked below; compilation makes them start late, not at zero."""
+    """The seconds that had passed at the steps marked below; they start after compilation, not at zero."""
     steps, seconds = _history(run, "seconds")
     top = axes.twiny()
     limits = axes.get_xlim()
@@ -325,7 +325,7 @@ def _integer_ticks(axes: Axes, longest: int) -> None:
 
 
 def _acceptance_warning(flags: dict[str, np.ndarray]) -> str:
-    """Says when the two chains are not at the same acceptance, so that nobody compares what cannot be compared."""
+    """A warning where the two chains have different acceptances: their rejection runs cannot be compared."""
     if len(flags) < 2:
         return f" Only {sampler_style(next(iter(flags))).label} is in this run."
     rates = [float(found.mean()) for found in flags.values()]

@@ -45,7 +45,7 @@ _DODGE = 0.07
 
 @dataclass(frozen=True)
 class Look:
-    """What is shown of a configuration.
+    """How a configuration is shown.
 
     Attributes:
         picture: From a configuration to a plane of numbers; None for a scalar field itself.

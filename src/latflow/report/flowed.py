@@ -19,7 +19,7 @@ _ABSENT = "no gradient flow was measured; gradient_flow.kind asks for one"
 _CHARGELESS = "U(1) has no topological charge in four dimensions"
 _BINS = 21
 _COARSE = 0.1
-"""Relative difference of the two t₀ that is worth a sentence."""
+"""Relative difference of the two t₀ from which on the caption mentions it."""
 
 
 def flow_energy(run: Run) -> Picture | Omitted:
@@ -91,7 +91,7 @@ def charge_histogram(run: Run) -> Picture | Omitted:
 
 
 def _verdict(run: Run, samplers: list[str]) -> str:
-    """Where t₀ is, or that it was not reached, and what the other definition says."""
+    """Where t₀ is, or that it was not reached, and the value by the other definition."""
     coarse: list[str] = []
     notes = [note for name in ("t0", "w0") if (note := unreached(run.results, name))]
     for sampler in samplers:

@@ -1,4 +1,4 @@
-"""What a dash among the estimates of gauge theories means, in one sentence."""
+"""Why an estimate of a gauge theory has no value, in one sentence."""
 
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.results import Results

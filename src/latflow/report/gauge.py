@@ -60,7 +60,7 @@ def configurations(run: Run) -> Picture | Omitted:
 
 
 def _look(run: Run, field: np.ndarray) -> figures.Look | None:
-    """What is shown of a configuration, told by the axes that it has beside those of the lattice."""
+    """What is shown of a configuration; the number of its axes tells scalar fields, U(1) and SU(N) apart."""
     further = field.ndim - len(run.shape or field.shape)
     if further == 0:
         return figures.SCALAR_FIELD

@@ -1,6 +1,6 @@
 """The report: one HTML file that needs nothing else, and the same figures as PDF and SVG beside it.
 
-Everything is decided before the template is filled: the template places, escapes and colours. The page may load no
+All content is computed before the template is filled; the template places, escapes and colours. The page may load no
 script and no remote asset, and says so to the browser.
 """
 
@@ -29,7 +29,7 @@ class Drawing:
 
     Attributes:
         draw: Makes it, or says what is missing.
-        wanted: Whether a run has anything that it speaks of; a figure that is not wanted is not mentioned.
+        wanted: Whether a run has anything of what it shows; a figure that is not wanted is not mentioned.
     """
 
     draw: Callable[[Run], Picture | Omitted]
@@ -46,7 +46,7 @@ def _links(run: Run) -> bool:
 
 
 def _flows(run: Run) -> bool:
-    """Whether links live where a gradient flow can be measured."""
+    """Whether the fields are links in a dimension where a gradient flow can be measured."""
     return _links(run) and run.shape is not None and len(run.shape) == 4
 
 

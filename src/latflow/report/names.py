@@ -1,4 +1,4 @@
-"""What samplers and observables are called, drawn and defined as: one colour and one marker per sampler everywhere.
+"""Names, colours and markers of samplers: one colour and one marker per sampler in all tables and figures.
 
 The colours are those of Okabe and Ito, told apart by readers with any colour vision; markers differ as well, so nothing
 depends on colour alone.

@@ -69,7 +69,7 @@ def plain(value: float | None, digits: int = 4) -> str:
 
 
 def measured(value: float | None, digits: int = 3) -> str:
-    """A number whose last digits tell how well it is known, zeros included; an integer in full.
+    """A number with a fixed count of significant digits, zeros included; an integer in full.
 
     >>> measured(1.0004), measured(0.5), measured(-0.0213), measured(64), measured(None)
     ('1.00', '0.500', '−0.0213', '64', '–')
@@ -96,7 +96,7 @@ def signed(value: float | None) -> str:
 
 
 def duration(seconds: float | None, digits: int = 3) -> str:
-    """A duration in the unit a person would choose, below a minute with `digits` significant digits.
+    """A duration in a readable unit, below a minute with `digits` significant digits.
 
     >>> duration(0.00052), duration(7.31), duration(200.0), duration(7500.0)
     ('520 µs', '7.31 s', '3 min 20 s', '2 h 5 min')

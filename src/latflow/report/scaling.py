@@ -37,7 +37,7 @@ from latflow.store.atomic import write_bytes
 from latflow.study.wording import vocabulary
 
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
-"""Symbols of what only this page names."""
+"""Symbols that only this page uses."""
 
 _MARKUP = re.compile(r"(?<=_)\{|\}")
 
@@ -305,7 +305,7 @@ def _verdict_table(found: ScalingResults) -> Table:
 
 
 def _flow_table(found: ScalingResults) -> Table:
-    """What was asked of every flow and what its production draws show."""
+    """The wanted acceptance of every flow, and the figures of its production draws."""
     head = ["asked for", *(f"L = {extent}" for extent in found.extents)]
     rows = []
     for sampler in _samplers(found):

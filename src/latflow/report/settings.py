@@ -1,4 +1,4 @@
-"""How the chain samplers were set, as plain data: settings down, samplers across."""
+"""Settings of the chain samplers as plain data: settings down, samplers across."""
 
 from dataclasses import dataclass
 

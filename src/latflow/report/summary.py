@@ -88,7 +88,7 @@ def _cost(results: Results) -> list[str]:
 
 
 def _rests_on(entry: SamplerCost) -> str:
-    """Whose τ_int a cost counts, and that it holds compilation where it does."""
+    """The observable whose τ_int a cost counts, and whether the cost includes compilation."""
     words = [f"τ_int of {entry.tau_int_of}"] if entry.tau_int_of else []
     words += ["compilation included"] if entry.compilation_included else []
     return f" ({', '.join(words)})" if words else ""

@@ -1,4 +1,4 @@
-"""Tables of the report as plain data: what stands in each cell, decided here; how it looks, decided by the template.
+"""Tables of the report as plain data: the content of each cell. The template decides how it looks.
 
 A pull is written only between independent estimates with errors. An absent number is a dash, and a missing verdict is
 "no verdict", never a pass.
@@ -28,7 +28,7 @@ SUSPICIOUS = 3.0
 DISTRIBUTION = "topological_charge_distribution"
 
 UNLIKELY = 1e-4
-"""Charges that nobody has seen and whose exact probability is not larger have no row."""
+"""Charges that no sampler has visited have no row unless their exact probability is larger."""
 
 _NEGATIVE = re.compile(r"(?<=[\s(=e])-(?=\d)")
 """The hyphen before a number, or before the digits of its exponent."""
@@ -124,12 +124,12 @@ def scalar_observables(results: Results) -> list[str]:
 
 
 def samplers_of(results: Results) -> list[str]:
-    """Samplers with any estimate, in the order of the house."""
+    """Samplers with any estimate, in the order of tables."""
     return sorted({row.sampler for row in results.estimates}, key=lambda name: order_of(name, SAMPLERS))
 
 
 def sampler_pairs(results: Results) -> list[tuple[str, str]]:
-    """Pairs of samplers whose estimates are independent and of which some scalar observable knows both."""
+    """Pairs of samplers with independent estimates that have a scalar observable in common."""
     found = {(row.observable, row.sampler) for row in results.estimates if row.number is not None}
     pairs = [pair for pair in combinations(samplers_of(results), 2) if frozenset(pair) not in DEPENDENT_PAIRS]
     return [(a, b) for a, b in pairs if any((o, a) in found and (o, b) in found for o in scalar_observables(results))]
@@ -163,7 +163,7 @@ def _check_cells(check: Check) -> CheckCells:
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:
-    """The few numbers that a reader wants first: name, value, what it means."""
+    """The most important numbers of a run: name, value, meaning."""
     flow = run.flow
     draws = f"of N\u00a0=\u00a0{count(flow.n)} draws" if flow.n else "N not recorded"
     draws_and_expected, draws_and_tail = draws, draws
@@ -253,7 +253,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
 
 
 def _entries(results: Results, observable: str) -> dict[str, EstimateRecord]:
-    """Estimates of an observable by sampler, in the order of the house."""
+    """Estimates of an observable by sampler, in the order of tables."""
     return {s: row for s in samplers_of(results) if (row := results.estimate(observable, s)) is not None}
 
 
@@ -299,7 +299,7 @@ def _known_vector(entries: Mapping[str, EstimateRecord]) -> tuple[str, Sequence[
 
 
 def _is_shown(observable: str, values: list[float], known: Sequence[float | None]) -> bool:
-    """Whether an entry is worth a row: any that exists, of a distribution what was seen or is likely enough."""
+    """Whether an entry has a row: any that exists; of a distribution, what was seen or is likely enough."""
     if observable != DISTRIBUTION:
         return any(math.isfinite(value) for value in values)
     return any(value > 0 for value in values) or any(share is not None and share > UNLIKELY for share in known)

@@ -43,7 +43,7 @@ _COLUMNS = {
     "wilson_loop_1x2": "rectangle",
     "action_density": "plaquette",
 }
-"""Columns whose R̂ speaks for an observable, where their names differ."""
+"""Columns whose R̂ is used for an observable, where their names differ."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Freezing:
 
 @dataclass(frozen=True)
 class Trend:
-    """What several runs say together.
+    """Autocorrelation times of several runs against a coupling.
 
     Attributes:
         key: The coupling in which they differ, ``action.beta``.

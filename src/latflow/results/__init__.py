@@ -1,4 +1,4 @@
-"""`results.json` as one type: what a run has found, for its writer and every reader.
+"""`results.json` as one type, for its writer and every reader.
 
 `Results` is the schema, version 2; `read` also converts files of version 1. Nothing here imports JAX.
 """

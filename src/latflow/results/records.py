@@ -122,7 +122,7 @@ class EstimateRecord(AbstractRecord):
 
 
 class StartFigures(AbstractRecord):
-    """The model that a training started from, and what it was worth before."""
+    """The model that a training started from, and its quality before the first step."""
 
     model: str = Field(description="run, model directory or zoo:NAME")
     draws: int | None = Field(default=None, description="draws behind the figures")

@@ -20,7 +20,7 @@ class ScalarRecord(AbstractRecord):
 
 
 class TrainingRecord(AbstractRecord):
-    """What a flow was asked for, and what its production draws show; `reached` if it was held at that acceptance."""
+    """The acceptance wanted of a flow, and that of its production draws; `reached` if it was held at the wanted one."""
 
     acceptance: Real
     wanted: float

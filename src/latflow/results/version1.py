@@ -1,6 +1,6 @@
 """From version 1 of ``results.json`` to version 2, which adds the theory, the words of observables and their axes.
 
-Files of version 1 grew: early ones lack the tables that were added later, and name one reason of the verdict.
+Early files of version 1 lack the tables that were added later, and hold one reason of the verdict.
 """
 
 from collections.abc import Mapping

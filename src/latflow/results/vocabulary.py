@@ -16,7 +16,7 @@ def _no_theory(study: Mapping[str, Any]) -> Theory | None:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What theories say of themselves; results of version 1 do not hold it.
+    """Words of the theories, for results of version 1, which do not hold them.
 
     Attributes:
         observables: Words by observable, in the order of tables; others are written as their names.

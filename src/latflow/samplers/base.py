@@ -1,6 +1,6 @@
 """The two ways to sample: Markov kernels and weighted samplers.
 
-Everything is one of them or a composition. State goes in and comes out; a key is used once.
+Every sampler is one of them or a composition. State is an argument and a result; a key is used once.
 """
 
 import abc
@@ -16,7 +16,7 @@ from latflow.fields.spaces import AbstractFieldSpace
 
 
 class Transition(NamedTuple):
-    """What a diagnostician wants to know of one kernel step.
+    """Diagnostics of one kernel step.
 
     Attributes:
         acceptance: Mean acceptance probability of the step, min(1, e^{log_ratio}) for one proposal, the mean over
@@ -64,7 +64,7 @@ class AbstractTunableKernel(AbstractKernel):
 class AbstractReversibleKernel(AbstractTunableKernel):
     """Molecular dynamics: one reversible, volume-preserving trajectory is proposed, and `log_ratio` is −ΔH.
 
-    What follows exactly, ⟨e^{−ΔH}⟩ = 1 and the return to the start, is watched while chains run:
+    Two exact consequences, ⟨e^{−ΔH}⟩ = 1 and the return to the start, are checked while chains run: see
     `latflow.samplers.watch`.
     """
 

@@ -25,7 +25,7 @@ class Drawn(NamedTuple):
     Attributes:
         x: Configurations.
         log_weight: Logarithms of their weights.
-        columns: What else the sampler keeps of every draw, by name.
+        columns: Further numbers of every draw, by name.
     """
 
     x: Inexact[Array, "n *shape"]
@@ -39,7 +39,7 @@ def draw_block(sampler: AbstractWeightedSampler, key: PRNGKey, *, first: int, n:
     Networks in float32 give other bits for other `n`: the block size belongs to an ensemble's identity.
 
     Args:
-        sampler: Where draws come from.
+        sampler: Makes the draws.
         key: Root of the stream; draw i uses ``fold_in(key, i)``.
         first: Index of the first draw.
         n: Number of draws. Blocks of equal size share one compiled program.
@@ -80,10 +80,10 @@ def weighted_block(
     log_weight: float,
     index: int,
 ) -> dict[str, np.ndarray]:
-    """One block of proposals and what the accept/reject chain did with them.
+    """One block of proposals, and the decisions of the accept/reject chain through them.
 
     Args:
-        sampler: Where proposals come from.
+        sampler: Makes the proposals.
         draw_key: Root of the draws.
         accept_key: Root of the accept/reject uniforms.
         first: Index of the first draw.

@@ -1,4 +1,4 @@
-"""From configuration to objects: words become lattices, actions and flows; for samplers see `latflow.study.methods`.
+"""From configuration to objects: lattices, flows, losses; for samplers see `latflow.study.methods`.
 
 Random streams are named here too: every stage draws from its own child of the study's root key, so adding a stage
 never changes another one's numbers.
@@ -99,7 +99,7 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
 
     Args:
         config: The study.
-        targets: Draws of the target; a mixture needs them, the other losses take no notice.
+        targets: Draws of the target; needed by a mixture, ignored by other losses.
 
     Raises:
         ConfigError: If a mixture is asked for without them.
@@ -118,7 +118,7 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
 
 
 def build_assessment(config: StudyConfig) -> Callable[[ConditionalFlow, PRNGKey], Record | None] | None:
-    """How the training of a conditional flow is judged; None for other flows."""
+    """How a conditional flow is assessed during training; None for other flows."""
     if config.coupling_range() is None:
         return None
     return assessment(build_action(config), n=config.training.evaluation_draws)

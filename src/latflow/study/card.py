@@ -1,4 +1,4 @@
-"""The model zoo: trained models shipped with the package, each with a card that says what it is and what it does.
+"""The model zoo: trained models shipped with the package, each with a card that describes it.
 
 An entry is a directory of the package with a model as any training writes it and ``card.json``: the theory, how it was
 trained and what that cost, and what fresh draws showed. Nothing here imports jax, so the zoo can be listed at once.
@@ -57,7 +57,7 @@ def zoo_directory(name: str, folder: Path | None = None) -> Path:
     """The directory of one model of the zoo.
 
     Args:
-        name: With or without the prefix. It is looked up among the names there are, so it cannot lead elsewhere.
+        name: With or without the prefix. Only names of existing entries are accepted, so it is never a path.
         folder: As in `zoo`.
 
     Raises:
@@ -111,10 +111,10 @@ def read_card(directory: Path) -> Card:
 
 
 def required_name(name: str) -> str:
-    """A name that an entry may have.
+    """The name, if an entry may have it.
 
     Raises:
-        UsageError: If it could lead elsewhere or be misread.
+        UsageError: If it could be a path, or be misread.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError("name", value=repr(name), allowed="small letters, digits and - _ . after the first")
@@ -125,9 +125,9 @@ def ancestors(card: Card, cards: Sequence[Card]) -> tuple[dict[str, Any], ...]:
     """The trainings before that of a model, oldest first, each with at least ``sha256``, ``seconds`` and ``steps``.
 
     Args:
-        card: The model. Its card tells them, or names its parent by a hash.
-        cards: Where the oldest one told, or a parent that is only named, is looked for; one that is not there ends the
-            line.
+        card: The model. Its card lists them, or names its parent by a hash.
+        cards: Models among which the parent of the oldest listed one, or a parent that is only named, is looked up. The
+            list ends where it is not found.
     """
     training = card.content["training"]
     known = tuple(training.get("ancestors") or ())
@@ -161,5 +161,5 @@ def summary(card: Card, cards: Sequence[Card] = ()) -> dict[str, Any]:
 
 
 def shipped() -> Path:
-    """Where the zoo of the package lies."""
+    """The directory of the package's zoo."""
     return Path(str(resources.files("latflow.study").joinpath("zoo")))

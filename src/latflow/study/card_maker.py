@@ -1,6 +1,6 @@
-"""Making the card of a trained model, and holding a model of the zoo to its card.
+"""Making the card of a trained model, and checking a model of the zoo against its card.
 
-Both let the model sample as any study does, in a directory of their own; a card keeps what was found there. Run as a
+Both sample the model as any study does, in a run directory of their own; a card records the results. Run as a
 program, this module puts a trained model into the zoo: ``python -m latflow.study.card_maker RUN NAME``.
 """
 
@@ -39,7 +39,7 @@ DRAWS = 131_072
 """Draws behind a card."""
 
 CHECK_DRAWS = 4096
-"""Fresh draws that a model is held to its card by."""
+"""Fresh draws with which a model is checked against its card."""
 
 LIMIT = 5.0
 """Allowed difference in combined standard errors."""
@@ -163,7 +163,7 @@ def _directory(named: Path | None) -> Iterator[Path]:
 
 
 def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> list[Check]:
-    """Hold a model of the zoo to its card.
+    """Check a model of the zoo against its card.
 
     Its hash; log q, S and decisions of fresh draws computed again; their figures and observables against the card's;
     the card against known values.
@@ -183,7 +183,7 @@ def check_card(card: Card, *, draws: int = CHECK_DRAWS, progress: Progress) -> l
     study = sampling_study(card.directory, name=card.name, draws=draws, seed=_other_seed(content))
     with _directory(None) as folder:
         fresh = _measured(card.directory, study, folder, progress)
-        # The run that the fresh draws were made in: log q again by the inverse, S, every decision, every hash.
+        # Verify the run of the fresh draws: log q by the inverse, S, every decision, every hash.
         checks += verify(folder)
     then = content["measured"]
     figures = ("acceptance", "reweighting_ess", "log_z")
@@ -205,7 +205,7 @@ def _other_seed(content: Mapping[str, Any]) -> int:
 
 
 def _measured(model: Path, study: StudyConfig, folder: Path, progress: Progress) -> dict[str, Any]:
-    """What draws of a model show: figures of its weights and reweighted observables."""
+    """Figures of the weights of draws and reweighted observables."""
     copy_model(model, folder / "model")
     results = run_stages(study, folder, stages=("sample", "measure", "analyse"), progress=progress)
     weights = Ensemble.open(folder / "ensembles" / "flow", writable=False).column("log_weight")
@@ -249,7 +249,7 @@ def _agreement(name: str, one: tuple[float, float], other: tuple[float, float]) 
 
 
 class _Lines:
-    """A display of one line now and then, for work of many minutes."""
+    """A progress display that writes a line once in a while, for work of many minutes."""
 
     def __init__(self, seconds: float = 30.0) -> None:
         self._seconds = seconds
@@ -260,7 +260,7 @@ class _Lines:
         self.line(f"{name}: {detail}")
 
     def update(self, name: str, done: float, total: float, fields: dict[str, Any]) -> None:
-        """Tell it if the last line is old."""
+        """Write a line if the last one is old."""
         if time.monotonic() - self._last > self._seconds:
             self.line(f"{name}: {done:g} of {total:g}")
 

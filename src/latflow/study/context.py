@@ -1,4 +1,4 @@
-"""What every stage of a run holds in its hands: the study, the directory, the display and the signal watch."""
+"""State shared by all stages of a run: the study, the directory, the display and the signal watch."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 
 @runtime_checkable
 class Progress(Protocol):
-    """Where a run tells how far it is; the command line shows it, a library user may ignore it."""
+    """Progress display of a run. The command line shows it; a library user may ignore it."""
 
     def stage(self, name: str, detail: str) -> None:
         """A stage begins."""
@@ -28,7 +28,7 @@ class Progress(Protocol):
         """`done` of `total` units of a stage are finished; `fields` are live figures."""
 
     def line(self, text: str) -> None:
-        """A sentence worth keeping on the screen."""
+        """A message that stays on the screen."""
 
 
 class Silent:
@@ -81,7 +81,7 @@ class RunContext:
         self.record(**fields, seconds=round(time.perf_counter() - begin, 6))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of ``metrics.jsonl``; a line torn by a kill is passed over."""
+        """Every whole line of ``metrics.jsonl``; an incomplete last line of a killed process is skipped."""
         path = self.path("metrics.jsonl")
         lines = path.read_text().splitlines() if path.exists() else []
         records = []

@@ -1,8 +1,8 @@
-r"""Differences of free energy between two runs on the same lattice, by every way that their ensembles allow.
+r"""Differences of free energy between two runs on the same lattice, in every way that their ensembles allow.
 
 With F = −ln Z, $F_B-F_A$ comes from draws of A reweighted to B, $-\ln\langle e^{-(S_B-S_A)}\rangle_A$, from draws of B
-reweighted to A, and from two log Z, which a flow gives in either direction. The first two need overlap: the tail k̂ of
-the ratios tells. Where two ways disagree, one of them has not seen all of its theory.
+reweighted to A, and from two log Z, which a flow gives in either direction. The first two need overlap, which the tail
+k̂ of the ratios measures. Where two ways disagree, one of the ensembles misses part of its theory.
 """
 
 import dataclasses

@@ -22,7 +22,7 @@ def given_links(config: StudyConfig) -> Complex[np.ndarray, "mu row column *site
     path, group = config.sampling.start_from, getattr(config.action, "group", "")
     if path is None:
         return None
-    # a file that does not say its shape is read with that of the study, one that does must agree
+    # a file without a shape is read with that of the study; the shape of any other must agree
     found = read_configuration(
         Path(path), shape=config.lattice.shape, colours=int(group[3:-1]), origin="the study that starts from it"
     )

@@ -1,4 +1,4 @@
-"""The dry run: what a study would do and cost, computed without doing it."""
+"""The dry run: what a study would do and cost, without doing it."""
 
 import math
 from typing import Any
@@ -153,7 +153,7 @@ def _forces(config: StudyConfig) -> float:
 
 
 def _measuring_seconds(config: StudyConfig) -> float:
-    """Gradient flow and smearing, one configuration after another; a record or a step of either costs alike."""
+    """Gradient flow and smearing, one configuration after another; a record and a step cost the same."""
     if config.action.fields != "links":
         return 0.0
     flow, smearing = config.gradient_flow, config.smearing

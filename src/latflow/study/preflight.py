@@ -1,4 +1,4 @@
-"""What a run is refused for before anything slow begins: every check that needs no jax, in one place, once.
+"""The checks of a run that need no jax, made once, before anything slow begins.
 
 The command line asks for an `Order` before it imports jax; `latflow.study.run` does the work of an order.
 """
@@ -25,7 +25,7 @@ class Order:
         config: The study.
         directory: The run directory.
         stages: What is to be done.
-        samplers: Whom it is done for.
+        samplers: The samplers for which it is done.
         needs_model: Whether the stages train a flow that one of the samplers needs.
     """
 

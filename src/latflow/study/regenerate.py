@@ -48,7 +48,7 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
 
     Raises:
         MissingInputError: If there is no ensemble of draws, or no such configuration.
-        DataError: If what is drawn is not what the ledger says.
+        DataError: If the draws differ from those of the ledger.
     """
     path = path.resolve()
     folders = [path / "ensembles" / name for name in DRAWS] if (path / "ensembles").is_dir() else [path]

@@ -60,13 +60,13 @@ def run_stages(
 def run_order(
     order: Order, *, progress: Progress, write_report: Callable[[Path], Path] | None = None
 ) -> Results | None:
-    """Do what was ordered.
+    """Run the stages of an order.
 
     Args:
         order: Stages in a claimed directory, from `latflow.study.preflight.ordered`.
         progress: Display.
-        write_report: What the report stage calls with the run directory; reports stand above studies, so the caller
-            brings it.
+        write_report: What the report stage calls with the run directory; studies do not import reports, so the caller
+            passes it.
 
     Returns:
         The content of ``results.json`` if it was analysed, else None.

@@ -1,6 +1,6 @@
 """The theory of a study: its action, what is measured of its fields, values to compare with.
 
-Everything is found in the catalogue by the word that the study names; no kind of theory is named here.
+Everything is found in the catalogue by `action.kind`; no kind of theory is named here.
 """
 
 import math
@@ -30,7 +30,7 @@ def study_physics(config: StudyConfig) -> Physics:
     """The physics of the study: its action, what is measured, what may be lost.
 
     Raises:
-        ConfigError: If the study asks for an observable that there is not.
+        ConfigError: If the study names an observable that does not exist.
     """
     found = _theory(config.action).physics.physics(config.action, _lattice(config), _settings(config))
     own, asked = found.words(), config.measure.observables
@@ -53,7 +53,7 @@ def measured_observables(config: StudyConfig, physics: Physics) -> tuple[Abstrac
 
 
 def is_wanted(config: StudyConfig, estimate: str) -> bool:
-    """Whether a study asks for an estimate; log Z and what follows from it are always told."""
+    """Whether a study wants an estimate; log Z and what follows from it are always estimated."""
     asked = config.measure.observables
     return not asked or estimate in (*asked, *FROM_WEIGHTS)
 

@@ -1,8 +1,8 @@
 """The trajectory of HMC that makes independent configurations cheapest, found by trying.
 
 For every number of integration steps the step size is tuned to the wanted acceptance, and τ_int of the slow observable
-times the force evaluations is the price. A comparison in which HMC keeps an arbitrary trajectory would
-flatter all others.
+times the force evaluations is the price. A comparison in which HMC has an arbitrary trajectory would favour all other
+samplers.
 """
 
 import dataclasses

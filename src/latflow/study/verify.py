@@ -1,7 +1,7 @@
-"""The verify verb: does an artefact on disk still say what it said, and is it what it claims to be?
+"""The verify verb: whether an artefact on disk is unchanged, and reproduces the numbers stored with it.
 
 Hashes are compared, and then physics: actions and log-densities are recomputed, the accept/reject chain is replayed,
-every parent is looked up. A number, its limit and a verdict stand in each line.
+every parent is looked up. Each line holds a number, its limit and a verdict.
 """
 
 import math
@@ -57,7 +57,7 @@ def verify(path: Path) -> list[Check]:
     if (path / "manifest.json").exists():
         return _verify_ensemble(path, root)
     if (path / "model.json").exists():
-        # Only the model of a run is held to its study; a directory that lies in a run by chance is not.
+        # Only the model of a run is compared with its study; another directory inside a run is not.
         return _verify_model(path, root if root is not None and path == root / "model" else None)
     raise MissingInputError(str(path), value="no run, ensemble or model", hint="name a directory that `run` wrote")
 
@@ -77,7 +77,7 @@ def _verify_run(path: Path) -> list[Check]:
 
 
 def _verify_model(path: Path, root: Path | None) -> list[Check]:
-    """The header is whole, the weights are those it names, the log is one, and log q is the same both ways."""
+    """The header is whole, the weights are those it names, the log is readable, and log q is the same both ways."""
     name = "model: hash and shapes"
     allowed = "as in model.json" if root is None else "as in model.json and study.toml"
     try:

@@ -42,7 +42,7 @@ def spread_fields(key: PRNGKey, space: AbstractFieldSpace, *, n: int = 8, widest
 
 
 def scrambled(key: PRNGKey, module: M, *, scale: float = 0.3) -> M:
-    """The same module with noise on every learnable array, so that laws do not see the identity of a fresh flow.
+    """The same module with noise on every learnable array, so that laws do not test the identity of a fresh flow.
 
     The noise of a weight falls with the square root of the inputs it sums over, so activations stay of order `scale`.
     """
@@ -93,7 +93,7 @@ def _jacobian_log_det(bijection: AbstractBijection, space: AbstractFieldSpace, x
 
 @eqx.filter_jit
 def deviations(bijection: AbstractBijection, space: AbstractFieldSpace, fields: Fields) -> Deviations:
-    """Everything the laws of a bijection look at, in one compiled program.
+    """Everything that the laws of a bijection need, in one compiled program.
 
     Above `LARGEST_JACOBIAN` degrees of freedom no Jacobian is formed and its deviation is NaN, which never passes.
     """

@@ -1,4 +1,4 @@
-r"""One-step invariance: the sharpest law of a Markov kernel, where its target can be drawn exactly.
+r"""One-step invariance: the strictest law of a Markov kernel, where its target can be drawn exactly.
 
 Independent exact configurations are moved by one step and compared with other exact ones: no chain, no
 autocorrelation, no warm-up. Distribution functions are compared by their largest distance, for which the inequality of

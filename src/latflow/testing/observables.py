@@ -1,4 +1,4 @@
-"""Laws of observables: they do not see what the theory does not see."""
+"""Laws of observables: they are invariant under the symmetries of the theory."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,8 @@ def observables_invariant_under(
     Args:
         key: Randomness of the field.
         observables: What is measured.
-        space: Where the field lives.
-        elements: Group elements that the observables should not see.
+        space: Space of the field.
+        elements: Group elements under which the observables should be invariant.
     """
     x = space.random(key)
     images = jax.jit(lambda x: jnp.stack([x, *(element(x) for element in elements)]))(x)

@@ -1,6 +1,6 @@
 """Laws of a field space: tangent coordinates, motion, momenta.
 
-Every sampler, force and Jacobian goes through these methods, so a space that keeps these laws can be used by all.
+Every sampler, force and Jacobian uses these methods, so a space that keeps these laws can be used by all of them.
 """
 
 import math

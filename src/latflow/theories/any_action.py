@@ -1,4 +1,4 @@
-"""The physics of an action that stands in no room: what is known by the space of its fields."""
+"""The physics of an action that belongs to no theory of the catalogue: what is known by the space of its fields."""
 
 import functools
 

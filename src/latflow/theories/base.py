@@ -1,4 +1,4 @@
-"""What a theory brings: its table in a study, its words, its estimates, its references, its physics.
+"""The parts of a theory: its table in a study, its words, its estimates, its known values, its physics.
 
 A room of a theory is a package whose modules are imported when they are needed:
 
@@ -22,7 +22,7 @@ SCALAR_SAMPLERS = ("flow", "hmc", "local", "cluster")
 
 
 class AbstractActionTable(AbstractSection):
-    """The table ``[action]`` of a study for one word of `action.kind`.
+    """The table ``[action]`` of a study for one value of `action.kind`.
 
     Attributes:
         kind: The word.
@@ -71,4 +71,4 @@ class AbstractActionTable(AbstractSection):
 
 
 Settings = Mapping[str, Any]
-"""Further tables of a study by name, as the theory's `sections` asks for them."""
+"""Further tables of a study by name: those that the theory lists in `sections`."""

@@ -138,7 +138,7 @@ def all_words() -> dict[str, ObservableWords]:
 
 
 def all_works() -> tuple[Work, ...]:
-    """What reports cite for their theory; which of them a report does is told by their keys."""
+    """What reports cite for their theory; the keys of a work decide which reports cite it."""
     return tuple(dict.fromkeys(work for theory in theories() for work in theory.works))
 
 

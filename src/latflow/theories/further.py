@@ -1,4 +1,4 @@
-"""Observables that a study may ask for beside those of its theory, by name.
+"""Observables that a study may name beside those of its theory.
 
 A package adds one by an entry point of the group ``latflow.observables``: the name is that of the observable, the value
 ``module:function`` a function of the action that returns it. No JAX here.

@@ -1,4 +1,4 @@
-"""A number beside which an estimate is printed, with where it is from."""
+"""A known value that an estimate is compared with, and its source."""
 
 import dataclasses
 from collections.abc import Mapping

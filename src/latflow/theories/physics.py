@@ -1,6 +1,6 @@
-"""The physics of a theory at given parameters: its action, what is measured of its fields, what may be lost.
+"""The physics of a theory at given parameters: its action, its observables and estimators, its sectors.
 
-The stages of a study ask only this.
+The stages of a study need no more than this.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,8 @@ class Physics(NamedTuple):
     Attributes:
         action: S.
         observables: Columns that are measured of every configuration.
-        estimators: What makes estimates from the columns.
-        sectors: What a sampler may lose.
+        estimators: They make estimates from the columns.
+        sectors: Sectors that a sampler may miss.
         starts: Columns in which chains of all starts must agree; one that no chain changes is passed over.
         compared: Estimates in which the draws of a flow and chains must agree; the same in every sector.
         back: Re-projects configurations, one per chain, after rounding drift; None where there is none.

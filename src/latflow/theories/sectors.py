@@ -1,8 +1,8 @@
-"""What a sampler may lose: sectors of the space of configurations, and what is known of their weights.
+"""Sectors of the space of configurations, any of which a sampler may miss, and what is known of their weights.
 
 A sector is told by an integer label of a configuration: the sign of its mean field, its topological charge, the vacuum
-it stands in. Symmetries of the action map configurations to images in other sectors. Where the action is the same on an
-image, draws of the target count together with their images, and sectors related in this way have equal weights.
+nearest to it. Symmetries of the action map configurations to images in other sectors. Where the action is the same
+on an image, draws of the target count together with their images, and sectors related in this way have equal weights.
 """
 
 import abc
@@ -70,7 +70,7 @@ class AbstractSectors(eqx.Module):
 
 
 class NoSectors(AbstractSectors):
-    """One sector: there is nothing to lose."""
+    """One sector only: none can be missed."""
 
     columns: ClassVar[tuple[str, ...]] = ()
 

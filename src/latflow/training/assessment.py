@@ -1,4 +1,4 @@
-"""How good a conditional flow is while it is trained: at both ends of its range and in the middle.
+"""Quality of a conditional flow during training: at both ends of its range and in the middle.
 
 A record holds the worst of the three, so that a stopping criterion holds for the whole range.
 """

@@ -1,4 +1,4 @@
-"""How good a flow is while it is trained: a record of figures from the log-weights of fresh draws."""
+"""Quality of a flow during training: a record of figures from the log-weights of fresh draws."""
 
 import dataclasses
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Evaluation:
     assess: Assess | None = None
 
     def of(self, action: AbstractAction) -> Assess:
-        """How flows are assessed whose target is `action`."""
+        """The function that assesses flows whose target is `action`."""
         return self._quality_of(action) if self.assess is None else self.assess
 
     def _quality_of(self, action: AbstractAction) -> Assess:

@@ -57,7 +57,7 @@ class FitResult:
 
 @dataclasses.dataclass(frozen=True)
 class FitProgress:
-    """How far a training has come; from here it is continued bit for bit.
+    """State of an unfinished training, from which it is continued bit for bit.
 
     Args:
         state: As it was after an evaluation.
@@ -76,7 +76,7 @@ def _ignore(*_: object) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class FitHooks:
-    """What a caller does while a training runs.
+    """Functions that a training calls while it runs.
 
     Args:
         on_progress: Called after every evaluation with the state and its record; may raise, for instance
@@ -106,13 +106,13 @@ def fit(
 
     Args:
         key: Root of all randomness of the training.
-        flow: Where to start.
+        flow: The untrained flow, or the start of a further training.
         action: The target theory.
         stop: When to end.
         loss: What is lowered; by default the reverse KL divergence over 256 draws.
-        optimiser: How; by default Adam at a constant 2e-3, gradients clipped at 10.
+        optimiser: By default Adam at a constant 2e-3, gradients clipped at 10.
         evaluation: When and how the flow is evaluated; by default every 100 steps by 4096 draws.
-        hooks: What the caller does meanwhile; by default nothing.
+        hooks: Functions that are called meanwhile; by default none.
 
     Returns:
         The trained flow and its history. A record holds ``step``, ``seconds``, ``loss``, ``kl``,
@@ -144,13 +144,13 @@ def resume(
 
     Args:
         key: As `fit` was given it.
-        progress: Where the training stands.
+        progress: State of the training, as a hook received it.
         action: As `fit` was given it, like all that follows; `stop` may differ.
         stop: When to end.
         loss: What is lowered.
-        optimiser: How.
+        optimiser: Makes a step of a gradient.
         evaluation: When and how the flow is evaluated.
-        hooks: What the caller does meanwhile.
+        hooks: Functions that are called meanwhile.
 
     Returns:
         The result, which is that of a `fit` without interruption.

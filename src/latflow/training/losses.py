@@ -1,4 +1,4 @@
-r"""Losses: what training lowers, and how a training goes down them fastest.
+r"""Losses, and the steps of an optimiser that lower them.
 
 A loss draws its own batch, so one key determines one number and its gradient. `ReverseKL` and `PathGradient` have the
 same value and the same mean gradient over draws of the flow; they differ in the variance of that gradient. `ForwardKL`
@@ -39,7 +39,7 @@ class AbstractLoss(eqx.Module):
     def descend(
         self, state: TrainingState, key: PRNGKey, target: int, *, action: AbstractAction, optimiser: Optimiser
     ) -> tuple[TrainingState, Outcome]:
-        """Steps down this loss until `target` have been done or a number is not finite.
+        """Lower this loss step by step until `target` steps have been made or a number is not finite.
 
         By default in one compiled loop, with gradients by automatic differentiation. A loss with a faster way for some
         flows overrides this; draws and values are the same, gradients up to a discretisation error.
@@ -137,7 +137,7 @@ class PathGradient(AbstractLoss):
 class ForwardKL(AbstractLoss):
     r"""$-\langle\log q\rangle_p = D_\mathrm{KL}(p\|q)$ + entropy of p, over minibatches of draws of the target.
 
-    It is large wherever the target has weight and the flow has none: it sees modes to which a reverse KL is blind.
+    It is large wherever the target has weight and the flow has none: it detects modes that a reverse KL misses.
 
     Args:
         targets: Draws of the target, $e^{-S}/Z$; every step takes a few of them with replacement.

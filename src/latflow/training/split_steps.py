@@ -71,7 +71,7 @@ def run_split_steps(
     The draws are those of `latflow.training.steps.run_steps` with the loss ``PathGradient(batch_size)``.
 
     Args:
-        state: Where to start; `Integration.of` must know its flow.
+        state: Where to start; its flow is one that `Integration.of` accepts.
         key: Root of all randomness.
         target: Number of the last step.
         action: The target theory.

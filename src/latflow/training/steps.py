@@ -22,7 +22,7 @@ Objective: TypeAlias = Callable[[Any, AbstractAction, PRNGKey], tuple[Scalar, Fl
 
 
 class TrainingState(eqx.Module):
-    """What the next step is computed from.
+    """State of a training between two steps.
 
     Args:
         flow: The flow after `step` steps.

@@ -45,7 +45,7 @@ class StopCriterion:
             "acceptance": self.acceptance is not None and last["acceptance"] >= self.acceptance,
             "ess": self.ess is not None and last["reweighting_ess"] >= self.ess,
             "steps": self.steps is not None and last["step"] >= self.steps,
-            # Time may run out while the first step is compiled; a flow without a step is not trained.
+            # Time may run out while the first step is compiled; at least one step is made.
             "seconds": self.seconds is not None and last["step"] > 0 and last["seconds"] >= self.seconds,
             "plateau": self.plateau is not None and _evaluations_since_best(history) >= self.plateau,
         }

@@ -1,8 +1,8 @@
 r"""Continuous flows: bijections that follow $\dot x=v(t,x)$ from t = 0 to 1.
 
 The log-determinant is the integral of the divergence of v. Both are integrated by a fixed-step Runge–Kutta scheme, so
-the log-determinant carries a discretisation error that falls with a power of the step. The step count is no parameter
-of the model: a flow trained with few steps is drawn from with as many as the wanted accuracy asks for.
+the log-determinant carries a discretisation error that falls with a power of the step. The number of steps is
+no parameter of the model: a flow may be trained with few steps and sampled with as many as the accuracy requires.
 """
 
 import abc

@@ -5,8 +5,8 @@ carried back by $\dot a=-(\partial_xv)^Ta$. The slope of log q that a begins wit
 $\dot s=-(\partial_xv)^Ts-\partial_x\mathrm{div}\,v$ from the slope of the prior: no pass back through the flow is
 needed for it, and the divergence is never differentiated with respect to a parameter.
 
-Here alone draws are an axis of arrays, the last one: every sum over sites or channels is then a matrix product with the
-draws as its columns. With $T=\tanh z$, $\tau=\tanh b$ and $u=1/(1-\tau^2T^2)$ a hidden unit is
+Only this module has a batch axis; it is the last one. Every sum over sites or channels is then a matrix product with
+the draws as its columns. With $T=\tanh z$, $\tau=\tanh b$ and $u=1/(1-\tau^2T^2)$ a hidden unit is
 $\tanh(z+b)+\tanh(z-b)=2(1-\tau^2)Tu$, and all its derivatives are polynomials in T and u.
 
 References:
@@ -56,14 +56,14 @@ class StageWeights(NamedTuple):
 
 
 class _Record(NamedTuple):
-    """What a stage leaves for the way back: the inputs of the network and the features by momentum."""
+    """What the backward pass needs of a stage: the inputs of the network and the features by momentum."""
 
     inputs: Channels
     features: Channels
 
 
 def stage_weights(velocity: LatticeVelocity, flow: ContinuousFlow) -> StageWeights:
-    """The weights at the times of all stages of all steps of `flow`; whatever a parameter does passes through them."""
+    """The weights at the times of all stages of all steps of `flow`; results depend on parameters only through them."""
     times = jnp.asarray(np.add.outer(np.arange(flow.n_steps), flow.scheme.nodes) / flow.n_steps)
     return jax.vmap(jax.vmap(lambda t: _weights_at(velocity, t)))(times)
 
@@ -95,7 +95,7 @@ def scored_forward(
 
     Args:
         flow: Its steps and scheme.
-        lattice: Where it lives.
+        lattice: Lattice of the fields.
         weights: `stage_weights` of the flow.
         x: Fields at the start, one draw per column.
         score: Slope of the log-density at the start.
@@ -123,7 +123,7 @@ def scored_forward(
 def pull_back(
     flow: ContinuousFlow, lattice: Lattice, weights: StageWeights, records: list[_Record], adjoint: Draws
 ) -> tuple[Draws, StageWeights]:
-    """A slope at the end of the flow carried back to its start, and what the weights contribute on the way.
+    """A slope at the end of the flow carried back to its start, and the gradient with respect to the weights.
 
     It is the exact transpose of the discrete map, summed over draws.
     """

@@ -11,7 +11,7 @@ class RungeKutta:
     r"""An explicit scheme: $k_i=f(t+c_ih,\;x+h\sum_{j<i}a_{ij}k_j)$, $x\leftarrow x+h\sum_ib_ik_i$.
 
     Args:
-        name: What configuration files call it.
+        name: Its name in study files.
         order: The error over a fixed time is proportional to h**order.
         matrix: Rows $a_{ij}$, the first of them empty.
         weights: $b_i$.

@@ -43,7 +43,7 @@ class LatticeVelocity(AbstractVelocity):
         context: $c_{hr}$.
         offset: $b_h$.
         weight: $w_h$.
-        lattice: Where it lives; any extents.
+        lattice: Any extents.
         radius: Largest displacement of a kernel in every direction.
 
     References:

@@ -1,8 +1,8 @@
-"""What a method of sampling is to a study: one entry of the table of methods, in plain data.
+"""One entry of the table of sampling methods: all that a study needs to know of a method, in plain data.
 
 A method of the stage ``chains`` is a Markov kernel, run as many chains; one of the stage ``draws`` is a sampler of
 independent weighted draws, made exact by an accept/reject chain through them or by reweighting. Nothing here imports
-jax: the code of a method is named in words and imported when it samples.
+jax: the code of a method is named as text and imported when it samples.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ _FIRST_DERIVED = 2**31
 
 @dataclasses.dataclass(frozen=True)
 class SamplerStyle:
-    """How one sampler, or one analysis of its draws, appears.
+    """How one sampler, or one analysis of its draws, appears in tables and figures.
 
     Attributes:
         label: Words in legends and tables.
@@ -38,7 +38,7 @@ class SamplerStyle:
 
 
 def width(settings: Mapping[str, Any], scale: float) -> dict[str, Any]:
-    """What the tuned scale means for most kernels: the width of their proposals."""
+    """The tuned scale of most kernels as a setting: the width of their proposals."""
     del settings
     return {"width": scale}
 

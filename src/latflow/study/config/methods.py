@@ -106,10 +106,10 @@ BUILT_IN: tuple[Method, ...] = (
         cost="latflow.study.plan:link_sweep_seconds",
     ),
 )
-"""In the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
+"""In the order of sampling: the flow is first, since HMC may have to match its acceptance."""
 
 FLOW = BUILT_IN[0].name
-"""The draws of the trained flow, on which the evidence judges."""
+"""The method that draws from the trained flow; the verdict is about these draws."""
 
 REVERSE = "reverse"
 """What results call log Z from draws of the target with the density of the flow."""
@@ -121,7 +121,7 @@ _ANALYSES = {
 
 
 class _RefusedError(Exception):
-    """What a plug-in offers is no method; never leaves this module."""
+    """A plug-in offers no valid method; this module raises and catches it."""
 
 
 def collected(
@@ -134,7 +134,7 @@ def collected(
     for point in sorted(points, key=lambda point: (point.name, point.value)):
         try:
             method = _accepted(point.load(), {*taken, *found})
-        except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
+        except (Exception, SystemExit) as error:  # a foreign module may raise anything when it is imported
             broken[f"{point.name} = {point.value}"] = " ".join(f"{type(error).__name__.lstrip('_')}: {error}".split())
         else:
             found[method.name] = method
@@ -204,7 +204,7 @@ def method_of(name: str) -> Method:
 
 
 def plug_ins() -> dict[str, str]:
-    """What `latflow doctor` says: the methods of plug-ins, and the entry points that were left out, with the reason."""
+    """Lines of `latflow doctor`: the methods of plug-ins, and the entry points that were left out, with the reason."""
     found = {f"plug-in {method.name}": f"samples {method.stage}" for method in PLUG_INS}
     return {**found, **{f"plug-in {point}": f"left out, {reason}" for point, reason in BROKEN.items()}}
 

@@ -1,7 +1,7 @@
 """From a file and command-line options to plain data, and from pydantic's errors to sentences.
 
-Everything a user can write wrongly is turned into `Complaint`s here, without stopping at the first, so that one start
-shows all of them.
+Every mistake in a file or an option becomes a `Complaint`; checking does not stop at the first, so one start shows all
+of them.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ MAX_DOTS = 50
 """Dots in one line. The parser's time grows with their square, up to minutes in a file of this size."""
 
 MAX_COMPLAINTS = 30
-"""Wrong values told one by one; the rest is counted."""
+"""Wrong values that are listed one by one; the rest is counted."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _literal(text: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return float(text)  # .5 and 1. are numbers to everybody but TOML
+        return float(text)  # TOML refuses .5 and 1.
     except ValueError:
         return text
 
@@ -184,7 +184,7 @@ def complaints(
     found = list(details)
     told = {complaint.key: complaint for complaint in (_told(d, data, model) for d in found[MAX_COMPLAINTS - 1 :: -1])}
     order = [key.path for key in keys(model)]
-    # A list without one good entry is also called too short: its entries say it better.
+    # pydantic reports a list without a valid entry as too short, too; the complaints about its entries suffice.
     entries = {key.partition("[")[0] for key in told if "[" in key}
     by_file = sorted((told[key] for key in told.keys() - entries), key=lambda c: (_position(c.key, order), c.key))
     rest = len(found) - MAX_COMPLAINTS
@@ -236,7 +236,7 @@ def _locate(
 
 
 def _inhabitants(path: str, data: Mapping[str, Any], model: type[BaseModel]) -> list[Key]:
-    """The keys that may stand where the unknown `path` stands."""
+    """The keys that are allowed in the place of the unknown `path`."""
     section = path.rpartition(".")[0]
     variant = lookup(data, model)(f"{section}.kind")
     return [key for key in keys(model) if key.section == section and key.variant in ("", variant)]
@@ -249,7 +249,7 @@ _NO_KEYS = {
     "boundary_conditions": _PERIODIC,
     "hmc.step_size": "the step is hmc.trajectory_length / hmc.n_steps",
 }
-"""What to say of keys that one would look for: by name, or by path."""
+"""Hints for keys that do not exist but that a user may expect: by name, or by path."""
 
 
 def _unknown(path: str, candidates: Sequence[Key], *, everywhere: Sequence[Key] = ()) -> Complaint:

@@ -51,12 +51,12 @@ def _even_extents(value: Lookup) -> list[Complaint]:
 
 
 def _of_flow(value: Lookup, fact: str) -> Any:
-    """What the table of the study's flow says of itself; None where the flow is not known."""
+    """A class attribute of the table of the study's flow; None where the flow is not known."""
     return getattr(flow_tables().get(value("flow.kind")), fact, None)
 
 
 def samplers_of(kind: str) -> tuple[str, ...]:
-    """The methods that can sample an action of this kind; plug-ins say it themselves."""
+    """The methods that can sample an action of this kind: those in its table, and plug-ins that serve it."""
     table = table_of(kind)
     more = [m.name for m in PLUG_INS if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
     return (*table.samplers, *more)
@@ -104,7 +104,7 @@ def _kernel(value: Lookup) -> list[Complaint]:
     if size % 2 == 0:
         return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
     if multiscale:
-        # A window meets lattices of many extents and is the whole of the small ones; of one site it sees nothing.
+        # The window meets lattices of many extents and may cover the small ones; with a single site it reads nothing.
         return [] if size > 1 else [Complaint("flow.kernel_size", str(size), "3 or more")]
     # One more than an even extent is the odd window that holds the whole lattice.
     if shape is None or size <= max(shape) + 1:
@@ -234,7 +234,7 @@ def _with_parameter(name: str) -> str:
 
 
 COUPLINGS_PER_STEP = 8
-"""Couplings of the range that one training step of a conditional flow sees."""
+"""Couplings of the range in one training step of a conditional flow."""
 
 
 def _coupling_range(value: Lookup) -> list[Complaint]:

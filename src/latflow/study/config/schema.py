@@ -1,8 +1,8 @@
 """The table of every key a study may contain, read off the pydantic models.
 
-One flat list of `Key`s serves all who talk about keys: the parser of command-line overrides, the messages about wrong
-values, the comments in preset files and the reference in the documentation. It is derived from the JSON schema of the
-models, so a key added to a model appears everywhere by itself.
+One flat list of `Key`s is used by the parser of command-line overrides, the messages about wrong values, the comments
+in preset files and the reference in the documentation. It is derived from the JSON schema of the models, so a key added
+to a model appears everywhere by itself.
 """
 
 import dataclasses

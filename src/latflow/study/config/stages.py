@@ -24,7 +24,7 @@ else:
     Sampler = Literal[tuple(METHODS)]
 
 SAMPLERS: tuple[str, ...] = tuple(METHODS)
-"""Every sampler in the order of sampling: the flow goes first, since HMC may be told to match its acceptance."""
+"""Every sampler in the order of sampling: the flow is first, since HMC may have to match its acceptance."""
 
 
 class StopConfig(AbstractSection):
@@ -88,11 +88,11 @@ class TrainingConfig(AbstractSection):
 
 
 class SamplingConfig(AbstractSection):
-    """How much is sampled, and by whom."""
+    """How much is sampled, and by which samplers."""
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="who samples"
+        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="samplers by name"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     start_from: str | None = Field(
@@ -139,4 +139,4 @@ MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")
 """Tables, each with a `kind`, that add to what is measured and change nothing that is sampled."""
 
 MEASURED_ONLY = (*MEASUREMENT_SECTIONS, "measure")
-"""Tables that may change in a finished run: what they ask for is measured anew, nothing is sampled again."""
+"""Tables that may change in a finished run: it is then measured again, but not sampled again."""

@@ -122,7 +122,7 @@ class StudyConfig(AbstractSection):
         )
 
     def _flow_before(self) -> AbstractSection:
-        """That of earlier lattices: at their coupling alone, also where the last one is trained over a range."""
+        """The flow on earlier lattices of a curriculum: for one coupling, even if the last is trained over a range."""
         flow = self.flow
         return flow if self.coupling_range() is None else flow.model_copy(update={"coupling_range": None})
 
@@ -132,7 +132,7 @@ class StudyConfig(AbstractSection):
         return None if ends is None else (ends[0], ends[1])
 
     def conditional_parameter(self) -> str:
-        """The key of the action that the range speaks of."""
+        """The key of the action that the range is for."""
         return getattr(self.flow, "parameter", COUPLING)
 
     def outside_range(self) -> bool:
@@ -155,7 +155,7 @@ class StudyConfig(AbstractSection):
         return toml_text(kept, StudyConfig, commented=commented)
 
     def _idle(self, samplers: Collection[str]) -> set[str]:
-        """Tables that say nothing about this theory sampled in these ways."""
+        """Tables that this theory and these samplers do not use."""
         used = set(samplers) & set(samplers_of(self.action.kind))
         idle = {word for word in SAMPLERS if word not in used}
         idle |= {"training"} if "flow" in idle else set()

@@ -61,7 +61,7 @@ from latflow.theories.catalogue import words_of
 from latflow.theories.known_value import Known
 
 _DECIMALS = 9
-"""Of columns of which R̂ is taken."""
+"""Decimals to which columns are rounded before R̂ is taken."""
 
 
 def analyse(context: RunContext) -> Results:
@@ -117,10 +117,10 @@ def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
 
 
 PROGRAM = "estimators"
-"""Input that is no file: the revisions of the analysis and of all estimates."""
+"""Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
 REVISION = 2
-"""Of everything here that no estimator carries: raised whenever the same columns give other results."""
+"""Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
 def program_digest(config: StudyConfig) -> str:
@@ -216,7 +216,7 @@ def _weights(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _naming(sampler: str) -> Iterator[None]:
-    """Say whose records are too few: a study of now is refused for that, a directory may hold those of another."""
+    """Name the sampler with too few records: a study is checked for this, but a directory may hold old ensembles."""
     try:
         yield
     except TooShortError as error:

@@ -1,6 +1,6 @@
 """Which directory a study may run in: its own, or a fork beside it.
 
-Nothing here imports jax, so a study offered to the wrong directory is refused at once.
+Nothing here imports jax, so a study in the wrong directory is refused at once.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from latflow.study.context import model_identity
 from latflow.tables import AbstractSection
 
 _BEFORE_STUDY = {"model", "run.lock"}
-"""What a run directory may hold before its study: a model to draw from, the lock of a process that was killed."""
+"""What a directory may hold before a study is written to it: a model to draw from, the lock of a killed process."""
 
 FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
 """Keys that may change between two starts in one directory: they add to a run without contradicting it.

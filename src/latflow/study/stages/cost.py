@@ -1,7 +1,7 @@
 """What sampling cost: wall-clock seconds, and those of an independent configuration.
 
-A sampler is as slow as the slowest of what it is asked for, so the largest τ_int among its estimates counts. Its first
-block includes compilation, which an ensemble of any size pays once, and is left out wherever there is another.
+The largest τ_int among the estimates of a sampler counts. Its first block includes compilation, which every ensemble
+pays once, whatever its size; it is left out wherever there is another block.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""Sampling with weighted samplers: independent draws in fixed-size blocks, threaded by an exact accept/reject chain.
+"""Sampling with weighted samplers: independent draws in blocks of fixed size, and an exact accept/reject chain.
 
-Every proposal is kept with its weight and what its sampler tells of it, log q and S for a flow, so one ensemble serves
-the Metropolis chain and reweighting alike.
+Every proposal is kept with its weight and the further columns of its sampler, log q and S for a flow. One ensemble
+serves both the Metropolis chain and reweighting.
 """
 
 import math
@@ -49,7 +49,7 @@ def sample_draws(context: RunContext, name: str) -> None:
 
 
 def _chain_state(ensemble: Ensemble) -> dict[str, Any]:
-    """Where the accept/reject chain stands, read from the last block: there is no other memory."""
+    """State of the accept/reject chain, read from the last block."""
     if ensemble.n_blocks == 0:
         return {"log_weight": -math.inf, "index": -1}
     index = int(ensemble.read(ensemble.n_blocks - 1, ("index",)).arrays["index"][-1])

@@ -1,4 +1,4 @@
-"""The other direction: what the flow says about draws of the target, and the verdict on both directions together.
+"""The density of the flow at draws of the target, and the verdict from both directions together.
 
 Draws of the target come from chains of the run that were started over-dispersed. Their configurations and, where the
 action is the same on them, their images in other sectors are sent backwards through the flow once. The densities are
@@ -77,7 +77,7 @@ def collect(context: RunContext) -> None:
 
 
 def target_sampler(context: RunContext) -> str | None:
-    """Whose configurations stand for the target in this run; None if there are none."""
+    """The sampler whose configurations stand for the target in this run; None if there is none."""
     sampled = (name for name in TARGETS if context.path("measurements", name, "manifest.json").exists())
     return next(sampled, None)
 
@@ -167,7 +167,7 @@ def _census(
         return (), ()
     here = {name: flow.column(name) for name in sectors.columns}
     there = {name: target.column(name) for name in sectors.columns}
-    # which shares are looked at is told by the target draws
+    # the target draws decide which shares are compared
     flat = {name: column.reshape(-1) for name, column in there.items()}
     found = {share.name: share for share in sectors.shares(here, symmetric=symmetric)}
     shares, further = [], []
@@ -182,7 +182,7 @@ def _census(
 
 
 def _widening(log_weights: Float[np.ndarray, " n"], forward: Side) -> float:
-    """How much larger the error of log Z was taken than the draws scatter: heavy tails hide from every mean alike."""
+    """Factor by which the error of log Z exceeds the scatter of the draws: heavy tails affect all weighted means."""
     scatter = log_z(log_weights).error
     return forward.error / scatter if scatter > 0 else 1.0
 

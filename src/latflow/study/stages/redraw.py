@@ -55,7 +55,7 @@ class FieldSource:
         """The fields of one block, and how they were verified.
 
         Raises:
-            DataError: If what is drawn is not what the ledger says, or the model is another one.
+            DataError: If the draws differ from those of the ledger, or the model is another one.
         """
         if self.stored:
             return self._ensemble.read(index, ("fields",)).arrays["fields"], "stored"

@@ -1,4 +1,4 @@
-"""How every sampler of a run was set, with what its warm-up tuned: the study's keys alone do not say it."""
+"""Settings of every sampler of a run, as tuned by its warm-up; the keys of the study do not hold these."""
 
 from typing import Any
 

@@ -14,12 +14,12 @@ from latflow.study.stages.training import load_flow, sampling_facts
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A weighted sampler of a study, and what an ensemble of its draws must remember of it.
+    """A weighted sampler of a study, and what the manifest of its ensemble records.
 
     Args:
-        sampler: Where draws come from.
+        sampler: Makes the draws.
         identity: What decides the draws beside lattice and action: the model, or the settings of the method.
-        facts: What else the manifest tells.
+        facts: What else the manifest holds.
     """
 
     sampler: AbstractWeightedSampler

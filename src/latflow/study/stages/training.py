@@ -41,7 +41,7 @@ from latflow.training.steps import TrainingState
 
 
 def model_directory(context: RunContext) -> Path:
-    """Where the model of a run lives."""
+    """The directory of the model of a run."""
     return context.path("model")
 
 
@@ -64,7 +64,7 @@ def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
 
 
 def _require_range(header: dict[str, Any], config: StudyConfig, directory: Path) -> None:
-    """Weights over another range of couplings have the same shapes and mean other flows."""
+    """Refuse the model of another range of couplings: its weights have the same shapes and give other flows."""
     found, wanted = header.get("coupling_range"), config.coupling_range()
     if found != (None if wanted is None else list(wanted)):
         raise ModelMismatchError(
@@ -76,7 +76,7 @@ def _require_range(header: dict[str, Any], config: StudyConfig, directory: Path)
 
 
 def _require_theory(config: StudyConfig, directory: Path) -> None:
-    """Weights of another theory may have the same shapes; what they draw would be called this study's model."""
+    """Refuse the model of another theory: weights of the same shapes would be taken for those of this study."""
     differences = other_theory(directory, config)
     if differences:
         raise ModelMismatchError(
@@ -87,7 +87,7 @@ def _require_theory(config: StudyConfig, directory: Path) -> None:
 
 
 def range_facts(config: StudyConfig) -> dict[str, Any]:
-    """What a manifest says of a conditional model; nothing of an ordinary one."""
+    """Facts of a conditional model for manifests; empty for an ordinary one."""
     ends = config.coupling_range()
     return {} if ends is None else {"coupling_range": list(ends)}
 
@@ -99,7 +99,7 @@ def sampling_facts(config: StudyConfig) -> dict[str, Any]:
 
 
 def warn_outside_range(context: RunContext) -> None:
-    """Say that a conditional model is asked for a coupling it was not trained for: exact, but with poor weights."""
+    """Warn where a conditional model is used at a coupling it was not trained for: exact, but with poor weights."""
     ends = context.config.coupling_range()
     if ends is None or not context.config.outside_range():
         return
@@ -156,7 +156,7 @@ def train(context: RunContext) -> None:
 
 
 def _before_and_after(config: StudyConfig, result: FitResult) -> list[str]:
-    """A table of what the model that the training started from was worth here, and what the training made of it."""
+    """Table of the quality, under this study's action, of the model at the start of the training and of its result."""
     source = config.training.start_from
     if source is None:
         return []
@@ -182,7 +182,7 @@ def describe(context: RunContext) -> str:
 def _fit(context: RunContext) -> FitResult:
     """The trainings of the curriculum one after another, each from the flow of the one before, then that of the study.
 
-    The result of the last one tells the steps and seconds of all; records of earlier ones name their lattice.
+    The result of the last one holds the steps and seconds of all; records of earlier ones name their lattice.
     """
     trainings = course(context.config)
     results: list[FitResult] = []
@@ -214,7 +214,7 @@ def _first_flow(context: RunContext, config: StudyConfig) -> FlowModel:
 
 
 def _covered(config: StudyConfig) -> list[int]:
-    """Lattices of the curriculum that the model the training starts from makes needless."""
+    """Lattices of the curriculum that are left out because the model at the start was trained on larger ones."""
     *kept, _ = course(config)
     trained = {max(stage.lattice.shape) for stage in kept}
     return [extent for extent in config.training.curriculum.extents if extent not in trained]
@@ -269,7 +269,7 @@ class _Saver:
     saved_at: float = dataclasses.field(default_factory=time.monotonic)
 
     def evaluated(self, state: TrainingState, record: dict[str, Any]) -> None:
-        """Remember the state, show the record, save if due."""
+        """Keep the state, show the record, save if due."""
         self.history.append(record)
         self.state = state
         stop = self.context.config.training.stop
@@ -300,7 +300,7 @@ class _Saver:
 
 
 def _start(context: RunContext, result: FitResult) -> dict[str, Any]:
-    """The model that the training started from, what came before it, and what it was worth here untrained."""
+    """The model that the training started from, the trainings before it, and its quality here before the first step."""
     source = context.config.training.start_from
     if source is None:
         return {}

@@ -14,6 +14,6 @@ def action(table: FreeFieldTable, lattice: Lattice) -> FreeField:
 
 
 def physics(table: FreeFieldTable, lattice: Lattice, settings: Settings) -> Physics:
-    """Everything the stages ask of the free field."""
+    """All that the stages of a study need of the free field."""
     del settings
     return scalar_physics(action(table, lattice))

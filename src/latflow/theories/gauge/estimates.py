@@ -36,7 +36,7 @@ _COLUMNS = {
     **dict.fromkeys(("clover_charge", "clover_charge_squared", "flow_charge_squared"), (FLOW,)),
     **{f"{name}{end}": (FLOW,) for name in ("t0", "w0", "flow_energy") for end in ("", "_plaquette")},
 }
-"""Columns of estimates whose column has another name."""
+"""The column of each estimate whose name is not that of its column."""
 
 
 class LoopEstimator(AbstractEstimator):

@@ -1,4 +1,4 @@
-"""What is measured of links, whatever their action, and what may be lost."""
+"""Observables and sectors of links, whatever their action."""
 
 import functools
 import math
@@ -33,7 +33,7 @@ COMPARED = ("plaquette", "rectangle", "polyakov_loop_squared", "topological_char
 
 
 class Beside(NamedTuple):
-    """What a study may ask for beside the observables of its theory.
+    """Measurements that a study may add to the observables of its theory.
 
     Attributes:
         flowed: Energies and charge along the gradient flow.
@@ -47,7 +47,7 @@ class Beside(NamedTuple):
 def gauge_physics(
     action: AbstractAction, *, beside: Beside | None = None, charges: tuple[tuple[int, float], ...] = ()
 ) -> Physics:
-    """What is measured of links.
+    """Observables, estimators and sectors of links.
 
     Args:
         action: S on a `GaugeSpace`.

@@ -1,7 +1,7 @@
 """Known values of Wilson's gauge theory: characters on two-dimensional tori, published and independent numbers in four.
 
-Charge and Polyakov loop vanish by symmetry on every finite torus; that is said only in two dimensions, where chains can
-be expected to reach all sectors.
+Charge and Polyakov loop vanish by symmetry on every finite torus; these zeros are listed only in two dimensions, where
+chains can be expected to reach all sectors.
 """
 
 import math

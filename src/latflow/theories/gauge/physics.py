@@ -1,4 +1,4 @@
-"""Gauge theories: their actions at given parameters, and what the stages ask of them."""
+"""Gauge theories: their actions at given parameters, and their physics for the stages of a study."""
 
 import math
 
@@ -25,7 +25,7 @@ def action(table: WilsonTable | ImprovedTable, lattice: Lattice) -> AbstractLink
 
 
 def physics(table: WilsonTable | ImprovedTable, lattice: Lattice, settings: Settings) -> Physics:
-    """Everything the stages ask of a gauge theory."""
+    """All that the stages of a study need of a gauge theory."""
     built = action(table, lattice)
     return gauge_physics(built, beside=measured_beside(built.space, settings), charges=_charges(table, lattice))
 

@@ -26,7 +26,7 @@ class WilsonTable(AbstractActionTable):
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
 
     kind: Literal["wilson"] = Field(description="the theory; docs/cli.md lists all")
-    group: Group = Field(description="what lives on the links")
+    group: Group = Field(description="the gauge group")
     beta: Positive = Field(description="β of β Σ (1 − Re tr P / N); N = 1 for U(1)")
 
     @override
@@ -49,7 +49,7 @@ class ImprovedTable(AbstractActionTable):
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
 
     kind: Literal["improved"] = Field(description="the theory; docs/cli.md lists all")
-    group: Group = Field(description="what lives on the links")
+    group: Group = Field(description="the gauge group")
     beta: Positive = Field(description="β of β [c₀ Σ (1 − Re tr P / N) + c₁ Σ (1 − Re tr R / N)]")
     improvement: Literal["luscher-weisz", "iwasaki", "dbw2"] = Field(
         default="luscher-weisz", description="c₁ = −1/12 (tree level), −0.331 or −1.4088"

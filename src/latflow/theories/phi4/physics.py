@@ -15,6 +15,6 @@ def action(table: PhiFourTable | HoppingPhiFourTable, lattice: Lattice) -> PhiFo
 
 
 def physics(table: PhiFourTable | HoppingPhiFourTable, lattice: Lattice, settings: Settings) -> Physics:
-    """Everything the stages ask of φ⁴ theory."""
+    """All that the stages of a study need of φ⁴ theory."""
     del settings
     return scalar_physics(action(table, lattice))

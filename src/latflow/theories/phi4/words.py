@@ -4,4 +4,4 @@ from latflow.theories.scalar.words import OBSERVABLES as OBSERVABLES
 from latflow.words import Work
 
 WORKS: tuple[Work, ...] = ()
-"""The normalisation of the action is that of the first work every report on a flow cites."""
+"""Empty: the source of the action's normalisation is the first work that every report on a flow cites."""

@@ -12,7 +12,7 @@ STARTS = ("abs_magnetization", "phi_squared", "action_density")
 """Columns that are even in φ: chains in different vacua agree on them."""
 
 COMPARED = (*STARTS, "abs_susceptibility")
-"""Even estimates; the last of them lives between the vacua."""
+"""Even estimates that flow and chains must agree in."""
 
 
 def scalar_physics(
@@ -22,13 +22,13 @@ def scalar_physics(
     observables: tuple[AbstractObservable, ...] = (),
     estimators: tuple[AbstractEstimator, ...] = (),
 ) -> Physics:
-    """What is measured of a scalar field, and what may be lost.
+    """Observables, estimators and sectors of a scalar field.
 
     Args:
         action: S.
         sectors: By default the sign of the mean field.
         observables: Columns beside those of every scalar field.
-        estimators: What makes estimates of these.
+        estimators: Their estimators.
     """
     return Physics(
         action=action,

@@ -16,7 +16,7 @@ _SPACING = 0.12
 """Distance of the nodes; trapezoidal sums of cos φ and of Gaussians of width ½ converge exponentially below ½."""
 
 _LARGEST = 2000
-"""Nodes beyond which the transfer matrix is not worth its time."""
+"""Largest number of nodes for which the transfer matrix is used."""
 
 
 def known_values(table: SineGordonTable, shape: tuple[int, ...]) -> dict[str, Known]:

@@ -1,7 +1,7 @@
 r"""Sine-Gordon theory, $S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2+\alpha(1-\cos\phi_x)]$.
 
-A small mass makes the weight normalisable: the vacua φ = 2πn are then not degenerate, and what a sampler may lose is
-one of them.
+A small mass makes the weight normalisable: the vacua φ = 2πn are then not degenerate, and a sampler may
+miss one of them.
 """
 
 import jax.numpy as jnp
@@ -100,6 +100,6 @@ def action(table: SineGordonTable, lattice: Lattice) -> SineGordon:
 
 
 def physics(table: SineGordonTable, lattice: Lattice, settings: Settings) -> Physics:
-    """Everything the stages ask of sine-Gordon theory."""
+    """All that the stages of a study need of sine-Gordon theory."""
     del settings
     return scalar_physics(action(table, lattice), sectors=VacuumSectors(), observables=(MeanCosine(),))
