@@ -12,7 +12,18 @@ from source_rules import last_name, parsed
 JAX_SIDE = {"jax", "jaxlib", "equinox", "optax"}
 LOADS_JAX = {"Array", "ArrayLike", "PRNGKeyArray", "PyTree", "Scalar", "ScalarLike"}
 """Names of jaxtyping that import JAX when they are asked for; its shapes and types do not."""
-JAX_FREE = ("__init__", "errors", "tables", "words", "results", "stats", "store", "report", "study/config")
+JAX_FREE = (
+    "__init__",
+    "errors",
+    "tables",
+    "words",
+    "results",
+    "stats",
+    "store",
+    "report",
+    "study/config",
+    "flows/tables",
+)
 """Modules and packages that must work without JAX. `tables`, `words` and `results` may be absent."""
 JAX_FREE_OF_A_THEORY = {"table", "words", "estimates"}
 

@@ -43,6 +43,7 @@ def test_the_guards_see_the_package():
     assert {"latflow", "latflow.errors", "latflow.stats.gamma", "latflow.store.ensemble"} <= set(watched)
     assert any(name.startswith("latflow.report.") for name in watched)
     assert any(name.startswith("latflow.study.config.") for name in watched)
+    assert "latflow.flows.tables" in watched
     assert len(source_rules.sources(ROOT)) == len(MODULES) + 2  # and the package itself and __main__
 
 

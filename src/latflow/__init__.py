@@ -47,6 +47,7 @@ _HOME = {
     "ReverseKL": "latflow.training.losses",
     "StopCriterion": "latflow.training.stop",
     "fit": "latflow.training.fit",
+    "load_model": "latflow.in_memory",
     "sample": "latflow.in_memory",
     "run_chain": "latflow.in_memory",
     "estimates": "latflow.in_memory",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from latflow import __version__
-from latflow.study.config.flows import plugin_flows
+from latflow.flows.tables import plugin_flows
 from latflow.theories.catalogue import plugin_theories
 from latflow.theories.further import plugin_observables
 

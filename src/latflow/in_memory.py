@@ -5,6 +5,7 @@ For notebooks and tests; a study that should be kept, resumed and reported belon
 
 import dataclasses
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from latflow.actions.base import AbstractAction
 from latflow.arguments import count, require_type
 from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
+from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
@@ -26,6 +28,8 @@ from latflow.samplers.draws import weighted_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.quantities import all_estimates
 from latflow.stats.weights import log_z, reweighting_ess
+from latflow.study.card import model_path
+from latflow.study.models import load_production
 from latflow.theories.any_action import physics_of
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
@@ -117,6 +121,24 @@ def _weighted_sampler(
     if action is None:
         raise ConfigError(["action: missing; allowed: the target of the flow"])
     return FlowSampler(accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64")), action)
+
+
+def load_model(name: str | Path) -> FlowModel:
+    """A trained model as a flow, ready to draw from: float64, integrated as finely as its header says.
+
+    Args:
+        name: ``zoo:NAME``, a run directory or a model directory.
+
+    Returns:
+        The flow. A conditional model gives a `ConditionalFlow`: ``.at(value)`` is the flow at one value of its
+        parameter, in the normalisation of the action class.
+
+    Raises:
+        MissingInputError: If there is no model.
+        DataError: If it is damaged or foreign, or of a kind of flow that is not installed.
+        UnavailableError: If JAX's float64 is switched off.
+    """
+    return load_production(model_path(str(name)))
 
 
 def run_chain(

@@ -6,8 +6,16 @@ import pytest
 
 from latflow.bijections.ode.runge_kutta import RK4, RK8
 from latflow.errors import ConfigError, PhysicsStop
+from latflow.flows import continuous
 from latflow.flows.architectures import real_nvp
-from latflow.flows.continuous import continuous_flow, is_continuous, log_prob_error, production_steps, with_integrator
+from latflow.flows.continuous import (
+    accurate,
+    continuous_flow,
+    is_continuous,
+    log_prob_error,
+    production_steps,
+    with_integrator,
+)
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
 
@@ -31,6 +39,18 @@ def test_production_steps_reach_the_bound():
     assert log_prob_error(jax.random.key(9), with_integrator(trained, RK8, n_steps), reference) <= 1e-6
     # and the training integrator is really coarser
     assert log_prob_error(jax.random.key(9), with_integrator(trained, RK4, 3), reference) > 1e-6
+
+
+def test_a_search_begins_with_the_steps_of_the_accurate_scheme(monkeypatch):
+    def found(key, flow, *, first):
+        return first, 0.0
+
+    monkeypatch.setattr(continuous, "production_steps", found)
+    trained = flow()
+    assert accurate(KEY, with_integrator(trained, RK8, 16)).bijection.n_steps == 16
+    # steps of another scheme say nothing
+    assert accurate(KEY, with_integrator(trained, RK4, 16)).bijection.n_steps == 2
+    assert accurate(KEY, with_integrator(trained, RK4, 16)).bijection.scheme == RK8
 
 
 def test_an_error_that_cannot_be_reached_is_refused():

@@ -11,10 +11,10 @@ import pytest
 
 from displays import Listening
 from latflow.errors import Interrupted, MissingInputError
+from latflow.flows.tables import RealNVPTable
 from latflow.store.ensemble import Ensemble
 from latflow.study import models
 from latflow.study.config import StudyConfig
-from latflow.study.config.flows import RealNVPConfig
 from latflow.study.context import Silent
 from latflow.study.models import adapted, course, load_foreign_flow, require_start
 from latflow.study.run import run_stages
@@ -145,7 +145,7 @@ def test_a_start_covers_lattices_up_to_its_smallest_extent(
 
 def test_another_kind_of_flow_is_one_difference(tiny_study: Path, finished: Path) -> None:
     config = study(tiny_study, training__start_from=str(finished))
-    other = config.model_copy(update={"flow": RealNVPConfig(kind="real_nvp")})
+    other = config.model_copy(update={"flow": RealNVPTable(kind="real_nvp")})
     with pytest.raises(ModelMismatchError) as caught:
         require_start(other)
     assert caught.value.value == "flow.kind: continuous → real_nvp"

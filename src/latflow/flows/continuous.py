@@ -126,7 +126,7 @@ def _errors(keys: jax.Array, flow: AbstractDistribution, finer: AbstractDistribu
 
 
 def production_steps(
-    key: PRNGKey, flow: AbstractDistribution, *, bound: float = MAX_LOG_PROB_ERROR
+    key: PRNGKey, flow: AbstractDistribution, *, bound: float = MAX_LOG_PROB_ERROR, first: int = 2
 ) -> tuple[int, float]:
     """Steps of the scheme of order eight that production draws need, and the error of log q they leave.
 
@@ -134,11 +134,12 @@ def production_steps(
         key: Randomness of the draws the error is measured on.
         flow: The trained flow with float64 networks.
         bound: Largest error of log q.
+        first: Steps that are tried first; they are doubled until the error is below the bound.
 
     Raises:
         PhysicsStop: If no affordable number of steps reaches the bound.
     """
-    n_steps, error = 2, float("inf")
+    n_steps, error = min(first, _MOST_STEPS), float("inf")
     while n_steps <= _MOST_STEPS:
         finer = with_integrator(flow, RK8, 2 * n_steps)
         error = log_prob_error(key, with_integrator(flow, RK8, n_steps), finer)
@@ -154,8 +155,19 @@ def production_steps(
 
 
 def accurate(key: PRNGKey, flow: _DensityT) -> _DensityT:
-    """The flow as production draws need it: a continuous one integrated in as many steps as `production_steps` says."""
-    return with_integrator(flow, RK8, production_steps(key, flow)[0]) if is_continuous(flow) else flow
+    """The flow as production draws need it: a continuous one integrated in as many steps as `production_steps` says.
+
+    A flow that is integrated accurately already, such as a trained model, keeps its steps.
+    """
+    if not is_continuous(flow):
+        return flow
+    return with_integrator(flow, RK8, production_steps(key, flow, first=_steps(flow))[0])
+
+
+def _steps(flow: eqx.Module) -> int:
+    """Steps of the accurate scheme that the flow has; the fewest there are if it has another scheme."""
+    parts = [node for node in jax.tree.leaves(flow, is_leaf=_is_continuous) if _is_continuous(node)]
+    return max((part.n_steps for part in parts if part.scheme == RK8), default=2)
 
 
 def _is_continuous(node: Any) -> bool:

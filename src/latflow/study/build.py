@@ -5,7 +5,6 @@ never changes another one's numbers.
 """
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 
 import jax
 from jaxtyping import Array, Float
@@ -13,7 +12,8 @@ from jaxtyping import Array, Float
 from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned
-from latflow.flows.mixture import TrainableFlow, Z2Mixture
+from latflow.flows.mixture import TrainableFlow
+from latflow.flows.model import untrained
 from latflow.lattice import Lattice
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
@@ -70,11 +70,9 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
         config: The study.
         precision: Dtype of the network weights; by default the training precision.
     """
-    table = config.flow
     precision = precision or config.training.precision
-    builder = EntryPoint(table.kind, table.builder, "latflow.flows").load()
-    built = builder(stream(config, "flow"), build_action(config).space, table, precision)
-    return over_range(Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built, config)
+    built = untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
+    return over_range(built, config)
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:

@@ -1,28 +1,44 @@
-"""Trained models as the start of another training."""
+"""Trained models: what they are, loaded without a study or as the start of another training."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from pydantic import ValidationError
 
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, UnavailableError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
+from latflow.flows.model import (
+    Integration,
+    ParameterRange,
+    Specification,
+    build,
+    describe_space,
+    installed_kind,
+    production,
+    read_integration,
+    read_specification,
+)
+from latflow.flows.tables import ContinuousTable
 from latflow.flows.transfer import transferred, widened
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
-from latflow.study.build import build_flow, build_lattice, over_range
+from latflow.study.build import build_action, build_flow, build_lattice, class_range, over_range
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
-from latflow.study.config.flows import ContinuousConfig
 from latflow.study.stages.claims import differing_keys
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps", "coupling_range", "coupling_order")
+
+# Keys of a flow that a specification states in the normalisation of the action class instead.
+_RANGE = ("coupling_range", "coupling_order", "parameter")
 
 _THEORY = ("lattice", "action", "flow")
 
@@ -36,11 +52,92 @@ def trained_config(path: Path) -> StudyConfig:
     Raises:
         DataError: If the header is damaged, foreign or of a format this version does not read.
     """
-    header = read_header(path)
+    return _identified(read_header(path), path)
+
+
+def _identified(header: Mapping[str, Any], path: Path) -> StudyConfig:
+    """The same from a header that was read."""
+    match header:
+        case {"identity": {"flow": {"kind": kind}}}:
+            installed_kind(kind, what=str(path))
+        case _:
+            pass
     try:
         return StudyConfig.model_validate({**_ONLY_A_FLOW, **header["identity"]})
     except (KeyError, TypeError, ValidationError, ConfigError) as error:
         raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
+
+
+def specify(config: StudyConfig, integration: Integration | None) -> Specification | None:
+    """The specification of the model that a study trains.
+
+    Args:
+        config: The study.
+        integration: How finely draws integrate a continuous flow; None for other flows.
+
+    Returns:
+        The specification, equal for all values of the parameter of a conditional flow. None if the space of the theory
+        has no description, see `latflow.flows.model.describe_space`.
+    """
+    space = describe_space(build_action(config).space)
+    if space is None:
+        return None
+    ends, name = class_range(config), config.conditional_parameter()
+    house = config.action.in_house(len(config.lattice.shape))
+    over = None
+    if ends is not None:
+        order: int = getattr(config.flow, "coupling_order")  # noqa: B009
+        over = ParameterRange(parameter=name, lower=ends[0], upper=ends[1], order=order)
+    return Specification(
+        flow={key: value for key, value in config.flow.plain().items() if key not in _RANGE},
+        space=space,
+        precision=config.training.precision,
+        over=over,
+        theory=config.action.kind,
+        parameters={key: float(value) for key, value in house.items() if over is None or key != name},
+        integration=integration,
+    )
+
+
+def specification(path: Path) -> Specification:
+    """The specification of a model; that of an older one follows from the study in its header.
+
+    Args:
+        path: A model directory.
+
+    Raises:
+        MissingInputError: If there is no model.
+        DataError: If the header is damaged or foreign, or tells of a kind of flow that is not installed.
+    """
+    header = read_header(path)
+    if "specification" in header:
+        return read_specification(header["specification"], what=str(path))
+    found = specify(_identified(header, path), read_integration(header))
+    if found is None:
+        raise FormatError(f"{path}: no specification", hint="the space of its theory has no description")
+    return found
+
+
+def load_production(path: Path) -> FlowModel:
+    """A model for drawing: float64, integrated as finely as its header says.
+
+    Args:
+        path: A model directory.
+
+    Returns:
+        The flow, or for a conditional model the flows of all values of its parameter.
+
+    Raises:
+        MissingInputError: If there is no model.
+        DataError: If it is damaged or foreign, or of a kind of flow that is not installed.
+        UnavailableError: If float64 is switched off.
+    """
+    if jnp.result_type(float) != jnp.float64:
+        hint = 'jax.config.update("jax_enable_x64", True) before the first array is made'
+        raise UnavailableError(f"{path}: draws of a model need float64", value="switched off", hint=hint)
+    found = specification(path)
+    model, _ = load_model(path, build(found, what=str(path)))
+    return production(model, found.integration)
 
 
 def lineage(path: Path) -> list[dict[str, Any]]:
@@ -145,7 +242,7 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
     _require_same_flow(trained, config)
     lattice = build_lattice(config)
     moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
-    if isinstance(config.flow, ContinuousConfig):
+    if isinstance(config.flow, ContinuousTable):
         moved = widened(moved, config.flow.radius)
     return with_steps(cast(over_range(moved, config), config.training.precision), config)
 

@@ -8,7 +8,7 @@ appear at once.
 import math
 from typing import Any
 
-from latflow.study.config.flows import flow_tables
+from latflow.flows.tables import flow_tables
 from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, PLUG_INS
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from latflow.errors import ConfigError
-from latflow.study.config.flows import ContinuousConfig, FlowConfig
+from latflow.flows.tables import ContinuousTable, FlowConfig
 from latflow.study.config.methods import METHODS, TARGETS
 from latflow.study.config.reading import complaints, marked, merge, read_table, shown
 from latflow.study.config.rules import COUPLING, Complaint
@@ -58,7 +58,7 @@ class ScalingConfig(AbstractSection):
         description="another theory, or φ⁴ in full; its value of points.parameter is not used",
         json_schema_extra=ADDED,
     )
-    flow: FlowConfig = Field(default_factory=ContinuousConfig)
+    flow: FlowConfig = Field(default_factory=ContinuousTable)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
     hmc: HMCConfig = Field(default_factory=HMCConfig)

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from latflow.errors import ConfigError
-from latflow.study.config.flows import ContinuousConfig, FlowConfig
+from latflow.flows.tables import ContinuousTable, FlowConfig
 from latflow.study.config.methods import PLUG_INS, Method
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
 from latflow.study.config.rules import COUPLING, broken_rules, samplers_of
@@ -63,7 +63,7 @@ class StudyConfig(AbstractSection):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(default=1, description="root of all random numbers")
     lattice: LatticeConfig
     action: ActionConfig
-    flow: FlowConfig = Field(default_factory=ContinuousConfig)
+    flow: FlowConfig = Field(default_factory=ContinuousTable)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
     hmc: HMCConfig = Field(default_factory=HMCConfig)

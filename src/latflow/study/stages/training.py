@@ -13,8 +13,9 @@ import jax
 from latflow.bijections.ode.runge_kutta import RK8
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, FlowModel
-from latflow.flows.continuous import is_continuous, production_steps, with_integrator
+from latflow.flows.continuous import is_continuous, production_steps
 from latflow.flows.mixture import TrainableFlow
+from latflow.flows.model import production, read_integration
 from latflow.store.atomic import make_directory, sha256_file, write_bytes
 from latflow.study.build import (
     build_action,
@@ -29,7 +30,7 @@ from latflow.study.build import (
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
-from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory
+from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory, specify
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
 from latflow.study.theories import known_log_z
@@ -114,9 +115,7 @@ def warn_outside_range(context: RunContext) -> None:
 
 def production_flow(flow: TrainableFlow, header: dict[str, Any]) -> TrainableFlow:
     """The flow in float64, integrated as finely as the header of its model says."""
-    exact = cast(flow, "float64")
-    integration = header.get("integration")
-    return exact if integration is None else with_integrator(exact, RK8, integration["steps"])
+    return production(flow, read_integration(header))
 
 
 def _integration(context: RunContext, model: FlowModel) -> dict[str, Any]:
@@ -131,6 +130,12 @@ def _integration(context: RunContext, model: FlowModel) -> dict[str, Any]:
     steps, error = map(max, zip(*(production_steps(stream(context.config, "accuracy"), f) for f in flows), strict=True))
     context.progress.line(f"train    draws use {steps} steps of order 8: error of log q {error:.1e}")
     return {"integration": {"scheme": RK8.name, "steps": steps, "log_prob_error": error}}
+
+
+def _specification(config: StudyConfig, integration: dict[str, Any]) -> dict[str, Any]:
+    """From what the model is built again without the study; empty if the space of the theory has no description."""
+    found = specify(config, read_integration(integration))
+    return {} if found is None else {"specification": found.plain()}
 
 
 def train(context: RunContext) -> None:
@@ -320,6 +325,7 @@ def _write(context: RunContext, result: FitResult) -> None:
     lines = "".join(json.dumps(record, sort_keys=True) + "\n" for record in result.history)
     write_bytes(directory / "train.jsonl", lines.encode())
     last = {name: value for name, value in result.history[-1].items() if name not in ("seconds", "steps_per_second")}
+    integration = _integration(context, result.flow)
     header = {
         "kind": context.config.flow.kind,
         "identity": model_identity(context.config),
@@ -328,7 +334,8 @@ def _write(context: RunContext, result: FitResult) -> None:
         **range_facts(context.config),
         "origin": origin(),
         **_start(context, result),
-        **_integration(context, result.flow),
+        **integration,
+        **_specification(context.config, integration),
     }
     save_model(directory, result.flow, header=header)
     # Only now: until the model stands, the checkpoints are what a killed run goes on from.

@@ -1,4 +1,4 @@
-"""Untrained flows by the kind that a study names: one function per table of `latflow.study.config.flows`."""
+"""Untrained flows by the kind that a study names: one function per table of `latflow.flows.tables`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The flows a study can train, one table per kind."""
+"""The flows that can be trained, one table of settings per kind. Nothing here imports JAX."""
 
 import abc
 import dataclasses
@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from latflow.plugins import Plugin, plugins
 from latflow.tables import ADDED, AbstractSection, List, Pair, Positive, Width
-from latflow.theories.base import AbstractActionTable
 
 Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
@@ -30,7 +29,7 @@ class AbstractFlowTable(AbstractSection):
 
     Attributes:
         kind: The word.
-        fields: Which fields it is built for, as `AbstractActionTable.fields` says.
+        fields: Which fields it is built for, "scalar" or "links".
         extent_multiple: What every extent of the lattice must be a multiple of.
         transfers: Whether trained weights can be carried to other lattices.
         drawing: Work of a draw against one pass of the training.
@@ -54,18 +53,14 @@ class AbstractFlowTable(AbstractSection):
             volume: Sites.
         """
 
-    def serves(self, action: AbstractActionTable) -> bool:
-        """Whether it can be built for the fields of a theory."""
-        return action.fields in self.fields
 
-
-class ContinuousConfig(AbstractFlowTable):
+class ContinuousTable(AbstractFlowTable):
     """An equivariant continuous flow from a free field with a learned spectrum."""
 
     # float64 costs twice float32, and draws are integrated by 8 steps of 13 stages in place of 6 of 4
     drawing: ClassVar[float] = 9.0
     transfers: ClassVar[bool] = True
-    builder: ClassVar[str] = "latflow.study.flow_builders:continuous"
+    builder: ClassVar[str] = "latflow.flows.builders:continuous"
     kind: Literal["continuous"] = Field(default="continuous", description=_WHICH)
     hidden: Width = Field(default=16, description="units of the network at every site")
     contexts: Annotated[int, Field(ge=1, le=256)] = Field(default=4, description="convolutions the network reads")
@@ -92,10 +87,10 @@ class ContinuousConfig(AbstractFlowTable):
         return parameters // copies * volume * evaluations, volume * (4 * 4 * self.hidden + self.steps)
 
 
-class RealNVPConfig(AbstractFlowTable):
+class RealNVPTable(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
-    builder: ClassVar[str] = "latflow.study.flow_builders:real_nvp"
+    builder: ClassVar[str] = "latflow.flows.builders:real_nvp"
     extent_multiple: ClassVar[int] = 2
     kind: Literal["real_nvp"] = Field(default="real_nvp", description=_WHICH)
     layers: Layers = Field(default=10, description="coupling layers")
@@ -113,10 +108,10 @@ class RealNVPConfig(AbstractFlowTable):
         return _coupling_work(self, parameters, volume)
 
 
-class SplineConfig(AbstractFlowTable):
+class SplineTable(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
-    builder: ClassVar[str] = "latflow.study.flow_builders:spline"
+    builder: ClassVar[str] = "latflow.flows.builders:spline"
     extent_multiple: ClassVar[int] = 2
     kind: Literal["spline"] = Field(default="spline", description=_WHICH)
     layers: Layers = Field(default=8, description="coupling layers")
@@ -138,10 +133,10 @@ class SplineConfig(AbstractFlowTable):
         return _coupling_work(self, parameters, volume)
 
 
-class MultiscaleConfig(AbstractFlowTable):
+class MultiscaleTable(AbstractFlowTable):
     """The field of a coarse lattice first, then the fluctuations between its sites, level by level."""
 
-    builder: ClassVar[str] = "latflow.study.flow_builders:multiscale"
+    builder: ClassVar[str] = "latflow.flows.builders:multiscale"
     kind: Literal["multiscale"] = Field(default="multiscale", description=_WHICH)
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")
@@ -156,12 +151,12 @@ class MultiscaleConfig(AbstractFlowTable):
         return parameters * volume, (self.coarse_layers + self.fine_layers) * sum(self.hidden) * volume
 
 
-class PlaquetteFlowConfig(AbstractFlowTable):
+class PlaquetteFlowTable(AbstractFlowTable):
     """Couplings of U(1) plaquettes in two dimensions, equivariant under gauge transformations."""
 
     fields: ClassVar[tuple[str, ...]] = ("links",)
     extent_multiple: ClassVar[int] = 4
-    builder: ClassVar[str] = "latflow.study.flow_builders:plaquettes"
+    builder: ClassVar[str] = "latflow.flows.builders:plaquettes"
     kind: Literal["plaquettes"] = Field(default="plaquettes", description=_WHICH)
     layers: Layers = Field(default=16, description="couplings; eight of them move every link once")
 
@@ -170,11 +165,11 @@ class PlaquetteFlowConfig(AbstractFlowTable):
         return parameters * volume, 4 * self.layers * volume
 
 
-class IdentityFlowConfig(AbstractFlowTable):
+class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 
     fields: ClassVar[tuple[str, ...]] = ("links",)
-    builder: ClassVar[str] = "latflow.study.flow_builders:identity"
+    builder: ClassVar[str] = "latflow.flows.builders:identity"
     kind: Literal["identity"] = Field(default="identity", description=_WHICH)
 
     @override
@@ -182,12 +177,12 @@ class IdentityFlowConfig(AbstractFlowTable):
         return 0, volume
 
 
-def _coupling_work(table: RealNVPConfig | SplineConfig, parameters: int, volume: int) -> tuple[int, int]:
+def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: int) -> tuple[int, int]:
     sites = 1 if table.network == "dense" else volume
     return parameters * sites, table.layers * sum(table.hidden) * sites
 
 
-BUILT_IN = (ContinuousConfig, RealNVPConfig, SplineConfig, MultiscaleConfig, PlaquetteFlowConfig, IdentityFlowConfig)
+BUILT_IN = (ContinuousTable, RealNVPTable, SplineTable, MultiscaleTable, PlaquetteFlowTable, IdentityFlowTable)
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""
 
 GROUP = "latflow.flows"

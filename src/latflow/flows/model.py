@@ -1,0 +1,247 @@
+"""What a trained model is: weights, and a specification from which the flow they belong to is built.
+
+The specification stands in the header of the model. It needs no study and no theory: the kind of the flow with its
+sizes, the space of the fields, the range of a conditional flow, the precision of the weights and the integration.
+"""
+
+import functools
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+import equinox as eqx
+import jax
+from pydantic import Field, ValidationError
+
+from latflow._typing import PRNGKey
+from latflow.bijections.ode.runge_kutta import SCHEMES
+from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
+from latflow.flows.architectures import cast
+from latflow.flows.conditional import FlowModel, conditioned
+from latflow.flows.continuous import with_integrator
+from latflow.flows.mixture import TrainableFlow, Z2Mixture
+from latflow.flows.tables import GROUP, AbstractFlowTable, flow_tables
+from latflow.groups.names import named
+from latflow.lattice import Lattice
+from latflow.store.records import FormatError
+from latflow.tables import AbstractSection, Extent, List
+
+_FlowT = TypeVar("_FlowT", bound=eqx.Module)
+
+Shape: TypeAlias = Annotated[List[Extent], Field(min_length=1, max_length=6)]
+
+
+class ScalarFields(AbstractSection):
+    """Real scalar fields.
+
+    Attributes:
+        shape: Sites along each direction.
+    """
+
+    fields: Literal["scalar"] = "scalar"
+    shape: Shape
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return ScalarSpace(self.shape)
+
+
+class LinkFields(AbstractSection):
+    """Elements of a group on links.
+
+    Attributes:
+        group: "U(1)" or "SU(N)".
+        shape: Sites along each direction.
+    """
+
+    fields: Literal["links"] = "links"
+    group: str
+    shape: Shape
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return GaugeSpace(Lattice(self.shape), named(self.group))
+
+
+class ParameterRange(AbstractSection):
+    """What a conditional flow depends on, in the normalisation of the action class.
+
+    Attributes:
+        parameter: Name of the parameter.
+        lower: Lower end of the range.
+        upper: Upper end.
+        order: Degree of the weights as polynomials in the logarithm of the parameter.
+    """
+
+    parameter: str
+    lower: Annotated[float, Field(gt=0)]
+    upper: Annotated[float, Field(gt=0)]
+    order: Annotated[int, Field(ge=1, le=64)]
+
+
+class Integration(AbstractSection):
+    """How production draws integrate a continuous flow.
+
+    Attributes:
+        scheme: Name of the scheme, see `latflow.bijections.ode.runge_kutta`.
+        steps: Steps from the prior to the field.
+        log_prob_error: Largest error of log q that was found with them.
+    """
+
+    scheme: str
+    steps: Annotated[int, Field(ge=1, le=4096)]
+    log_prob_error: Annotated[float, Field(ge=0)]
+
+
+class Specification(AbstractSection):
+    """Everything but the weights.
+
+    Attributes:
+        flow: Table of the flow as plain data: its kind and its sizes, see `latflow.flows.tables`.
+        space: The space of the fields.
+        precision: Dtype of the stored networks.
+        over: The range of a conditional flow; None for an ordinary one.
+        theory: Word for the theory that it was trained for. Nothing is built from it.
+        parameters: Parameters of that theory in the normalisation of its action class, without the one of `over`.
+            Nothing is built from them.
+        integration: How finely a continuous flow is integrated; None for other flows.
+    """
+
+    flow: dict[str, Any]
+    space: Annotated[ScalarFields | LinkFields, Field(discriminator="fields")]
+    precision: Literal["float32", "float64"]
+    over: ParameterRange | None = None
+    theory: str = ""
+    parameters: dict[str, float] = Field(default_factory=dict)
+    integration: Integration | None = None
+
+
+def read_specification(plain: Any, *, what: str) -> Specification:
+    """A specification from the plain data of a header.
+
+    Args:
+        plain: The data.
+        what: Where it stands, for messages.
+
+    Raises:
+        FormatError: If it is none; names the first key that is wrong.
+    """
+    try:
+        return Specification.model_validate(plain)
+    except ValidationError as error:
+        raise _wrong_key("specification", error, what=what) from error
+
+
+def read_integration(header: Mapping[str, Any]) -> Integration | None:
+    """How finely the header of a model says that it is integrated; None for a flow that is not.
+
+    Raises:
+        FormatError: If what it says cannot be read; names the key.
+    """
+    plain = header.get("integration")
+    try:
+        return None if plain is None else Integration.model_validate(plain)
+    except ValidationError as error:
+        raise _wrong_key("integration", error, what="header of a model") from error
+
+
+def build(specification: Specification, key: PRNGKey | None = None, *, what: str = "the model") -> FlowModel:
+    """The flow of a specification, with the weights it has before training.
+
+    Args:
+        specification: What to build.
+        key: Randomness of the networks; of no matter to a flow whose weights are loaded next.
+        what: Where the specification stands, for messages.
+
+    Raises:
+        FormatError: If the flow is of a kind that is not installed, or cannot be built with these sizes on this space.
+    """
+    table = _table(specification.flow, what=what)
+    if specification.space.fields not in table.fields:
+        raise FormatError(f"{what}: specification.space", value=f"{specification.space.fields} for flow {table.kind}")
+    try:
+        space = specification.space.build()
+        flow = untrained(jax.random.key(0) if key is None else key, table, space, specification.precision)
+        over = specification.over
+        return flow if over is None else conditioned(flow, lower=over.lower, upper=over.upper, order=over.order)
+    except ConfigError as error:
+        raise FormatError(f"{what}: specification", value=str(error)) from error
+
+
+def untrained(key: PRNGKey, table: AbstractFlowTable, space: AbstractFieldSpace, dtype: str) -> TrainableFlow:
+    """The flow of a table before training, with its mirror image where the table asks for the mixture of both.
+
+    Args:
+        key: Randomness of the networks.
+        table: Kind and sizes.
+        space: The space of the fields.
+        dtype: Precision of the networks.
+
+    Raises:
+        ConfigError: If there is no such flow on this space.
+    """
+    builder = EntryPoint(table.kind, table.builder, GROUP).load()
+    built = builder(key, space, table, dtype)
+    return Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built
+
+
+def production(flow: _FlowT, integration: Integration | None) -> _FlowT:
+    """The flow that draws are made with: in float64, a continuous one integrated as finely as its model says.
+
+    Raises:
+        FormatError: If the scheme is unknown.
+    """
+    exact = cast(flow, "float64")
+    if integration is None:
+        return exact
+    if integration.scheme not in SCHEMES:
+        raise FormatError("integration.scheme", value=integration.scheme, allowed=", ".join(SCHEMES))
+    return with_integrator(exact, SCHEMES[integration.scheme], integration.steps)
+
+
+@functools.singledispatch
+def describe_space(space: AbstractFieldSpace) -> ScalarFields | LinkFields | None:
+    """A space as it stands in a specification; None where it has no description."""
+    del space
+
+
+@describe_space.register
+def _scalar(space: ScalarSpace) -> ScalarFields:
+    return ScalarFields(shape=space.shape)
+
+
+@describe_space.register
+def _links(space: GaugeSpace) -> LinkFields:
+    return LinkFields(group=space.group.name, shape=space.lattice.shape)
+
+
+def installed_kind(kind: Any, *, what: str) -> str:
+    """The kind of a flow, if some installed package brings it.
+
+    Raises:
+        FormatError: If none does.
+    """
+    tables = flow_tables()
+    if type(kind) is str and kind in tables:
+        return kind
+    raise FormatError(
+        f"{what}: a flow of a kind that is not installed",
+        value=f"flow.kind = {kind!r}",
+        allowed=", ".join(tables),
+        hint="install the package that brings it; `latflow doctor` lists those that are there",
+    )
+
+
+def _table(plain: dict[str, Any], *, what: str) -> AbstractFlowTable:
+    kind = installed_kind(plain.get("kind"), what=what)
+    try:
+        return flow_tables()[kind].model_validate(plain)
+    except ValidationError as error:
+        raise _wrong_key("specification.flow", error, what=what) from error
+
+
+def _wrong_key(root: str, error: ValidationError, *, what: str) -> FormatError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join((root, *(str(part) for part in first["loc"])))
+    return FormatError(f"{what}: {key}", value=first["msg"], hint="made by another version, or damaged")
