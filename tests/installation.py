@@ -35,7 +35,7 @@ def announce(target: Path, name: str, version: str, points: Mapping[str, Mapping
     return target
 
 
-TOLD = '''
+TOLD = """
 import contextlib, io, json, sys
 from latflow.cli import main
 
@@ -45,7 +45,7 @@ def told(*line):
         code = main([*line, "--json"])
     return code, json.loads(out.getvalue())
 
-'''
+"""
 """In a process: exit code and answer of a command."""
 
 

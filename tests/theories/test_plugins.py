@@ -42,18 +42,14 @@ steps = 20
 [sampling]
 configurations = 1024
 block_size = 512
-samplers = ["flow", "hmc", "local"]
-[hmc]
-target_acceptance = 0.8
-chains = 16
-warmup = 50
-[local]
+samplers = ["flow", "mixed"]
+[mixed]
 chains = 16
 warmup = 50
 [measure]
 observables = ["susceptibility", "phi_squared", "example_cos_phi"]
 """
-"""The theory, the flow and the observable; at α = 0 the free field, which is exact."""
+"""The theory, the flow, the kernel and the observable; at α = 0 the free field, which is exact."""
 
 TOYS = """
 name = "toys"
@@ -170,10 +166,10 @@ def test_a_theory_goes_from_study_to_report(free: Path) -> None:
     found = estimates(free)
     assert {name for name, _ in found} >= {"susceptibility", "phi_squared", "example_cos_phi"}
     assert not any(name == "binder_cumulant" for name, _ in found)
-    chi = found["susceptibility", "hmc"]
+    chi = found["susceptibility", "mixed"]
     assert (chi["reference"], chi["reference_source"]) == (1.0, "exact")
     assert abs(chi["value"] - 1.0) < 5 * chi["error"]
-    assert found["example_cos_phi", "local"]["reference"] is None
+    assert found["example_cos_phi", "mixed"]["reference"] is None
     report = (free / "report.html").read_text()
     assert "mean cosine of the example" in report
     assert "Pinned fields" in report
@@ -186,7 +182,10 @@ def test_a_flow_is_trained_and_exact(free: Path) -> None:
     assert log_z["reference"] == exact.free_log_z(Lattice((2, 4)), mass_squared=0.5)
     assert abs(log_z["value"] - log_z["reference"]) < 5 * log_z["error"]
     assert log_z["error"] < 0.2
-    assert json.loads((free / "model" / "model.json").read_text())["study"]["flow"]["kind"] == "example_affine"
+    assert (
+        json.loads((free / "model" / "model.json").read_text())["header"]["identity"]["flow"]["kind"]
+        == "example_affine"
+    )
 
 
 def test_an_observable_serves_a_theory_that_does_not_know_it(told: tuple[Path, dict[str, Any]]) -> None:

@@ -30,4 +30,4 @@ ANNEALED = Method(
     AnnealedConfig,
     SamplerStyle("annealed", "#332288", "h", "annealed importance sampling"),
 )
-MIXED = Method("mixed", "chains", "latflow_example.builders:mixed", MixedConfig, even_extents=True)
+MIXED = Method("mixed", "chains", "latflow_example.builders:mixed", MixedConfig, even_extents=True, target_rank=5)

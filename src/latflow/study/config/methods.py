@@ -192,7 +192,6 @@ def plugin_methods() -> tuple[Plugin, ...]:
     return _CHECKED
 
 
-
 METHODS: dict[str, Method] = {method.name: method for method in (*BUILT_IN, *PLUG_INS)}
 """Every method by name, in the order of sampling; plug-ins come last, by name."""
 
