@@ -50,10 +50,14 @@ def told(*line):
 
 
 def answer(program: str, *paths: Path, folder: Path) -> dict[str, Any]:
-    """What another process writes, as JSON, which has `told`, imports from these paths first and works in a folder."""
+    """What another process writes, as JSON, which has `told`, imports from these paths first and works in a folder.
+
+    Its programs run for a moment only, so they are compiled without optimisation.
+    """
+    path = os.pathsep.join([*map(str, paths), *filter(None, sys.path)])
     finished = subprocess.run(
         [sys.executable, "-c", TOLD + program],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, paths), *filter(None, sys.path)])},
+        env={**os.environ, "PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
         capture_output=True,
         text=True,
         timeout=600,
