@@ -840,7 +840,7 @@ BUGS = (
         "study/verify.py",
         'last block made again", deviation, ensemble)',
         'last block made again", 0.0, ensemble)',
-        "tests/study/test_plug_in.py::test_draws_of_another_sampler_are_noticed",
+        "tests/theories/test_plugins.py::test_draws_of_another_sampler_are_noticed",
     ),
     Bug(
         "weights of a block not those of its columns",

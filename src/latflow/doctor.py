@@ -3,6 +3,7 @@
 Nothing is required here. What is missing is listed as absent, and the reader decides whether it matters.
 """
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,8 @@ from typing import Any
 
 from latflow import __version__
 from latflow.flows.tables import plugin_flows
+from latflow.plugins import Plugin
+from latflow.study.config.methods import plugin_methods
 from latflow.theories.catalogue import plugin_theories
 from latflow.theories.further import plugin_observables
 
@@ -52,17 +55,27 @@ _SINGULAR = {
     "latflow.flows": "flow",
     "latflow.methods": "sampler",
 }
+"""What one entry point of a group brings."""
 
 
 def _plugins() -> dict[str, str]:
-    """What other packages add, with their versions; of what cannot be used, why."""
-    found = (*plugin_theories(), *plugin_observables(), *plugin_flows())
-    return {
-        f"{_SINGULAR[plugin.group]} {plugin.name}": (
-            f"{plugin.package} {plugin.version}" + (f", not usable: {plugin.problem}" if plugin.problem else "")
-        )
-        for plugin in found
-    }
+    """What other packages add, with their versions; of what cannot be used, where it points and why."""
+    offered = (*plugin_theories(), *plugin_observables(), *plugin_flows(), *plugin_methods())
+    return dict(_line(_loaded(plugin)) for plugin in offered)
+
+
+def _loaded(plugin: Plugin) -> Plugin:
+    """The plug-in, with the reason if it cannot be imported."""
+    try:
+        _ = plugin.problem or plugin.load()
+    except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
+        return dataclasses.replace(plugin, problem=" ".join(f"{type(error).__name__}: {error}".split()))
+    return plugin
+
+
+def _line(plugin: Plugin) -> tuple[str, str]:
+    what, whose = f"{_SINGULAR[plugin.group]} {plugin.name}", f"{plugin.package} {plugin.version}"
+    return (f"{what} = {plugin.value}", f"{whose}, not usable: {plugin.problem}") if plugin.problem else (what, whose)
 
 
 def _version(package: str) -> str:

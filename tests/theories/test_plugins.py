@@ -1,148 +1,303 @@
-"""Theories and observables of another installed package: the example package, found through its entry points.
+"""A package of someone else's: a theory, an observable, two methods and a flow go from study files to reports.
 
-The package is put on a path of its own with the metadata that an installer would write, and `latflow` runs in a process
-of its own, which sees it like any installed one.
+The example package is installed for one other process, beside packages that are broken or take names of others. No line
+of latflow knows it.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from installation import announce, answer, install
+from latflow.actions import exact
+from latflow.cli import main
+from latflow.lattice import Lattice
 from latflow.report import write_report
+from latflow.store.ensemble import Ensemble
+from latflow.study.config import load_study
+from latflow.study.config.methods import METHODS
 
-EXAMPLE = Path(__file__).parents[1] / "example_package"
-
-STUDY = """
+FREE = """
 name = "example"
 [lattice]
-shape = [4, 4]
+shape = [2, 4]
 [action]
 kind = "example_sine_gordon"
 mass_squared = 0.5
-alpha = {alpha}
+alpha = 0.0
 [flow]
-kind = "real_nvp"
-network = "convolutional"
-kernel_size = 3
-layers = 2
-hidden = [4]
+kind = "example_affine"
+scale = 0.5
 [training]
 batch_size = 32
+learning_rate = 0.05
 warmup_steps = 2
 evaluation_draws = 256
 [training.stop]
-steps = 5
+steps = 20
 [sampling]
 configurations = 1024
 block_size = 512
-samplers = ["flow", "hmc", "local"]
-[hmc]
-target_acceptance = 0.8
-chains = 16
-warmup = 50
-[local]
+samplers = ["flow", "mixed"]
+[mixed]
 chains = 16
 warmup = 50
 [measure]
 observables = ["susceptibility", "phi_squared", "example_cos_phi"]
 """
+"""The theory, the flow, the kernel and the observable; at α = 0 the free field, which is exact."""
 
+TOYS = """
+name = "toys"
+seed = 3
+[lattice]
+shape = [2, 2]
+[action]
+kind = "phi4"
+mass_squared = -4.0
+coupling = 8.0
+[sampling]
+configurations = 2048
+block_size = 512
+samplers = ["annealed", "mixed"]
+[annealed]
+steps = 24
+width = 0.3
+[mixed]
+chains = 16
+[measure]
+observables = ["phi_squared", "example_cos_phi"]
+"""
+"""Both methods and the observable, on a theory of latflow's own."""
 
-def install(target: Path, project: Path = EXAMPLE) -> None:
-    """What `pip install` leaves: the package, and its entry points beside it."""
-    described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    name = described["name"].replace("-", "_")
-    shutil.copytree(project / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    info = target / f"{name}-{described['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {described['name']}\nVersion: {described['version']}\n"
-    )
-    lines = []
-    for group, points in described["entry-points"].items():
-        lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+PLAIN = TOYS.partition("[annealed]")[0].replace('"annealed", "mixed"', '"hmc"')
 
+PROGRAM = """
+import dataclasses
+from pathlib import Path
+from latflow.study.config import load_study
+from latflow.study.stages.claims import differing_keys
 
-def latflow(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    source = str(Path(__file__).parents[2] / "src")
-    found = os.pathsep.join(filter(None, (str(path), source, os.environ.get("PYTHONPATH", ""))))
-    return subprocess.run(
-        [sys.executable, "-m", "latflow", *arguments],
-        env={**os.environ, "PYTHONPATH": found},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+def run(verb, study, directory, *more):
+    return told(verb, study, "--run-dir", directory, *more)[0]
+
+plain = load_study(Path("plain.toml"))
+found = {
+    "digest": plain.digest(),
+    "text": plain.to_toml(),
+    "kinds": [load_study(Path(name)).action.kind for name in ("free.toml", "toys.toml")],
+    "new": told("new", "phi4-quick")[0],
+    "added": differing_keys(plain, load_study(Path("plain.toml"), {"sampling.samplers": "hmc mixed"})),
+    "reset": differing_keys(plain, load_study(Path("plain.toml"), {"mixed.sweeps": "3"})),
+    "misspelt": told("run", "toys.toml", "--mixed.sweep", "2", "--dry-run"),
+    "unknown": told("run", "toys.toml", "--measure.observables", "example_cos_phy", "--dry-run"),
+    "light": "jax" not in sys.modules,
+    "dry": told("run", "toys.toml", "--dry-run")[1],
+    "free": run("run", "free.toml", "free"),
+    "whole": run("sample", "toys.toml", "whole") + run("measure", "toys.toml", "whole"),
+    "half": run("sample", "toys.toml", "half", "--configurations", "512"),
+    "more": run("sample", "half", "half", "--configurations", "2048"),
+    "ledger": run("sample", "toys.toml", "ledger", "--samplers", "annealed", "--ledger-only"),
+    "verify": {name: told("verify", name) for name in ("free", "whole", "ledger")},
+    "again": told("regenerate", "ledger", "--index", "7", "2000"),
+    "doctor": told("doctor")[1],
+    "broken": told("run", "toys.toml", "--measure.observables", "broken", "--samplers", "mixed", "--run-dir", "b"),
+}
+builders = sys.modules["latflow_example.builders"]
+build = builders.annealed
+builders.annealed = lambda config: dataclasses.replace(build(config), width=0.31)
+found["wider"] = told("verify", "whole")
+json.dump(found, sys.stdout)
+"""
+
+BROKEN = {
+    "latflow.theories": {"broken": "nothing_here.room", "twice": "latflow.theories.phi4"},
+    "latflow.observables": {"broken": "nothing_here:observable", "cos_phi": "latflow.observables.cosine:mean_cosine"},
+    "latflow.methods": {"broken": "nothing_here:METHOD", "thief": "thief:METHOD"},
+    "latflow.flows": {"broken": "nothing_here:Table", "twice": "latflow.flows.tables:RealNVPTable"},
+}
+
+THIEF = """
+import dataclasses
+from latflow_example.methods import MIXED
+METHOD = dataclasses.replace(MIXED, name="hmc")
+"""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("site")
-    install(path)
-    return path
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The directory of the runs, and what the commands said."""
+    site = install(tmp_path_factory.mktemp("site"))
+    (site / "thief.py").write_text(THIEF)
+    announce(site, "broken", "1", BROKEN)
+    folder = tmp_path_factory.mktemp("runs")
+    for name, text in {"free": FREE, "toys": TOYS, "plain": PLAIN}.items():
+        (folder / f"{name}.toml").write_text(text)
+    return folder, answer(PROGRAM, site, folder=folder)
 
 
 @pytest.fixture(scope="module")
-def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run of the example theory at α = 0, where the free field is exact."""
-    directory = tmp_path_factory.mktemp("runs")
-    (directory / "study.toml").write_text(STUDY.format(alpha="0.0"))
-    done = latflow(site, "run", str(directory / "study.toml"), "--run-dir", str(directory / "run"))
-    assert done.returncode == 0, done.stderr
-    return directory / "run"
+def free(told: tuple[Path, dict[str, Any]]) -> Path:
+    """The run of the example theory."""
+    return told[0] / "free"
 
 
-def test_a_theory_of_another_package_runs_from_study_to_report(run: Path) -> None:
-    results = json.loads((run / "results.json").read_text())
-    found = {(e["observable"], e["sampler"]): e for e in results["estimates"]}
+def estimates(run: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """By observable and sampler."""
+    rows = json.loads((run / "results.json").read_text())["estimates"]
+    return {(row["observable"], row["sampler"]): row for row in rows}
+
+
+def test_every_command_ends_well(told: tuple[Path, dict[str, Any]]) -> None:
+    _, found = told
+    assert [found[name] for name in ("new", "free", "whole", "half", "more", "ledger")] == [0] * 6
+    for name, (code, said) in found["verify"].items():
+        assert code == 0, (name, said)
+    names = " ".join(check["name"] for check in found["verify"]["whole"][1]["checks"])
+    for wanted in ("annealed: last block made again", "annealed: accept/reject", "mixed: first block made again"):
+        assert wanted in names
+
+
+def test_a_theory_goes_from_study_to_report(free: Path) -> None:
+    found = estimates(free)
     assert {name for name, _ in found} >= {"susceptibility", "phi_squared", "example_cos_phi"}
     assert not any(name == "binder_cumulant" for name, _ in found)
-    chi = found["susceptibility", "hmc"]
+    chi = found["susceptibility", "mixed"]
     assert (chi["reference"], chi["reference_source"]) == (1.0, "exact")
     assert abs(chi["value"] - 1.0) < 5 * chi["error"]
-    assert found["example_cos_phi", "local"]["reference"] is None
-    report = (run / "report.html").read_text()
+    assert found["example_cos_phi", "mixed"]["reference"] is None
+    report = (free / "report.html").read_text()
     assert "mean cosine of the example" in report
     assert "Pinned fields" in report
     assert "cos φ" in report
 
 
-def test_the_run_records_the_package(run: Path) -> None:
-    assert '"latflow-example": "0.3.0"' in (run / "results.json").read_text()
+def test_a_flow_is_trained_and_exact(free: Path) -> None:
+    found = estimates(free)
+    log_z = found["log_z", "reweighted"]
+    assert log_z["reference"] == exact.free_log_z(Lattice((2, 4)), mass_squared=0.5)
+    assert abs(log_z["value"] - log_z["reference"]) < 5 * log_z["error"]
+    assert log_z["error"] < 0.2
+    assert (
+        json.loads((free / "model" / "model.json").read_text())["header"]["identity"]["flow"]["kind"]
+        == "example_affine"
+    )
 
 
-def test_a_run_reads_without_the_package(run: Path, tmp_path: Path) -> None:
+def test_an_observable_serves_a_theory_that_does_not_know_it(told: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = told
+    assert found["kinds"] == ["example_sine_gordon", "phi4"]
+    rows = estimates(folder / "whole")
+    assert {name for name, _ in rows} == {"phi_squared", "example_cos_phi", "log_z", "free_energy_density"}
+    one, other = (rows["example_cos_phi", sampler] for sampler in ("annealed", "mixed"))
+    assert abs(one["value"] - other["value"]) < 5 * np.hypot(one["error"], other["error"])
+    assert one["error"] < 0.1
+
+
+def test_an_unknown_observable_is_refused_before_jax_is_imported(told: tuple[Path, dict[str, Any]]) -> None:
+    code, said = told[1]["unknown"]
+    assert (code, told[1]["light"]) == (78, True)
+    (line,) = said["error"]["lines"]
+    assert "measure.observables: 'example_cos_phy'" in line
+    assert "example_cos_phi" in line
+
+
+def test_the_run_records_the_package(free: Path) -> None:
+    assert json.loads((free / "results.json").read_text())["provenance"]["versions"]["latflow-example"] == "0.3.0"
+
+
+def test_a_run_reads_without_the_package(free: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The words stand in the results, so a report needs no theory; its study names one that is not there."""
-    copy = shutil.copytree(run, tmp_path / "run")
+    copy = shutil.copytree(free, tmp_path / "run")
     write_report(copy)
     assert "mean cosine of the example" in (copy / "report.html").read_text()
-    refused = latflow(tmp_path, "verify", str(copy))
-    assert refused.returncode == 78
-    assert "example_sine_gordon" in refused.stderr
+    assert main(["verify", str(copy)]) == 78
+    assert "example_sine_gordon" in capsys.readouterr().err
 
 
-def test_doctor_lists_plugins(site: Path) -> None:
-    text = latflow(site, "doctor").stdout
-    assert "theory example_sine_gordon" in text
-    assert "latflow-example 0.3.0" in text
-    assert "observable example_cos_phi" in text
+def test_draws_of_another_sampler_are_noticed(told: tuple[Path, dict[str, Any]]) -> None:
+    code, said = told[1]["wider"]
+    assert code != 0
+    assert [c["name"] for c in said["checks"] if not c["passed"]] == ["ensembles/annealed: last block made again"]
 
 
-def test_broken_and_colliding_plugins_are_told_and_do_no_harm(tmp_path: Path) -> None:
-    for name, entry in {"broken": "nothing_here.room", "twice": "latflow.theories.phi4"}.items():
-        info = tmp_path / f"{name}-1.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-        (info / "entry_points.txt").write_text(f"[latflow.theories]\n{name} = {entry}\n")
-    text = latflow(tmp_path, "doctor").stdout
-    assert "not usable: ModuleNotFoundError" in text
-    assert "not usable: action.kind phi4, phi4_hopping is taken" in text
-    assert latflow(tmp_path, "new", "phi4-quick").returncode == 0
+def test_results_of_methods_are_those_of_the_theory(told: tuple[Path, dict[str, Any]]) -> None:
+    """Estimates of both, reweighted ones too, within five errors of the exact values; no model was trained."""
+    folder, _ = told
+    results = json.loads((folder / "whole" / "results.json").read_text())
+    rows = estimates(folder / "whole")
+    known = exact.phi_four_2x2(mass_squared=-4.0, coupling=8.0)
+    log_z = rows["log_z", "annealed_reweighted"]
+    assert abs(log_z["value"] - known.log_z) < 5 * log_z["error"]
+    assert log_z["error"] < 0.1
+    for sampler in ("annealed", "annealed_reweighted", "mixed"):
+        row = rows["phi_squared", sampler]
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"]
+        assert row["error"] < 0.15 * row["reference"]
+    assert results["flow"] is None
+    assert results["samplers"]["annealed"]["steps"] == 24
+    assert results["samplers"]["mixed"]["sweeps"] == 1
+    assert not (folder / "whole" / "model").exists()
+
+
+def test_what_was_stopped_goes_on_with_the_same_bits(told: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = told
+    for sampler in ("annealed", "mixed"):
+        for whole in sorted((folder / "whole" / "ensembles" / sampler).glob("block-*.h5")):
+            assert whole.read_bytes() == (folder / "half" / "ensembles" / sampler / whole.name).read_bytes()
+
+
+def test_draws_are_made_again_from_the_ledger(told: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = told
+    code, said = found["again"]
+    whole = Ensemble.open(folder / "whole" / "ensembles" / "annealed", writable=False)
+    ledger = Ensemble.open(folder / "ledger" / "ensembles" / "annealed", writable=False)
+    assert set(ledger.read(0).arrays) == set(whole.read(0).arrays) - {"fields"}
+    draws = [made["draw"] for made in said["configurations"]]
+    assert (code, [made["level"] for made in said["configurations"]]) == (0, ["exact", "exact"])
+    np.testing.assert_array_equal(np.load(folder / "configurations.npy"), whole.column("fields")[draws])
+    assert {"work", "action", "log_weight"} <= set(said["configurations"][0])
+
+
+def test_an_installation_changes_no_study_that_does_not_use_it(told: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = told
+    plain = load_study(folder / "plain.toml")
+    assert found["digest"] == plain.digest()
+    assert found["text"] == plain.to_toml()
+    assert (found["added"], found["reset"]) == ([], ["mixed.sweeps: 1 → 3"])
+
+
+def test_the_rest_of_the_house_knows_the_methods(told: tuple[Path, dict[str, Any]]) -> None:
+    _, found = told
+    assert found["dry"]["plan"]["seconds"]["sample_annealed"] is None
+    assert found["dry"]["study"]["annealed"] == {"steps": 24, "width": 0.3}
+    assert "did you mean mixed.sweeps?" in found["misspelt"][1]["error"]["lines"][0]
+    assert "annealed" not in METHODS
+
+
+def test_doctor_lists_every_plug_in_with_its_package(told: tuple[Path, dict[str, Any]]) -> None:
+    doctor = told[1]["doctor"]
+    for name in ("theory example_sine_gordon", "observable example_cos_phi", "flow example_affine"):
+        assert doctor[name] == "latflow-example 0.3.0"
+    assert doctor["sampler annealed"] == doctor["sampler mixed"] == "latflow-example 0.3.0"
+
+
+def test_broken_and_colliding_plug_ins_are_told_and_do_no_harm(told: tuple[Path, dict[str, Any]]) -> None:
+    doctor = told[1]["doctor"]
+    for what in ("theory", "observable", "sampler", "flow"):
+        (said,) = (value for name, value in doctor.items() if name.startswith(f"{what} broken = nothing_here"))
+        assert said.startswith("broken 1, not usable: ModuleNotFoundError"), what
+    taken = {
+        "theory twice = latflow.theories.phi4": "action.kind phi4, phi4_hopping is taken",
+        "observable cos_phi = latflow.observables.cosine:mean_cosine": "the observable cos_phi is taken",
+        "sampler thief = thief:METHOD": "the name hmc is taken",
+        "flow twice = latflow.flows.tables:RealNVPTable": "flow.kind real_nvp is taken",
+    }
+    assert {name: doctor[name] for name in taken} == {k: f"broken 1, not usable: {v}" for k, v in taken.items()}
+    code, said = told[1]["broken"]
+    assert code == 78
+    assert "'broken'; its package cannot be imported" in said["error"]["lines"][0]

@@ -356,9 +356,8 @@ def doctor(*, json: Flag = False, debug: Flag = False) -> None:
     """
     del debug
     from latflow.doctor import examine
-    from latflow.study.config.methods import plug_ins
 
-    findings = {**examine(Path()), **plug_ins()}
+    findings = examine(Path())
     if json:
         emit_json(findings)
     else:

@@ -9,6 +9,7 @@ import functools
 from importlib import metadata
 from typing import Any
 
+from latflow.errors import ConfigError
 from latflow.plugins import Plugin, plugins
 
 GROUP = "latflow.observables"
@@ -38,6 +39,11 @@ def build(name: str, action: Any) -> Any:
     """The observable of this name for the fields of an action; imports JAX.
 
     Raises:
-        ConfigError: If it is not defined for such fields.
+        ConfigError: If it is not defined for such fields, or its package cannot be imported.
     """
-    return metadata.EntryPoint(name, further()[name], GROUP).load()(action)
+    try:
+        make = metadata.EntryPoint(name, further()[name], GROUP).load()
+    except Exception as error:  # whatever a foreign module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError([f"measure.observables: {name!r}; its package cannot be imported: {reason}"]) from error
+    return make(action)

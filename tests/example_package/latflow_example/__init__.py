@@ -1,1 +1,1 @@
-"""A theory and an observable for latflow."""
+"""A theory, an observable, two methods of sampling and a flow for latflow, as a third party would write them."""

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import types
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pydantic import create_model
 
 import latflow
 from latflow.errors import ConfigError
+from latflow.plugins import Plugin
 from latflow.study.config import StudyConfig
 from latflow.study.config.method import Method
 from latflow.study.config.methods import (
@@ -83,34 +83,40 @@ REFUSED = {
 }
 
 
+def point(name: str, value: str) -> Plugin:
+    """An entry point as an installed package brings it."""
+    return Plugin("latflow.methods", name, value, "toys", "1")
+
+
 @pytest.fixture
-def points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[EntryPoint]]:
+def points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Plugin]]:
     """Entry points of the module ``toys``, by the names of what they offer."""
     toys = types.ModuleType("toys")
     vars(toys).update({"TOY": TOY, "DRAWN": DRAWN, **{name: offered for name, (offered, _) in REFUSED.items()}})
     monkeypatch.setitem(sys.modules, "toys", toys)
-    return lambda *names: [EntryPoint(name.lower(), f"toys:{name}", "latflow.methods") for name in names]
+    return lambda *names: [point(name.lower(), f"toys:{name}") for name in names]
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_method_is_left_out_and_said(name: str, points: Callable[..., list[EntryPoint]]) -> None:
-    found, broken = collected(points("DRAWN", name))
+def test_what_is_no_method_is_left_out_and_said(name: str, points: Callable[..., list[Plugin]]) -> None:
+    found, checked = collected(points("DRAWN", name))
     assert found == (DRAWN,)
-    (reason,) = broken.values()
-    assert REFUSED[name][1] in reason
+    assert [plugin.problem == "" for plugin in checked] == [True, False]
+    assert REFUSED[name][1] in checked[1].problem
 
 
-def test_a_plug_in_that_cannot_be_imported_breaks_nothing(points: Callable[..., list[EntryPoint]]) -> None:
-    found, broken = collected([EntryPoint("x", "no.such:METHOD", "latflow.methods"), *points("TOY", "DRAWN", "TOY")])
+def test_a_plug_in_that_cannot_be_imported_breaks_nothing(points: Callable[..., list[Plugin]]) -> None:
+    found, checked = collected([point("x", "no.such:METHOD"), *points("TOY", "DRAWN", "TOY")])
     assert [method.name for method in found] == ["drawn", "toy"]
-    assert sorted(broken) == ["toy = toys:TOY", "x = no.such:METHOD"]
+    problems = [plugin.problem for plugin in checked]
+    assert problems == ["ModuleNotFoundError: No module named 'no'", "", "", "the name toy is taken"]
 
 
 def test_the_table_of_a_plug_in_is_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its keys are read and refused like all others; unused it is silent, and its settings decide when it is used."""
     schema = with_sections(StudyConfig, (TOY, DRAWN))
     assert with_sections(StudyConfig, (DRAWN,)) is StudyConfig
-    monkeypatch.setattr("latflow.study.config.study.PLUG_INS", (TOY,))
+    monkeypatch.setattr("latflow.study.config.study.METHODS", {**METHODS, "toy": TOY})
     plain = {"name": "a", "lattice": {"shape": [2, 2]}, "action": {"kind": "free", "mass_squared": 1.0}}
     study = schema.model_validate(plain)
     assert study.toy == Settings()
@@ -131,7 +137,7 @@ def test_streams_of_plug_ins_follow_from_the_name() -> None:
 
 def test_theories_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     links = dataclasses.replace(DRAWN, name="links", serves=("wilson",))
-    monkeypatch.setattr("latflow.study.config.rules.PLUG_INS", (TOY, links))
+    monkeypatch.setattr("latflow.study.config.rules.METHODS", {**METHODS, "toy": TOY, "links": links})
     assert samplers_of("phi4") == (*table_of("phi4").samplers, "toy")
     assert samplers_of("wilson") == (*table_of("wilson").samplers, "links")
     assert samplers_of("improved") == table_of("improved").samplers

@@ -55,8 +55,8 @@ class Method:
         table: The settings, all with defaults. Chains need `chains`, `warmup` and `thin`; `target_acceptance` if the
             kernel is tunable, and `start` if it may be chosen.
         style: How its estimates and figures appear; None for its name in grey.
-        serves: Kinds of action it can sample; None for every theory of scalar fields. Built-in methods are named
-            by the tables of the theories instead.
+        serves: Kinds of action it can sample, beside those whose table names it; None for every theory of scalar
+            fields.
         streams: Numbers of its random streams under the root key: one for chains, two for draws (draws and
             accept/reject). Built-in ones are fixed; if empty they follow from the name.
         trained: Whether it needs the trained flow of the study.

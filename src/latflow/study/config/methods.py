@@ -1,16 +1,17 @@
 """The one table of methods of sampling: built-in ones, and those of installed plug-ins.
 
 A package adds a method by an entry point of the group ``latflow.methods`` whose value is ``package.module:METHOD``,
-a `latflow.study.config.method.Method`. Its table becomes a section of studies. An entry point that fails, or whose
-name is taken, is left out and listed in `BROKEN`; latflow itself goes on.
+a `latflow.study.config.method.Method`. The table of every method becomes a section of studies. An entry point that
+fails, or whose name is taken, is left out, and `plugin_methods` says why; latflow itself goes on.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from latflow.errors import ConfigError
+from latflow.plugins import Plugin, plugins
 from latflow.study.config.method import Method as Method
 from latflow.study.config.method import SamplerStyle as SamplerStyle
 from latflow.study.config.sampler_tables import (
@@ -46,6 +47,7 @@ BUILT_IN: tuple[Method, ...] = (
         "draws",
         "latflow.study.methods:flow",
         style=SamplerStyle("flow", "#0072B2", "o", "flow draws made exact by independence Metropolis–Hastings"),
+        serves=(),
         streams=(2, 3),
         trained=True,
         reweighted_as="reweighted",
@@ -56,6 +58,7 @@ BUILT_IN: tuple[Method, ...] = (
         "latflow.study.methods:hmc",
         HMCConfig,
         SamplerStyle("HMC", "#D55E00", "s", "hybrid Monte Carlo"),
+        serves=(),
         streams=(4,),
         target_rank=0,
         tuned=_trajectory,
@@ -67,6 +70,7 @@ BUILT_IN: tuple[Method, ...] = (
         "latflow.study.methods:local",
         LocalConfig,
         SamplerStyle("local", "#009E73", "^", "local checkerboard Metropolis"),
+        serves=(),
         streams=(5,),
         even_extents=True,
         target_rank=2,
@@ -78,6 +82,7 @@ BUILT_IN: tuple[Method, ...] = (
         "latflow.study.methods:cluster",
         ClusterConfig,
         SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
+        serves=(),
         streams=(7,),
         even_extents=True,
         target_rank=1,
@@ -89,6 +94,7 @@ BUILT_IN: tuple[Method, ...] = (
         "latflow.study.methods:heatbath",
         HeatbathConfig,
         SamplerStyle("heat bath", "#E69F00", "v", "local heat bath"),
+        serves=(),
         streams=(13,),
         even_extents=True,
         target_rank=3,
@@ -100,6 +106,7 @@ BUILT_IN: tuple[Method, ...] = (
         "latflow.study.methods:metropolis",
         MetropolisConfig,
         SamplerStyle("Metropolis", "#882255", "p", "Metropolis of one link after another"),
+        serves=(),
         streams=(14,),
         even_extents=True,
         target_rank=4,
@@ -125,20 +132,23 @@ class _RefusedError(Exception):
 
 
 def collected(
-    points: Iterable[EntryPoint], built_in: tuple[Method, ...] = BUILT_IN
-) -> tuple[tuple[Method, ...], dict[str, str]]:
-    """The methods that entry points offer, by name, and by entry point why others are left out."""
+    offered: Iterable[Plugin], built_in: tuple[Method, ...] = BUILT_IN
+) -> tuple[tuple[Method, ...], tuple[Plugin, ...]]:
+    """The methods that plug-ins offer, by name, and the plug-ins, with the reason where one is left out."""
     found: dict[str, Method] = {}
-    broken: dict[str, str] = {}
+    checked: list[Plugin] = []
     taken = {*RESERVED, *_OF_MANIFESTS, *_ANALYSES, *(method.name for method in built_in)}
-    for point in sorted(points, key=lambda point: (point.name, point.value)):
+    for plugin in offered:
+        problem = plugin.problem
         try:
-            method = _accepted(point.load(), {*taken, *found})
-        except (Exception, SystemExit) as error:  # a foreign module may raise anything when it is imported
-            broken[f"{point.name} = {point.value}"] = " ".join(f"{type(error).__name__.lstrip('_')}: {error}".split())
-        else:
-            found[method.name] = method
-    return tuple(found[name] for name in sorted(found)), broken
+            method = None if problem else _accepted(plugin.load(), {*taken, *found})
+        except _RefusedError as error:
+            method, problem = None, str(error)
+        except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
+            method, problem = None, " ".join(f"{type(error).__name__}: {error}".split())
+        found |= {} if method is None else {method.name: method}
+        checked.append(dataclasses.replace(plugin, problem=problem))
+    return tuple(found[name] for name in sorted(found)), tuple(checked)
 
 
 def _accepted(offered: object, taken: Iterable[str]) -> Method:
@@ -174,7 +184,13 @@ def _require_table(method: Method) -> None:
         raise _RefusedError(f"table without {', '.join(missing)}")
 
 
-PLUG_INS, BROKEN = collected(entry_points(group=GROUP))
+PLUG_INS, _CHECKED = collected(plugins(GROUP))
+
+
+def plugin_methods() -> tuple[Plugin, ...]:
+    """What installed packages offer, each with the reason why it cannot be used, if there is one."""
+    return _CHECKED
+
 
 METHODS: dict[str, Method] = {method.name: method for method in (*BUILT_IN, *PLUG_INS)}
 """Every method by name, in the order of sampling; plug-ins come last, by name."""
@@ -201,12 +217,6 @@ def method_of(name: str) -> Method:
         hint = "a method of a plug-in needs the package that brings it"
         raise ConfigError([f"sampler: {name!r}; allowed: {', '.join(METHODS)}; {hint}"])
     return METHODS[name]
-
-
-def plug_ins() -> dict[str, str]:
-    """Lines of `latflow doctor`: the methods of plug-ins, and the entry points that were left out, with the reason."""
-    found = {f"plug-in {method.name}": f"samples {method.stage}" for method in PLUG_INS}
-    return {**found, **{f"plug-in {point}": f"left out, {reason}" for point, reason in BROKEN.items()}}
 
 
 def _styles() -> dict[str, SamplerStyle]:

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from latflow.flows.tables import flow_tables
-from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, PLUG_INS
+from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -58,8 +58,8 @@ def _of_flow(value: Lookup, fact: str) -> Any:
 def samplers_of(kind: str) -> tuple[str, ...]:
     """The methods that can sample an action of this kind: those in its table, and plug-ins that serve it."""
     table = table_of(kind)
-    more = [m.name for m in PLUG_INS if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
-    return (*table.samplers, *more)
+    more = [m for m in METHODS.values() if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
+    return tuple(dict.fromkeys((*table.samplers, *(method.name for method in more))))
 
 
 def _samplers_of_action(value: Lookup) -> list[Complaint]:

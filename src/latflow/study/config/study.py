@@ -18,7 +18,7 @@ from pydantic import (
 
 from latflow.errors import ConfigError
 from latflow.flows.tables import ContinuousTable, FlowConfig
-from latflow.study.config.methods import PLUG_INS, Method
+from latflow.study.config.methods import METHODS, Method
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
 from latflow.study.config.rules import COUPLING, broken_rules, samplers_of
 from latflow.study.config.sampler_tables import (
@@ -83,11 +83,11 @@ class StudyConfig(AbstractSection):
         return self
 
     @model_serializer(mode="wrap")
-    def _silent_on_idle_plug_ins(self, plain: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
-        """Tables of plug-ins that the study does not use are left out, so that an installation changes no digest."""
+    def _silent_on_idle_methods(self, plain: Callable[[Any], dict[str, Any]], info: Any) -> dict[str, Any]:
+        """Tables of added methods that the study does not use are left out, so that their coming changes no digest."""
         found = plain(self)
         every = (info.context or {}).get("every_table", False)
-        idle = () if every else [m for m in PLUG_INS if m.table is not None and m.name not in self.sampling.samplers]
+        idle = () if every else [m for m in _added() if m.table is not None and m.name not in self.sampling.samplers]
         return {k: v for k, v in found.items() if not any(m.name == k and _is_default(self, m) for m in idle)}
 
     def every_table(self) -> dict[str, Any]:
@@ -169,6 +169,11 @@ def _is_default(config: StudyConfig, method: Method) -> bool:
     return method.table is None or getattr(config, method.name) == method.table()
 
 
+def _added() -> list[Method]:
+    """Methods whose tables are no fields of the class above: those of plug-ins, and built-in ones that came later."""
+    return [method for method in METHODS.values() if method.name not in _WRITTEN]
+
+
 def with_sections(base: type[StudyConfig], methods: Collection[Method]) -> type[StudyConfig]:
     """The schema of studies with a section for the table of every method."""
     tables = {method.name: method.table for method in methods if method.table is not None}
@@ -176,8 +181,10 @@ def with_sections(base: type[StudyConfig], methods: Collection[Method]) -> type[
     return create_model(base.__name__, __base__=base, __module__=__name__, **sections) if sections else base
 
 
+_WRITTEN = frozenset(StudyConfig.model_fields)
+
 if not TYPE_CHECKING:
-    StudyConfig = with_sections(StudyConfig, PLUG_INS)
+    StudyConfig = with_sections(StudyConfig, _added())
 
 
 def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyConfig:

@@ -1,4 +1,4 @@
-"""The code of the plug-in, imported only when it samples."""
+"""A weighted sampler and a kernel of scalar fields."""
 
 from typing import Any
 
@@ -13,10 +13,7 @@ from latflow.distributions import Normal
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.samplers.base import AbstractTunableKernel, AbstractWeightedSampler, Transition, Weighted
 from latflow.samplers.hmc import HMC
-from latflow.samplers.integrators import SCHEMES
 from latflow.samplers.local import LocalMetropolis
-from latflow.study.config import StudyConfig
-from latflow.study.theories import build_local_action
 
 
 class Annealed(AbstractWeightedSampler):
@@ -85,16 +82,3 @@ class Mixed(AbstractTunableKernel):
         for i in range(self.sweeps):
             here, _ = self.local.step(jax.random.fold_in(key, i + 1), here)
         return self.hmc.init(here.x), transition
-
-
-def annealed(config: StudyConfig) -> Annealed:
-    """Annealed importance sampling of a scalar field."""
-    action, table = build_local_action(config), config.annealed
-    return Annealed(action, Normal(action.space.shape), table.width, table.steps)
-
-
-def mixed(config: StudyConfig) -> Mixed:
-    """Trajectories and sweeps of a scalar field."""
-    action = build_local_action(config)
-    hmc = HMC(action, SCHEMES["leapfrog"], step_size=jnp.asarray(0.2), n_steps=3)
-    return Mixed(hmc, LocalMetropolis(action, width=jnp.asarray(0.5)), config.mixed.sweeps)

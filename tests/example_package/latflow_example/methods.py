@@ -1,6 +1,4 @@
-"""What the studies see of the plug-in: names, settings, looks. No jax here."""
-
-import dataclasses
+"""What studies see of the methods: names, settings, looks. No JAX here."""
 
 from pydantic import Field
 
@@ -28,9 +26,8 @@ class MixedConfig(AbstractSection):
 ANNEALED = Method(
     "annealed",
     "draws",
-    "latflow_toys.samplers:annealed",
+    "latflow_example.builders:annealed",
     AnnealedConfig,
     SamplerStyle("annealed", "#332288", "h", "annealed importance sampling"),
 )
-MIXED = Method("mixed", "chains", "latflow_toys.samplers:mixed", MixedConfig, even_extents=True)
-THIEF = dataclasses.replace(MIXED, name="hmc")
+MIXED = Method("mixed", "chains", "latflow_example.builders:mixed", MixedConfig, even_extents=True, target_rank=5)
