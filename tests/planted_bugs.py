@@ -109,22 +109,22 @@ BUGS = (
     Bug(
         "conditional flow trained against the action at one coupling",
         "training/conditional.py",
-        "return self.loss(flow.at(coupling), with_coupling(action, coupling), key)",
-        "return self.loss(flow.at(coupling), action, key)",
+        "return self.loss(flow.at(value), theory_at(action, flow, value), key)",
+        "return self.loss(flow.at(value), action, key)",
         "tests/training/test_conditional.py::test_one_coupling_in_every_stratum_and_the_flow_at_it",
     ),
     Bug(
         "couplings of a step from the lower half of the range",
-        "training/couplings.py",
+        "training/ranges.py",
         "jax.random.uniform(key, (n,))) / n - 1",
         "jax.random.uniform(key, (n,))) / n / 2 - 1",
         "tests/training/test_conditional.py::test_every_draw_of_the_range_is_as_likely",
     ),
     Bug(
         "gradients of the couplings of a split step exchanged",
-        "training/split_couplings.py",
-        "return jax.vmap(at_one)(couplings)",
-        "return jax.vmap(at_one)(couplings[::-1])",
+        "training/split_range.py",
+        "return jax.vmap(at_one)(values)",
+        "return jax.vmap(at_one)(values[::-1])",
         "tests/training/test_conditional.py::test_the_split_gradient_is_that_of_the_couplings_one_by_one",
     ),
     Bug(
