@@ -23,9 +23,8 @@ from latflow.flows.continuous import continuous_flow
 from latflow.lattice import Lattice
 from latflow.stats.estimates import Estimate, pull
 from latflow.stats.free_energy import independent_difference
-from latflow.study.couplings import survey
-from latflow.training.conditional import OverCouplings
-from latflow.training.couplings import with_coupling
+from latflow.surveys import survey
+from latflow.training.conditional import OverRange
 from latflow.training.losses import PathGradient, ReverseKL
 
 N_COUPLINGS = 8
@@ -42,9 +41,9 @@ def trained(arguments: argparse.Namespace, action: PhiFour, coupling: float | No
     loss = kind(arguments.batch)
     if coupling is None:
         flow = conditioned(flow, lower=arguments.range[0], upper=arguments.range[1], order=arguments.order)
-        loss = OverCouplings(kind(arguments.batch // N_COUPLINGS), N_COUPLINGS)
+        loss = OverRange(kind(arguments.batch // N_COUPLINGS), N_COUPLINGS)
     else:
-        action = with_coupling(action, coupling)
+        action = action.with_parameters(coupling=coupling)
     training = Training(flow, action, loss, arguments.learning_rate, jax.random.key(arguments.seed + 1))
     training.begin(1000)
     n_steps = training.steps_within(arguments.seconds)
@@ -90,27 +89,27 @@ def main() -> None:
     trainings = dict(list(trainings.items())[: arguments.trainings])
     inside = np.linspace(lower, upper, arguments.points)
     couplings = sorted([*inside.tolist(), *arguments.outside])
-    columns, conditional = [], None
+    columns, conditional, at = [], None, {"parameter": "coupling", "values": couplings}
     for name, coupling in trainings.items():
         training = trained(arguments, action, coupling)
         conditional = training.state.flow if coupling is None else conditional
         print(f"trained for {name}: {int(training.state.step)} steps in {training.seconds:.1f} CPU s", flush=True)
-        columns.append(survey(jax.random.key(7), training.state.flow, action, couplings=couplings, n=arguments.draws))
+        columns.append(survey(jax.random.key(7), training.state.flow, action, **at, n=arguments.draws))
     print(f"\nacceptance (reweighting ESS), N = {columns[0][0].n}")
     print("| λ | " + " | ".join(f"trained for {name}" for name in trainings) + " |")
     print("|---" * (1 + len(trainings)) + "|")
     for row in zip(*columns, strict=True):
         cells = [f"{point.acceptance:.3f} ({point.reweighting_ess:.3f})" for point in row]
-        where = "" if lower <= row[0].coupling <= upper else ", outside"
-        print(f"| {row[0].coupling:g}{where} | " + " | ".join(cells) + " |")
+        where = "" if lower <= row[0].value <= upper else ", outside"
+        print(f"| {row[0].value:g}{where} | " + " | ".join(cells) + " |")
     nodes, weights = np.polynomial.legendre.leggauss(arguments.nodes)
     print("\n| from λ | to λ | Δ log Z from weights | Δ log Z by integration | pull |\n|---|---|---|---|---|")
-    for i, (a, b) in enumerate(pairwise(point for point in columns[0] if lower <= point.coupling <= upper)):
-        at = 0.5 * (a.coupling + b.coupling + nodes * (b.coupling - a.coupling))
-        slopes = survey(jax.random.key(8 + i), conditional, action, couplings=at, n=arguments.draws // 4)
-        found, other = independent_difference(b.log_z, a.log_z), integral(a.coupling, b.coupling, slopes, weights)
+    for i, (a, b) in enumerate(pairwise(point for point in columns[0] if lower <= point.value <= upper)):
+        at = 0.5 * (a.value + b.value + nodes * (b.value - a.value))
+        slopes = survey(jax.random.key(8 + i), conditional, action, values=at, n=arguments.draws // 4)
+        found, other = independent_difference(b.log_z, a.log_z), integral(a.value, b.value, slopes, weights)
         values = [f"{e.value:.4f}({e.error:.4f})" for e in (found, other)]
-        print(f"| {a.coupling:g} | {b.coupling:g} | {' | '.join(values)} | {pull(found, other):.1f} |", flush=True)
+        print(f"| {a.value:g} | {b.value:g} | {' | '.join(values)} | {pull(found, other):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

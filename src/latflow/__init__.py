@@ -34,6 +34,7 @@ _HOME = {
     "LinkMetropolis": "latflow.samplers.link_metropolis",
     "LocalMetropolis": "latflow.samplers.local",
     "IndependenceSampler": "latflow.samplers.independence",
+    "OpenBoundaries": "latflow.samplers.open_boundaries",
     "LEAPFROG": "latflow.samplers.integrators",
     "OMF2": "latflow.samplers.integrators",
     "OMF4": "latflow.samplers.integrators",
@@ -52,6 +53,7 @@ _HOME = {
     "run_chain": "latflow.in_memory",
     "estimates": "latflow.in_memory",
     "reweighted_estimates": "latflow.in_memory",
+    "survey": "latflow.surveys",
     "Estimate": "latflow.stats.estimates",
     "LatflowError": "latflow.errors",
 }

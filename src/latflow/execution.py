@@ -25,7 +25,7 @@ EVALUATION_DRAWS = 512
 """Draws of a flow that an evaluation in training computes at once: a bound on memory."""
 
 SURVEY_DRAWS = 4096
-"""Draws of a block in a survey of couplings; the number of draws is rounded up to such blocks."""
+"""Draws of a block in a survey of values; the number of draws is rounded up to such blocks."""
 
 DENSITY_FIELDS = 512
 """Given configurations whose densities under a flow are computed at once: a bound on memory."""

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from catalogue import conditional_flow
+from latflow.actions.scalar import FreeField, PhiFour
 from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
-from latflow.flows.conditional import ConditionalFlow, at_coupling, conditioned
+from latflow.flows.conditional import ConditionalFlow, conditioned, flow_for
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.transfer import transferred, widened
@@ -63,7 +64,7 @@ def test_weights_are_chebyshev_sums_in_the_logarithm(coupling):
 def test_positions_and_couplings():
     conditional = model()
     assert np.allclose([conditional.position(x) for x in (LOWER, math.sqrt(LOWER * UPPER), UPPER)], [-1, 0, 1])
-    assert np.isclose(conditional.coupling(conditional.position(5.7)), 5.7)
+    assert np.isclose(conditional.value(conditional.position(5.7)), 5.7)
     assert (conditional.contains(5.0), conditional.contains(7.0), conditional.contains(4.99)) == (True, True, False)
     assert conditional.order == ORDER
 
@@ -96,10 +97,30 @@ def test_mixtures_have_couplings_too():
     assert distance(found, Z2Mixture(ordinary())) < 1e-12
 
 
-def test_whoever_has_no_coupling_stands_at_all():
-    flow = ordinary()
-    assert at_coupling(flow, 6.0) is flow
-    assert distance(at_coupling(model(), 6.0), model().at(6.0)) == 0
+def test_the_flow_for_an_action_is_that_at_its_parameter():
+    flow, at_6 = ordinary(), PhiFour(LATTICE, mass_squared=5.5, coupling=6.0)
+    assert flow_for(flow, at_6) is flow
+    assert distance(flow_for(model(), at_6), model().at(6.0)) == 0
+    of_mass = eqx.tree_at(lambda f: f.coefficients, massive(), model().coefficients)
+    assert distance(flow_for(of_mass, at_6), model().at(5.5)) == 0
+    with pytest.raises(ConfigError, match="FreeField: no parameter coupling"):
+        flow_for(model(), FreeField(LATTICE, mass_squared=1.0))
+
+
+def massive():
+    return conditioned(ordinary(), lower=LOWER, upper=UPPER, order=ORDER, parameter="mass_squared")
+
+
+def test_its_parameter_is_kept_and_no_other_one_taken():
+    """On another lattice, with wider kernels and over a smaller range it is conditional on the same."""
+    flow = massive()
+    narrow = conditioned(flow, lower=5.5, upper=6.5, order=1, parameter="mass_squared")
+    others = [transferred(flow, Lattice((6, 6))), widened(flow, 3), narrow]
+    assert [other.parameter for other in others] == 3 * ["mass_squared"]
+    assert model().parameter == "coupling"
+    assert len(jax.tree.leaves(flow)) == len(jax.tree.leaves(model()))
+    with pytest.raises(ConfigError, match=r"flow\.parameter: coupling; allowed: mass_squared"):
+        conditioned(flow, lower=5.5, upper=6.5, order=1)
 
 
 @eqx.filter_jit
@@ -107,7 +128,7 @@ def draw(conditional, coupling):
     return conditional.at(coupling).sample_and_log_prob(jax.random.key(5))[0]
 
 
-def test_draws_differ_smoothly_between_couplings():
+def test_draws_differ_smoothly_between_values():
     """The same key at couplings closer and closer: differences fall in proportion."""
     x = {c: draw(model(), jnp.asarray(c)) for c in (6.0, 6.01, 6.1)}
     near, far = (float(jnp.max(jnp.abs(x[c] - x[6.0]))) for c in (6.01, 6.1))
@@ -121,7 +142,7 @@ def test_another_lattice():
     assert moved.shape == (6, 6)
     velocity = transferred(conditional.at(5.8), large).bijection
     assert distance(moved.at(5.8).bijection, velocity) < 1e-12
-    node = conditional.coupling(0.0)
+    node = conditional.value(0.0)
     assert distance(moved.at(node), transferred(conditional.at(node), large)) < 1e-12
 
 

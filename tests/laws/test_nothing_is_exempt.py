@@ -8,8 +8,6 @@ from typing import Any, Literal, get_args, get_origin
 import equinox as eqx
 import jax
 import pytest
-from latflow.flows.tables import BUILT_IN as FLOW_TABLES
-from latflow.flows.tables import AbstractFlowTable
 
 from catalogue import ACTIONS, FLOWS, GAUGE_KERNELS, KERNELS, LINK_ACTIONS, LINK_KERNELS, WEIGHTED, gauge_space
 from latflow.actions.base import AbstractAction
@@ -19,6 +17,8 @@ from latflow.bijections.elementwise import Scale
 from latflow.distributions import AbstractDistribution, Normal
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.flow import Flow
+from latflow.flows.tables import BUILT_IN as FLOW_TABLES
+from latflow.flows.tables import AbstractFlowTable
 from latflow.lattice import Lattice
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
 from latflow.study.config import StudyConfig

@@ -16,7 +16,7 @@ from latflow.flows.conditional import ConditionalFlow
 from latflow.flows.mixture import Z2Mixture
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
-from latflow.study.build import build_action, build_flow, house_range
+from latflow.study.build import build_action, build_flow, class_range
 from latflow.study.card_maker import sampling_study
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, Silent
@@ -177,7 +177,7 @@ def test_ranges_in_the_normalisation_of_the_study(tiny_study: Path) -> None:
     config = study(
         tiny_study, action__normalisation="factorial", action__coupling=48.0, flow__coupling_range=[39.0, 54.0]
     )
-    assert house_range(config) == (6.5, 9.0)
+    assert class_range(config) == (6.5, 9.0)
     assert not config.outside_range()
     assert study(tiny_study, action__coupling=6.4).outside_range()
 

@@ -11,7 +11,7 @@ import pytest
 from latflow.errors import ConfigError, DataError, Interrupted
 from latflow.report import write_report
 from latflow.report.canvas import style
-from latflow.report.scaling import draw_times, scaling_lines, write_scaling_report
+from latflow.report.scaling import _points, draw_times, scaling_lines, write_scaling_report
 from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost, described
 from latflow.results.scaling import ScalingResults
 from latflow.stats.evidence import Verdict, no_verdict
@@ -21,6 +21,7 @@ from latflow.study.context import Silent
 from latflow.study.scaling import Done, collect, run_scaling
 from latflow.study.trajectory import prices
 from latflow.study.wording import vocabulary
+from latflow.theories.sine_gordon.table import SineGordonTable
 
 TINY = """
 name = "tiny-scaling"
@@ -113,6 +114,16 @@ def test_what_is_collected(found: ScalingResults) -> None:
     assert local.tau_int["susceptibility"] == (pytest.approx(36 / 20), pytest.approx(3.6 / 20))  # thinned by two
     (flow,) = [e for e in found.samplers if (e.sampler, e.extent) == ("flow 30 %", 4)]
     assert flow.estimates["two_point_0"].value == 1.0
+
+
+def test_the_page_says_theory_and_parameter(found: ScalingResults, config: ScalingConfig) -> None:
+    assert _points(found) == "φ⁴ at L = 4, λ = 7, L = 6, λ = 6.975"
+    action = SineGordonTable(kind="sine_gordon", mass_squared=0.5, alpha=1.0)
+    points = config.points.model_copy(update={"parameter": "alpha", "mass_squared": None, "couplings": (0.5, 2.0)})
+    other = collect(config.model_copy(update={"action": action, "points": points}), {})
+    assert _points(other) == "sine_gordon at L = 4, alpha = 0.5, L = 6, alpha = 2"
+    old = {key: value for key, value in found.plain().items() if key not in ("theory", "parameter")}
+    assert ScalingResults.model_validate_json(json.dumps(old)) == found
 
 
 def test_laws(found: ScalingResults) -> None:

@@ -11,14 +11,23 @@ import numpy as np
 import pytest
 
 from latflow.actions import exact
+from latflow.cli.models import _changed
+from latflow.errors import ConfigError, UsageError
 from latflow.lattice import Lattice
+from latflow.report.trend import trend, trend_figure, trend_lines
 from latflow.samplers.chains import advance, starts, warm_up
 from latflow.samplers.local import LocalMetropolis
 from latflow.stats.gamma import gamma_estimate
+from latflow.study.build import study_flow
+from latflow.study.card_maker import sampling_study
 from latflow.study.config import load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
+from latflow.study.free_energy import free_energy_differences
+from latflow.study.models import adapted, load_foreign_flow
 from latflow.study.run import run_stages
+from latflow.study.wording import read_results
+from latflow.theories.phi4.table import PhiFourTable
 from latflow.theories.scalar.known import free_values
 from latflow.theories.sine_gordon.known import known_values
 from latflow.theories.sine_gordon.physics import SineGordon
@@ -155,3 +164,97 @@ class Lines(Silent):
 
     def line(self, text: str) -> None:
         self.lines.append(text)
+
+
+def test_a_trend_in_alpha(run: Path, tmp_path: Path) -> None:
+    steeper = with_overrides(load_study(run / "study.toml"), {"action.alpha": "1.5", "sampling.samplers": "hmc"})
+    run_stages(steeper, tmp_path / "steeper", stages=("sample", "measure", "analyse"), progress=Silent())
+    found = trend([tmp_path / "steeper", run], ["cos_phi"])
+    assert found.key == "action.alpha"
+    assert [(point.sampler, point.x) for point in found.points] == [("hmc", 1.0), ("hmc", 1.5), ("cluster", 1.0)]
+    lines = trend_lines(found)
+    assert lines[2].startswith("| alpha | sampler |")
+    assert any(line.startswith("| 1.5 | HMC |") for line in lines)
+    assert b"<svg" in trend_figure(found, "cos_phi")
+    with pytest.raises(UsageError, match=r"lattice\.shape|allowed"):
+        trend([run, run], ["cos_phi"])
+
+
+RANGE = """
+[flow]
+parameter = "alpha"
+coupling_range = [0.5, 2.0]
+hidden = 3
+contexts = 2
+features = 2
+times = 2
+radius = 1
+steps = 2
+[training]
+batch_size = 64
+warmup_steps = 2
+learning_rate = 0.02
+evaluate_every = 20
+evaluation_draws = 96
+stop = { steps = 40 }
+"""
+
+
+@pytest.fixture(scope="module")
+def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One training over α from 0.5 to 2, drawn from at α = 1 and, with the same model, at α = 0.5."""
+    folder = tmp_path_factory.mktemp("range")
+    (folder / "study.toml").write_text(STUDY + RANGE)
+    config = with_overrides(load_study(folder / "study.toml"), {"sampling.samplers": "flow"})
+    stages = ("train", "sample", "measure", "analyse")
+    run_stages(config, folder / "run", stages=stages, progress=Silent())
+    weak = with_overrides(config, {"action.alpha": "0.5"})
+    said = Lines()
+    run_stages(weak, folder / "run", stages=stages[1:], progress=said, fork=True)
+    assert not any(line.startswith(("train ", "warning")) for line in said.lines)
+    (fork,) = folder.glob("run-*")
+    return folder / "run", fork
+
+
+def test_one_model_for_a_range_of_alpha(ranged: tuple[Path, Path]) -> None:
+    """Log Z at two values of α, exact within 5σ; σ < 0.05. The weights did become different along the range."""
+    for directory, alpha in zip(ranged, (1.0, 0.5), strict=True):
+        found = read_results(directory / "results.json").estimate("log_z", "reweighted")
+        exact_value = known_values(table(0.5, alpha), (2, 2))["log_z"].value
+        assert found.reference == pytest.approx(exact_value)
+        assert abs(found.value - exact_value) < 5 * found.error < 0.25
+    flow, trained = load_foreign_flow(str(ranged[0]))
+    assert (flow.parameter, trained.conditional_parameter()) == ("alpha", "alpha")
+    ends = [jax.tree.leaves(flow.at(alpha)) for alpha in (0.5, 2.0)]
+    assert max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(*ends, strict=True)) > 1e-3
+    records = [json.loads(line) for line in (ranged[0] / "model/train.jsonl").read_text().splitlines()]
+    assert [probe["alpha"] for probe in records[-1]["couplings"]] == pytest.approx([0.5, 1.0, 2.0])
+
+
+def test_free_energy_between_two_values_of_alpha(ranged: tuple[Path, Path]) -> None:
+    exact_row, *others = free_energy_differences(*ranged)
+    assert exact_row.way == "reference, exact"
+    assert {row.way for row in others} == {
+        "A → B, flow draws of A", "B → A, flow draws of B", "two log Z, of the flows"
+    }  # fmt: skip
+    for row in others:
+        assert abs(row.value - exact_row.value) < 5 * row.error < 0.25
+
+
+def test_the_range_speaks_of_the_parameter_everywhere(ranged: tuple[Path, Path]) -> None:
+    """Draws from the model alone take another α and no other mass; other trainings may start from it."""
+    flow, trained = load_foreign_flow(str(ranged[0]))
+    config = sampling_study(ranged[0] / "model", name="draws", draws=128)
+    assert _changed(config, {"action.alpha": "0.7"}).action.alpha == 0.7
+    with pytest.raises(ConfigError, match=r"action\.mass_squared: 0\.5 → 0\.6"):
+        _changed(config, {"action.mass_squared": "0.6"})
+    assert with_overrides(config, {"action.alpha": "2.1"}).outside_range()
+    # over masses, the start is what the model is at the α of the study
+    of_mass = {"flow.parameter": "mass_squared", "flow.coupling_range": "0.3 0.6", "action.alpha": "0.7"}
+    other = adapted(flow, trained, with_overrides(trained, of_mass))
+    assert (other.parameter, other.lower, other.upper) == ("mass_squared", 0.3, 0.6)
+    for found, expected in zip(jax.tree.leaves(other.at(0.4)), jax.tree.leaves(flow.at(0.7)), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    phi4 = PhiFourTable(kind="phi4", mass_squared=0.5, coupling=1.0)
+    with pytest.raises(ConfigError, match="PhiFour: no parameter alpha"):
+        study_flow(flow, trained.model_copy(update={"action": phi4}))

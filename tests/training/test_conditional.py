@@ -23,13 +23,13 @@ from latflow.stats.free_energy import independent_difference, weighted_log_z_dif
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.testing import scrambled
 from latflow.training.assessment import assessment
-from latflow.training.conditional import OverCouplings
-from latflow.training.couplings import positions, with_coupling
+from latflow.training.conditional import OverRange
 from latflow.training.evaluation import Evaluation
 from latflow.training.fit import FitHooks, FitProgress, fit, resume
 from latflow.training.losses import AbstractLoss, PathGradient, ReverseKL
+from latflow.training.ranges import positions
 from latflow.training.schedules import adam, schedule
-from latflow.training.split_couplings import coupling_gradient
+from latflow.training.split_range import range_gradient
 from latflow.training.split_steps import path_gradient
 from latflow.training.steps import Outcome, TrainingState
 from latflow.training.stop import StopCriterion
@@ -38,7 +38,7 @@ LATTICE = Lattice((2, 2))
 ACTION = PhiFour(LATTICE, mass_squared=-4.0, coupling=123.0)  # the coupling has no part in the training
 LOWER, UPPER = 6.5, 9.0
 STEPS, EVERY = 300, 100
-LOSS = OverCouplings(PathGradient(batch_size=32), n_couplings=4)
+LOSS = OverRange(PathGradient(batch_size=32), n_values=4)
 OPTIMISER = adam(schedule("cosine", learning_rate=0.02, n_steps=STEPS, warmup_steps=5), gradient_clip=10.0)
 
 
@@ -74,7 +74,7 @@ def trained():
 def draws(coupling, *, seed, n=2**13):
     """Configurations and log-weights at a coupling, integrated to a hundredth of the statistical error."""
     flow = with_integrator(trained()[0].flow.at(coupling), RK8, 2)
-    sampler = FlowSampler(flow, with_coupling(ACTION, coupling))
+    sampler = FlowSampler(flow, ACTION.with_parameters(coupling=coupling))
     drawn = draw_block(sampler, jax.random.key(seed), first=0, n=n)
     return np.asarray(drawn.x), np.asarray(drawn.log_weight)
 
@@ -92,7 +92,7 @@ class Names(AbstractLoss):
 
 def test_one_coupling_in_every_stratum_and_the_flow_at_it():
     conditional = scrambled(jax.random.key(3), fresh(), scale=0.1)
-    value, told = eqx.filter_jit(OverCouplings(Names(), n_couplings=4))(conditional, ACTION, jax.random.key(4))
+    value, told = eqx.filter_jit(OverRange(Names(), n_values=4))(conditional, ACTION, jax.random.key(4))
     couplings, weights = np.asarray(told).reshape(4, 2).T
     assert np.isclose(value, couplings.mean())
     strata = np.floor(4 * np.log(couplings / LOWER) / math.log(UPPER / LOWER))
@@ -112,14 +112,16 @@ def test_every_draw_of_the_range_is_as_likely():
 
 def test_the_split_gradient_is_that_of_the_couplings_one_by_one():
     """The coefficient of T_k gets the mean of T_k(u) times the gradient of the ordinary flow at u."""
-    sizes = {"n_couplings": 2, "batch_size": 4}
+    sizes = {"n_values": 2, "batch_size": 4}
     conditional, key = cast(scrambled(jax.random.key(6), fresh(), scale=0.1), "float64"), jax.random.key(7)
-    gradient, log_weights = eqx.filter_jit(coupling_gradient)(conditional, ACTION, key, **sizes)
+    gradient, log_weights = eqx.filter_jit(range_gradient)(conditional, ACTION, key, **sizes)
     keys = jax.random.split(key, 3)
     places = np.asarray(positions(keys[0], n=2))
     each = eqx.filter_jit(functools.partial(path_gradient, batch_size=4))
-    couplings = [float(conditional.coupling(u)) for u in places]
-    found = [each(conditional.at(c), with_coupling(ACTION, c), k) for c, k in zip(couplings, keys[1:], strict=True)]
+    couplings = [float(conditional.value(u)) for u in places]
+    found = [
+        each(conditional.at(c), ACTION.with_parameters(coupling=c), k) for c, k in zip(couplings, keys[1:], strict=True)
+    ]
     np.testing.assert_allclose(log_weights, np.concatenate([weights for _, weights in found]), rtol=0, atol=1e-10)
     polynomials = np.stack([np.ones(2), places, 2 * places**2 - 1])
     for ours, *theirs in zip(*map(jax.tree.leaves, (gradient, *(g for g, _ in found))), strict=True):
@@ -130,9 +132,9 @@ def test_the_split_gradient_is_that_of_the_couplings_one_by_one():
 @pytest.mark.parametrize(
     ("loss", "flow", "expected"),
     [
-        (PathGradient(8), fresh, ("run_split_couplings", {"n_couplings": 2, "batch_size": 8})),
-        (ReverseKL(8), fresh, ("run_steps", {"loss": OverCouplings(ReverseKL(8), 2)})),
-        (PathGradient(8), discrete, ("run_steps", {"loss": OverCouplings(PathGradient(8), 2)})),
+        (PathGradient(8), fresh, ("run_split_range", {"n_values": 2, "batch_size": 8})),
+        (ReverseKL(8), fresh, ("run_steps", {"loss": OverRange(ReverseKL(8), 2)})),
+        (PathGradient(8), discrete, ("run_steps", {"loss": OverRange(PathGradient(8), 2)})),
     ],
     ids=["path gradient", "reverse KL", "path gradient of a discrete flow"],
 )
@@ -146,9 +148,9 @@ def test_path_gradients_of_continuous_flows_are_split(monkeypatch, loss, flow, e
 
         return steps
 
-    for name in ("run_split_couplings", "run_steps"):
+    for name in ("run_split_range", "run_steps"):
         monkeypatch.setattr(f"latflow.training.conditional.{name}", noted(name))
-    OverCouplings(loss, n_couplings=2).descend(state, jax.random.key(1), 1, action=ACTION, optimiser=OPTIMISER)
+    OverRange(loss, n_values=2).descend(state, jax.random.key(1), 1, action=ACTION, optimiser=OPTIMISER)
     name, settings = expected
     assert taken == {name: {"action": ACTION, "optimiser": OPTIMISER, **settings}}
 

@@ -4,6 +4,8 @@ Couplings are array leaves, so dS/dβ exists and tuning a coupling never recompi
 """
 
 import abc
+import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
+from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 
 
@@ -29,6 +32,33 @@ class AbstractAction(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Configuration) -> Scalar:
         """S(x), a real number."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the numbers of the theory: the fields that hold one real number as an array, in their order.
+
+        A sum of actions has none of its own.
+        """
+        names = (field.name for field in dataclasses.fields(self))
+        return tuple(name for name in names if _is_number(getattr(self, name)))
+
+    def with_parameters(self, **values: float | Scalar) -> "AbstractAction":
+        """The same theory at other values of some parameters.
+
+        No other field changes. Ranges are not checked, since a value may be traced.
+
+        Args:
+            values: By name, in the normalisation of this class.
+
+        Raises:
+            ConfigError: If it has no parameter of a name.
+        """
+        unknown = [name for name in values if name not in self.parameters]
+        if unknown:
+            known = ", ".join(self.parameters) or "none, it has no parameters"
+            raise ConfigError([f"{type(self).__name__}: no parameter {name}; allowed: {known}" for name in unknown])
+        numbers = [jnp.asarray(value, dtype=float) for value in values.values()]
+        return eqx.tree_at(lambda action: [getattr(action, name) for name in values], self, numbers)
 
     @abc.abstractmethod
     def force(self, x: Configuration) -> Momentum:
@@ -73,3 +103,7 @@ class AbstractLocalAction(AbstractAction):
         says so; the law `bonds_are_ising` of `latflow.testing` holds it to that.
         """
         return None
+
+
+def _is_number(value: Any) -> bool:
+    return eqx.is_inexact_array(value) and value.ndim == 0

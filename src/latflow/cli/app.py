@@ -315,7 +315,7 @@ def trend(
     json: Flag = False,
     debug: Flag = False,
 ) -> None:
-    """Autocorrelation times of finished runs against the coupling in which they differ, as Markdown and a figure.
+    """Autocorrelation times of finished runs against the number in which actions differ, as Markdown and a figure.
 
     Args:
         runs: Run directories of studies that differ in one number of the action.

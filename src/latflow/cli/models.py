@@ -167,7 +167,7 @@ def _changed(config: Any, settings: dict[str, str]) -> Any:
     from latflow.study.stages.claims import differing_keys
 
     changed = with_overrides(config, settings)
-    served = () if config.coupling_range() is None else ("action.coupling",)
+    served = () if config.coupling_range() is None else (f"action.{config.conditional_parameter()}",)
     lines = [line for line in differing_keys(config, changed) if line.split(":")[0] not in served]
     fixed = [line for line in lines if line.split(".")[0] in MODEL_SECTIONS]
     if fixed:

@@ -14,7 +14,7 @@ def show(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: Path |
     """Print the trend of finished runs and write its figure.
 
     Raises:
-        UsageError: If fewer than two runs are named, or they do not differ in one coupling.
+        UsageError: If fewer than two runs are named, or they do not differ in one number of the action.
         MissingInputError: If one of them is no analysed run.
         CannotCreateError: If the figure cannot be written where it is wanted.
     """

@@ -63,7 +63,11 @@ def _(part: Z2Mixture, lattice: Lattice) -> Z2Mixture:
 @transferred.register
 def _(part: ConditionalFlow, lattice: Lattice) -> ConditionalFlow:
     return interpolated(
-        lambda coupling: transferred(part.at(coupling), lattice), lower=part.lower, upper=part.upper, order=part.order
+        lambda value: transferred(part.at(value), lattice),
+        lower=part.lower,
+        upper=part.upper,
+        order=part.order,
+        parameter=part.parameter,
     )
 
 

@@ -39,6 +39,8 @@ from latflow.study.wording import vocabulary
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
 """Symbols that only this page uses."""
 
+_THEORIES, _LETTERS = {"phi4": "φ⁴"}, {"coupling": "λ"}
+
 _MARKUP = re.compile(r"(?<=_)\{|\}")
 
 _LONG = 16
@@ -133,7 +135,8 @@ def _read(path: Path) -> ScalingResults:
 
 def _points(found: ScalingResults) -> str:
     pairs = zip(found.extents, found.couplings, strict=True)
-    return "φ⁴ at " + ", ".join(f"L = {extent}, λ = {coupling:g}" for extent, coupling in pairs)
+    theory, letter = _THEORIES.get(found.theory, found.theory), _LETTERS.get(found.parameter, found.parameter)
+    return f"{theory} at " + ", ".join(f"L = {extent}, {letter} = {value:g}" for extent, value in pairs)
 
 
 def _observables(found: ScalingResults) -> list[str]:

@@ -1,4 +1,4 @@
-"""Trends: how autocorrelation times grow from run to run of studies that differ in one coupling.
+"""Trends: how autocorrelation times grow from run to run of studies that differ in one parameter.
 
 A table in Markdown and one figure, from files alone. Times are in updates of the sampler, whatever part of them was
 recorded. Where a chain is not much longer than its autocorrelation time, or chains of different starts disagree, the
@@ -51,7 +51,7 @@ class Point:
     """One observable of one sampler in one run.
 
     Attributes:
-        x: The coupling.
+        x: Value of the parameter.
         observable: Name of the observable.
         sampler: Name of the sampler.
         tau_int: In updates; None where nothing moved.
@@ -106,9 +106,9 @@ class Trend:
     """Autocorrelation times of several runs against a coupling.
 
     Attributes:
-        key: The coupling in which they differ, ``action.beta``.
-        points: By observable, sampler and coupling.
-        freezing: By coupling; empty where no charge was measured along HMC.
+        key: The parameter in which they differ, ``action.beta``.
+        points: By observable, sampler and parameter.
+        freezing: By parameter; empty where no charge was measured along HMC.
         words: How the observables are written.
     """
 
@@ -136,19 +136,19 @@ def trend(paths: Sequence[Path], observables: Sequence[str]) -> Trend:
     """
     runs = [data.load(path) for path in paths]
     key = _differing(runs)
-    ordered = sorted(runs, key=lambda run: _coupling(run, key))
+    ordered = sorted(runs, key=lambda run: _value(run, key))
     points = [
         point
         for observable in observables
         for sampler in SAMPLERS
         for run in ordered
-        if (point := _point(run, _coupling(run, key), observable, sampler)) is not None
+        if (point := _point(run, _value(run, key), observable, sampler)) is not None
     ]
     for observable in observables:
         if not any(point.observable == observable for point in points):
             known = sorted({name for run in runs for name in run.results.observables})
             raise UsageError("--observables", value=repr(observable), allowed=", ".join(known) or "of analysed runs")
-    found = (_freezing(run, _coupling(run, key)) for run in ordered)
+    found = (_freezing(run, _value(run, key)) for run in ordered)
     words = {o: next(run for run in runs if o in run.results.observables).results.words(o) for o in observables}
     return Trend(f"action.{key}", points, [row for row in found if row is not None], words)
 
@@ -172,13 +172,13 @@ def trend_lines(found: Trend) -> list[str]:
 
 
 def trend_figure(found: Trend, observable: str) -> bytes:
-    """τ_int against the coupling as SVG, logarithmic; lower bounds are hollow."""
+    """τ_int against the parameter as SVG, logarithmic; lower bounds are hollow."""
     with style():
         figure, axes = single_axes(above=ONE_ROW)
         axes.set_yscale("log")
         for sampler in SAMPLERS:
             _curve(axes, [p for p in found.points if (p.sampler, p.observable) == (sampler, observable)])
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=all(point.x.is_integer() for point in found.points)))
         readable_log(axes.yaxis)
         letter = {"beta": r"$\beta$"}.get(found.key.rpartition(".")[2], found.key.replace("_", " "))
         axes.set_xlabel(letter)
@@ -242,7 +242,7 @@ def _differing(runs: Sequence[Run]) -> str:
     return differing[0]
 
 
-def _coupling(run: Run, key: str) -> float:
+def _value(run: Run, key: str) -> float:
     return float(run.study["action"][key])
 
 

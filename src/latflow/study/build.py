@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
-from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned
+from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned, flow_for
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.model import untrained
 from latflow.lattice import Lattice
@@ -19,7 +19,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.theories import build_action as build_action
 from latflow.training.assessment import assessment
-from latflow.training.conditional import OverCouplings
+from latflow.training.conditional import OverRange
 from latflow.training.fit import Record
 from latflow.training.losses import AbstractLoss, ForwardKL, MixtureLoss, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
@@ -64,7 +64,7 @@ def class_range(config: StudyConfig) -> tuple[float, float] | None:
 
 
 def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowModel:
-    """The untrained flow of the study, or the family of flows where it names a range of couplings.
+    """The untrained flow of the study, or the family of flows where it names a range.
 
     Args:
         config: The study.
@@ -76,20 +76,27 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:
-    """The flow for the range of couplings that the study names, or at its one coupling."""
+    """The flow for the range of values that the study names, or at its parameters alone.
+
+    A model conditional on another parameter is taken at its value in the study.
+    """
     ends = class_range(config)
     if ends is None:
         return study_flow(flow, config)
     order: int = getattr(config.flow, "coupling_order")  # noqa: B009
-    return conditioned(flow, lower=ends[0], upper=ends[1], order=order)
+    name = config.conditional_parameter()
+    if isinstance(flow, ConditionalFlow) and flow.parameter != name:
+        flow = study_flow(flow, config)
+    return conditioned(flow, lower=ends[0], upper=ends[1], order=order, parameter=name)
 
 
 def study_flow(flow: FlowModel, config: StudyConfig) -> TrainableFlow:
-    """The ordinary flow that a model is at the parameters of the study."""
-    if not isinstance(flow, ConditionalFlow):
-        return flow
-    name = config.conditional_parameter()
-    return flow.at(config.action.in_house(len(config.lattice.shape))[name])
+    """The ordinary flow that a model is at the parameters of the study.
+
+    Raises:
+        ConfigError: If it is conditional on a parameter that the theory of the study does not have.
+    """
+    return flow_for(flow, build_action(config))
 
 
 def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"] | None = None) -> AbstractLoss:
@@ -105,7 +112,7 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
     training = config.training
     if config.coupling_range() is not None:
         share = training.batch_size // COUPLINGS_PER_STEP
-        return OverCouplings(_reverse(training.loss, share), COUPLINGS_PER_STEP)
+        return OverRange(_reverse(training.loss, share), COUPLINGS_PER_STEP)
     reverse = _reverse(training.loss, training.batch_size)
     if training.loss != "mixture":
         return reverse

@@ -94,7 +94,7 @@ class RunContext:
 
 
 def model_identity(config: StudyConfig) -> dict[str, Any]:
-    """The part of a study that determines its model; a conditional one is the same at all couplings of its range."""
+    """The part of a study that determines its model; a conditional one is the same at all values of its range."""
     ends = config.coupling_range()
     if ends is not None:
         middle = math.sqrt(ends[0] * ends[1])

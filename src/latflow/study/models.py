@@ -35,7 +35,7 @@ from latflow.study.stages.claims import differing_keys
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
-_FREE = ("steps", "coupling_range", "coupling_order")
+_FREE = ("steps", "coupling_range", "coupling_order", "parameter")
 
 # Keys of a flow that a specification states in the normalisation of the action class instead.
 _RANGE = ("coupling_range", "coupling_order", "parameter")

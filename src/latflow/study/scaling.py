@@ -125,6 +125,8 @@ def collect(config: ScalingConfig, done: Mapping[str, Done]) -> ScalingResults:
     return ScalingResults(
         study=config.name,
         extents=tuple(config.points.extents),
+        theory=config.kind(),
+        parameter=config.points.parameter,
         couplings=tuple(config.points.couplings),
         fewest_independent=FEWEST_INDEPENDENT,
         samplers=tuple(entries),

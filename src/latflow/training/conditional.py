@@ -1,7 +1,7 @@
-"""Training over a range of couplings.
+"""Training over a range of values of a parameter.
 
-Every step draws one coupling out of each of several strata of equal width in the logarithm, and lowers the mean of an
-ordinary loss over them, each against the action at its own coupling.
+Every step draws one value out of each of several strata of equal width in the logarithm, and lowers the mean of an
+ordinary loss over them, each against the action at its own value.
 """
 
 from typing import Any
@@ -14,34 +14,34 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.training.couplings import positions, with_coupling
 from latflow.training.losses import AbstractLoss
+from latflow.training.ranges import positions, theory_at
 from latflow.training.schedules import Optimiser
-from latflow.training.split_couplings import run_split_couplings
+from latflow.training.split_range import run_split_range
 from latflow.training.steps import Outcome, TrainingState, run_steps
 
 
-class OverCouplings(AbstractLoss):
-    """The mean of a loss over couplings of a conditional flow.
+class OverRange(AbstractLoss):
+    """The mean of a loss over the range of a conditional flow.
 
     Args:
-        loss: What is lowered at every coupling; its batch is the share of one coupling.
-        n_couplings: Couplings per step, one in each of as many strata.
+        loss: What is lowered at every value; its batch is the share of one value.
+        n_values: Values per step, one in each of as many strata.
     """
 
     loss: AbstractLoss
-    n_couplings: int = eqx.field(static=True)
+    n_values: int = eqx.field(static=True)
 
     @override
     def __call__(self, flow: Any, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        keys = jax.random.split(key, self.n_couplings + 1)
+        keys = jax.random.split(key, self.n_values + 1)
 
         def one(argument: tuple[Scalar, PRNGKey]) -> tuple[Scalar, Float[Array, " m"]]:
             position, key = argument
-            coupling = flow.coupling(position)
-            return self.loss(flow.at(coupling), with_coupling(action, coupling), key)
+            value = flow.value(position)
+            return self.loss(flow.at(value), theory_at(action, flow, value), key)
 
-        values, log_weights = jax.lax.map(one, (positions(keys[0], n=self.n_couplings), keys[1:]))
+        values, log_weights = jax.lax.map(one, (positions(keys[0], n=self.n_values), keys[1:]))
         return jnp.mean(values), log_weights.reshape(-1)
 
     @override
@@ -52,5 +52,5 @@ class OverCouplings(AbstractLoss):
         batch_size = self.loss.split_draws(flow.coefficients)
         if batch_size is None:
             return run_steps(state, key, target, action=action, loss=self, optimiser=optimiser)
-        sizes = {"n_couplings": self.n_couplings, "batch_size": batch_size}
-        return run_split_couplings(state, key, target, action=action, optimiser=optimiser, **sizes)
+        sizes = {"n_values": self.n_values, "batch_size": batch_size}
+        return run_split_range(state, key, target, action=action, optimiser=optimiser, **sizes)

@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from latflow.flows.tables import AbstractFlowTable
 from pydantic import Field
 from typing_extensions import override
 
+from latflow.flows.tables import AbstractFlowTable
 from latflow.tables import Positive
 
 

@@ -112,3 +112,64 @@ def test_complaints(path: Path, overrides: dict[str, str], wrong: list[str]) -> 
     text = "\n".join(caught.value.complaints)
     assert all(line.startswith(str(path)) for line in caught.value.complaints)
     assert all(part in text for part in wrong), text
+
+
+SINE_GORDON = """
+name = "sg"
+[points]
+parameter = "alpha"
+extents = [4, 6]
+couplings = [0.5, 2.0]
+acceptances = [0.3]
+[action]
+kind = "sine_gordon"
+mass_squared = 0.5
+alpha = 1.0
+[flow]
+kind = "real_nvp"
+[sampling]
+configurations = 1024
+samplers = ["flow", "hmc"]
+"""
+
+
+@pytest.fixture
+def sine_gordon(tmp_path: Path) -> Path:
+    file = tmp_path / "sg.toml"
+    file.write_text(SINE_GORDON)
+    return file
+
+
+def test_another_theory_along_its_parameter(sine_gordon: Path) -> None:
+    config = load_scaling(sine_gordon)
+    assert config.kind() == "sine_gordon"
+    runs = dict(config.runs())
+    assert [(study.action.kind, study.action.values()) for study in runs.values()] == [
+        ("sine_gordon", {"mass_squared": 0.5, "alpha": 0.5}),
+        ("sine_gordon", {"mass_squared": 0.5, "alpha": 2.0}),
+    ]
+    of_mass = dict(load_scaling(sine_gordon, {"points.parameter": "mass_squared"}).runs())
+    assert [study.action.values() for study in of_mass.values()] == [
+        {"mass_squared": 0.5, "alpha": 1.0},
+        {"mass_squared": 2.0, "alpha": 1.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wrong"),
+    [
+        ({"points.parameter": "beta"}, 'points.parameter: \'beta\'; allowed: "mass_squared" or "alpha"'),
+        ({"points.mass_squared": "0.5"}, "points.mass_squared: 0.5; allowed: this, or a table [action]"),
+        ({"action.alpha": "-1.0"}, "action.alpha: -1.0"),
+        (
+            {"points.couplings": "0.0 1.0", "points.parameter": "mass_squared"},
+            "points.couplings: 0.0; allowed: number > 0",
+        ),
+        ({"points.couplings": "0.5 -2.0"}, "points.couplings: -2.0; allowed: number ≥ 0"),
+        ({"action.coupling": "1.0"}, "action.coupling: unknown key"),
+    ],
+)
+def test_complaints_about_another_theory(sine_gordon: Path, overrides: dict[str, str], wrong: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_scaling(sine_gordon, overrides)
+    assert wrong in "\n".join(caught.value.complaints).replace("--", "")

@@ -1,8 +1,9 @@
-"""A scaling study: one theory at several sizes along a line in the space of couplings, every sampler at each.
+"""A scaling study: one theory at several sizes, with a value of one of its parameters at each, and every sampler.
 
 Its points are ordinary studies, made here from one file, so each is a run directory like any other.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from latflow.study.config.stages import SamplingConfig, TrainingConfig
 from latflow.study.config.study import NAME, StudyConfig
 from latflow.study.config.theory import ActionConfig
 from latflow.study.config.writing import toml_text
-from latflow.tables import ADDED, AbstractSection, Coupling, Extent, Fraction, List, Mass
+from latflow.tables import ADDED, AbstractSection, Extent, Fraction, List, Mass
 from latflow.theories.catalogue import kinds
 
 QUICK_CONFIGURATIONS = 8192
@@ -40,7 +41,7 @@ class PointsConfig(AbstractSection):
     parameter: str = Field(
         default=COUPLING, max_length=40, description="key of [action] that changes", json_schema_extra=ADDED
     )
-    couplings: List[Coupling] = Field(min_length=1, max_length=32, description="its value at every point; λ of φ⁴")
+    couplings: List[Mass] = Field(min_length=1, max_length=32, description="its value at every point; λ of φ⁴")
     mass_squared: Mass | None = Field(default=None, description="m² of φ⁴ at all points, instead of a table [action]")
     acceptances: List[Fraction] = Field(
         default=(0.5, 0.7), min_length=1, max_length=4, description="one flow is trained to each of these acceptances"
@@ -80,16 +81,20 @@ class ScalingConfig(AbstractSection):
         found: list[tuple[str, StudyConfig]] = []
         broken: dict[str, None] = {}
         # Runs have seeds of their own: with one seed two flows would share their latent draws.
-        for extent, coupling in zip(self.points.extents, self.points.couplings, strict=True):
+        for extent, value in zip(self.points.extents, self.points.couplings, strict=True):
             for acceptance in sorted(self.points.acceptances, reverse=True):
                 name = f"L{extent:02d}" if acceptance == max(self.points.acceptances) else _loose(extent, acceptance)
                 try:
-                    found.append((name, self._study(name, extent, coupling, acceptance, seed=self.seed + len(found))))
+                    found.append((name, self._study(name, extent, value, acceptance, seed=self.seed + len(found))))
                 except ConfigError as error:
                     broken |= dict.fromkeys(error.complaints)
         if broken:
             raise ConfigError(list(broken))
         return tuple(found)
+
+    def kind(self) -> str:
+        """The word of `action.kind`."""
+        return self._theory()["kind"]
 
     def quick(self) -> "ScalingConfig":
         """The smallest sizes with one flow each, few steps and small statistics, under a name of its own.
@@ -100,7 +105,7 @@ class ScalingConfig(AbstractSection):
         pairs = sorted(zip(self.points.extents, self.points.couplings, strict=True))[:QUICK_EXTENTS]
         points = {
             "extents": tuple(extent for extent, _ in pairs),
-            "couplings": tuple(coupling for _, coupling in pairs),
+            "couplings": tuple(value for _, value in pairs),
             "acceptances": (max(self.points.acceptances),),
         }
         stop = {"minutes": None, "steps": max(1, self.training.stop.steps // QUICK_SHARE)}
@@ -115,21 +120,29 @@ class ScalingConfig(AbstractSection):
             }
         )
 
-    def _study(self, name: str, extent: int, coupling: float, acceptance: float, *, seed: int) -> StudyConfig:
+    def _study(self, name: str, extent: int, value: float, acceptance: float, *, seed: int) -> StudyConfig:
         plain = self.model_dump(mode="json", exclude={"points", "action"})
         plain["training"]["stop"]["acceptance"] = acceptance
         if not name.endswith(f"L{extent:02d}"):
             kept = [word for word in self.sampling.samplers if METHODS[word].trained or word == TARGETS[0]]
             plain["sampling"]["samplers"] = kept
-        return StudyConfig.model_validate(
-            {
-                **plain,
-                "name": f"{self.name}-{name}",
-                "seed": seed,
-                "lattice": {"shape": [extent] * self.points.dimensions},
-                "action": {**self._theory(), self.points.parameter: coupling},
-            }
-        )
+        data = {
+            **plain,
+            "name": f"{self.name}-{name}",
+            "seed": seed,
+            "lattice": {"shape": [extent] * self.points.dimensions},
+            "action": {**self._theory(), self.points.parameter: value},
+        }
+        try:
+            return StudyConfig.model_validate(data)
+        except ValidationError as error:
+            found = complaints(error.errors(include_url=False), data, StudyConfig)
+            raise ConfigError([self._at_its_key(complaint).text() for complaint in found]) from error
+
+    def _at_its_key(self, complaint: Complaint) -> Complaint:
+        """A complaint of a point about the parameter, under the key of this file that holds its value."""
+        changed = complaint.key == f"action.{self.points.parameter}"
+        return dataclasses.replace(complaint, key="points.couplings") if changed else complaint
 
     def _theory(self) -> dict[str, Any]:
         """The table of the action, with any value of the parameter that changes."""

@@ -34,10 +34,10 @@ from latflow.study.models import adapted, course, lineage, load_foreign_flow, ot
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.targets import target_draws
 from latflow.study.theories import known_log_z
-from latflow.training.couplings import probes
 from latflow.training.evaluation import Evaluation
 from latflow.training.fit import FitHooks, FitProgress, FitResult, resume
 from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
+from latflow.training.ranges import probes
 from latflow.training.steps import TrainingState
 
 
@@ -94,21 +94,21 @@ def range_facts(config: StudyConfig) -> dict[str, Any]:
 
 
 def sampling_facts(config: StudyConfig) -> dict[str, Any]:
-    """The same of draws at the coupling of the study, and whether that lies inside."""
+    """The same of draws at the parameters of the study, and whether that lies inside."""
     facts = range_facts(config)
     return facts and {**facts, "inside_coupling_range": not config.outside_range()}
 
 
 def warn_outside_range(context: RunContext) -> None:
-    """Warn where a conditional model is used at a coupling it was not trained for: exact, but with poor weights."""
+    """Warn where a conditional model is used at a value it was not trained for: exact, but with poor weights."""
     ends = context.config.coupling_range()
     if ends is None or not context.config.outside_range():
         return
     name = context.config.conditional_parameter()
-    coupling = context.config.action.values()[name]
-    nearer = ends[0] if coupling < ends[0] else ends[1]
+    value = context.config.action.values()[name]
+    nearer = ends[0] if value < ends[0] else ends[1]
     context.progress.line(
-        f"warning  action.{name} = {coupling:g} is outside the range [{ends[0]:g}, {ends[1]:g}] that the model was "
+        f"warning  action.{name} = {value:g} is outside the range [{ends[0]:g}, {ends[1]:g}] that the model was "
         f"trained on; draws come from its flow at {nearer:g}"
     )
 
@@ -121,12 +121,12 @@ def production_flow(flow: TrainableFlow, header: dict[str, Any]) -> TrainableFlo
 def _integration(context: RunContext, model: FlowModel) -> dict[str, Any]:
     """How finely production draws integrate the flow, and the error of log q that remains; empty if nothing is.
 
-    A range of couplings needs what its ends and its middle need.
+    A range needs what its ends and its middle need.
     """
     if not is_continuous(model):
         return {}
     exact = cast(model, "float64")
-    flows = [exact.at(c) for c in probes(exact)] if isinstance(exact, ConditionalFlow) else [exact]
+    flows = [exact.at(value) for value in probes(exact)] if isinstance(exact, ConditionalFlow) else [exact]
     steps, error = map(max, zip(*(production_steps(stream(context.config, "accuracy"), f) for f in flows), strict=True))
     context.progress.line(f"train    draws use {steps} steps of order 8: error of log q {error:.1e}")
     return {"integration": {"scheme": RK8.name, "steps": steps, "log_prob_error": error}}
