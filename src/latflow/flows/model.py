@@ -164,7 +164,11 @@ def build(specification: Specification, key: PRNGKey | None = None, *, what: str
         space = specification.space.build()
         flow = untrained(jax.random.key(0) if key is None else key, table, space, specification.precision)
         over = specification.over
-        return flow if over is None else conditioned(flow, lower=over.lower, upper=over.upper, order=over.order)
+        return (
+            flow
+            if over is None
+            else conditioned(flow, lower=over.lower, upper=over.upper, order=over.order, parameter=over.parameter)
+        )
     except ConfigError as error:
         raise FormatError(f"{what}: specification", value=str(error)) from error
 

@@ -35,11 +35,12 @@ from latflow.report.tables import SUSPICIOUS, verdict_box
 from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
 from latflow.store.atomic import write_bytes
 from latflow.study.wording import vocabulary
+from latflow.theories.catalogue import kinds, title_of
 
 WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
 """Symbols that only this page uses."""
 
-_THEORIES, _LETTERS = {"phi4": "φ⁴"}, {"coupling": "λ"}
+_LETTERS = {"coupling": "λ"}
 
 _MARKUP = re.compile(r"(?<=_)\{|\}")
 
@@ -135,7 +136,7 @@ def _read(path: Path) -> ScalingResults:
 
 def _points(found: ScalingResults) -> str:
     pairs = zip(found.extents, found.couplings, strict=True)
-    theory, letter = _THEORIES.get(found.theory, found.theory), _LETTERS.get(found.parameter, found.parameter)
+    theory, letter = title_of(found.theory or kinds()[0]), _LETTERS.get(found.parameter, found.parameter)
     return f"{theory} at " + ", ".join(f"L = {extent}, {letter} = {value:g}" for extent, value in pairs)
 
 

@@ -105,7 +105,7 @@ class ScalingResults(AbstractRecord):
     schema_number: Literal[1] = Field(default=SCHEMA, alias="schema")
     study: str
     extents: tuple[int, ...]
-    theory: str = Field(default="phi4", description="kind of the action; files that do not say it are of φ⁴")
+    theory: str = Field(default="", description="kind of the action; files that do not say it are of φ⁴")
     parameter: str = Field(default="coupling", description="key of [action] that changes from point to point")
     couplings: tuple[float, ...] = Field(description="its value at every point")
     fewest_independent: int

@@ -114,6 +114,14 @@ def table_kind(table: type[AbstractActionTable]) -> str:
     return kind
 
 
+def title_of(kind: str) -> str:
+    """A theory in words, as its table is documented; the word itself where no installed theory has it."""
+    if kind not in _by_kind():
+        return kind
+    line = (table_of(kind).__doc__ or kind).partition("\n")[0]
+    return line.partition(",")[0].removesuffix(".").removesuffix(" theory")
+
+
 def all_tables() -> tuple[type[AbstractActionTable], ...]:
     """The tables of all theories."""
     return tuple(table for _, table in _by_kind().values())
