@@ -880,8 +880,8 @@ BUGS = (
     Bug(
         "revisions of estimates no part of what results are made of",
         "study/stages/analysis.py",
-        '{"analysis": REVISION, "estimates": revisions}',
-        '{"analysis": REVISION}',
+        '{"analysis": REVISION, "estimates": revisions, "beside": beside}',
+        '{"analysis": REVISION, "beside": beside}',
         "tests/study/test_out_of_date.py::test_an_estimate_of_another_revision_is_made_again",
     ),
     Bug(

@@ -18,9 +18,11 @@ from latflow.fields.spaces import GaugeSpace, ScalarSpace
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.lattice import Lattice
-from latflow.training.fit import TrainingState, fit, run_steps
+from latflow.training.evaluation import Evaluation
+from latflow.training.fit import fit
 from latflow.training.losses import ForwardKL, PathGradient, ReverseKL
 from latflow.training.schedules import adam
+from latflow.training.steps import TrainingState, run_steps
 from latflow.training.stop import StopCriterion
 
 LATTICE = Lattice((4, 4))
@@ -119,7 +121,9 @@ def links(n):
 
 def test_fit_takes_a_flow_of_complex_links():
     flow, action = su2()
-    result = fit(jax.random.key(9), flow, action, stop=StopCriterion(steps=2), loss=ReverseKL(8), evaluation_draws=64)
+    result = fit(
+        jax.random.key(9), flow, action, stop=StopCriterion(steps=2), loss=ReverseKL(8), evaluation=Evaluation(draws=64)
+    )
     assert result.history[-1]["step"] == 2
 
 

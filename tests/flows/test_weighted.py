@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from latflow.actions.gauge import WilsonAction
 from latflow.actions.scalar import PhiFour
 from latflow.bijections.elementwise import Scale
 from latflow.distributions import Normal
+from latflow.errors import ConfigError
 from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler
+from latflow.groups import U1
 from latflow.lattice import Lattice
 from latflow.samplers.draws import draw_block
 
@@ -41,3 +44,12 @@ def test_block_agrees_with_single_draws(block):
     np.testing.assert_allclose(-action[3] - log_prob[3], weighted.log_weight, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(-action - log_prob, block.log_weight)
     np.testing.assert_allclose(action[3], ACTION(x[3]), rtol=0, atol=1e-13)
+
+
+def test_a_flow_of_another_lattice_or_space_is_refused() -> None:
+    """Draws of one lattice with the action of another would be weighted without a word."""
+    action = PhiFour(Lattice((6, 6)), mass_squared=-4.0, coupling=8.0)
+    links = WilsonAction(Lattice((4, 4)), U1(), beta=1.0)
+    for target in (action, links):
+        with pytest.raises(ConfigError, match="allowed: those of the action"):
+            FlowSampler(Normal((4, 4)), target)

@@ -179,7 +179,10 @@ def report(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
         study: A study file or a run directory.
         options: What all these commands share.
     """
-    _stages(study, options, ("analyse", "report"))
+    from latflow.cli.stages import report_alone
+
+    if not report_alone(study):
+        _stages(study, options, ("analyse", "report"))
 
 
 @app.command(sort_key=5)

@@ -35,6 +35,24 @@ def find_place(named: Path) -> Place:
     return Place(stored, named) if stored.is_file() else Place(named, None)
 
 
+def report_alone(named: Path) -> bool:
+    """Write the report of a run whose theory is not installed, from its results; false for any other path."""
+    from latflow.study.config.reading import read_table
+    from latflow.theories.catalogue import kinds
+
+    if not ((named / "results.json").is_file() and (named / "study.toml").is_file()):
+        return False
+    action = read_table(named / "study.toml").get("action")
+    kind = action.get("kind") if isinstance(action, dict) else None
+    if not isinstance(kind, str) or kind in kinds():
+        return False
+    from latflow.report import write_report
+
+    emit(f"the theory {kind!r} is not installed: reported as it was analysed")
+    emit(f"report: {write_report(named)}")
+    return True
+
+
 def dry_run(
     config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: tuple[str, ...], machine: bool
 ) -> None:

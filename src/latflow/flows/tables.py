@@ -209,8 +209,11 @@ def flow_tables() -> dict[str, type[AbstractFlowTable]]:
 
 def _checked(plugin: Plugin, taken: set[str]) -> Plugin:
     try:
-        kind = _kind(plugin.load())
-    except Exception as error:  # a package that fails must not take the others with it
+        table = plugin.load()
+        if not (isinstance(table, type) and issubclass(table, AbstractFlowTable)):
+            return dataclasses.replace(plugin, problem=f"{table!r} is no AbstractFlowTable")
+        kind = _kind(table)
+    except (Exception, SystemExit) as error:  # a package that fails must not take the others with it
         return dataclasses.replace(plugin, problem=f"{type(error).__name__}: {error}")
     return dataclasses.replace(plugin, problem=f"flow.kind {kind} is taken") if kind in taken else plugin
 

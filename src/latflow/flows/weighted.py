@@ -12,6 +12,7 @@ from typing_extensions import override
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.distributions import AbstractDistribution
+from latflow.errors import ConfigError
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
 
@@ -25,6 +26,12 @@ class FlowSampler(AbstractWeightedSampler):
 
     flow: AbstractDistribution
     action: AbstractAction
+
+    def __check_init__(self) -> None:
+        own, other = self.flow.space, self.action.space
+        if type(own) is not type(other) or own.shape != other.shape:
+            words = [f"{type(space).__name__} of shape {space.shape}" for space in (own, other)]
+            raise ConfigError([f"flow: draws fields of {words[0]}; allowed: those of the action, {words[1]}"])
 
     @override
     def draw(self, key: PRNGKey) -> Weighted:

@@ -121,6 +121,7 @@ class Evidence:
         r_hat: Largest R̂ of them over observables that do not tell the sectors apart.
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
+        known: Log Z where it is known, with its error; None elsewhere.
     """
 
     forward: Side
@@ -129,6 +130,7 @@ class Evidence:
     r_hat: float
     shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
+    known: Estimate | None = None
 
     @property
     def gap(self) -> Estimate:
@@ -288,7 +290,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
     failed = [check for check in checks if not check.passed]
     if failed:
         # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
-        differ = all(check.name.endswith(DIFFERENCE) and check.is_finite for check in failed)
+        differ = all(check.name.endswith((DIFFERENCE, KNOWN)) and check.is_finite for check in failed)
         status = "unresolved sectors" if differ else "no verdict"
         return verdict(status, *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
@@ -297,7 +299,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
 STARTS, R_HAT, GAP = "starts of the target chains", "R̂ across starts", "reverse − forward log Z"
 RESOLUTION = "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
-DIFFERENCE = ", flow − target"
+DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
@@ -312,11 +314,19 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
         Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
         *(_compared(comparison, sigmas) for comparison in e.compared),
+        *([] if e.known is None else [_held_to(e.known, e.forward)]),
         Check("log Z, forward", e.forward.log_z, e.forward.error, "", passed=True),
         Check("log Z, reverse", e.reverse.log_z, e.reverse.error, "", passed=True),
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def _held_to(known: Estimate, forward: Side) -> Check:
+    """Both directions may miss the same sector; a known log Z tells."""
+    value, error = forward.log_z - known.value, math.hypot(forward.error, known.error)
+    within = abs(value) <= SIGMAS * error
+    return Check(f"log Z{KNOWN}", value, error, f"within {SIGMAS:g}σ of 0", within)
 
 
 def _known(share: SectorShare) -> str:

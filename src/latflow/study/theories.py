@@ -38,8 +38,28 @@ def study_physics(config: StudyConfig) -> Physics:
     if unknown:
         allowed = ", ".join([*own, *(name for name in further() if name not in own)])
         raise ConfigError([f"measure.observables: {name!r}; allowed: {allowed}" for name in unknown])
-    more = tuple(build(name, found.action) for name in asked if name not in own)
+    taken = {observable.name for observable in found.observables}
+    more = tuple(_asked_for(name, found.action, taken) for name in asked if name not in own)
     return found._replace(observables=(*found.observables, *more))
+
+
+def _asked_for(name: str, action: AbstractAction, taken: set[str]) -> AbstractObservable:
+    """An observable beside those of the theory.
+
+    Raises:
+        ConfigError: If what is built is none, or has another name, no words, or the name of a column of the theory.
+    """
+    built = build(name, action)
+    problem = ""
+    if not isinstance(built, AbstractObservable):
+        problem = f"is a {type(built).__name__}; allowed: an AbstractObservable"
+    elif built.name != name or built.name in taken:
+        problem = f"measures {built.name!r}; allowed: an observable of the name of its entry point"
+    elif built.words is None:
+        problem = "has no words; allowed: an observable with `words`"
+    if problem:
+        raise ConfigError([f"measure.observables: {name!r} {problem}"])
+    return built
 
 
 def measured_observables(config: StudyConfig, physics: Physics) -> tuple[AbstractObservable, ...]:

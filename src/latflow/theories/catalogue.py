@@ -9,11 +9,12 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, get_args
 
 from latflow.plugins import Plugin, plugins
-from latflow.tables import Rule
+from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.base import AbstractActionTable
 from latflow.theories.known_value import Known
 from latflow.words import ObservableWords, Work
@@ -129,7 +130,28 @@ def all_tables() -> tuple[type[AbstractActionTable], ...]:
 
 def all_rules() -> tuple[Rule, ...]:
     """The rules of all theories; each looks at its own kinds only."""
-    return tuple(rule for theory in theories() for rule in theory.rules)
+    built_in = [rule for theory in _built_in() for rule in theory.rules]
+    return (*built_in, *(_fenced(rule, found) for found in _usable() for rule in _of(found).rules))
+
+
+def _fenced(rule: Rule, plugin: Plugin) -> Rule:
+    """A rule of another package: it sees studies of its own theory only, and a failure of it is a complaint."""
+    own = _kinds(plugin)
+
+    def fenced(value: Lookup) -> list[Complaint]:
+        if value("action.kind") not in own:
+            return []
+        try:
+            return list(rule(value))
+        except Exception as error:  # whatever a foreign rule does
+            hint = f"a rule of {plugin.package} fails: {type(error).__name__}: {error}"
+            return [Complaint("action.kind", repr(value("action.kind")), hint=hint)]
+
+    return fenced
+
+
+def _of(plugin: Plugin) -> Theory:
+    return Theory(plugin.name, plugin.value)
 
 
 def words_of(kind: str) -> Mapping[str, ObservableWords]:
@@ -179,13 +201,35 @@ def _kinds(plugin: Plugin) -> set[str]:
     return {table_kind(table) for table in Theory(plugin.name, plugin.value).tables}
 
 
+def _problem(theory: Theory) -> str:
+    """What is wrong with the room of a plug-in; empty if nothing is seen."""
+    for table in theory.tables:
+        if not (isinstance(table, type) and issubclass(table, AbstractActionTable)):
+            return f"table {table!r} is no AbstractActionTable"
+        missing = [name for name in ("samplers", "parameters") if not _sets(table, name)]
+        if missing:
+            return f"{table.__name__} has no {' and no '.join(missing)}"
+        stray = [name for name in (*table.parameters, *table.free_parameters) if name not in table.model_fields]
+        if stray:
+            return f"{table.__name__} has no key {', '.join(stray)}"
+    absent = [name for name in ("known", "physics") if find_spec(f"{theory.room}.{name}") is None]
+    return f"{theory.room} has no module {' and no '.join(absent)}" if absent else ""
+
+
+def _sets(table: type, name: str) -> bool:
+    return any(name in vars(base) for base in table.__mro__)
+
+
 def _checked(plugin: Plugin, taken: set[str]) -> Plugin:
     """The plug-in, with the reason why it cannot be used."""
     try:
-        theory = Theory(plugin.name, plugin.value)
+        theory = _of(plugin)
+        problem = _problem(theory)
+        if problem:
+            return dataclasses.replace(plugin, problem=problem)
         found = _kinds(plugin)
         _ = theory.rules, theory.observables, theory.works
-    except Exception as error:  # a package that fails must not take the others with it
+    except (Exception, SystemExit) as error:  # a package that fails must not take the others with it
         return dataclasses.replace(plugin, problem=f"{type(error).__name__}: {error}")
     double = sorted(found & taken)
     return dataclasses.replace(plugin, problem=f"action.kind {', '.join(double)} is taken") if double else plugin

@@ -11,6 +11,7 @@ from typing import Any
 
 from latflow.errors import ConfigError
 from latflow.plugins import Plugin, plugins
+from latflow.theories.catalogue import all_words
 
 GROUP = "latflow.observables"
 
@@ -27,9 +28,10 @@ def further() -> dict[str, str]:
 @functools.cache
 def plugin_observables() -> tuple[Plugin, ...]:
     """What installed packages offer, each with the reason why it cannot be used, if there is one."""
+    taken = {*BUILT_IN, *all_words()}
     return tuple(
         dataclasses.replace(plugin, problem=plugin.problem or f"the observable {plugin.name} is taken")
-        if plugin.name in BUILT_IN
+        if plugin.name in taken
         else plugin
         for plugin in plugins(GROUP)
     )
@@ -43,7 +45,7 @@ def build(name: str, action: Any) -> Any:
     """
     try:
         make = metadata.EntryPoint(name, further()[name], GROUP).load()
-    except Exception as error:  # whatever a foreign module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError([f"measure.observables: {name!r}; its package cannot be imported: {reason}"]) from error
     return make(action)

@@ -6,6 +6,7 @@ on an image, draws of the target count together with their images, and sectors r
 """
 
 import abc
+import math
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
@@ -18,6 +19,12 @@ from latflow._typing import Field
 
 SMALLEST_SHARE = 0.01
 """Sectors of less weight have no line of their own in a verdict."""
+
+NEGLIGIBLE = 12.0
+"""Vacua of a higher action than this, of weights below e^−12, are no starts of chains."""
+
+MOST_VACUA = 3
+"""Vacua on either side of the origin in which chains start at most."""
 
 Columns = Mapping[str, np.ndarray]
 
@@ -58,6 +65,10 @@ class AbstractSectors(eqx.Module):
     @abc.abstractmethod
     def images(self, x: Field) -> tuple[Field, ...]:
         """Images of a configuration in other sectors; only those on which the action is the same are used."""
+
+    def dispersed(self, x: Field) -> Field:
+        """Starts of many chains, along the first axis, spread over the sectors; by default as they are."""
+        return x
 
     @abc.abstractmethod
     def shares(self, columns: Columns, *, symmetric: bool) -> tuple[Share, ...]:
@@ -106,9 +117,15 @@ class SignSectors(AbstractSectors):
 
 
 class VacuumSectors(AbstractSectors):
-    """The vacuum φ = 2πn nearest to the mean of a field with a periodic potential; φ → −φ maps n to −n."""
+    """The vacuum φ = 2πn nearest to the mean of a field with a periodic potential; φ → −φ maps n to −n.
+
+    Args:
+        cost: S of the constant field 2π; by default infinite. That of 2πn is n² times as much, so the weight of vacuum n
+            is known roughly, and chains start in every vacuum that may count.
+    """
 
     columns: ClassVar[tuple[str, ...]] = ("magnetization",)
+    cost: float = eqx.field(static=True, default=math.inf)
 
     @override
     def labels(self, columns: Columns) -> Int[np.ndarray, " n"]:
@@ -117,6 +134,14 @@ class VacuumSectors(AbstractSectors):
     @override
     def images(self, x: Field) -> tuple[Field, ...]:
         return (-x,)
+
+    @override
+    def dispersed(self, x: Field) -> Field:
+        most = min(MOST_VACUA, math.isqrt(int(NEGLIGIBLE / self.cost)))
+        # every second pair of chains, so that hot and cold starts both come to every vacuum
+        turns = [0, *(n * sign for n in range(1, most + 1) for sign in (1, -1))]
+        numbers = np.arange(len(x)) // 4 % len(turns)
+        return x + 2 * np.pi * np.array(turns)[numbers].reshape(-1, *(1,) * (x.ndim - 1))
 
     @override
     def shares(self, columns: Columns, *, symmetric: bool) -> tuple[Share, ...]:

@@ -248,6 +248,8 @@ def _coupling_range(value: Lookup) -> list[Complaint]:
         found.append(Complaint("flow.coupling_range", str(list(ends)), "two increasing numbers > 0"))
     if kind is not None and name not in table_of(kind).free_parameters:
         hint = f"elsewhere {name} is not the only number that changes, or there is none"
+        own = " or ".join(f'"{word}"' for word in table_of(kind).free_parameters)
+        hint += f"; flow.parameter may be {own} here" if own else ""
         found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", _with_parameter(name), hint))
     if batch is not None and batch % COUPLINGS_PER_STEP:
         hint = "every step divides its draws among so many couplings"
@@ -285,6 +287,8 @@ def _observables(value: Lookup) -> list[Complaint]:
     if not asked or kind is None:
         return []
     known = (*theory_of(kind).observables, *further())
+    if len(set(asked)) < len(asked):
+        return [Complaint("measure.observables", str(list(asked)), "each observable once")]
     return [
         Complaint("measure.observables", repr(name), ", ".join(dict.fromkeys(known)))
         for name in asked

@@ -82,7 +82,7 @@ def analyse(context: RunContext) -> Results:
             if results.provenance is not None and results.provenance.inputs == inputs:
                 context.progress.line("analyse  up to date")
                 return results
-            if results.provenance is not None and results.provenance.inputs.get(PROGRAM) != inputs[PROGRAM]:
+            if results.provenance is not None and _only_the_program(results.provenance.inputs, inputs):
                 context.progress.line("analyse  estimates have changed since these results were made: made anew")
     samplers = _measured(context)
     context.progress.stage("analyse", ", ".join(samplers))
@@ -116,6 +116,11 @@ def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
     return {"config": context.config.digest(), PROGRAM: program_digest(context.config), **digests, **ledgers}
 
 
+def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether nothing but the program has changed since results were made."""
+    return {**old, PROGRAM: None} == {**new, PROGRAM: None}
+
+
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
@@ -124,9 +129,12 @@ REVISION = 2
 
 
 def program_digest(config: StudyConfig) -> str:
-    """SHA-256 of the revisions of all that makes results from columns."""
-    revisions = {name: r for each in study_physics(config).all_estimators for name, r in each.revisions().items()}
-    text = json.dumps({"analysis": REVISION, "estimates": revisions}, sort_keys=True)
+    """SHA-256 of all that makes results from columns: revisions, references, words, versions of other packages."""
+    physics = study_physics(config)
+    revisions = {name: r for each in physics.all_estimators for name, r in each.revisions().items()}
+    known = {name: (f"{k.value:.9g}", f"{k.error:.9g}", k.source) for name, k in known_values(config).items()}
+    beside = repr((known, physics.words(), physics.compared, physics.starts, installed()))
+    text = json.dumps({"analysis": REVISION, "estimates": revisions, "beside": beside}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

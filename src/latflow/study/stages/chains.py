@@ -149,8 +149,10 @@ def _first(context: RunContext, sampler: str, root: PRNGKey) -> Inexact[Array, "
     settings, given = getattr(context.config, sampler), given_links(context.config)
     if given is not None:
         return jnp.broadcast_to(jnp.asarray(given), (settings.chains, *given.shape))
-    key, space = jax.random.fold_in(root, KEY_PARTS["start"]), build_action(context.config).space
-    return starts(key, space, settings.chains, kind=getattr(settings, "start", "mixed"))
+    key, physics = jax.random.fold_in(root, KEY_PARTS["start"]), study_physics(context.config)
+    kind: Any = getattr(settings, "start", "mixed")
+    found = starts(key, physics.action.space, settings.chains, kind=kind)
+    return physics.sectors.dispersed(found) if kind == "mixed" else found
 
 
 def target_acceptance(context: RunContext, sampler: str) -> float:

@@ -41,7 +41,7 @@ from latflow.study.config.methods import TARGETS
 from latflow.study.config.rules import samplers_of
 from latflow.study.context import RunContext
 from latflow.study.stages.training import load_flow
-from latflow.study.theories import study_physics
+from latflow.study.theories import known_values, study_physics
 from latflow.theories.physics import Physics
 from latflow.theories.sectors import AbstractSectors
 
@@ -148,7 +148,13 @@ def _evidence(
         r_hat=_largest_r_hat(target, physics.starts),
         shares=shares,
         compared=(*compared, *further),
+        known=_known_log_z(context),
     )
+
+
+def _known_log_z(context: RunContext) -> Estimate | None:
+    known = known_values(context.config).get("log_z")
+    return None if known is None else Estimate(known.value, known.error)
 
 
 def _largest_r_hat(target: Ensemble, names: tuple[str, ...]) -> float:

@@ -4,6 +4,8 @@ A small mass makes the weight normalisable: the vacua φ = 2πn are then not deg
 miss one of them.
 """
 
+import math
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
@@ -11,7 +13,7 @@ from typing_extensions import override
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractLocalAction
 from latflow.actions.scalar import HOUSE_BOND, FreeField
-from latflow.arguments import finite
+from latflow.arguments import finite, positive
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.lattice import Lattice
 from latflow.observables.cosine import MeanCosine
@@ -65,7 +67,7 @@ class SineGordon(AbstractLocalAction):
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar, alpha: float | Scalar) -> None:
         self.space = FreeField(lattice, mass_squared=1.0).space
-        self.mass_squared = finite("action.mass_squared", mass_squared)
+        self.mass_squared = positive("action.mass_squared", mass_squared)
         self.alpha = finite("action.alpha", alpha)
 
     @override
@@ -102,4 +104,5 @@ def action(table: SineGordonTable, lattice: Lattice) -> SineGordon:
 def physics(table: SineGordonTable, lattice: Lattice, settings: Settings) -> Physics:
     """All that the stages of a study need of sine-Gordon theory."""
     del settings
-    return scalar_physics(action(table, lattice), sectors=VacuumSectors(), observables=(MeanCosine(),))
+    cost = table.mass_squared * (2 * math.pi) ** 2 * lattice.volume
+    return scalar_physics(action(table, lattice), sectors=VacuumSectors(cost), observables=(MeanCosine(),))
