@@ -120,8 +120,8 @@ class VacuumSectors(AbstractSectors):
     """The vacuum φ = 2πn nearest to the mean of a field with a periodic potential; φ → −φ maps n to −n.
 
     Args:
-        cost: S of the constant field 2π; by default infinite. That of 2πn is n² times as much, so the weight of vacuum n
-            is known roughly, and chains start in every vacuum that may count.
+        cost: S of the constant field 2π; by default infinite. That of 2πn is n² times as much: the weight of a vacuum
+            is known roughly, and chains start in every one that may count.
     """
 
     columns: ClassVar[tuple[str, ...]] = ("magnetization",)
