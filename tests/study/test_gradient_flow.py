@@ -161,9 +161,9 @@ def test_other_settings_are_measured_again_on_the_same_configurations(config: St
     shorter = with_overrides(config, {"gradient_flow.records": "3"})
     with pytest.raises(MissingInputError, match="measured with other settings"):
         run_stages(shorter, finished, stages=("analyse",), progress=Silent())
-    (finished / "discarded" / "hmc").mkdir(parents=True)  # as a process leaves it that was killed while it removed them
+    (finished / "earlier" / "hmc").mkdir(parents=True)  # as a process leaves it that was killed while it removed them
     results = run_stages(shorter, finished, stages=("sample", "measure", "analyse"), progress=Silent())
-    assert not (finished / "discarded").exists()
+    assert not (finished / "earlier").exists()
     assert (finished / "ensembles" / "hmc" / "manifest.json").read_bytes() == before
     second = Ensemble.open(finished / "measurements" / "hmc")
     assert second.manifest["identity"]["gradient_flow"]["records"] == 3
