@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, PyTree, Shaped
 
 Result = TypeVar("Result")
 
@@ -112,14 +112,16 @@ def piece_size(n: int, bytes_each: int) -> int:
     return min(n, max(1, (_ACCELERATOR_PIECE_BYTES if accelerated() else _PIECE_BYTES) // bytes_each))
 
 
-def split(x: Shaped[Array, "n *shape"], *, size: int) -> list[Shaped[Array, "size *shape"]]:
+def split(x: PyTree[Shaped[Array, "n ..."]], *, size: int) -> list[PyTree[Shaped[Array, "size ..."]]]:
     """Consecutive parts along axis 0.
 
     Args:
-        x: A batch.
+        x: A batch: an array, or several in any pytree, all of one length.
         size: Length of every part; divides that of the batch.
     """
-    return jnp.split(x, len(x) // size)
+    leaves, structure = jax.tree.flatten(x)
+    cut = [jnp.split(leaf, len(leaf) // size) for leaf in leaves]
+    return [jax.tree.unflatten(structure, parts) for parts in zip(*cut, strict=True)]
 
 
 def threaded(function: Callable[..., Result], *sequences: Sequence[Any]) -> list[Result]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact, Int, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
@@ -150,8 +150,8 @@ def run_chain(
     warmup: int = 500,
     target_acceptance: float = 0.8,
     thin: int = 1,
-    start: Inexact[Array | np.ndarray, "chains *shape"] | None = None,
-) -> Inexact[np.ndarray, "n chains *shape"]:
+    start: PyTree[Inexact[Array | np.ndarray, "chains ..."]] | None = None,
+) -> PyTree[Inexact[np.ndarray, "n chains ..."]]:
     """Tune a kernel, where there is something to tune, from over-dispersed starts and run it.
 
     Args:
@@ -165,7 +165,8 @@ def run_chain(
         start: Where the chains begin, one configuration for each; needed by kernels that do not know their space.
 
     Returns:
-        Configurations with axes (record, chain, *shape of one field).
+        Configurations with axes (record, chain, *shape of one field); several such arrays by name where the action is
+        one of several fields.
 
     Raises:
         TypeError: If `kernel` is no kernel, or a count is no integer.
@@ -184,19 +185,21 @@ def run_chain(
         final, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
     else:
         x, _ = thermalise(kernel, warm_key, x, n_steps=warmup)
-    return np.asarray(advance(final, key, x, first=0, n_records=n, thin=thin)[1].x)
+    _, records = advance(final, key, x, first=0, n_records=n, thin=thin)
+    return jax.tree.map(np.asarray, records.x)
 
 
-def _first(key: PRNGKey, kernel: AbstractKernel, chains: int) -> Inexact[Array, "chains *shape"]:
+def _first(key: PRNGKey, kernel: AbstractKernel, chains: int) -> PyTree[Inexact[Array, "chains ..."]]:
     if kernel.target_space is None:
         raise ConfigError([f"start: missing; allowed: configurations, {type(kernel).__name__} does not know its space"])
     return starts(key, kernel.target_space, chains=chains)
 
 
-def _given(start: Inexact[Array | np.ndarray, "given *shape"], chains: int) -> Inexact[Array, "given *shape"]:
-    if len(start) != chains:
-        raise ConfigError([f"start: {len(start)} configurations; allowed: one for each of {chains} chains"])
-    return jnp.asarray(start)
+def _given(start: PyTree[Inexact[Array | np.ndarray, "given ..."]], chains: int) -> PyTree[Inexact[Array, "given ..."]]:
+    given = next((len(a) for a in jax.tree.leaves(start) if len(a) != chains), chains)
+    if given != chains:
+        raise ConfigError([f"start: {given} configurations; allowed: one for each of {chains} chains"])
+    return jax.tree.map(jnp.asarray, start)
 
 
 def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:

@@ -14,7 +14,10 @@ from latflow.actions.sums import SummedAction
 from latflow.errors import ConfigError
 from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import ScalarSpace
+from latflow.in_memory import run_chain
 from latflow.lattice import Lattice
+from latflow.samplers import chains as chains_module
+from latflow.samplers.chains import advance, starts
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import FORCE_GRADIENT, OMF2
 
@@ -75,6 +78,31 @@ def test_hmc_is_exact(scheme, held):
         error = chains.std(ddof=1) / np.sqrt(N_CHAINS)
         assert error < 0.01 * value
         assert abs(chains.mean() - value) < 5 * error
+
+
+def test_chains_of_several_fields():
+    """Tuned chains of both fields in memory: in groups as at once, and exact within five standard errors."""
+    kernel = HMC(Companion(held=False), OMF2, step_size=0.3, n_steps=2)
+    fields = run_chain(KEY, kernel, n=400, chains=64, warmup=60, thin=2)
+    assert {name: field.shape for name, field in fields.items()} == dict.fromkeys(
+        ("phi", "chi"), (400, 64, *LATTICE.shape)
+    )
+    expected = float(exact.free_propagator(LATTICE, mass_squared=0.7).flat[0])
+    for name, value in {"phi": expected, "chi": expected + 1}.items():
+        chains = np.mean(fields[name] ** 2, axis=(0, 2, 3))
+        error = chains.std(ddof=1) / np.sqrt(len(chains))
+        assert error < 0.01 * value
+        assert abs(chains.mean() - value) < 5 * error
+
+
+@pytest.mark.parametrize("chains", [16, 64])
+def test_groups_of_chains_change_no_bit(chains, monkeypatch):
+    kernel = HMC(Companion(held=True), OMF2, step_size=0.3, n_steps=2)
+    x = starts(KEY, kernel.action.space, chains=chains)
+    whole = advance(kernel, KEY, x, first=3, n_records=2, thin=2)
+    monkeypatch.setattr(chains_module, "group_size", lambda n, size: n // 2)
+    parts = advance(kernel, KEY, x, first=3, n_records=2, thin=2)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, whole, parts))
 
 
 def test_auxiliary_fields_are_new_after_a_rejected_trajectory():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from displays import Listening
 from latflow.observables.cosine import MeanCosine
 from latflow.stats import quantities
 from latflow.study.config import load_study
 from latflow.study.config.study import StudyConfig
-from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.study.stages import analysis
 from latflow.study.verify import verify
@@ -33,19 +33,6 @@ warmup = 10
 """
 
 
-class Lines(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def stage(self, name: str, detail: str) -> None:
-        self.said.append(f"{name} {detail}")
-
-    def line(self, text: str) -> None:
-        self.said.append(text)
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> StudyConfig:
     (tmp_path / "study.toml").write_text(STUDY)
@@ -53,9 +40,9 @@ def config(tmp_path: Path) -> StudyConfig:
 
 
 def analysed(config: StudyConfig, run: Path) -> list[str]:
-    lines = Lines()
+    lines = Listening()
     run_stages(config, run, stages=("sample", "measure", "analyse"), progress=lines)
-    return lines.said
+    return lines.lines
 
 
 def value(run: Path, name: str) -> float:

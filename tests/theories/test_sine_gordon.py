@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from displays import Listening
 from latflow.actions import exact
 from latflow.cli.models import _changed
 from latflow.errors import ConfigError, UsageError
@@ -147,23 +148,10 @@ def test_an_observable_less_or_more_keeps_what_is_measured(run: Path) -> None:
     assert "two_point" not in manifest["identity"]["observables"]
     names = {row["observable"] for row in json.loads((run / "results.json").read_text())["estimates"]}
     assert names == {"cos_phi"}
-    said = Lines()
+    said = Listening()
     run_stages(config, run, stages=("measure", "analyse"), progress=said)
     assert any("columns kept" in line and "two_point" in line and "cos_phi" not in line for line in said.lines)
     assert not (run / "earlier").exists()
-
-
-class Lines(Silent):
-    """Remembers what was said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def stage(self, name: str, detail: str) -> None:
-        self.lines.append(f"{name} {detail}")
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def test_a_trend_in_alpha(run: Path, tmp_path: Path) -> None:
@@ -209,7 +197,7 @@ def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     stages = ("train", "sample", "measure", "analyse")
     run_stages(config, folder / "run", stages=stages, progress=Silent())
     weak = with_overrides(config, {"action.alpha": "0.5"})
-    said = Lines()
+    said = Listening()
     run_stages(weak, folder / "run", stages=stages[1:], progress=said, fork=True)
     assert not any(line.startswith(("train ", "warning")) for line in said.lines)
     (fork,) = folder.glob("run-*")

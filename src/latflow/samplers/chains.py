@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Inexact, Integer, Key
+from jaxtyping import Array, Float, Inexact, Integer, Key, PyTree
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError, UnavailableError
@@ -25,28 +25,32 @@ LEAST_WARMUP = 3
 
 PRNGKeys: TypeAlias = Key[Array, " chains"]
 
+Fields: TypeAlias = PyTree[Inexact[Array, "chains ..."]]
+"""One configuration per chain: an array (chains, *shape), or several by name on a product of spaces."""
+
 
 class Records(NamedTuple):
     """Configurations and transitions of a block of a run.
 
     Attributes:
-        x: Configurations after every `thin` steps, (n_records, chains, *shape).
+        x: Configurations after every `thin` steps, (n_records, chains, *shape); several such arrays by name on a
+            product of spaces.
         transition: One entry per step, (n_records * thin, chains).
     """
 
-    x: Inexact[Array, "records chains *shape"]
+    x: PyTree[Inexact[Array, "records chains ..."]]
     transition: Transition
 
 
 def advance(
     kernel: AbstractKernel,
     key: PRNGKey,
-    x: Inexact[Array, "chains *shape"],
+    x: Fields,
     *,
     first: int,
     n_records: int,
     thin: int,
-) -> tuple[Inexact[Array, "chains *shape"], Records]:
+) -> tuple[Fields, Records]:
     """Run every chain for ``n_records * thin`` steps.
 
     Args:
@@ -66,23 +70,34 @@ def advance(
     _require_float64()
     start = jnp.asarray(first * thin, dtype=jnp.uint32)
 
-    def run(chains: Integer[np.ndarray, " group"], group: Inexact[Array, "group *shape"]) -> tuple[Array, Records]:
+    def run(chains: Integer[np.ndarray, " group"], group: Fields) -> tuple[Fields, Records]:
         result = _advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
         return jax.block_until_ready(result)
 
-    groups = _split(x, size=group_size(len(x), x[0].nbytes))
+    n = _chains(x)
+    groups = _split(x, size=group_size(n, sum(a.nbytes for a in jax.tree.leaves(x)) // n))
     if len(groups) == 1:
-        return run(np.arange(len(x)), x)
-    return _join(threaded(run, np.split(np.arange(len(x)), len(groups)), groups))
+        return run(np.arange(n), x)
+    return _join(threaded(run, np.split(np.arange(n), len(groups)), groups))
 
 
 _split = jax.jit(split, static_argnames="size")
 
 
+def _chains(x: Fields) -> int:
+    return len(jax.tree.leaves(x)[0])
+
+
+def _chains_first(x: PyTree[Inexact[Array, "... chains"]]) -> Fields:
+    """Configurations with the axis of chains in front, where it is the last one inside a program."""
+    return jax.tree.map(lambda a: jnp.moveaxis(a, -1, 0), x)
+
+
 @jax.jit
-def _join(parts: list[tuple[Array, Records]]) -> tuple[Inexact[Array, "chains *shape"], Records]:
+def _join(parts: list[tuple[Any, Records]]) -> tuple[Fields, Records]:
     ends, records = zip(*parts, strict=True)
-    return jnp.concatenate(ends), jax.tree.map(lambda *a: jnp.concatenate(a, axis=1), *records)
+    ends = jax.tree.map(lambda *a: jnp.concatenate(a), *ends)
+    return ends, jax.tree.map(lambda *a: jnp.concatenate(a, axis=1), *records)
 
 
 @eqx.filter_jit
@@ -90,32 +105,32 @@ def _advance(
     kernel: AbstractKernel,
     key: PRNGKey,
     chains: Integer[Array | np.ndarray, " group"],
-    x: Inexact[Array, "group *shape"],
+    x: Fields,
     first: Integer[Array, ""],
     *,
     n_records: int,
     thin: int,
-) -> tuple[Inexact[Array, "group *shape"], Records]:
+) -> tuple[Fields, Records]:
     streams = _streams(key, chains)
 
-    def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Array, Transition]]:
+    def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Fields, Transition]]:
         state, transition = jax.lax.scan(lambda s, i: _step(kernel, streams, s, i), state, steps)
-        return state, (jnp.moveaxis(state.x, -1, 0), transition)
+        return state, (_chains_first(state.x), transition)
 
     numbers = first + jnp.arange(n_records * thin, dtype=jnp.uint32).reshape(n_records, thin)
     state, (configurations, transition) = jax.lax.scan(record, _init(kernel, x), numbers)
-    flat = jax.tree.map(lambda a: a.reshape(n_records * thin, x.shape[0]), transition)
-    return jnp.moveaxis(state.x, -1, 0), Records(configurations, flat)
+    flat = jax.tree.map(lambda a: a.reshape(n_records * thin, _chains(x)), transition)
+    return _chains_first(state.x), Records(configurations, flat)
 
 
 def warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
-    x: Inexact[Array, "chains *shape"],
+    x: Fields,
     *,
     n_steps: int,
     target_acceptance: float,
-) -> tuple[AbstractTunableKernel, Inexact[Array, "chains *shape"], float]:
+) -> tuple[AbstractTunableKernel, Fields, float]:
     r"""Thermalise and tune the kernel's scale to a mean acceptance; the scale is frozen afterwards.
 
     Robbins–Monro on the logarithm of the scale with gains falling like $i^{-1/2}$. During the first third every chain
@@ -149,12 +164,12 @@ def warm_up(
 def _warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
-    x: Inexact[Array, "chains *shape"],
+    x: Fields,
     target: Scalar,
     *,
     n_steps: int,
-) -> tuple[Scalar, Inexact[Array, "chains *shape"], Scalar]:
-    streams = _streams(key, jnp.arange(x.shape[0]))
+) -> tuple[Scalar, Fields, Scalar]:
+    streams = _streams(key, jnp.arange(_chains(x)))
 
     common = n_steps // 3
 
@@ -166,10 +181,10 @@ def _warm_up(
         moved = log_scales + 2.0 / jnp.sqrt(1.0 + i) * (acceptance - target)
         return (jnp.where(i == common - 1, jnp.median(moved), moved), state), (log_scales[0], mean)
 
-    start = (jnp.full(x.shape[0], jnp.log(kernel.scale)), _init(kernel, x))
+    start = (jnp.full(_chains(x), jnp.log(kernel.scale)), _init(kernel, x))
     (_, state), (log_scales, acceptances) = jax.lax.scan(step, start, jnp.arange(n_steps, dtype=jnp.uint32))
     late = slice(2 * n_steps // 3, None)
-    return jnp.exp(jnp.mean(log_scales[late])), jnp.moveaxis(state.x, -1, 0), jnp.mean(acceptances[late])
+    return jnp.exp(jnp.mean(log_scales[late])), _chains_first(state.x), jnp.mean(acceptances[late])
 
 
 def _tuned_step(
@@ -184,9 +199,7 @@ def _tuned_step(
 Start: TypeAlias = Literal["mixed", "hot", "cold"]
 
 
-def starts(
-    key: PRNGKey, space: AbstractFieldSpace, chains: int, *, kind: Start = "mixed"
-) -> Inexact[Array, "chains *shape"]:
+def starts(key: PRNGKey, space: AbstractFieldSpace, chains: int, *, kind: Start = "mixed") -> Fields:
     """Over-dispersed starting points by the `start` of the space: hot, cold and others in turn.
 
     Among eight chains there are at least two of each kind.
@@ -201,9 +214,7 @@ def starts(
     return jax.vmap(lambda c: space.start(fold_in(key, c), first + stride * c))(jnp.arange(chains))
 
 
-def thermalise(
-    kernel: AbstractKernel, key: PRNGKey, x: Inexact[Array, "chains *shape"], *, n_steps: int
-) -> tuple[Inexact[Array, "chains *shape"], float]:
+def thermalise(kernel: AbstractKernel, key: PRNGKey, x: Fields, *, n_steps: int) -> tuple[Fields, float]:
     """Warm up a kernel without a scale to tune.
 
     Args:
@@ -223,7 +234,7 @@ def _streams(key: PRNGKey, chains: Integer[Array | np.ndarray, " chains"]) -> PR
     return jax.vmap(fold_in, (None, 0))(key, jnp.asarray(chains))
 
 
-def _init(kernel: AbstractKernel, x: Inexact[Array, "chains *shape"]) -> Any:
+def _init(kernel: AbstractKernel, x: Fields) -> Any:
     return jax.vmap(kernel.init, out_axes=-1)(x)
 
 

@@ -185,3 +185,12 @@ def test_house_normalisation_gives_the_same_action(ndim: int) -> None:
     assert house(*phi4("factorial")) == pytest.approx(canonical(-1.5, 2.4 / 24), rel=1e-13)
     own = HoppingPhiFourTable(kind="phi4_hopping", kappa=kappa, coupling=coupling).house(ndim)
     assert house(*own) == pytest.approx(hopping, rel=1e-13)
+
+
+def test_an_unknown_option_lists_the_keys_of_the_kind_that_was_chosen(study_file: Path) -> None:
+    """Keys of other kinds of action are no alternatives, whichever option stands first."""
+    overrides = {"action.gamma": "1", "action.kind": "free"}
+    with pytest.raises(ConfigError) as caught:
+        load_study(study_file, overrides)
+    line = next(line for line in caught.value.complaints if "gamma" in line)
+    assert "unknown key; allowed: kind, mass_squared" in line

@@ -55,8 +55,9 @@ class Method:
         table: The settings, all with defaults. Chains need `chains`, `warmup` and `thin`; `target_acceptance` if the
             kernel is tunable, and `start` if it may be chosen.
         style: How its estimates and figures appear; None for its name in grey.
-        serves: Kinds of action it can sample, beside those whose table names it; None for every theory of scalar
-            fields.
+        serves: Kinds of action it can sample, beside those whose table names it; None for every theory whose fields it
+            knows.
+        fields: Which fields it knows, "scalar" or "links".
         streams: Numbers of its random streams under the root key: one for chains, two for draws (draws and
             accept/reject). Built-in ones are fixed; if empty they follow from the name.
         trained: Whether it needs the trained flow of the study.
@@ -75,6 +76,7 @@ class Method:
     table: type[AbstractSection] | None = None
     style: SamplerStyle | None = None
     serves: tuple[str, ...] | None = None
+    fields: tuple[str, ...] = ("scalar",)
     streams: tuple[int, ...] = ()
     trained: bool = False
     even_extents: bool = False
@@ -92,6 +94,10 @@ class Method:
     def reweighted(self) -> str:
         """What the results call the weighted averages of its draws."""
         return self.reweighted_as or f"{self.name}_reweighted"
+
+    def samples(self, kind: str, fields: str) -> bool:
+        """Whether it can sample a kind of action with such fields, also where the action's table does not name it."""
+        return fields in self.fields if self.serves is None else kind in self.serves
 
     def stream(self, part: int = 0) -> int:
         """Number of a random stream of the method.

@@ -93,14 +93,14 @@ def merge(
 ) -> tuple[dict[str, Any], list[Complaint]]:
     """A copy of `table` with the overrides put in, and complaints about those that name no key."""
     data = _copied(table)
-    refused: list[Complaint] = []
+    unknown: list[str] = []
     for path, text in overrides.items():
         targets = [key for key in keys(model) if key.path == path]
         if not targets:
-            refused.append(_unknown(path, keys(model)))
+            unknown.append(path)
         else:
             _put(data, path.split("."), parsed(text, targets))
-    return data, refused
+    return data, [_unknown(path, _inhabitants(path, data, model), everywhere=keys(model)) for path in unknown]
 
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def _of_flow(value: Lookup, fact: str) -> Any:
 def samplers_of(kind: str) -> tuple[str, ...]:
     """The methods that can sample an action of this kind: those in its table, and plug-ins that serve it."""
     table = table_of(kind)
-    more = [m for m in METHODS.values() if (table.fields == "scalar" if m.serves is None else kind in m.serves)]
-    return tuple(dict.fromkeys((*table.samplers, *(method.name for method in more))))
+    more = (method.name for method in METHODS.values() if method.samples(kind, table.fields))
+    return tuple(dict.fromkeys((*table.samplers, *more)))
 
 
 def _samplers_of_action(value: Lookup) -> list[Complaint]:

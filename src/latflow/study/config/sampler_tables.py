@@ -17,7 +17,7 @@ class HMCConfig(AbstractSection):
     )
     inner_steps: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=1,
-        description="steps of plaquettes beside rectangles, or of the potential of φ⁴, in a drift of the rest",
+        description="steps of the inner term (plaquettes beside rectangles, or the potential) in one of the rest",
     )
     trajectory_length: Positive = Field(default=1.0, description="before the warm-up tunes the step size")
     n_steps: Annotated[int, Field(ge=1, le=10**6)] = Field(default=4, description="integration steps per trajectory")
