@@ -54,6 +54,8 @@ _HOME = {
     "estimates": "latflow.in_memory",
     "reweighted_estimates": "latflow.in_memory",
     "survey": "latflow.surveys",
+    "open_run": "latflow.archive.directory",
+    "open_ensemble": "latflow.archive.directory",
     "Estimate": "latflow.stats.estimates",
     "LatflowError": "latflow.errors",
 }

@@ -15,9 +15,10 @@ from latflow import __version__
 from latflow.cli.device import prepare_jax
 from latflow.cli.gauge_commands import convert, inspect
 from latflow.cli.judgement import print_checks
+from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
-from latflow.cli.parameters import Extents, Flag
+from latflow.cli.parameters import Extents, Flag, Words
 from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
 
 app = App(
@@ -33,8 +34,9 @@ app = App(
 
 app.command(inspect, sort_key=8)
 app.command(convert, sort_key=8)
+app.command(table, sort_key=7)
+app.command(trend, sort_key=8)
 
-Words: TypeAlias = Annotated[tuple[str, ...], Parameter(consume_multiple=1, negative=())]
 Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, show=False, negative=())]
 
 
@@ -308,29 +310,6 @@ def scaling(
         planned(config, directory, machine=json)
     else:
         run(config, directory, machine=json)
-
-
-@app.command(sort_key=8)
-def trend(
-    *runs: Path,
-    observables: Words = (),
-    figure: Path | None = None,
-    json: Flag = False,
-    debug: Flag = False,
-) -> None:
-    """Autocorrelation times of finished runs against the number in which actions differ, as Markdown and a figure.
-
-    Args:
-        runs: Run directories of studies that differ in one number of the action.
-        observables: Which; by default the topological charge and its square.
-        figure: Where the figure of the first of them goes, as SVG.
-        json: Machine-readable output.
-        debug: Show the traceback of an error.
-    """
-    del debug
-    from latflow.cli.trend import show
-
-    show(runs, observables, figure=figure, machine=json)
 
 
 @app.command(name="free-energy", sort_key=8)

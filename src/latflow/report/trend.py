@@ -17,6 +17,7 @@ from latflow.errors import DataError, UsageError
 from latflow.report import data
 from latflow.report.canvas import ONE_ROW, encode, legend_above, readable_log, single_axes, style
 from latflow.report.data import Run
+from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import ABSENT, compact, is_number, plain, signed
 from latflow.report.tables import pull_of, samplers_of
@@ -161,12 +162,12 @@ def trend_lines(found: Trend) -> list[str]:
         head = [name, "sampler", "τ_int, updates", "chains", "updates of a chain", "mean", "reference", "pull"]
         rows = [_row(point) for point in found.points if point.observable == observable]
         words = found.words[observable]
-        lines += [f"**{_symbol(words)}**, {words.title}", "", *_markdown(head, rows), ""]
+        lines += [f"**{plain_symbol(words.symbol)}**, {words.title}", "", *markdown_table(head, rows), ""]
     if found.freezing:
         head = [name, "trajectory", f"γ({STRETCH:g})"]
         rows = [[plain(f.x), plain(f.trajectory, 3), compact(f.gamma, f.gamma_error)] for f in found.freezing]
         words = f"**γ({STRETCH:g})** = 2⟨Q²⟩/⟨ΔQ²⟩ over {STRETCH:g} units of molecular-dynamics time, ⟨Q²⟩ exact"
-        lines += [words, "", *_markdown(head, rows), ""]
+        lines += [words, "", *markdown_table(head, rows), ""]
     short = f"≥: a chain holds less than {LENGTH:g} τ_int, or chains of different starts disagree (R̂)."
     return [*lines, f"{short} ≤: records, which lie several updates apart, are not correlated."]
 
@@ -219,14 +220,6 @@ def _row(point: Point) -> list[str]:
         compact(point.reference, point.reference_error),
         signed(pull),
     ]
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
-    return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-
-
-def _symbol(words: Observable) -> str:
-    return words.symbol.replace("_{", "_").replace("^{", "^").replace("}", "")
 
 
 def _differing(runs: Sequence[Run]) -> str:

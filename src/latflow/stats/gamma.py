@@ -83,7 +83,7 @@ def _estimate(value: float, deltas: Float[np.ndarray, "chains n"]) -> Estimate:
     replicas = _replicas(deltas)
     names = [f"chain|{index:06d}" for index in range(len(replicas))]
     # with `means` the samples are taken as fluctuations: about the mean of all chains, not about each chain's own
-    observable = _pyerrors().Obs(replicas, names, means=[value] * len(replicas))
+    observable = load_pyerrors().Obs(replicas, names, means=[value] * len(replicas))
     observable.gamma_method(S=2.0)
     return Estimate(
         value,
@@ -116,7 +116,7 @@ def _fast_prefix(n: int) -> int:
 
 
 @functools.cache
-def _pyerrors() -> Any:
+def load_pyerrors() -> Any:
     """Pyerrors, imported late because that takes seconds; its warnings and print options are kept from the caller."""
     with np.printoptions(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,201 @@
+"""A stored ensemble as arrays, and as objects of pyerrors, xarray and pandas.
+
+Chains have the leading axes (record, chain), draws the one axis (draw). Draws are weighted: the exact Markov chain
+through them stands at draw `index` after every step.
+"""
+
+import importlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Inexact, Int
+
+from latflow.errors import MissingInputError, UnavailableError, UsageError
+from latflow.results import Observable
+from latflow.stats.gamma import load_pyerrors
+from latflow.store.ensemble import Ensemble
+
+
+@dataclass(frozen=True)
+class StoredEnsemble:
+    """Configurations of one sampler, and the columns that were measured of them.
+
+    Attributes:
+        study: Name of the study; the ensemble of `to_pyerrors` is called STUDY_SAMPLER.
+        ensemble: The blocks on disk, verified as they are read.
+        measurement: The blocks of what was measured; None if nothing was.
+        words: How observables are written, by name.
+    """
+
+    study: str
+    ensemble: Ensemble
+    measurement: Ensemble | None
+    words: Mapping[str, Observable]
+
+    def __repr__(self) -> str:
+        what = f"{self.ensemble.n_records} {'draws' if self.is_weighted else 'configurations'}"
+        return f"StoredEnsemble({self.sampler} of {self.study}: {what}; measured: {', '.join(self.names) or 'nothing'})"
+
+    @property
+    def sampler(self) -> str:
+        """Name of the sampler."""
+        return str(self.ensemble.manifest.get("sampler", self.ensemble.path.name))
+
+    @property
+    def action(self) -> Mapping[str, Any]:
+        """The table ``[action]`` of its study: kind, normalisation, parameters. Fields are in the one of the class."""
+        return self.ensemble.manifest["identity"].get("action", {})
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it holds independent weighted draws; else Markov chains."""
+        return "block_size" in self.ensemble.manifest["identity"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that were measured."""
+        found = self.measurement
+        return () if found is None or found.n_blocks == 0 else tuple(found.manifest["identity"]["observables"])
+
+    def blocks(self) -> Iterator[Inexact[np.ndarray, "*leading_and_shape"]]:
+        """Configurations block by block, so that memory stays bounded.
+
+        Raises:
+            MissingInputError: If only the ledger was kept: `latflow regenerate` draws the configurations again.
+        """
+        if "fields" in self.ensemble.manifest["identity"]:
+            hint = "`latflow regenerate` draws the configurations again"
+            raise MissingInputError(f"{self.ensemble.path}: holds the ledger only", hint=hint)
+        return (block.arrays["fields"] for block in self.ensemble.blocks(("fields",)))
+
+    def fields(self) -> Inexact[np.ndarray, "*leading_and_shape"]:
+        """All configurations, (records, chains, *shape) or (draws, *shape), in the normalisation of the action class.
+
+        Raises:
+            MissingInputError: If only the ledger was kept, or there is no block yet.
+        """
+        parts = list(self.blocks())
+        if not parts:
+            raise MissingInputError(f"{self.ensemble.path}: no blocks yet")
+        return np.concatenate(parts)
+
+    def column(self, name: str) -> Float[np.ndarray, "..."]:
+        """A measured column, (records, chains, …) or (draws, …).
+
+        Raises:
+            UsageError: If it was not measured.
+        """
+        if self.measurement is None or name not in self.names:
+            raise UsageError("column", value=repr(name), allowed=", ".join(self.names) or "none, nothing was measured")
+        return self.measurement.column(name)
+
+    @property
+    def log_weight(self) -> Float[np.ndarray, " draws"]:
+        """Logarithm of the weight of every draw.
+
+        Raises:
+            UsageError: If these are Markov chains.
+        """
+        return self._of_draws("log_weight")
+
+    @property
+    def index(self) -> Int[np.ndarray, " steps"]:
+        """For every step of the exact chain, the draw it stands at.
+
+        Raises:
+            UsageError: If these are Markov chains.
+        """
+        return self._of_draws("index")
+
+    def chains(self, name: str) -> Float[np.ndarray, "chains records ..."]:
+        """A column along the Markov chains; for draws, along the exact chain, which repeats a draw at a rejection."""
+        values = self.column(name)
+        if not self.is_weighted:
+            return np.swapaxes(values, 0, 1)
+        standing = self.index[: len(values)]  # a run that goes on may be measured in part
+        return values[standing[standing >= 0]][None]
+
+    def to_pyerrors(self, names: Collection[str] = ()) -> dict[str, Any]:
+        """The means of columns as `pyerrors.Obs`, one replicum for every chain; a list of them for an array.
+
+        Nothing is estimated yet: call ``gamma_method`` on what is derived from them. Fluctuations are about the mean of
+        each chain, in the estimates of the run about that of all chains: errors differ where chains are short.
+
+        Args:
+            names: Which columns; by default all.
+
+        Raises:
+            UsageError: If one was not measured.
+        """
+        pyerrors = load_pyerrors()
+        return {name: self._obs(pyerrors, self.chains(name)) for name in names or self.names}
+
+    def to_xarray(self, names: Collection[str] = ()) -> Any:
+        """Columns as an `xarray.Dataset` with named axes; titles, symbols and definitions are attributes.
+
+        Args:
+            names: Which columns; by default all.
+
+        Raises:
+            UnavailableError: If xarray is not installed.
+            UsageError: If a column was not measured.
+        """
+        xarray = _package("xarray")
+        found = {name: self._labelled(xarray, name) for name in names or self.names}
+        if self.is_weighted:
+            found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs={"long_name": "ln w"})
+        facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units"}
+        return xarray.Dataset(found, attrs={**facts, **{f"action_{key}": value for key, value in self.action.items()}})
+
+    def to_dataframe(self) -> Any:
+        """Scalar columns as a `pandas.DataFrame`, a row for every record of every chain, or for every draw.
+
+        Raises:
+            UnavailableError: If pandas is not installed.
+        """
+        lead = 1 if self.is_weighted else 2
+        columns = {name: values for name in self.names if (values := self.column(name)).ndim == lead}
+        shape = next(iter(columns.values())).shape if columns else (0,) * lead
+        numbers = dict(zip(self._axes, np.indices(shape), strict=True))
+        weights = {"log_weight": self.log_weight} if self.is_weighted else {}
+        return frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        return ("draw",) if self.is_weighted else ("record", "chain")
+
+    def _of_draws(self, name: str) -> np.ndarray:
+        if not self.is_weighted:
+            raise UsageError(name, value=f"of {self.sampler}", allowed="of weighted draws; these are Markov chains")
+        return self.ensemble.column(name)
+
+    def _obs(self, pyerrors: Any, chains: np.ndarray) -> Any:
+        flat = chains.reshape(*chains.shape[:2], -1)
+        replica = [f"{self.study}_{self.sampler}|r{c:03d}" for c in range(len(flat))]
+        found = [pyerrors.Obs(list(flat[:, :, i]), replica) for i in range(flat.shape[2])]
+        return found if chains.ndim > 2 else found[0]
+
+    def _labelled(self, xarray: Any, name: str) -> Any:
+        values = self.column(name)
+        inner = [f"{name}_{i}" for i in range(values.ndim - len(self._axes))]
+        words = self.words.get(name)
+        told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
+        return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
+
+
+def frame(data: Any) -> Any:
+    """A `pandas.DataFrame`.
+
+    Raises:
+        UnavailableError: If pandas is not installed.
+    """
+    return _package("pandas").DataFrame(data)
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UnavailableError(name, value="not installed", hint=f"pip install {name}") from None

@@ -1,0 +1,83 @@
+"""Many runs side by side: the table of their observables, the trend of their autocorrelation times."""
+
+from pathlib import Path
+
+from latflow.cli.output import emit, emit_json
+from latflow.cli.stages import refuse_directory
+from latflow.errors import MissingInputError, UsageError
+
+DEFAULT = ("topological_charge_squared", "topological_charge")
+"""Observables shown by default: the charge, which freezes towards the continuum limit, and its square."""
+
+LAYOUTS = ("markdown", "csv", "json")
+"""How a table can be written."""
+
+
+def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: Path | None, machine: bool) -> None:
+    """Print the trend of finished runs and write its figure.
+
+    Raises:
+        UsageError: If fewer than two runs are named, or they do not differ in one number of the action.
+        MissingInputError: If one of them is no analysed run.
+        CannotCreateError: If the figure cannot be written where it is wanted.
+    """
+    if len(runs) < 2:
+        raise UsageError("trend", value=f"{len(runs)} run(s)", allowed="two or more run directories")
+    for path in runs:
+        if not (path / "results.json").is_file():
+            raise MissingInputError(str(path), value="no analysed run", hint="`latflow run` writes them")
+    if figure is not None:
+        refuse_directory(figure.parent)
+    from latflow.report.trend import trend, trend_figure, trend_lines
+
+    wanted = observables or DEFAULT
+    found = trend(runs, wanted)
+    if machine:
+        emit_json(found.plain())
+    else:
+        emit("\n".join(trend_lines(found)))
+    if figure is not None:
+        _write(figure, trend_figure(found, wanted[0]))
+
+
+def show_table(
+    runs: tuple[Path, ...],
+    *,
+    observables: tuple[str, ...],
+    samplers: tuple[str, ...],
+    against: tuple[str, ...],
+    layout: str,
+    figure: Path | None,
+) -> None:
+    """Print the observables of finished runs and write a figure of the first.
+
+    Raises:
+        UsageError: If no run is named, or an option names what no run has.
+        MissingInputError: If a path holds no analysed run.
+        CannotCreateError: If the figure cannot be written where it is wanted.
+    """
+    if not runs:
+        raise UsageError("table", value="no run", allowed="run directories, or folders of them")
+    if layout not in LAYOUTS:
+        raise UsageError("--format", value=repr(layout), allowed=" or ".join(LAYOUTS))
+    if figure is not None:
+        refuse_directory(figure.parent)
+    from latflow.archive.collection import collect
+    from latflow.report import many_runs
+
+    found = collect(runs, observables=observables, samplers=samplers, against=against)
+    if not found.rows:
+        raise MissingInputError(str(runs[0]), value="no estimate of a scalar observable")
+    if layout == "json":
+        emit_json([row.plain() for row in found.rows])
+    else:
+        emit(found.csv() if layout == "csv" else many_runs.markdown(found))
+    if figure is not None:
+        _write(figure, many_runs.figure(found, found.observables[0]))
+
+
+def _write(path: Path, image: bytes) -> None:
+    from latflow.store.atomic import make_directory, write_bytes
+
+    make_directory(path.parent)
+    write_bytes(path, image)

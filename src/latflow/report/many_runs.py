@@ -1,0 +1,100 @@
+"""Many runs in one table and one figure: observables against the parameters in which the runs differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from latflow.archive.collection import EXTENT, Row, RunTable
+from latflow.errors import UsageError
+from latflow.report.canvas import INK, ONE_ROW, encode, legend_above, single_axes, style
+from latflow.report.markdown import markdown_table, plain_symbol
+from latflow.report.names import sampler_style
+from latflow.report.numbers import ABSENT, compact, is_number, plain
+
+_LETTERS = {
+    "beta": r"$\beta$",
+    "kappa": r"$\kappa$",
+    "coupling": r"$\lambda$",
+    "mass_squared": r"$m^2$",
+    "alpha": r"$\alpha$",
+}
+
+
+def markdown(found: RunTable) -> str:
+    """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler."""
+    return "\n".join(line for name in found.observables for line in _table(found, name))
+
+
+def figure(found: RunTable, observable: str) -> bytes:
+    """An observable against the one parameter in which the runs differ, as SVG.
+
+    Raises:
+        UsageError: If there is not exactly one parameter, or its values are no numbers.
+    """
+    key = _axis(found)
+    rows = found.of(observable)
+    with style():
+        canvas, axes = single_axes(above=ONE_ROW)
+        for sampler in dict.fromkeys(row.estimate.sampler for row in rows):
+            _points(axes, key, [row for row in rows if row.estimate.sampler == sampler])
+        _known(axes, key, rows)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=all(float(row.parameters[key]).is_integer() for row in rows)))
+        name = key.rpartition(".")[2]
+        axes.set_xlabel(_LETTERS.get(name, name.replace("_", " ")))
+        axes.set_ylabel(found.words[observable].math)
+        legend_above(canvas, axes, columns=3)
+        return encode(canvas)[0]
+
+
+def _table(found: RunTable, observable: str) -> list[str]:
+    rows = found.of(observable)
+    samplers = list(dict.fromkeys(row.estimate.sampler for row in rows))
+    head = [*(key.rpartition(".")[2] for key in found.keys), "run", *(sampler_style(s).label for s in samplers)]
+    words = found.words[observable]
+    lines: list[list[str]] = []
+    for run in dict.fromkeys(row.run for row in rows):
+        own = {row.estimate.sampler: row for row in rows if row.run == run}
+        first = next(iter(own.values()))
+        values = [_value(own[sampler]) if sampler in own else ABSENT for sampler in samplers]
+        known = first.estimate.known
+        reference = ABSENT if known is None else compact(known.value, known.error)
+        lines.append([*(_text(first.parameters[key]) for key in found.keys), Path(run).name, *values, reference])
+    return [f"**{plain_symbol(words.symbol)}**, {words.title}", "", *markdown_table([*head, "reference"], lines), ""]
+
+
+def _value(row: Row) -> str:
+    number = row.estimate.number
+    return ABSENT if number is None else compact(number.value, number.error)
+
+
+def _text(value: object) -> str:
+    return plain(value, 6) if is_number(value) else ABSENT if value is None else str(value)
+
+
+def _axis(found: RunTable) -> str:
+    if len(found.keys) != 1:
+        value = f"runs that differ in {', '.join(found.keys) or 'nothing'}"
+        raise UsageError("--figure", value=value, allowed="one parameter", hint="name one with --against")
+    key = found.keys[0]
+    wrong = next((row.parameters[key] for row in found.rows if not is_number(row.parameters[key])), None)
+    if any(not is_number(row.parameters[key]) for row in found.rows):
+        raise UsageError("--figure", value=f"{key} is {wrong!r}", allowed=f"numbers, or {EXTENT} for equal extents")
+    return key
+
+
+def _points(axes: Axes, key: str, rows: Sequence[Row]) -> None:
+    look = sampler_style(rows[0].estimate.sampler)
+    shown = [(row.parameters[key], n.value, n.error) for row in rows if (n := row.estimate.number) is not None]
+    if shown:
+        x, value, error = zip(*shown, strict=True)
+        axes.errorbar(x, value, error, fmt=look.marker, color=look.colour, elinewidth=1, label=look.label)
+
+
+def _known(axes: Axes, key: str, rows: Sequence[Row]) -> None:
+    """Reference values as short horizontal strokes."""
+    known = {row.parameters[key]: row.estimate.known for row in rows if row.estimate.known is not None}
+    if known:
+        values = [found.value for found in known.values() if found is not None]
+        axes.plot(list(known), values, "_", color=INK, markersize=11, label="reference", zorder=1)

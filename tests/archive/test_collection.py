@@ -1,0 +1,131 @@
+"""Many runs in one table: parameters, layouts, figure, refusals."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from latflow.archive.collection import collect, found_runs
+from latflow.cli import main
+from latflow.errors import MissingInputError, UsageError
+from latflow.report.many_runs import figure, markdown
+from latflow.results import write
+from latflow.study.wording import read_results
+
+RUNS = Path(__file__).parents[1] / "data" / "runs-v1"
+COUPLINGS = (5.0, 6.0, 6.5, 7.0, 8.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five results that differ in the coupling alone; ⟨φ²⟩ of HMC is a hundredth of it."""
+    target = tmp_path_factory.mktemp("many")
+    results = read_results(RUNS / "phi4" / "results.json")
+    study = (RUNS / "phi4" / "study.toml").read_text(encoding="utf-8")
+    line = next(line for line in study.splitlines() if line.startswith("coupling ="))
+    for number, coupling in enumerate(reversed(COUPLINGS)):
+        run = target / f"run-{number}"
+        run.mkdir()
+        rows = tuple(
+            row.model_copy(update={"value": coupling / 100, "error": 0.001, "reference": coupling / 100})
+            if (row.observable, row.sampler) == ("phi_squared", "hmc")
+            else row
+            for row in results.estimates
+        )
+        write(results.model_copy(update={"estimates": rows}), run / "results.json")
+        (run / "study.toml").write_text(study.replace(line, f"coupling = {coupling}"), encoding="utf-8")
+    return target
+
+
+def test_a_folder_stands_for_its_runs(folder: Path) -> None:
+    assert found_runs([folder]) == sorted(folder.iterdir())
+    assert found_runs([folder / "run-1", folder]) == [folder / f"run-{i}" for i in (1, 0, 2, 3, 4)]
+    with pytest.raises(MissingInputError, match="no analysed run"):
+        found_runs([folder / "run-1", folder / "nowhere"])
+
+
+def test_rows_are_ordered_by_what_differs(folder: Path) -> None:
+    found = collect([folder], observables=["phi_squared"], samplers=["hmc"])
+    assert found.keys == ("action.coupling",)
+    assert [row.parameters["action.coupling"] for row in found.rows] == list(COUPLINGS)
+    assert [row.estimate.value for row in found.rows] == [coupling / 100 for coupling in COUPLINGS]
+    assert found.samplers == ("hmc",)
+
+
+def test_markdown(folder: Path) -> None:
+    lines = markdown(collect([folder], observables=["phi_squared"], samplers=["hmc"])).splitlines()
+    assert lines[0] == "**⟨φ²⟩**, field squared"
+    assert lines[2] == "| coupling | run | HMC | reference |"
+    assert lines[4] == "| 5 | run-4 | 0.0500(10) | 0.05 |"
+    assert len([line for line in lines if line.startswith("| ")]) == 7
+
+
+def test_any_key_of_the_study_is_a_parameter(folder: Path) -> None:
+    found = collect([folder], observables=["phi_squared"], against=["L", "lattice.shape", "hmc.n_steps"])
+    assert {tuple(row.parameters.values()) for row in found.rows} == {
+        (4, "4×4", found.rows[0].parameters["hmc.n_steps"])
+    }
+    with pytest.raises(UsageError, match=r"--against: 'coupling'; allowed: action\.coupling"):
+        collect([folder], against=["coupling"])
+
+
+def test_runs_of_two_theories_stand_in_one_table() -> None:
+    found = collect([RUNS / "phi4", RUNS / "links"])
+    assert "action.kind" in found.keys
+    assert {"phi_squared", "plaquette"} <= set(found.observables)
+    assert "–" in markdown(found)
+
+
+def test_the_figure_is_drawn_against_one_number(folder: Path) -> None:
+    found = collect([folder], observables=["phi_squared"])
+    image = figure(found, "phi_squared")
+    assert image == figure(found, "phi_squared")
+    assert b"<svg" in image
+    with pytest.raises(UsageError, match="runs that differ in nothing"):
+        figure(collect([folder / "run-0"]), "phi_squared")
+    with pytest.raises(UsageError, match=r"lattice\.shape is '4×4'; allowed: numbers, or L"):
+        figure(collect([folder], against=["lattice.shape"]), "phi_squared")
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--observables", "phi_squared", "--samplers", "hmc"]
+    drawing = tmp_path / "new" / "phi2.svg"
+    assert main(["table", str(folder), *options, "--format", "csv", "--figure", str(drawing)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["action.coupling"]) for row in rows] == list(COUPLINGS)
+    assert [float(row["value"]) for row in rows] == [coupling / 100 for coupling in COUPLINGS]
+    assert drawing.read_bytes().startswith(b"<?xml")
+    assert main(["table", str(folder), *options, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [row["value"] for row in plain] == [coupling / 100 for coupling in COUPLINGS]
+    assert plain[0]["sampler"] == "hmc"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 64, "table: no run; allowed: run directories, or folders of them"),
+        (["FOLDER", "--format", "xml"], 64, "--format: 'xml'; allowed: markdown or csv or json"),
+        (["FOLDER", "--observables", "energy"], 64, "--observables: 'energy'; allowed:"),
+        (["FOLDER", "--samplers", "heatbath"], 64, "--samplers: 'heatbath'; allowed:"),
+        (["nowhere"], 66, "nowhere: no analysed run"),
+    ],
+    ids=["none", "format", "observable", "sampler", "missing"],
+)
+def test_refusals(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    assert main(["table", *(str(folder) if a == "FOLDER" else a for a in arguments)]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_without_its_study_is_described_by_its_results(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run-0", tmp_path / "run")
+    (tmp_path / "run" / "study.toml").unlink()
+    found = collect([tmp_path / "run"], against=["action.coupling"])
+    theory = read_results(RUNS / "phi4" / "results.json").theory
+    assert theory is not None
+    assert found.rows[0].parameters["action.coupling"] == theory.action["coupling"]
