@@ -18,7 +18,7 @@ from latflow.cli.judgement import print_checks
 from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
-from latflow.cli.parameters import Extents, Flag, Words
+from latflow.cli.parameters import Count, Extents, Flag, Words
 from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
 
 app = App(
@@ -26,6 +26,7 @@ app = App(
     help="Exact ensembles of lattice-field configurations from machine-learned flows, HMC and local updates.",
     version=__version__,
     help_format="plaintext",
+    default_parameter=Parameter(show_default=False),
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
@@ -36,8 +37,9 @@ app.command(inspect, sort_key=8)
 app.command(convert, sort_key=8)
 app.command(table, sort_key=7)
 app.command(trend, sort_key=8)
+app.register_install_completion_command()
 
-Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, show=False, negative=())]
+Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, negative=())]
 
 
 @Parameter(name="*")
@@ -53,7 +55,7 @@ class StageOptions:
         fork: If the directory holds another study, go on beside it.
         json: Machine-readable output.
         debug: Show the traceback of an error.
-        settings: Keys of the study that replace those of the file.
+        settings: Another value for a key of the study, such as action.coupling=6.5; --KEY VALUE is short for it.
     """
 
     run_dir: Path | None = None
@@ -123,7 +125,7 @@ def sample(
     /,
     *,
     model: str = "",
-    configurations: Annotated[int | None, Parameter(name=("--configurations", "-n"))] = None,
+    configurations: Count = None,
     ledger_only: Flag = False,
     options: StageOptions = StageOptions(),
 ) -> None:
@@ -262,7 +264,7 @@ def selfcheck(study: Path, /, *, json: Flag = False, debug: Flag = False, settin
         study: A study file.
         json: Machine-readable output.
         debug: Show the traceback of an error.
-        settings: Keys of the study that replace those of the file.
+        settings: Another value for a key of the study, such as action.coupling=6.5; --KEY VALUE is short for it.
     """
     del debug
     from latflow.cli.stages import find_place

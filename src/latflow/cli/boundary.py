@@ -43,8 +43,10 @@ class ErrorBoundary:
             sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
         refusal = translated(error)
         self.exit_code = refusal.exit_code
+        if kind is BrokenPipeError:  # as other tools do: whoever has closed the pipe wants to hear no more
+            return True
         description = tell(refusal)
-        if self.machine and type(error) is not BrokenPipeError:
+        if self.machine:
             emit_json({"error": description})
         return True
 

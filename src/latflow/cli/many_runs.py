@@ -23,7 +23,7 @@ def table(
         samplers: Whose; by default all.
         against: Keys of the study that are the parameters, such as action.coupling, lattice.shape or L; by default
             the keys of lattice and action in which the runs differ.
-        format: markdown, csv or json.
+        format: markdown (the default), csv or json.
         figure: Where a figure of the first observable against the parameter goes, as SVG.
         json: Short for --format json.
         debug: Show the traceback of an error.

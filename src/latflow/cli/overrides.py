@@ -5,11 +5,15 @@ option ``--set key=value`` before arguments are parsed, so that only the schema 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from latflow.errors import UsageError
 
 TOP_LEVEL = ("name", "seed")
 """Keys outside any table, repeated here so that `--help` need not load the schema; a test compares the two."""
+
+SEVERAL = ("--shape", "--samplers", "--observables", "--against", "--index")
+"""Options of the commands that take several words; a file or directory behind them is none of these words."""
 
 SET = "--set"
 """The hidden option that carries one replaced key."""
@@ -42,13 +46,18 @@ def as_mapping(settings: Sequence[str]) -> Mapping[str, str]:
 
 
 def _rewritten(arguments: list[str]) -> Iterator[str]:
-    position = 0
+    position, several = 0, list[str]()  # options of several words come last, where nothing follows that they could take
     while position < len(arguments):
         argument = arguments[position]
         position += 1
         if argument == "--":
-            yield from arguments[position - 1 :]
+            yield from (*several, *arguments[position - 1 :])
             return
+        if argument in SEVERAL:
+            words = _value(arguments[position:], several=True)
+            position += len(words)
+            several += [argument, *words]
+            continue
         key, equals, value = argument.removeprefix("--").partition("=")
         if not argument.startswith("--") or not _names_a_key(key):
             yield argument
@@ -60,6 +69,7 @@ def _rewritten(arguments: list[str]) -> Iterator[str]:
             position += len(words)
             value = " ".join(words)
         yield from (SET, f"{key}={value}")
+    yield from several
 
 
 def _names_a_key(name: str) -> bool:
@@ -75,10 +85,15 @@ def _takes_several(name: str) -> bool:
 
 
 def _value(following: Sequence[str], *, several: bool) -> list[str]:
-    """The words that belong to an option: one, or for lists all up to the next option or a study file."""
+    """The words that belong to an option: one, or for lists all up to the next option, a file or a directory."""
     words: list[str] = []
     for word in following:
-        if word.startswith("--") or (words and (not several or word.endswith(".toml"))):
+        if word.startswith("--") or (words and (not several or _is_path(word))):
             break
         words.append(word)
     return words
+
+
+def _is_path(word: str) -> bool:
+    """Whether a word names a file or directory: it has a slash, ends like a study, or is there and no number."""
+    return "/" in word or word.endswith(".toml") or (not word.isdecimal() and Path(word).exists())
