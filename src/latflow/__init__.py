@@ -22,6 +22,7 @@ _HOME = {
     "WilsonAction": "latflow.actions.gauge",
     "ImprovedAction": "latflow.actions.gauge",
     "PhiFour": "latflow.actions.scalar",
+    "SineGordon": "latflow.theories.sine_gordon.physics",
     "AbstractBijection": "latflow.bijections.base",
     "AbstractDistribution": "latflow.distributions",
     "Normal": "latflow.distributions",

@@ -37,6 +37,7 @@ class ObservableWords:
         math: The same in TeX, for figures.
         definition: What is measured, in the notation of the conventions.
         axis: Of an array, what its entries are numbered by.
+        estimated: Whether an estimate of it is made; else its history alone is shown.
     """
 
     title: str
@@ -44,6 +45,7 @@ class ObservableWords:
     math: str
     definition: str
     axis: AxisWords = TIME
+    estimated: bool = True
 
 
 def plain_words(name: str) -> ObservableWords:

@@ -12,6 +12,7 @@ from latflow.cli import main
 from latflow.errors import MissingInputError, UsageError
 from latflow.results import read, write
 from latflow.stats.evidence import Verdict
+from latflow.store.ensemble import Ensemble
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.free_energy import Difference, free_energy_differences
@@ -175,3 +176,35 @@ def test_refusals(runs: tuple[Path, Path], tmp_path: Path) -> None:
         free_energy_differences(runs[0], other)
     with pytest.raises(MissingInputError, match="no draws to compare"):
         free_energy_differences(other, other)
+
+
+LINKS = Path(__file__).parents[1] / "data" / "runs-v1" / "links"
+
+
+def beside_links(directory: Path, old: str, new: str) -> Path:
+    """A run without draws whose study is that of the stored links, but for one text."""
+    directory.mkdir()
+    study = (LINKS / "study.toml").read_text(encoding="utf-8")
+    assert study.count(old) == 1
+    (directory / "study.toml").write_text(study.replace(old, new), encoding="utf-8")
+    return directory
+
+
+def test_links_are_reweighted_configuration_by_configuration(tmp_path: Path) -> None:
+    """U(1) on 4 × 4 from β = 2 to 1.9: every sampler within five standard errors of the character expansion."""
+    other = beside_links(tmp_path / "other", "beta = 2.0", "beta = 1.9")
+    closed, *rows = free_energy_differences(LINKS, other)
+    assert closed.way.startswith("reference")
+    assert len(rows) == 3
+    for row in rows:
+        sampler = row.way.split(", ")[1].split()[0]
+        assert row.n == Ensemble.open(LINKS / "ensembles" / sampler, writable=False).n_records
+        assert abs(row.value - closed.value) < 5 * row.error
+        assert row.error < 0.1 * abs(closed.value)
+
+
+def test_different_fields_are_refused(tmp_path: Path) -> None:
+    group = next(line for line in (LINKS / "study.toml").read_text().splitlines() if line.startswith("group"))
+    other = beside_links(tmp_path / "other", group, 'group = "SU(2)"')
+    with pytest.raises(UsageError, match="two runs with the same fields"):
+        free_energy_differences(LINKS, other)

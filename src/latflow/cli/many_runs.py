@@ -46,7 +46,7 @@ def trend(
 
     Args:
         runs: Run directories of studies that differ in one number of the action.
-        observables: Which; by default the topological charge and its square.
+        observables: Which; by default the topological charge and its square, without charge the first two.
         figure: Where the figure of the first of them goes, as SVG.
         json: Machine-readable output.
         debug: Show the traceback of an error.

@@ -7,7 +7,7 @@ from latflow.cli.stages import refuse_directory
 from latflow.errors import MissingInputError, UsageError
 
 DEFAULT = ("topological_charge_squared", "topological_charge")
-"""Observables shown by default: the charge, which freezes towards the continuum limit, and its square."""
+"""Observables of a trend by default: the charge, which freezes towards the continuum limit, and its square."""
 
 LAYOUTS = ("markdown", "csv", "json")
 """How a table can be written."""
@@ -30,7 +30,7 @@ def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: 
         refuse_directory(figure.parent)
     from latflow.report.trend import trend, trend_figure, trend_lines
 
-    wanted = observables or DEFAULT
+    wanted = observables or _usual(runs)
     found = trend(runs, wanted)
     if machine:
         emit_json(found.plain())
@@ -38,6 +38,17 @@ def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: 
         emit("\n".join(trend_lines(found)))
     if figure is not None:
         _write(figure, trend_figure(found, wanted[0]))
+
+
+def _usual(runs: tuple[Path, ...]) -> tuple[str, ...]:
+    """The charge and its square where they were measured; else what comes first among the estimates of chains."""
+    from latflow.archive.directory import load
+
+    results = load(runs[0]).results
+    if all(name in results.observables for name in DEFAULT):
+        return DEFAULT
+    timed = [row.observable for row in results.estimates if row.tau_int is not None and not row.is_array]
+    return tuple(dict.fromkeys(timed))[:2] or DEFAULT
 
 
 def show_table(

@@ -32,6 +32,7 @@ class AbstractFlowTable(AbstractSection):
         fields: Which fields it is built for, "scalar" or "links".
         extent_multiple: What every extent of the lattice must be a multiple of.
         transfers: Whether trained weights can be carried to other lattices.
+        several_extents: Whether its kernels meet lattices of several extents, and may cover the small ones.
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
             of the networks; imported when it is needed.
@@ -43,6 +44,7 @@ class AbstractFlowTable(AbstractSection):
     drawing: ClassVar[float] = 2.0
     extent_multiple: ClassVar[int] = 1
     transfers: ClassVar[bool] = False
+    several_extents: ClassVar[bool] = False
 
     @abc.abstractmethod
     def work(self, parameters: int, volume: int) -> tuple[int, int]:
@@ -137,6 +139,7 @@ class MultiscaleTable(AbstractFlowTable):
     """The field of a coarse lattice first, then the fluctuations between its sites, level by level."""
 
     builder: ClassVar[str] = "latflow.flows.builders:multiscale"
+    several_extents: ClassVar[bool] = True
     kind: Literal["multiscale"] = Field(default="multiscale", description=_WHICH)
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")

@@ -201,7 +201,8 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         return [*theory, *_measured_beside(run)]
     flow = study.get("flow") or {}
     formula = "" if theory is None else theory.formula
-    used = {key: value for key, value in flow.items() if key != "kind" and value not in (None, False, "none")}
+    idle = ("kind", *(() if flow.get("coupling_range") else ("parameter", "coupling_order")))
+    used = {key: value for key, value in flow.items() if key not in idle and value not in (None, False, "none")}
     network = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in used.items())
     return [
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
+from latflow.theories.catalogue import package_of
 
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
@@ -105,6 +106,11 @@ def model_identity(config: StudyConfig) -> dict[str, Any]:
 
 
 def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
-    """The part of a study that determines an artefact: the named sections and the seed, as plain data."""
+    """The part of a study that determines an artefact: the named sections and the seed, as plain data.
+
+    With the action the package that brings its theory belongs to it, where latflow does not.
+    """
     plain = config.plain(every_table=True)
-    return {"seed": plain["seed"], **{section: plain[section] for section in sections}}
+    package = package_of(config.action.kind) if "action" in sections else ""
+    brought = {"package": package} if package else {}
+    return {"seed": plain["seed"], **brought, **{section: plain[section] for section in sections}}

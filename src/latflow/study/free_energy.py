@@ -76,13 +76,16 @@ def free_energy_differences(first: Path, second: Path) -> list[Difference]:
 
     Raises:
         MissingInputError: If a directory is no run or holds nothing to compare.
-        UsageError: If the lattices differ.
+        UsageError: If the lattices differ, or the fields on them.
     """
     a, b = _open(first, "A"), _open(second, "B")
     shapes = [tuple(run.context.config.lattice.shape) for run in (a, b)]
     if shapes[0] != shapes[1]:
         words = " and ".join(str(list(shape)) for shape in shapes)
         raise UsageError(str(second), value=f"lattices {words}", allowed="two runs on one lattice")
+    fields = [run.context.config.action.space_words() for run in (a, b)]
+    if fields[0] != fields[1]:
+        raise UsageError(str(second), value=f"{fields[0]} and {fields[1]}", allowed="two runs with the same fields")
     volume = math.prod(shapes[0])
     found = [*_closed_form(a, b, volume), *_reweighted(a, b, volume), *_reweighted(b, a, volume)]
     found += [row for sampler in BELIEVED for row in _two_log_z(a, b, sampler, volume)]
@@ -170,7 +173,7 @@ def _row(
 def _action_differences(source: _Run, target: _Run, ensemble: Ensemble) -> Float[np.ndarray, "..."]:
     """S_target − S_source at every draw of the source: axes (draws,) or (records, chains)."""
     fields = FieldSource(source.context, ensemble)
-    shape = tuple(source.context.config.lattice.shape)
+    shape = source.action.space.shape
     parts = []
     for block in range(ensemble.n_blocks):
         x, _ = fields.read(block)

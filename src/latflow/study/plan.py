@@ -14,7 +14,7 @@ from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import CHAINS, FLOW, METHODS
 from latflow.study.methods import build_scheme, update_seconds
-from latflow.study.theories import build_link_action
+from latflow.study.theories import build_link_action, study_physics
 
 NOMINAL_FLOPS = 2e10
 """Sustained floating-point operations per second assumed per process: two cores of a laptop, in float32."""
@@ -51,6 +51,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         Plain data: ``parameters``, ``memory_bytes`` per part, ``seconds`` per stage and ``disk_bytes``; seconds are
         estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
+    study_physics(config)  # refuses what the run would refuse
     has_flow = any(METHODS[name].trained for name in config.sampling.samplers)
     parameters = _parameters(config) if has_flow else 0
     field = jax.eval_shape(build_action(config).space.random, jax.random.key(0))

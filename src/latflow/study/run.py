@@ -18,6 +18,7 @@ from latflow.study.stages.draws import sample_draws
 from latflow.study.stages.evidence import collect
 from latflow.study.stages.measuring import measure
 from latflow.study.stages.training import train
+from latflow.study.theories import study_physics
 
 STAGES = ("train", "sample", "measure", "analyse", "report")
 """The stages of a study, in order."""
@@ -78,6 +79,7 @@ def run_order(
         Interrupted: After a signal; everything done so far is saved.
     """
     config, directory = order.config, order.directory
+    study_physics(config)  # an observable that is not defined for these fields is refused before anything is done
     if order.needs_model:
         require_start(config)
     with RunLock(directory), Interrupts() as interrupts:

@@ -34,12 +34,13 @@ def study_physics(config: StudyConfig) -> Physics:
     """
     found = _theory(config.action).physics.physics(config.action, _lattice(config), _settings(config))
     own, asked = found.words(), config.measure.observables
-    unknown = [name for name in asked if name not in own and name not in further()]
+    known = dict.fromkeys((*own, *FROM_WEIGHTS, *further()))
+    unknown = [name for name in asked if name not in known]
     if unknown:
-        allowed = ", ".join([*own, *(name for name in further() if name not in own)])
+        allowed = ", ".join(known)
         raise ConfigError([f"measure.observables: {name!r}; allowed: {allowed}" for name in unknown])
     taken = {observable.name for observable in found.observables}
-    more = tuple(_asked_for(name, found.action, taken) for name in asked if name not in own)
+    more = tuple(_asked_for(name, found.action, taken) for name in asked if name not in (*own, *FROM_WEIGHTS))
     return found._replace(observables=(*found.observables, *more))
 
 

@@ -99,6 +99,12 @@ def kinds() -> tuple[str, ...]:
     return tuple(_by_kind())
 
 
+def package_of(kind: str) -> str:
+    """The package that brings the theory of a word of `action.kind`; empty for a built-in one."""
+    name = theory_of(kind).name
+    return next((plugin.package for plugin in _usable() if plugin.name == name), "") if name not in BUILT_IN else ""
+
+
 def theory_of(kind: str) -> Theory:
     """The theory of a word of `action.kind`."""
     return _by_kind()[kind][0]

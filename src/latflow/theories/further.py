@@ -26,6 +26,12 @@ def further() -> dict[str, str]:
 
 
 @functools.cache
+def packages() -> dict[str, str]:
+    """The package that brings an observable, by the names of those that are not built in."""
+    return {plugin.name: plugin.package for plugin in plugin_observables() if not plugin.problem}
+
+
+@functools.cache
 def plugin_observables() -> tuple[Plugin, ...]:
     """What installed packages offer, each with the reason why it cannot be used, if there is one."""
     taken = {*BUILT_IN, *all_words()}

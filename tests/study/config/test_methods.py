@@ -74,6 +74,7 @@ REFUSED = {
     "ANALYSIS": (bad(reweighted_as="reweighted", stage="draws"), "the name reweighted is taken"),
     "SPELT": (bad(name="../x"), "name '../x'; allowed"),
     "STAGE": (bad(stage="dance"), "stage 'dance'"),
+    "STREAMS": (bad(streams=(4,)), "streams (4,); allowed: none"),
     "TRAINED": (bad(trained=True), "chains that need a trained model"),
     "HOOK": (bad(build="toys"), "'toys'; allowed: package.module:function"),
     "TABLELESS": (bad(table=None), "no table"),

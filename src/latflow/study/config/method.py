@@ -59,7 +59,7 @@ class Method:
             knows.
         fields: Which fields it knows, "scalar" or "links".
         streams: Numbers of its random streams under the root key: one for chains, two for draws (draws and
-            accept/reject). Built-in ones are fixed; if empty they follow from the name.
+            accept/reject). Built-in ones are fixed; those of a plug-in follow from its name.
         trained: Whether it needs the trained flow of the study.
         even_extents: Whether every extent of the lattice must be even.
         target_rank: Place among the chains that may stand for the target in the evidence on a flow, 0 first; None if

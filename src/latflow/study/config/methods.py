@@ -156,6 +156,8 @@ def _accepted(offered: object, taken: Iterable[str]) -> Method:
         raise _RefusedError(f"{type(offered).__name__}; allowed: a latflow.study.config.method.Method")
     if not _NAME.fullmatch(offered.name):
         raise _RefusedError(f"name {offered.name!r}; allowed: up to 40 lower-case letters, digits and _")
+    if offered.streams:
+        raise _RefusedError(f"streams {offered.streams}; allowed: none, those of a plug-in follow from its name")
     clash = {offered.name, offered.reweighted} & set(taken)
     if clash:
         raise _RefusedError(f"the name {', '.join(sorted(clash))} is taken")

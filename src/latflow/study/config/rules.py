@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from latflow.flows.tables import flow_tables
-from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS
+from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, TARGETS
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -98,12 +98,12 @@ def _flow_lattice(value: Lookup) -> list[Complaint]:
 
 def _kernel(value: Lookup) -> list[Complaint]:
     size, shape = value("flow.kernel_size"), value("lattice.shape")
-    multiscale = value("flow.kind") == "multiscale"
-    if size is None or not (multiscale or value("flow.network") == "convolutional"):
+    several = _of_flow(value, "several_extents")
+    if size is None or not (several or value("flow.network") == "convolutional"):
         return []
     if size % 2 == 0:
         return [Complaint("flow.kernel_size", str(size), "an odd integer", "the kernel is centred on a site")]
-    if multiscale:
+    if several:
         # The window meets lattices of many extents and may cover the small ones; with a single site it reads nothing.
         return [] if size > 1 else [Complaint("flow.kernel_size", str(size), "3 or more")]
     # One more than an even extent is the odd window that holds the whole lattice.
@@ -151,11 +151,14 @@ def _inner_steps(value: Lookup) -> list[Complaint]:
 
 
 def _mixed_starts(value: Lookup) -> list[Complaint]:
-    start, samplers = value("hmc.start"), value("sampling.samplers")
-    if start in ("mixed", None) or samplers is None or not {"flow", "hmc"} <= set(samplers):
+    """Starts of the chains that stand for the target in the verdict on a flow."""
+    samplers = value("sampling.samplers") or ()
+    judge = next((word for word in TARGETS if word in samplers), None)
+    start = None if judge is None else value(f"{judge}.start")
+    if FLOW not in samplers or start in ("mixed", None):
         return []
     hint = "the verdict on the flow asks for chains from many starts"
-    return [Complaint("hmc.start", repr(start), "'mixed' when a flow is sampled", hint)]
+    return [Complaint(f"{judge}.start", repr(start), "'mixed' when a flow is sampled", hint)]
 
 
 def _given_start(value: Lookup) -> list[Complaint]:
@@ -244,11 +247,13 @@ def _coupling_range(value: Lookup) -> list[Complaint]:
     if ends is None:
         return []
     found = []
+    own = " or ".join(f'"{word}"' for word in table_of(kind).free_parameters) if kind is not None else ""
+    if kind is not None and name != COUPLING and own and name not in table_of(kind).free_parameters:
+        return [Complaint("flow.parameter", repr(name), f"{own} with action.kind {kind}")]
     if not ends[0] < ends[1]:
         found.append(Complaint("flow.coupling_range", str(list(ends)), "two increasing numbers > 0"))
     if kind is not None and name not in table_of(kind).free_parameters:
         hint = f"elsewhere {name} is not the only number that changes, or there is none"
-        own = " or ".join(f'"{word}"' for word in table_of(kind).free_parameters)
         hint += f"; flow.parameter may be {own} here" if own else ""
         found.append(Complaint("flow.coupling_range", f"with action.kind {kind}", _with_parameter(name), hint))
     if batch is not None and batch % COUPLINGS_PER_STEP:
@@ -286,7 +291,7 @@ def _observables(value: Lookup) -> list[Complaint]:
     asked, kind = value("measure.observables"), value("action.kind")
     if not asked or kind is None:
         return []
-    known = (*theory_of(kind).observables, *further())
+    known = (*(name for name, words in theory_of(kind).observables.items() if words.estimated), *further())
     if len(set(asked)) < len(asked):
         return [Complaint("measure.observables", str(list(asked)), "each observable once")]
     return [

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from latflow.actions.base import AbstractAction
+from latflow.execution import DENSITY_FIELDS, map_pieces
 from latflow.flows.mixture import TrainableFlow
 from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError
 from latflow.stats.evidence import (
@@ -52,7 +53,6 @@ Estimates: TypeAlias = Mapping[str, Mapping[str, list[Estimate]]]
 """Estimates by sampler and observable."""
 
 _EVEN = 1e-10
-_PIECE = 512
 
 
 def path_of(context: RunContext) -> Any:
@@ -233,12 +233,12 @@ def _densities(
 ) -> tuple[Float[np.ndarray, "records chains images"], Float[np.ndarray, "records chains images"]]:
     """S and log q at every configuration and, if S is the same there, at its images in other sectors."""
     lead, shape = fields.shape[:2], physics.action.space.shape
-    flat = fields.reshape(-1, *shape)
-    pieces = [flat[i : i + _PIECE] for i in range(0, len(flat), _PIECE)]
-    # the last piece is filled up, so that one program serves all
-    filled = [np.concatenate([p, np.repeat(p[:1], _PIECE - len(p), axis=0)]) for p in pieces]
-    found = [np.asarray(_evaluate(flow, physics.action, physics.sectors, jnp.asarray(piece))) for piece in filled]
-    values = np.concatenate(found, axis=-1)[..., : len(flat)]
+    values = map_pieces(
+        lambda piece: _evaluate(flow, physics.action, physics.sectors, jnp.asarray(piece)),
+        fields.reshape(-1, *shape),
+        size=DENSITY_FIELDS,
+        axis=-1,
+    )
     action_at, log_prob_at = np.moveaxis(values.reshape(2, -1, *lead), 1, -1)
     apart = np.max(np.abs(action_at - action_at[..., :1]))
     same = apart <= _EVEN * max(1.0, float(np.abs(action_at).max()))

@@ -22,6 +22,7 @@ from latflow.study.config.stages import MEASUREMENT_SECTIONS
 from latflow.study.context import RunContext, identity
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import measured_observables, study_physics
+from latflow.theories.further import packages
 
 _EARLIER = "earlier"
 """Directory of measurements that were made with other settings, until what is still right in them is taken over."""
@@ -124,6 +125,7 @@ def _is_right(observable: AbstractObservable, found: Mapping[str, Any], wanted: 
     return (
         name in found.get("observables", ())
         and found.get("revisions", {}).get(name, 1) == observable.revision
+        and found.get("packages", {}).get(name) == wanted.get("packages", {}).get(name)
         and (not section or found.get(section) == wanted.get(section))
     )
 
@@ -133,9 +135,12 @@ def what_is_measured(config: StudyConfig) -> dict[str, Any]:
     plain = config.plain()
     observables = measured_observables(config, study_physics(config))
     revisions = {o.name: o.revision for o in observables if o.revision > 1}
+    foreign = packages()
+    brought = {o.name: foreign[o.name] for o in observables if o.name in foreign}
     return {
         "observables": sorted(observable.name for observable in observables),
         **({"revisions": revisions} if revisions else {}),
+        **({"packages": brought} if brought else {}),
         **{name: plain[name] for name in MEASUREMENT_SECTIONS if plain[name]["kind"] != "none"},
     }
 
@@ -143,7 +148,9 @@ def what_is_measured(config: StudyConfig) -> dict[str, Any]:
 def is_as_asked(measurement: Ensemble, config: StudyConfig) -> bool:
     """Whether a measurement was made with the settings of a study and the observables of this version."""
     wanted, found = what_is_measured(config), measurement.manifest["identity"]
-    return all(found.get(key) == wanted.get(key) for key in ("observables", "revisions", *MEASUREMENT_SECTIONS))
+    return all(
+        found.get(key) == wanted.get(key) for key in ("observables", "revisions", "packages", *MEASUREMENT_SECTIONS)
+    )
 
 
 def _put_aside(context: RunContext, sampler: str, wanted: Mapping[str, Any]) -> None:

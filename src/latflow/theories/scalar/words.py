@@ -13,7 +13,11 @@ OBSERVABLES: dict[str, ObservableWords] = {
         "absolute magnetization", "⟨|M|⟩", r"$\langle|M|\rangle$", "M the mean field of a configuration"
     ),
     "magnetization": ObservableWords(
-        "magnetization", "⟨M⟩", r"$\langle M\rangle$", "M the mean field of a configuration; zero by φ → −φ"
+        "magnetization",
+        "⟨M⟩",
+        r"$\langle M\rangle$",
+        "M the mean field of a configuration; zero by φ → −φ",
+        estimated=False,
     ),
     "binder_cumulant": ObservableWords("Binder cumulant", "U₄", r"$U_4$", "1 − ⟨M⁴⟩ / (3⟨M²⟩²)"),
     "action_density": ObservableWords("action density", "⟨S⟩/V", r"$\langle S\rangle/V$", "action per site"),
