@@ -90,7 +90,7 @@ def test_chains_of_a_theory_of_another_package_are_not_gone_on_with(
     run = tmp_path / "run"
     analysed(config, run)
     monkeypatch.setattr("latflow.study.context.package_of", lambda kind: "another")
-    with pytest.raises(CannotCreateError, match='identity.package is absent, wanted "another"'):
+    with pytest.raises(CannotCreateError, match=r'identity\.package is absent, wanted "another"'):
         analysed(with_overrides(config, {"sampling.configurations": "2048"}), run)
 
 
