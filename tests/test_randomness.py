@@ -1,12 +1,26 @@
 """The fast generator: the same keys as JAX, the right distributions, one stream per key."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
-from latflow.randomness import _log, fold_in, log_uniform, standard_normal, uniform
+from latflow.errors import ConfigError
+from latflow.randomness import (
+    _log,
+    fold_in,
+    log_uniform,
+    pinned,
+    probe,
+    require_key,
+    root_key,
+    split,
+    standard_normal,
+    uniform,
+)
 
 N = 2_000_001
 
@@ -71,14 +85,44 @@ def test_scalar_shape():
     assert uniform(jax.random.key(4)).shape == ()
 
 
-@pytest.mark.parametrize("draw", [uniform, log_uniform, standard_normal])
-def test_other_kinds_of_keys(draw):
-    """A key that is not Threefry's takes JAX's own way."""
-    key = jax.random.key(5, impl="rbg")
-    reference = {
-        uniform: jax.random.uniform,
-        standard_normal: jax.random.normal,
-        log_uniform: lambda key, shape: jnp.log(jax.random.uniform(key, shape)),
-    }[draw]
-    assert np.array_equal(draw(key, (4,)), reference(key, (4,)))
-    assert np.array_equal(jax.random.key_data(fold_in(key, 3)), jax.random.key_data(jax.random.fold_in(key, 3)))
+@pytest.mark.parametrize("draw", [uniform, log_uniform, standard_normal, split, pinned, lambda key: fold_in(key, 3)])
+@pytest.mark.parametrize("kind", ["rbg", "philox2x32"])
+def test_keys_of_another_generator_are_refused(draw, kind):
+    """Their draws would depend on the batch (rbg), or be taken for those of Threefry (two words as well)."""
+    with pytest.raises(ConfigError, match=f"key: of the generator {kind}; allowed: jax.random.key"):
+        draw(jax.random.key(5, impl=kind))
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (7, "key: int; allowed: jax.random.key"),
+        (jnp.zeros(2), "key: an array of float64, shape (2,)"),
+        (jax.random.split(jax.random.key(0), 3), "key: 3 keys; allowed: one"),
+    ],
+)
+def test_what_is_no_key_is_refused(key, says):
+    with pytest.raises(TypeError, match=re.escape(says)):
+        require_key(key)
+
+
+def test_keys_and_draws_are_those_of_jax_by_default():
+    key, words = jax.random.key(2**32 + 7), jax.random.key_data
+    assert np.array_equal(words(root_key(2**32 + 7)), words(key))
+    assert np.array_equal(words(split(key, 5)), words(jax.random.split(key, 5)))
+    assert np.array_equal(jax.random.normal(pinned(key), (5,)), jax.random.normal(key, (5,)))
+
+
+def test_draws_do_not_depend_on_how_jax_is_set():
+    key = jax.random.key(3)
+    draws = lambda: [jax.random.normal(pinned(key), (3,)), jax.random.key_data(split(key, 3)), uniform(key, (3,))]  # noqa: E731
+    found = draws()
+    with jax.threefry_partitionable(False):
+        for a, b in zip(found, draws(), strict=True):
+            assert np.array_equal(a, b)
+        assert not np.array_equal(found[0], jax.random.normal(key, (3,)))  # the setting is one
+
+
+def test_the_probe_is_a_constant():
+    """Another value would be another generator, and no stored run could go on."""
+    assert probe() == "805288a1c4ae3be0"

@@ -17,6 +17,7 @@ from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
 from latflow.lattice import Lattice
+from latflow.randomness import pinned
 
 
 class AbstractDistribution(eqx.Module):
@@ -52,7 +53,7 @@ class Normal(AbstractDistribution):
 
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
-        x = jax.random.normal(key, self.shape)
+        x = jax.random.normal(pinned(key), self.shape)
         return x, self.log_prob(x)
 
     @override
@@ -93,7 +94,7 @@ class FreeFieldPrior(AbstractDistribution):
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
         # Every momentum mode has the same noise as in the standard normal field of this key.
-        modes = to_momentum(jax.random.normal(key, self.shape), self.lattice)
+        modes = to_momentum(jax.random.normal(pinned(key), self.shape), self.lattice)
         widths = self._log_widths()
         x = from_momentum(jnp.exp(widths) * modes, self.lattice)
         return x, _standard_normal(modes) - jnp.sum(widths)

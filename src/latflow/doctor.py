@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from latflow import __version__
+from latflow.ambient import chosen, fix_settings, fix_threads, threads
 from latflow.flows.tables import plugin_flows
 from latflow.plugins import Plugin
 from latflow.study.config.methods import plugin_methods
@@ -89,7 +90,8 @@ def _devices() -> dict[str, Any]:
     try:
         import jax
 
-        jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+        fix_threads()
+        fix_settings()
         found = jax.devices()
     except (ImportError, RuntimeError, ValueError) as error:
         return {"devices": [], "precision": "unknown", "problem": " ".join(str(error).split())[:300]}
@@ -98,6 +100,8 @@ def _devices() -> dict[str, Any]:
     return {
         "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in found],
         "precision": str(jnp.zeros((), dtype=float).dtype),
+        "threads of the compiler": threads(),
+        **chosen(),
     }
 
 

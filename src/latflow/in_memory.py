@@ -22,6 +22,7 @@ from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.observables.base import measure
+from latflow.randomness import split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
@@ -94,7 +95,7 @@ def sample(
     """
     n, block_size = count("n", n), count("block_size", block_size)
     sampler = _weighted_sampler(key, flow, action)
-    draw_key, accept_key = jax.random.split(key)
+    draw_key, accept_key = split(key)
     blocks, log_weight, index = [], -math.inf, -1
     for first in range(0, n, block_size):
         size = min(block_size, n - first)
@@ -178,7 +179,7 @@ def run_chain(
     warmup = count("warmup", warmup, least=LEAST_WARMUP if tunable else 1)
     if not 0 < target_acceptance < 1:
         raise ConfigError([f"target_acceptance: {target_acceptance}; allowed: between 0 and 1"])
-    start_key, warm_key, key = jax.random.split(key, 3)
+    start_key, warm_key, key = split(key, 3)
     x = _first(start_key, kernel, chains) if start is None else _given(start, chains)
     final = kernel
     if isinstance(kernel, AbstractTunableKernel):

@@ -5,11 +5,15 @@ a molecular-dynamics trajectory. Here the generator of JAX (Threefry-2x32 with 2
 `jax.random.key`) is unrolled and fused with a Box–Muller transformation whose logarithm and cosine are polynomials:
 three times faster, and quicker to compile. Numbers differ from those of `jax.random`; keys by `fold_in` are the same.
 
+Every draw of latflow is made here or with a key that went through `pinned`: it is a function of the key alone, and not
+of JAX's settings, such as `jax_threefry_partitionable` or `jax_default_prng_impl`.
+
 References:
     Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
 """
 
 import functools
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,10 +23,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import core
 from jax.extend.core import Primitive
+from jax.extend.random import define_prng_impl, threefry_prng_impl
 from jax.interpreters import batching, mlir
-from jaxtyping import Array, Float, Integer, UInt32
+from jaxtyping import Array, Float, Integer, Key, UInt32
 
 from latflow._typing import PRNGKey
+from latflow.errors import ConfigError, UnavailableError
+
+GENERATOR = "threefry2x32"
+"""The one generator; JAX's default."""
 
 _HORNER = 6
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -43,57 +52,164 @@ _LOG1P = tuple(
 _SINE = tuple((-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(10))
 
 
+def require_float64() -> None:
+    """Refuse to go on where JAX computes in single precision.
+
+    Raises:
+        UnavailableError: If float64 is switched off.
+    """
+    if jnp.result_type(float) != jnp.float64:
+        raise UnavailableError(
+            "float64 arithmetic",
+            allowed='jax.config.update("jax_enable_x64", True) before the first array is made',
+            hint="energies and accept/reject decisions are only exact in double precision",
+        )
+
+
+def require_key(key: object, *, name: str = "key") -> None:
+    """Refuse what is no key of the one generator, before anything is computed.
+
+    Args:
+        key: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        TypeError: If it is no key.
+        ConfigError: If it is a key of another generator.
+    """
+    allowed = f'jax.random.key(seed), with impl="{GENERATOR}" where JAX has another default'
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"{name}: {type(key).__name__}; allowed: {allowed}")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.dtype != jnp.uint32 or key.shape != (2,):
+            raise TypeError(f"{name}: an array of {key.dtype}, shape {key.shape}; allowed: {allowed}")
+        return
+    if (found := jax.random.key_impl(key)) not in (GENERATOR, _PINNED):
+        raise ConfigError([f"{name}: of the generator {found}; allowed: {allowed}"])
+    if key.shape:
+        raise TypeError(f"{name}: {key.shape[0]} keys; allowed: one, {allowed}")
+
+
+def root_key(seed: int) -> PRNGKey:
+    """The key of a seed: `jax.random.key(seed)`, whatever generator and offset of seeds are JAX's defaults.
+
+    Args:
+        seed: From 0 to 2⁶⁴ − 1.
+    """
+    words = np.asarray([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+    return jax.random.wrap_key_data(jnp.asarray(words), impl=GENERATOR)
+
+
+def pinned(key: PRNGKey) -> PRNGKey:
+    """The same key for functions of `jax.random`, whose draws then do not depend on how JAX is set.
+
+    Raises:
+        ConfigError: If it is a key of another generator.
+    """
+    return jax.random.wrap_key_data(_words(key), impl=_PINNED)
+
+
+def split(key: PRNGKey, n: int = 2) -> Key[Array, " n"]:
+    """`n` child keys; the same as `jax.random.split`.
+
+    Args:
+        key: Used up by this.
+        n: How many.
+    """
+    return jax.random.wrap_key_data(jax.random.key_data(jax.random.split(pinned(key), n)), impl=GENERATOR)
+
+
 def fold_in(key: PRNGKey, data: int | Integer[Array, ""]) -> PRNGKey:
     """The child key number `data`; the same as `jax.random.fold_in`.
 
     Args:
-        key: Any kind; Threefry keys take the fast way.
+        key: Not used up: further children have other numbers.
         data: From 0 to 2³² − 1.
     """
-    words = jax.random.key_data(key)
-    if words.shape != (2,):
-        return jax.random.fold_in(key, data)
-    child = _threefry(words, jnp.uint32(0), jnp.asarray(data).astype(jnp.uint32))
-    return jax.random.wrap_key_data(jnp.stack(child), impl=jax.random.key_impl(key))
+    child = _threefry(_words(key), jnp.uint32(0), jnp.asarray(data).astype(jnp.uint32))
+    return jax.random.wrap_key_data(jnp.stack(child), impl=GENERATOR)
 
 
 def uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     """Independent numbers uniform in [0, 1), multiples of 2^-52.
 
     Args:
-        key: Any kind; keys that are not of Threefry use `jax.random`.
+        key: Used once.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
+
+    Raises:
+        UnavailableError: If float64 is switched off; so in `log_uniform` and `standard_normal`.
     """
-    words = jax.random.key_data(key)
-    if words.shape != (2,):
-        return jax.random.uniform(key, shape, dtype=jnp.float64)
-    return _uniform.bind(words, shape=shape)
+    require_float64()
+    return _uniform.bind(_words(key), shape=shape)
 
 
 def log_uniform(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     r"""$\ln u$ for u uniform in [0, 1); $-\infty$ is possible.
 
     Args:
-        key: Any kind; keys that are not of Threefry use `jax.random`.
+        key: Used once.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
     """
-    words = jax.random.key_data(key)
-    if words.shape != (2,):
-        return jnp.log(jax.random.uniform(key, shape, dtype=jnp.float64))
-    return _log_uniform.bind(words, shape=shape)
+    require_float64()
+    return _log_uniform.bind(_words(key), shape=shape)
 
 
 def standard_normal(key: PRNGKey, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
     """Independent numbers from N(0, 1); radius and angle of a pair have 52 random bits each.
 
     Args:
-        key: Any kind; keys that are not of Threefry use `jax.random`.
+        key: Used once.
         shape: Shape of the result. Under `vmap` the batch becomes its last axis in memory.
     """
-    words = jax.random.key_data(key)
-    if words.shape != (2,):
-        return jax.random.normal(key, shape, dtype=jnp.float64)
-    return _standard_normal.bind(words, shape=shape)
+    require_float64()
+    return _standard_normal.bind(_words(key), shape=shape)
+
+
+@functools.cache
+def probe() -> str:
+    """Sixteen hexadecimal digits that are others where the generator gives other bits.
+
+    They are a hash of child keys and of integers, which no rounding changes.
+    """
+    digest = hashlib.sha256()
+    for words in _probed(root_key(5)):
+        digest.update(np.asarray(words).astype("<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+@jax.jit
+def _probed(key: PRNGKey) -> list[Array]:
+    first, second = split(key)
+    return [jax.random.key_data(first), jax.random.bits(pinned(second), (3,), jnp.uint32), uniform(second, (2,))]
+
+
+def _words(key: PRNGKey) -> UInt32[Array, "2"]:
+    """The two words of a key."""
+    require_key(key)
+    return jax.random.key_data(key)
+
+
+def _random_bits(words: UInt32[Array, "2"], width: int, shape: tuple[int, ...]) -> Array:
+    with jax.threefry_partitionable(True):  # noqa: FBT003
+        return threefry_prng_impl.random_bits(words, width, shape)
+
+
+def _children(words: UInt32[Array, "2"], shape: tuple[int, ...]) -> Array:
+    with jax.threefry_partitionable(True):  # noqa: FBT003
+        return threefry_prng_impl.split(words, shape)
+
+
+# Threefry as JAX has it by default. JAX asks for its setting where a draw is compiled, so the setting is given there.
+_PINNED = define_prng_impl(
+    key_shape=(2,),
+    seed=threefry_prng_impl.seed,
+    split=_children,
+    random_bits=_random_bits,
+    fold_in=threefry_prng_impl.fold_in,
+    name="threefry2x32 of latflow",
+    tag="latflow",
+)
 
 
 def _uniform_of(words: UInt32[Array, "2 *batch"], *, shape: tuple[int, ...]) -> Float[Array, "*shape_and_batch"]:

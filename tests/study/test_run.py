@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latflow.errors import ConfigError, Interrupted
+from latflow.errors import ConfigError, DataError, Interrupted
 from latflow.results import SCHEMA_FILE, Axis
 from latflow.stats.estimates import TooShortError
 from latflow.stats.gamma import gamma_estimate
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
-from latflow.study.stages import analysis
+from latflow.study.stages import analysis, chains, provenance
 from latflow.study.stages.claims import differing_keys
 from latflow.study.stages.provenance import origin
 from latflow.study.verify import verify
@@ -240,10 +241,54 @@ def test_verify_asks_for_equal_bits_only_of_the_same_machine(finished: Path, mon
     name = "ensembles/hmc: first block made again"
     (same,) = [check for check in verify(finished / "ensembles" / "hmc") if check.name == name]
     assert (same.value, same.limit) == (0.0, 0.0)
-    monkeypatch.setattr("latflow.study.verify.origin", lambda: {**origin(), "device": "cpu, another"})
+    monkeypatch.setattr("latflow.study.verify.origin", lambda: {**origin(), "threads": -1})
     (other,) = [check for check in verify(finished / "ensembles" / "hmc") if check.name == name]
-    assert other.passed
-    assert other.limit == "not asked: made with other versions or on another device"
+    assert (other.value, other.passed) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("by", "change", "passed", "value", "limit"),
+    [
+        (1e-13, {}, False, 1e-13, 0.0),
+        (1e-13, {"threads": -1}, True, "made elsewhere: differs by rounding, 1.0e-13", "1e-08 at first; threads"),
+        (1e-13, {"device": "another"}, True, "made elsewhere: differs by rounding, 1.0e-13", "1e-08 at first; device"),
+        (1e-13, {"settings": {"XLA_FLAGS": "--a"}}, True, "made elsewhere: differs", "; settings none, here XLA_FLAGS=--a"),
+        (1e-3, {"threads": -1}, False, 1e-3, "1e-08 at first; threads"),
+        (1e-3, {"versions": {"latflow": "0"}}, True, 1e-3, "not asked; latflow 0.1.0, here 0"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_told_by_where_it_was_made(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, by: float, change: Any, passed: bool, value: Any, limit: Any
+) -> None:
+    """A difference at the level of rounding is a failure only where all that can change a bit is equal."""
+    true = chains.one_block
+
+    def shifted(*args: Any, **kwargs: Any) -> Any:
+        x, columns, attributes = true(*args, **kwargs)
+        return x, {**columns, "fields": columns["fields"] + by}, attributes
+
+    monkeypatch.setattr("latflow.study.verify.one_block", shifted)
+    monkeypatch.setattr("latflow.study.verify.origin", lambda: {**origin(), **change})
+    (found,) = [check for check in verify(finished / "ensembles" / "hmc") if check.name.endswith("made again")]
+    assert found.passed == passed
+    if isinstance(value, float):
+        assert float(found.value) == pytest.approx(value, rel=0.1)
+    else:
+        assert value in str(found.value)
+    assert str(limit) in str(found.limit)
+
+
+def test_a_run_of_another_generator_is_not_continued(
+    config: StudyConfig, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    monkeypatch.setattr(provenance, "probe", lambda: "0123456789abcdef")
+    more = with_overrides(config, {"sampling.configurations": str(2 * config.sampling.configurations)})
+    says = r"generator of random numbers: threefry2x32 0123456789abcdef; allowed: threefry2x32 \w{16}"
+    for sampler in ("flow", "hmc"):
+        with pytest.raises(DataError, match=rf"ensembles/{sampler}: begun with another {says}"):
+            run_stages(more, directory, stages=("sample",), samplers=(sampler,), progress=Silent())
 
 
 def test_a_model_of_another_revision_is_neither_used_nor_trained_over(

@@ -20,6 +20,7 @@ from latflow._typing import PRNGKey
 from latflow.errors import UsageError
 from latflow.fourier import complex_momentum_squared
 from latflow.lattice import Lattice
+from latflow.randomness import pinned
 
 _POINTS = 401  # nodes of every trapezoidal sum; half as many already give 12 digits
 _TAIL = 120.0  # the grids end where the weight has fallen by e^-120
@@ -79,7 +80,7 @@ def draw_free_field(key: PRNGKey, lattice: Lattice, *, mass_squared: float) -> F
     White noise convolved with the square root of the propagator; the kernel is real and even, so the field is real.
     """
     root = jnp.sqrt(momentum_propagator(lattice, mass_squared=mass_squared))
-    noise = jax.random.normal(key, lattice.shape)
+    noise = jax.random.normal(pinned(key), lattice.shape)
     return jnp.fft.ifftn(jnp.fft.fftn(noise) * root).real
 
 

@@ -21,6 +21,7 @@ from typing_extensions import override
 from latflow._typing import PRNGKey
 from latflow.bijections.partition import Partition
 from latflow.errors import ConfigError
+from latflow.randomness import pinned, split
 
 
 class AbstractConditioner(eqx.Module):
@@ -55,7 +56,7 @@ def _linear(key: PRNGKey, n_in: int, n_out: int, *, dtype: jnp.dtype) -> Linear:
 
 def _normal(key: PRNGKey, n_in: int, n_out: int, *, dtype: jnp.dtype) -> Float[Array, "n_in n_out"]:
     # Drawn in float64 whatever the precision, so that both precisions start from the same network.
-    return (jax.random.normal(key, (n_in, n_out)) / math.sqrt(n_in)).astype(dtype)
+    return (jax.random.normal(pinned(key), (n_in, n_out)) / math.sqrt(n_in)).astype(dtype)
 
 
 def _zero(n_in: int, n_out: int, *, dtype: jnp.dtype) -> Linear:
@@ -135,7 +136,7 @@ class ConvolutionalConditioner(AbstractConditioner):
         n_parameters: int = 2,
         dtype: jnp.dtype = jnp.float32,
     ) -> None:
-        first_key, hidden_key = jax.random.split(key)
+        first_key, hidden_key = split(key)
         n_offsets = _window(partition, kernel_size).n_offsets
         self.kernel = _normal(first_key, n_offsets, hidden[0], dtype=dtype)
         self.bias = jnp.zeros(hidden[0], dtype)

@@ -1,14 +1,15 @@
-"""Configures JAX, once: float64, full precision of products, and a check that the device is there."""
+"""Configures JAX, once: all settings that can change a number, and a check that the device is there."""
 
 import os
 
+from latflow.ambient import fix_settings, fix_threads
 from latflow.errors import UnavailableError
 
 _YES = {"", "1", "true", "t", "yes", "y", "on"}
 
 
 def prepare_jax() -> None:
-    """Enable float64 and full float32 products, and initialise the device; called once, before the first computation.
+    """Fix threads and settings, see `latflow.ambient`, and initialise the device; called before the first computation.
 
     Raises:
         UnavailableError: If the environment forbids float64 or asks for a device that is not there.
@@ -17,11 +18,10 @@ def prepare_jax() -> None:
     if flag.lower() not in _YES:
         hint = "energies and accept/reject decisions are float64"
         raise UnavailableError("environment variable JAX_ENABLE_X64", value=flag, allowed="unset or 1", hint=hint)
+    fix_threads()
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
-    # By default accelerators round the factors of float32 products to ten bits, also in the networks of flows.
-    jax.config.update("jax_default_matmul_precision", "highest")
+    fix_settings()
     platforms = os.environ.get("JAX_PLATFORMS", "")
     try:
         jax.devices()

@@ -20,6 +20,7 @@ from latflow.distributions import AbstractDistribution, FreeFieldPrior
 from latflow.errors import ConfigError, PhysicsStop
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
+from latflow.randomness import split
 
 PROMISED_LOG_PROB_ERROR = 1e-6
 """Bound on the error of log q of every production draw."""
@@ -113,7 +114,7 @@ def log_prob_error(key: PRNGKey, flow: AbstractDistribution, finer: AbstractDist
         flow: What draws.
         finer: The same flow integrated more accurately.
     """
-    return float(np.max(np.asarray(_errors(jax.random.split(key, _PROBES), flow, finer))))
+    return float(np.max(np.asarray(_errors(split(key, _PROBES), flow, finer))))
 
 
 @eqx.filter_jit

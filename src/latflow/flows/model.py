@@ -10,7 +10,6 @@ from importlib.metadata import EntryPoint
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import equinox as eqx
-import jax
 from pydantic import Field, ValidationError
 
 from latflow._typing import PRNGKey
@@ -24,6 +23,7 @@ from latflow.flows.mixture import TrainableFlow, Z2Mixture
 from latflow.flows.tables import GROUP, AbstractFlowTable, flow_tables
 from latflow.groups.names import named
 from latflow.lattice import Lattice
+from latflow.randomness import root_key
 from latflow.store.records import FormatError
 from latflow.tables import AbstractSection, Extent, List
 
@@ -162,7 +162,7 @@ def build(specification: Specification, key: PRNGKey | None = None, *, what: str
         raise FormatError(f"{what}: specification.space", value=f"{specification.space.fields} for flow {table.kind}")
     try:
         space = specification.space.build()
-        flow = untrained(jax.random.key(0) if key is None else key, table, space, specification.precision)
+        flow = untrained(root_key(0) if key is None else key, table, space, specification.precision)
         over = specification.over
         return (
             flow

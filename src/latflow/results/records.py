@@ -196,6 +196,9 @@ class Provenance(AbstractRecord):
     versions: dict[str, str] = Field(description="of what can change a bit")
     device: str = Field(description="what computed the analysis")
     precision: str = Field(description="of energies and densities")
+    threads: int | None = Field(default=None, description="of the compiler's pool; null in older files")
+    settings: dict[str, str] = Field(default={}, description="variables of the environment that may change a number")
+    generator: str | None = Field(default=None, description="of random numbers, with a probe of its bits")
 
 
 class Results(AbstractRecord):

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, Integer, Key, PyTree
 
 from latflow._typing import PRNGKey, Scalar
-from latflow.errors import ConfigError, UnavailableError
+from latflow.errors import ConfigError
 from latflow.execution import group_size, split, threaded
 from latflow.fields.spaces import AbstractFieldSpace
-from latflow.randomness import fold_in
+from latflow.randomness import fold_in, require_float64
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, Transition
 
 LEAST_WARMUP = 3
@@ -67,7 +67,7 @@ def advance(
     Raises:
         UnavailableError: If float64 is switched off.
     """
-    _require_float64()
+    require_float64()
     start = jnp.asarray(first * thin, dtype=jnp.uint32)
 
     def run(chains: Integer[np.ndarray, " group"], group: Fields) -> tuple[Fields, Records]:
@@ -153,7 +153,7 @@ def warm_up(
         ConfigError: If there are fewer steps.
         UnavailableError: If float64 is switched off.
     """
-    _require_float64()
+    require_float64()
     if n_steps < LEAST_WARMUP:
         raise ConfigError([f"warm-up steps: {n_steps}; allowed: at least {LEAST_WARMUP}"])
     scale, x, acceptance = _warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
@@ -242,12 +242,3 @@ def _step(kernel: AbstractKernel, streams: PRNGKeys, state: Any, i: Integer[Arra
     """Step i of every chain."""
     keys = jax.vmap(fold_in, (0, None))(streams, i)
     return jax.vmap(kernel.step, in_axes=(0, -1), out_axes=-1)(keys, state)
-
-
-def _require_float64() -> None:
-    if jnp.result_type(float) != jnp.float64:
-        raise UnavailableError(
-            "float64 arithmetic",
-            allowed='jax.config.update("jax_enable_x64", True) before the first array is made',
-            hint="energies and accept/reject decisions are only exact in double precision",
-        )

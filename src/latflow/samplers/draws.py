@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Inexact, Int, UInt32
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError, PhysicsStop
+from latflow.randomness import pinned
 from latflow.samplers.base import AbstractWeightedSampler
 from latflow.samplers.independence import accept_sequence
 
@@ -67,7 +68,7 @@ def log_uniforms(key: PRNGKey, indices: Int[Array, " n"]) -> Float[Array, " n"]:
     """Logarithms of the accept/reject uniforms; that of draw i is a function of (key, i) only."""
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(indices)
     # 1 − u is in (0, 1]: the logarithm is never −inf, so a proposal of weight zero is never taken.
-    return jax.vmap(lambda k: jnp.log1p(-jax.random.uniform(k)))(keys)
+    return jax.vmap(lambda k: jnp.log1p(-jax.random.uniform(pinned(k))))(keys)
 
 
 def weighted_block(

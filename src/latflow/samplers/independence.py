@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
-from latflow.randomness import log_uniform
+from latflow.randomness import log_uniform, split
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler, Transition
 from latflow.samplers.metropolis import acceptance_probability, is_accepted, refuse_infinite_ratio
 
@@ -47,7 +47,7 @@ class IndependenceSampler(AbstractKernel):
 
     @override
     def step(self, key: PRNGKey, state: IndependenceState) -> tuple[IndependenceState, Transition]:
-        draw_key, uniform_key = jax.random.split(key)
+        draw_key, uniform_key = split(key)
         proposal = self.weighted.draw(draw_key)
         log_ratio = _log_ratio(proposal.log_weight, state.log_weight)
         accepted = is_accepted(log_uniform(uniform_key), log_ratio)

@@ -18,6 +18,7 @@ from scipy import special
 
 from latflow._typing import PRNGKey
 from latflow.errors import PhysicsStop
+from latflow.randomness import split
 from latflow.samplers.base import AbstractKernel, AbstractReversibleKernel
 from latflow.samplers.chains import Records
 from latflow.samplers.metropolis import refuse_infinite_ratio
@@ -128,7 +129,7 @@ def watch(
     times = np.arange(0, n_records, max(1, every // thin))
     which = (times[:, None] * chains + np.arange(min(chains, n_chains))) % n_chains
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(first + times))
-    keys = jax.vmap(lambda k: jax.random.split(k, which.shape[1]))(keys)
+    keys = jax.vmap(lambda k: split(k, which.shape[1]))(keys)
     x = records.x[times[:, None], which]
     errors = np.asarray(_reversibility(kernel, keys.reshape(-1), x.reshape(-1, *x.shape[2:])))
     return Watch(

@@ -15,6 +15,7 @@ from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned, f
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.model import untrained
 from latflow.lattice import Lattice
+from latflow.randomness import root_key
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
 from latflow.study.theories import build_action as build_action
@@ -43,7 +44,7 @@ The numbers between belong to the methods of sampling, see `latflow.study.config
 
 def stream(config: StudyConfig, name: str) -> PRNGKey:
     """Root key of one named stream of the study."""
-    return jax.random.fold_in(jax.random.key(config.seed), STREAMS[name])
+    return jax.random.fold_in(root_key(config.seed), STREAMS[name])
 
 
 def build_lattice(config: StudyConfig) -> Lattice:

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from latflow.ambient import fix_settings, fix_threads
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.stats.weights import independence_acceptance, reweighting_ess
 from latflow.store.atomic import make_directory, read_bytes, remove_file, sha256_file, write_bytes
@@ -301,7 +301,8 @@ def main(words: Sequence[str] | None = None) -> None:
         SystemExit: With the refusal, if there is one.
     """
     given = _arguments(words)
-    jax.config.update("jax_enable_x64", val=True)
+    fix_threads()
+    fix_settings()
     try:
         make_card(
             given.run,

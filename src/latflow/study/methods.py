@@ -10,6 +10,7 @@ from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.randomness import root_key
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
@@ -59,7 +60,7 @@ def build_sampler(config: StudyConfig, name: str, flow: TrainableFlow | None = N
 
 def method_key(config: StudyConfig, method: Method, part: int = 0) -> PRNGKey:
     """Root key of a random stream of a method, see `Method.stream`."""
-    return jax.random.fold_in(jax.random.key(config.seed), method.stream(part))
+    return jax.random.fold_in(root_key(config.seed), method.stream(part))
 
 
 def update_seconds(config: StudyConfig, name: str) -> float | None:

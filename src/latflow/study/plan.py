@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow.groups.base import AbstractGroup
+from latflow.randomness import root_key
 from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
@@ -54,7 +55,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     study_physics(config)  # refuses what the run would refuse
     has_flow = any(METHODS[name].trained for name in config.sampling.samplers)
     parameters = _parameters(config) if has_flow else 0
-    field = jax.eval_shape(build_action(config).space.random, jax.random.key(0))
+    field = jax.eval_shape(build_action(config).space.random, root_key(0))
     configuration = math.prod(field.shape) * field.dtype.itemsize
     itemsize = np.dtype(config.training.precision).itemsize
     volume = math.prod(config.lattice.shape)

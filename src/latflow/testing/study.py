@@ -18,6 +18,7 @@ from latflow.flows.continuous import is_continuous, production_steps, with_integ
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
+from latflow.randomness import root_key
 from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
 from latflow.study.build import build_action, build_flow, build_lattice, study_flow
@@ -46,7 +47,7 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
     Returns:
         One result per law, in the order of the floors: space, action, molecular dynamics, flow.
     """
-    key = jax.random.key(config.seed)
+    key = root_key(config.seed)
     if config.action.fields == "links":
         return _gauge_laws(_on_small_lattice(config), key)
     lattice, action = build_lattice(config), build_local_action(config)

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.randomness import split
 from latflow.training.losses import AbstractLoss
 from latflow.training.ranges import positions, theory_at
 from latflow.training.schedules import Optimiser
@@ -34,7 +35,7 @@ class OverRange(AbstractLoss):
 
     @override
     def __call__(self, flow: Any, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        keys = jax.random.split(key, self.n_values + 1)
+        keys = split(key, self.n_values + 1)
 
         def one(argument: tuple[Scalar, PRNGKey]) -> tuple[Scalar, Float[Array, " m"]]:
             position, key = argument

@@ -14,6 +14,7 @@ from latflow.actions.base import AbstractAction
 from latflow.execution import EVALUATION_DRAWS
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.randomness import split
 from latflow.stats.weights import independence_acceptance, kl, reweighting_ess
 
 Record: TypeAlias = dict[str, Any]
@@ -56,7 +57,7 @@ class Evaluation:
 @eqx.filter_jit
 def evaluation_weights(sampler: FlowSampler, key: PRNGKey, *, n: int) -> Float[Array, " n"]:
     """Log-weights of `n` fresh draws, a few hundred at a time."""
-    return jax.lax.map(lambda k: sampler.draw(k).log_weight, jax.random.split(key, n), batch_size=EVALUATION_DRAWS)
+    return jax.lax.map(lambda k: sampler.draw(k).log_weight, split(key, n), batch_size=EVALUATION_DRAWS)
 
 
 def quality(log_weights: Float[np.ndarray, " n"], *, log_z: float | None = None) -> dict[str, float]:

@@ -18,6 +18,7 @@ from latflow.actions.base import AbstractAction
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.randomness import pinned, split
 from latflow.training.schedules import Optimiser
 from latflow.training.split_steps import Integration, run_split_steps
 from latflow.training.steps import Outcome, TrainingState, run_steps
@@ -79,7 +80,7 @@ class ReverseKL(AbstractLoss):
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        keys = jax.random.split(key, self.batch_size)
+        keys = split(key, self.batch_size)
         log_weights = jax.vmap(FlowSampler(flow, action).draw)(keys).log_weight
         return -jnp.mean(log_weights), log_weights
 
@@ -117,7 +118,7 @@ class PathGradient(AbstractLoss):
             path = jnp.real(jnp.sum(jax.lax.stop_gradient(slope) * x))
             return jax.lax.stop_gradient(-energy - log_prob), path - jax.lax.stop_gradient(path)
 
-        log_weights, paths = jax.vmap(draw)(jax.random.split(key, self.batch_size))
+        log_weights, paths = jax.vmap(draw)(split(key, self.batch_size))
         # The values of `paths` are zero: they add the gradient, and the loss has the value of the reverse KL.
         return jnp.mean(paths) - jnp.mean(log_weights), log_weights
 
@@ -149,7 +150,7 @@ class ForwardKL(AbstractLoss):
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        chosen = jax.random.randint(key, (self.batch_size,), 0, len(self.targets))
+        chosen = jax.random.randint(pinned(key), (self.batch_size,), 0, len(self.targets))
         # Targets are data: no gradient flows into them.
         x = jax.lax.stop_gradient(self.targets)[chosen]
         log_probs = jax.vmap(flow.log_prob)(x)

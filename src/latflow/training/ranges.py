@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.flows.conditional import ConditionalFlow
+from latflow.randomness import pinned
 
 _PROBES = (-1.0, 0.0, 1.0)
 
@@ -20,7 +21,7 @@ def positions(key: PRNGKey, *, n: int) -> Float[Array, " n"]:
         key: Randomness of the places.
         n: Number of strata.
     """
-    return 2 * (jnp.arange(n) + jax.random.uniform(key, (n,))) / n - 1
+    return 2 * (jnp.arange(n) + jax.random.uniform(pinned(key), (n,))) / n - 1
 
 
 def probes(flow: ConditionalFlow) -> tuple[Scalar, ...]:

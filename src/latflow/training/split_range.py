@@ -16,6 +16,7 @@ from latflow.actions.base import AbstractAction
 from latflow.bijections.ode.path_adjoint import StageWeights, stage_weights
 from latflow.execution import part_size, split, threaded
 from latflow.flows.conditional import ConditionalFlow, FlowModel
+from latflow.randomness import split as children
 from latflow.training.ranges import positions, theory_at
 from latflow.training.schedules import Optimiser
 from latflow.training.split_steps import Integration, Part, gradient_part, taken_apart
@@ -110,14 +111,14 @@ def _prepared(
     model: FlowModel, action: AbstractAction, key: PRNGKey, *, n_values: int, batch_size: int
 ) -> tuple[Float[Array, " n_values"], list[Stratum]]:
     flow = _conditional(model)
-    keys = jax.random.split(key, n_values + 1)
+    keys = children(key, n_values + 1)
     values = jnp.stack([flow.value(position) for position in positions(keys[0], n=n_values)])
     strata = []
     for value, some in zip(values, keys[1:], strict=True):
         integration = taken_apart(flow.at(value))
         size = part_size(batch_size, integration.velocity.lattice.volume)
         weights = stage_weights(integration.velocity, integration.map)
-        parts = split(jax.random.split(some, batch_size), size=size)
+        parts = split(children(some, batch_size), size=size)
         strata.append(Stratum(integration, theory_at(action, flow, value), weights, parts))
     return values, strata
 

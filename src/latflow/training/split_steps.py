@@ -22,6 +22,7 @@ from latflow.distributions import AbstractDistribution
 from latflow.execution import part_size, split, threaded
 from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
+from latflow.randomness import split as children
 from latflow.training.schedules import Optimiser
 from latflow.training.steps import Outcome, TrainingState, update
 
@@ -115,7 +116,7 @@ def _end(state: TrainingState, parts: list[Part], *, optimiser: Optimiser) -> tu
 def _prepared(flow: FlowModel, key: PRNGKey, batch_size: int) -> tuple[StageWeights, list[Array]]:
     integration = taken_apart(flow)
     size = part_size(batch_size, integration.velocity.lattice.volume)
-    return stage_weights(integration.velocity, integration.map), split(jax.random.split(key, batch_size), size=size)
+    return stage_weights(integration.velocity, integration.map), split(children(key, batch_size), size=size)
 
 
 @eqx.filter_jit

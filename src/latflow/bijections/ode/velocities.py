@@ -17,6 +17,7 @@ from latflow import fourier
 from latflow._typing import PRNGKey, Scalar
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.lattice import Lattice
+from latflow.randomness import pinned, split
 
 # Width of a bell of the time basis in units of the distance between their centres.
 _TIME_WIDTH = 0.83
@@ -87,8 +88,8 @@ class LatticeVelocity(AbstractVelocity):
             dtype: Precision of weights and arithmetic.
         """
         n_displacements = len(fourier.displacements(lattice.ndim, radius))
-        kernel_key, own_key, context_key = jax.random.split(key, 3)
-        kernel = jax.random.normal(kernel_key, (n_contexts, n_features, n_displacements - 1))
+        kernel_key, own_key, context_key = split(key, 3)
+        kernel = jax.random.normal(pinned(kernel_key), (n_contexts, n_features, n_displacements - 1))
 
         def steady(values: Float[Array, "*shape"]) -> Float[Array, "n_times *shape"]:
             return jnp.broadcast_to(values, (n_times, *values.shape)).astype(dtype)
@@ -97,8 +98,8 @@ class LatticeVelocity(AbstractVelocity):
             frequencies=jnp.linspace(1.0, 3.0, n_features - 1).astype(dtype),
             linear=steady(jnp.zeros(n_displacements)),
             kernel=steady(_KERNEL_SCALE / math.sqrt(n_features) * kernel),
-            own=steady(jax.random.normal(own_key, (n_hidden,))),
-            context=steady(jax.random.normal(context_key, (n_hidden, n_contexts))),
+            own=steady(jax.random.normal(pinned(own_key), (n_hidden,))),
+            context=steady(jax.random.normal(pinned(context_key), (n_hidden, n_contexts))),
             offset=steady(jnp.linspace(0.0, 1.5, n_hidden)),
             weight=steady(jnp.zeros(n_hidden)),
             lattice=lattice,

@@ -30,7 +30,7 @@ from latflow.study.config.methods import METHODS, method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.given_start import given_links
 from latflow.study.methods import build_kernel, method_key
-from latflow.study.stages.provenance import origin
+from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.theories import study_physics
 
 KEY_PARTS = {"start": 0, "warm_up": 1, "production": 2, "watch": 3}
@@ -49,6 +49,7 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     ensemble = Ensemble.open_or_create(
         context.path("ensembles", sampler), _manifest(context, sampler, n_records, kernel)
     )
+    begun = ensemble.manifest["origin"]
     if ensemble.n_blocks >= n_blocks:
         context.progress.line(f"sample   {sampler}: up to date, {ensemble.n_records} configurations")
         return
@@ -56,11 +57,12 @@ def sample_chains(context: RunContext, sampler: str) -> None:
         "sample",
         f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each{_scale_words(kernel)}",
     )
+    require_generator(begun, what=str(ensemble.path))
     x, acceptance = _last_configurations(ensemble, start), _acceptances(ensemble)
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
             x, columns, attributes = one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
-            ensemble.append(columns, n=n_records * settings.chains, attributes=attributes)
+            ensemble.append(columns, n=n_records * settings.chains, attributes={**attributes, **moved(begun)})
         acceptance.append(float(columns["acceptance"].mean()))
         context.progress.update(f"sample {sampler}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()

@@ -13,7 +13,7 @@ from latflow.samplers.draws import weighted_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext, identity
-from latflow.study.stages.provenance import origin
+from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.sources import Source, draw_keys, source
 from latflow.study.stages.training import model_is_trained, train, warn_outside_range
@@ -34,12 +34,14 @@ def sample_draws(context: RunContext, name: str) -> None:
         context.progress.line(f"sample   {name}: up to date, {ensemble.n_records} draws")
         return
     context.progress.stage("sample", f"{name}, {n_blocks * n} draws in blocks of {n}")
+    begun = ensemble.manifest["origin"]
+    require_generator(begun, what=str(ensemble.path))
     keys = draw_keys(config, name)
     acceptance = [float(block.arrays["accepted"].mean()) for block in ensemble.blocks(("accepted",))]
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=name, block=block, n=n):
             columns = weighted_block(found.sampler, *keys, first=block * n, n=n, **_chain_state(ensemble))
-            attributes: dict[str, Any] = {"first": block * n}
+            attributes: dict[str, Any] = {"first": block * n, **moved(begun)}
             if config.sampling.ledger_only:
                 attributes[DIGEST] = fields_digest(columns.pop("fields"))
             ensemble.append(columns, n=n, attributes=attributes)

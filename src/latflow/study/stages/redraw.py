@@ -17,9 +17,9 @@ from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
 from latflow.samplers.draws import Drawn, draw_block
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
-from latflow.store.records import ChecksumError
+from latflow.store.records import JSON, ChecksumError
 from latflow.study.context import RunContext
-from latflow.study.stages.provenance import origin
+from latflow.study.stages.provenance import elsewhere, origin
 from latflow.study.stages.sources import Source, draw_keys, source
 
 Level: TypeAlias = Literal["stored", "exact", "close"]
@@ -79,7 +79,7 @@ class FieldSource:
         if fields_digest(fields) == block.attributes[DIGEST]:
             return "exact"
         name = f"{self._ensemble.path}: block {index} drawn again"
-        if self._ensemble.manifest["origin"] == origin():
+        if not elsewhere(origin_of(self._ensemble, block), origin()):
             hint = "the model, the ledger or the program was changed"
             raise ChecksumError(name, value="differs from what was drawn", hint=hint)
         kept = drawn.columns or {"log_weight": drawn.log_weight}
@@ -89,6 +89,11 @@ class FieldSource:
             allowed = f"{PROMISED_LOG_PROB_ERROR:.0e} on another platform"
             raise DataError(name, value=f"{what} differ by {deviation:.1e}", allowed=allowed)
         return "close"
+
+
+def origin_of(ensemble: Ensemble, block: Block) -> JSON:
+    """Where a block was made: its own origin if it tells one, else that of its ensemble."""
+    return block.attributes.get("origin", ensemble.manifest.get("origin"))
 
 
 def fields_digest(fields: Inexact[np.ndarray, "n *shape"]) -> str:

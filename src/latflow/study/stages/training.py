@@ -31,7 +31,7 @@ from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
 from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory, specify
-from latflow.study.stages.provenance import origin
+from latflow.study.stages.provenance import origin, require_generator
 from latflow.study.stages.targets import target_draws
 from latflow.study.theories import known_log_z
 from latflow.training.evaluation import Evaluation
@@ -236,6 +236,7 @@ def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) ->
     progress = FitProgress(template)
     if checkpoint is not None:
         header = checkpoint.header
+        require_generator(header.get("origin"), what=str(directory))
         progress = FitProgress(checkpoint.state, elapsed=header["seconds"], history=tuple(header["history"]))
         for skipped in checkpoint.skipped:
             context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
@@ -299,7 +300,7 @@ class _Saver:
             self._save(self.state)
 
     def _save(self, state: TrainingState) -> None:
-        header = {"history": self.history, "seconds": self.history[-1]["seconds"]}
+        header = {"history": self.history, "seconds": self.history[-1]["seconds"], "origin": origin()}
         save_checkpoint(self.directory, state, step=self.history[-1]["step"], header=header)
         self.saved_at = time.monotonic()
 
