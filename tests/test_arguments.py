@@ -34,7 +34,7 @@ NUMBERS = {
     "local width": (lambda: lf.LocalMetropolis(PHI_FOUR, width=-0.5), "local.width: -0.5; allowed: a positive number"),
     "c1": (lambda: lf.ImprovedAction(LATTICE, lf.SU(2), beta=1.0, c1=NAN), "action.c1: nan; allowed: a finite number"),
     "coupling": (lambda: lf.PhiFour(LATTICE, mass_squared=1.0, coupling=INF), "action.coupling: inf; allowed: a finite number"),
-    "mass": (lambda: lf.FreeField(LATTICE, mass_squared=NAN), "action.mass_squared: nan; allowed: a finite number"),
+    "mass": (lambda: lf.FreeField(LATTICE, mass_squared=NAN), "action.mass_squared: nan; allowed: a positive number"),
     "extent 1": (lambda: lf.WilsonAction(Lattice((4, 1)), lf.SU(2), beta=1.0), "lattice.shape: [4, 1]; allowed: two or more directions of 2 or more sites"),
     "extent 1, improved": (lambda: lf.ImprovedAction.iwasaki(Lattice((1, 4)), lf.U1(), beta=1.0), "lattice.shape: [1, 4]; allowed: two or more"),
     "flow step 0": (lambda: GradientFlow(SPACE).history(SPACE.cold(), step_size=0.0, n_records=2), "flow.step_size: 0.0; allowed: a positive number"),

@@ -7,7 +7,7 @@ allowed. Ranges are checked for Python and NumPy numbers only: a JAX array may b
 import math
 import operator
 import types
-from typing import SupportsIndex
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,8 @@ def number(name: str, value: object) -> Scalar:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
         raise TypeError(f"{name}: {_shown(value)}; allowed: a number")
+    if np.ndim(value) or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
+        raise TypeError(f"{name}: {_shown(value)}; allowed: one real number")
     return jnp.asarray(value, dtype=float)
 
 
@@ -70,7 +72,25 @@ def positive(name: str, value: object) -> Scalar:
     return out
 
 
-def count(name: str, value: SupportsIndex, *, least: int = 1) -> int:
+def fraction(name: str, value: object, *, one: bool = True) -> float:
+    """A number above 0, and at most or below 1.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The argument.
+        one: Whether 1 is allowed.
+
+    Raises:
+        TypeError: If the value is not a number.
+        ConfigError: If it is out of range.
+    """
+    found = float(number(name, value))
+    if not (0 < found < 1 or (one and found == 1)):
+        raise ConfigError([f"{name}: {value}; allowed: {'above 0, at most 1' if one else 'between 0 and 1'}"])
+    return found
+
+
+def count(name: str, value: object, *, least: int = 1) -> int:
     """A whole number, at least `least`.
 
     Raises:
@@ -78,7 +98,7 @@ def count(name: str, value: SupportsIndex, *, least: int = 1) -> int:
         ConfigError: If it is below `least`.
     """
     try:
-        n = operator.index(value)
+        n = operator.index(_no_truth(value))  # pyright: ignore[reportArgumentType]
     except TypeError:
         raise TypeError(f"{name}: {_shown(value)}; allowed: a whole number") from None
     if n < least:
@@ -86,6 +106,65 @@ def count(name: str, value: SupportsIndex, *, least: int = 1) -> int:
     return n
 
 
+def counts(name: str, value: object, *, words: str, least: int = 1) -> tuple[int, ...]:
+    """One or more whole numbers, each at least `least`.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The argument.
+        words: What is allowed, for the message.
+        least: The smallest number allowed.
+
+    Raises:
+        TypeError: If it is no tuple or list, or holds something else.
+        ConfigError: If it is empty, or a number is too small.
+    """
+    require_type(name, value, (tuple, list), words)
+    found = tuple(count(name, n, least=least) for n in value)  # pyright: ignore[reportGeneralTypeIssues]
+    if not found:
+        raise ConfigError([f"{name}: []; allowed: {words}"])
+    return found
+
+
+def choice(name: str, value: object, allowed: Collection[str]) -> None:
+    """Raise unless the value is one of some words.
+
+    Raises:
+        ConfigError: If it is something else.
+    """
+    if value not in allowed:
+        shown = value if isinstance(value, str) else _shown(value)
+        raise ConfigError([f"{name}: {shown}; allowed: {', '.join(allowed)}"])
+
+
+def require_shape(name: str, value: object, shape: tuple[int, ...], *, leading: tuple[str, ...] = ()) -> None:
+    """Raise unless the value is an array of this shape; also while it is traced.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The argument.
+        shape: The last axes.
+        leading: What the axes before them count, for the message.
+
+    Raises:
+        TypeError: If it is no array.
+        ConfigError: If it has another shape.
+    """
+    require_type(name, value, np.ndarray | jax.Array, "an array")
+    found: tuple[int, ...] = value.shape  # pyright: ignore[reportAttributeAccessIssue]
+    lead = len(leading)
+    if len(found) != lead + len(shape) or found[lead:] != tuple(shape):
+        axes = ", ".join([*leading, *map(str, shape)])
+        raise ConfigError([f"{name}: shape {found}; allowed: ({axes})"])
+
+
+def _no_truth(value: object) -> object:
+    """The value, unless it is a truth value, which Python takes for 0 or 1."""
+    return None if isinstance(value, bool) else value
+
+
 def _shown(value: object) -> str:
     """The value as written in Python if it is short, else the name of its type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     return repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__

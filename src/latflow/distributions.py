@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
@@ -115,12 +116,14 @@ class HaarPrior(AbstractDistribution):
         space: Compact, with a normalised reference measure.
 
     Raises:
+        TypeError: If it is no space.
         ConfigError: On a space without a uniform density.
     """
 
     space: AbstractFieldSpace
 
     def __check_init__(self) -> None:
+        require_type("flow.prior", self.space, AbstractFieldSpace, "uniform on a space such as GaugeSpace")
         if not self.space.is_compact:
             found = type(self.space).__name__
             raise ConfigError([f"flow.prior: uniform on {found}; allowed: a compact space, such as links of a group"])

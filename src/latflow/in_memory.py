@@ -14,15 +14,16 @@ from jaxtyping import Array, Float, Inexact, Int, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count, require_type
+from latflow.arguments import count, fraction, require_shape, require_type
+from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
-from latflow.flows.weighted import FlowSampler
+from latflow.flows.weighted import FlowSampler, require_same_fields
 from latflow.observables.base import measure
-from latflow.randomness import split
+from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
@@ -91,8 +92,13 @@ def sample(
         The draws, their weights and the exact chain.
 
     Raises:
-        ConfigError: If a flow has no action, a weighted sampler has one, or a number is not positive.
+        TypeError: If an argument is of another type.
+        ConfigError: If a flow has no action or one of other fields, such as another lattice, a weighted sampler has
+            one, or a number is not positive.
+        UnavailableError: If float64 is switched off.
     """
+    require_key(key)
+    require_float64()
     n, block_size = count("n", n), count("block_size", block_size)
     sampler = _weighted_sampler(key, flow, action)
     draw_key, accept_key = split(key)
@@ -115,12 +121,16 @@ def sample(
 def _weighted_sampler(
     key: PRNGKey, flow: TrainableFlow | AbstractWeightedSampler, action: AbstractAction | None
 ) -> AbstractWeightedSampler:
+    kinds = AbstractDistribution | AbstractWeightedSampler
+    require_type("flow", flow, kinds, "a flow, one of a conditional flow by .at(value), or a weighted sampler")
     if isinstance(flow, AbstractWeightedSampler):
         if action is not None:
             raise ConfigError(["action: given; allowed: none with a weighted sampler, whose weights hold its own"])
         return flow
     if action is None:
         raise ConfigError(["action: missing; allowed: the target of the flow"])
+    require_type("action", action, AbstractAction, "an action")
+    require_same_fields(flow.space, action.space)
     return FlowSampler(accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64")), action)
 
 
@@ -139,6 +149,7 @@ def load_model(name: str | Path) -> FlowModel:
         DataError: If it is damaged or foreign, or of a kind of flow that is not installed.
         UnavailableError: If JAX's float64 is switched off.
     """
+    require_type("name", name, str | Path, '"zoo:NAME", a run directory or a model directory')
     return load_production(model_path(str(name)))
 
 
@@ -170,17 +181,19 @@ def run_chain(
         one of several fields.
 
     Raises:
-        TypeError: If `kernel` is no kernel, or a count is no integer.
-        ConfigError: If a number is out of range, or `start` is missing where it is needed or of another length.
+        TypeError: If `kernel` is no kernel, a number is none, or `start` no array.
+        ConfigError: If a number is out of range, or `start` is missing where it is needed or of another shape.
+        UnavailableError: If float64 is switched off.
     """
+    require_key(key)
+    require_float64()
     require_type("kernel", kernel, AbstractKernel, "HMC, LocalMetropolis, HeatBath or another kernel")
     n, chains, thin = count("n", n), count("chains", chains), count("thin", thin)
     tunable = isinstance(kernel, AbstractTunableKernel)
     warmup = count("warmup", warmup, least=LEAST_WARMUP if tunable else 1)
-    if not 0 < target_acceptance < 1:
-        raise ConfigError([f"target_acceptance: {target_acceptance}; allowed: between 0 and 1"])
+    target_acceptance = fraction("target_acceptance", target_acceptance, one=False)
     start_key, warm_key, key = split(key, 3)
-    x = _first(start_key, kernel, chains) if start is None else _given(start, chains)
+    x = _first(start_key, kernel, chains) if start is None else _given(start, kernel, chains)
     final = kernel
     if isinstance(kernel, AbstractTunableKernel):
         final, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
@@ -196,10 +209,16 @@ def _first(key: PRNGKey, kernel: AbstractKernel, chains: int) -> PyTree[Inexact[
     return starts(key, kernel.target_space, chains=chains)
 
 
-def _given(start: PyTree[Inexact[Array | np.ndarray, "given ..."]], chains: int) -> PyTree[Inexact[Array, "given ..."]]:
-    given = next((len(a) for a in jax.tree.leaves(start) if len(a) != chains), chains)
-    if given != chains:
-        raise ConfigError([f"start: {given} configurations; allowed: one for each of {chains} chains"])
+def _given(
+    start: PyTree[Inexact[Array | np.ndarray, "given ..."]], kernel: AbstractKernel, chains: int
+) -> PyTree[Inexact[Array, "given ..."]]:
+    for leaf in jax.tree.leaves(start):
+        require_type("start", leaf, np.ndarray | jax.Array, "an array of configurations, one for each chain")
+        if leaf.shape[:1] != (chains,):
+            found = leaf.shape[0] if leaf.shape else "no axis of"
+            raise ConfigError([f"start: {found} configurations; allowed: one for each of {chains} chains"])
+    if kernel.target_space is not None:
+        kernel.target_space.require(jax.tree.map(lambda a: a[0], start))
     return jax.tree.map(jnp.asarray, start)
 
 
@@ -212,8 +231,16 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
 
     Returns:
         Per observable, one estimate per component.
+
+    Raises:
+        TypeError: If `action` is none or `fields` no array.
+        ConfigError: If the fields have other axes or another lattice than the action.
+        DataError: If there are too few records, or numbers that are not finite.
     """
-    lead, shape = fields.shape[:2], action.space.shape
+    require_type("action", action, AbstractAction, "an action")
+    require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
+    fields, shape = np.asarray(fields), action.space.shape
+    lead = fields.shape[:2]
     known = physics_of(action)
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
@@ -221,7 +248,19 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
-    """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios."""
+    """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios.
+
+    Args:
+        action: The target of the draws.
+        samples: What `sample` returned.
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If the draws have another shape than the fields of the action.
+    """
+    require_type("action", action, AbstractAction, "an action")
+    require_type("samples", samples, FlowSamples, "what sample(...) returned")
+    require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
     known = physics_of(action)
     columns = measure(known.observables, samples.proposals)
     return all_estimates(known.all_estimators, columns, samples.log_weight)

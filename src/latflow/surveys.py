@@ -15,13 +15,15 @@ from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count
+from latflow.arguments import count, finite, require_type
+from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.execution import SURVEY_DRAWS
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, FlowModel, flow_for
 from latflow.flows.continuous import accurate
-from latflow.flows.weighted import FlowSampler
+from latflow.flows.weighted import FlowSampler, require_same_fields
+from latflow.randomness import require_float64, require_key
 from latflow.samplers.draws import draw_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.weights import independence_acceptance, log_z, reweighting_ess, weighted_estimates
@@ -70,8 +72,17 @@ def survey(
         n: Draws at each value, rounded up to blocks of 4096.
 
     Raises:
-        ConfigError: If no parameter is named for an ordinary flow, or the action has none of that name.
+        TypeError: If an argument is of another type.
+        UnavailableError: If float64 is switched off.
+        ConfigError: If model and action belong to other fields, no parameter is named for an ordinary flow, or the
+            action has none of that name.
     """
+    require_key(key)
+    require_float64()
+    require_type("model", model, AbstractDistribution | ConditionalFlow, "a flow")
+    require_type("action", action, AbstractAction, "an action")
+    require_same_fields(model.space, action.space)
+    values = [float(finite("values", value)) for value in values]
     name = _named(model, parameter)
     theories = [(float(value), action.with_parameters(**{name: value})) for value in values]
     exact, n = cast(model, "float64"), count("n", n)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from latflow.stats.estimates import ConstantSeriesError, NonFiniteSeriesError, TooShortError
+from latflow.stats.estimates import ConstantSeriesError, NonFiniteSeriesError, SeriesShapeError, TooShortError
 from latflow.stats.gamma import _fast_prefix, chain_covariance, chain_estimates, gamma_estimate
 
 
@@ -152,3 +152,44 @@ def test_covariance_of_binned_chains():
     assert covariance[0, 0] + 2 * covariance[0, 1] + covariance[1, 1] == pytest.approx(covariance[2, 2], rel=1e-6)
     assert chain_covariance({"x": base[..., 0]}, identity).shape == (1, 1)
     assert np.all(np.isfinite(chain_covariance({"x": base[:1, :8, 0]}, identity)))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1.0, 1e200])
+def test_errors_follow_the_size_of_a_series(size):
+    """Squares of small numbers are zero and of large ones infinite: their error was 0, or not a number."""
+    series = np.random.default_rng(3).normal(size=(2, 200))
+    ordinary, found = gamma_estimate(series), gamma_estimate(series * size)
+    for name in ("value", "error"):
+        assert getattr(found, name) == pytest.approx(size * getattr(ordinary, name), rel=1e-9)
+    assert found.tau_int == pytest.approx(ordinary.tau_int, rel=1e-9)
+
+
+def test_a_small_series_beside_an_ordinary_one():
+    rng = np.random.default_rng(4)
+    series = {"a": rng.normal(size=(2, 200)), "b": 1e-250 * rng.normal(size=(2, 200))}
+    found = chain_estimates(series, lambda means: {"a": means["a"], "b": means["b"]})
+    assert found["a"][0] == gamma_estimate(series["a"])
+    assert found["b"][0].error == pytest.approx(gamma_estimate(series["b"]).error, rel=1e-9)
+    assert found["b"][0].error > 1e-252
+
+
+@pytest.mark.parametrize("size", [1e-300, 0.3, 1e12])
+def test_a_series_that_differs_by_rounding_is_constant(size):
+    series = np.full((2, 50), size)
+    series[0, ::7] = np.nextafter(size, np.inf)
+    with pytest.raises(ConstantSeriesError, match=r"series: .* in all 100 records, up to rounding"):
+        gamma_estimate(series)
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        ([np.zeros(10), np.zeros(12)], "series: chains of different lengths; allowed: equal lengths"),
+        (np.ones((2, 20)) * 1j, "series: complex numbers; allowed: real ones"),
+        (np.full((2, 20), "x"), "series: an array of <U1; allowed: real numbers"),
+    ],
+)
+def test_what_is_no_column_is_refused(column, says):
+    """The imaginary part was dropped without a word."""
+    with pytest.raises(SeriesShapeError, match=says):
+        chain_estimates({"series": column}, lambda means: means)

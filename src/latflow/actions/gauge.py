@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, Links, Matrices, Scalar, Tangent
 from latflow.actions.base import AbstractAction
-from latflow.arguments import finite, number
+from latflow.arguments import finite, number, require_type
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.fields.closings import Surroundings, around_plaquettes, around_rectangles
@@ -86,6 +86,7 @@ class WilsonAction(AbstractLinkAction):
     ) -> None:
         self.space = _space(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = _coupling(beta)
+        require_type("open_boundaries", open_boundaries, bool, "True or False")
         self.open_boundaries = open_boundaries
 
     @property
@@ -101,18 +102,21 @@ class WilsonAction(AbstractLinkAction):
 
     @override
     def __call__(self, x: Field) -> Scalar:
+        self.space.require(x)
         if self.space.group.element_shape:
             return self.beta * jnp.sum(_wilson_density(self.space.links(x), open_boundaries=self.open_boundaries))
         return self.beta * jnp.sum(_angle_density(x, open_boundaries=self.open_boundaries))
 
     @override
     def force(self, x: Field) -> Tangent:
+        self.space.require(x)
         if self.space.group.element_shape:
             return self.beta * _force_of_loops(self._loops(x), group=self.space.group)
         return self.beta * _angle_force(x, open_boundaries=self.open_boundaries)
 
     @override
     def value_and_force(self, x: Field) -> tuple[Scalar, Tangent]:
+        self.space.require(x)
         if not self.space.group.element_shape:
             return self(x), self.force(x)
         loops = self._loops(x)
@@ -179,10 +183,12 @@ class ImprovedAction(AbstractLinkAction):
 
     @override
     def __call__(self, x: Field) -> Scalar:
+        self.space.require(x)
         return self.beta * jnp.sum(_improved_density(self.space.links(x), c1=self.c1))
 
     @override
     def force(self, x: Field) -> Tangent:
+        self.space.require(x)
         loops = loops_with_rectangles(self.space.links(x), c1=self.c1)
         return self.beta * _force_of_loops(loops, group=self.space.group)
 
@@ -205,10 +211,12 @@ class RectangleAction(AbstractAction):
 
     @override
     def __call__(self, x: Field) -> Scalar:
+        self.space.require(x)
         return self.coefficient * jnp.sum(_rectangle_density(self.space.links(x)))
 
     @override
     def force(self, x: Field) -> Tangent:
+        self.space.require(x)
         loops = rectangles_through_links(self.space.links(x))
         return self.coefficient * _force_of_loops(loops, group=self.space.group)
 

@@ -9,13 +9,15 @@ import functools
 import operator
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractLocalAction
-from latflow.arguments import finite, require_type
+from latflow.arguments import finite, positive, require_type
 from latflow.batching import shift
+from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.lattice import Lattice
 
@@ -38,12 +40,26 @@ def _space(lattice: Lattice) -> ScalarSpace:
     return ScalarSpace(lattice.shape)
 
 
+def _require_ground_state(mass_squared: float | Scalar, coupling: float | Scalar) -> None:
+    """The weight can be normalised: λ > 0, or λ = 0 with a positive mass."""
+    known = [isinstance(value, int | float | np.number) for value in (mass_squared, coupling)]
+    if known[1] and coupling < 0:
+        raise ConfigError([f"action.coupling: {coupling}; allowed: at least 0; below, there is no ground state"])
+    if all(known) and coupling == 0 and mass_squared <= 0:
+        allowed = "positive where the coupling is 0; else there is no ground state"
+        raise ConfigError([f"action.mass_squared: {mass_squared}; allowed: {allowed}"])
+
+
 class FreeField(AbstractLocalAction):
     r"""$S=\sum_x[\sum_\mu(\phi_{x+\hat\mu}-\phi_x)^2+m^2\phi_x^2]$, solved exactly in `latflow.actions.exact`.
 
     Args:
         lattice: Periodic lattice in any dimension.
         mass_squared: $m^2>0$ in lattice units; at zero or below the weight cannot be normalised.
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If the mass is not positive (not checked while traced).
     """
 
     space: AbstractFieldSpace
@@ -51,14 +67,16 @@ class FreeField(AbstractLocalAction):
 
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar) -> None:
         self.space = _space(lattice)
-        self.mass_squared = finite("action.mass_squared", mass_squared)
+        self.mass_squared = positive("action.mass_squared", mass_squared)
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        self.space.require(x)
         return jnp.sum(x * ((2 * x.ndim + self.mass_squared) * x - 2 * forward_sum(x)))
 
     @override
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        self.space.require(x)
         return 2 * (2 * x.ndim + self.mass_squared) * x - 2 * neighbour_sum(x)
 
     @override
@@ -98,10 +116,12 @@ class SitePotential(AbstractLocalAction):
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        self.space.require(x)
         return jnp.sum(self._density(x))
 
     @override
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        self.space.require(x)
         return x * (2 * self.mass_squared + 4 * self.coupling * x * x)
 
     @override
@@ -120,6 +140,10 @@ class PhiFour(AbstractLocalAction):
         mass_squared: $m^2$ in lattice units; may be negative when `coupling` > 0.
         coupling: $\lambda\ge0$.
 
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If the theory has no ground state (not checked while traced).
+
     References:
         arXiv:1904.12072; maps of the other conventions: docs/conventions.md.
     """
@@ -132,6 +156,7 @@ class PhiFour(AbstractLocalAction):
         self.space = _space(lattice)
         self.mass_squared = finite("action.mass_squared", mass_squared)
         self.coupling = finite("action.coupling", coupling)
+        _require_ground_state(mass_squared, coupling)
 
     @classmethod
     def half(cls, lattice: Lattice, *, mu_squared: float, g: float) -> "PhiFour":
@@ -143,6 +168,7 @@ class PhiFour(AbstractLocalAction):
         r"""From $\tfrac12(\partial\varphi)^2+\tfrac12m^2\varphi^2+\tfrac{\lambda}{4!}\varphi^4$;
         $\varphi=\sqrt2\,\phi$.
         """  # noqa: D205
+        finite("action.coupling", coupling)
         return cls(lattice, mass_squared=mass_squared, coupling=coupling / 6)
 
     @classmethod
@@ -150,6 +176,9 @@ class PhiFour(AbstractLocalAction):
         r"""From $-2\kappa\sum\varphi_x\varphi_{x+\hat\mu}+(1-2\lambda_h)\varphi^2+\lambda_h\varphi^4$;
         $\phi=\sqrt\kappa\,\varphi$.
         """  # noqa: D205
+        require_type("lattice", lattice, Lattice, "Lattice(shape)")
+        positive("action.kappa", kappa)
+        finite("action.coupling", coupling)
         return cls(
             lattice,
             mass_squared=(1 - 2 * coupling) / kappa - 2 * lattice.ndim,
@@ -158,11 +187,13 @@ class PhiFour(AbstractLocalAction):
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        self.space.require(x)
         quadratic = (2 * x.ndim + self.mass_squared) * x**2
         return jnp.sum(quadratic + self.coupling * x**4 - 2 * x * forward_sum(x))
 
     @override
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        self.space.require(x)
         diagonal = 2 * (2 * x.ndim + self.mass_squared)
         return x * (diagonal + 4 * self.coupling * x * x) - 2 * neighbour_sum(x)
 
@@ -177,7 +208,8 @@ class PhiFour(AbstractLocalAction):
     def terms(self) -> tuple[AbstractLocalAction, ...]:
         lattice = Lattice(self.space.shape)
         potential = SitePotential(lattice, mass_squared=self.mass_squared, coupling=self.coupling)
-        return FreeField(lattice, mass_squared=0.0), potential
+        # the bonds alone; an array, for as a number a mass of zero is refused
+        return FreeField(lattice, mass_squared=jnp.zeros(())), potential
 
     @property
     @override

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.transport import total
@@ -20,6 +21,7 @@ class SummedAction(AbstractAction):
         parts: One or more actions of the same fields; first the one that needs the fewest steps.
 
     Raises:
+        TypeError: If a part is no action.
         ConfigError: If there is no action, or their fields differ.
     """
 
@@ -29,6 +31,8 @@ class SummedAction(AbstractAction):
     def __init__(self, parts: tuple[AbstractAction, ...]) -> None:
         if not parts:
             raise ConfigError(["action.parts: none; allowed: one or more actions"])
+        for part in parts:
+            require_type("action.parts", part, AbstractAction, "actions of the same fields")
         shapes = [(part.space.shape, part.space.tangent_shape) for part in parts]
         if any(shape != shapes[0] for shape in shapes):
             raise ConfigError([f"action.parts: fields of shapes {shapes}; allowed: actions of the same fields"])

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import Configuration, Field, PRNGKey, Scalar
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.randomness import fold_in
@@ -31,6 +32,7 @@ class ProductSpace(AbstractFieldSpace):
         parts: Name → space, one or more.
 
     Raises:
+        TypeError: If a part is no space.
         ConfigError: If there is none.
     """
 
@@ -39,6 +41,9 @@ class ProductSpace(AbstractFieldSpace):
     def __init__(self, parts: Mapping[str, AbstractFieldSpace]) -> None:
         if not parts:
             raise ConfigError(["fields: none; allowed: one or more spaces by name"])
+        require_type("fields", parts, Mapping, "spaces by name")
+        for name, space in parts.items():
+            require_type(f"fields.{name}", space, AbstractFieldSpace, "ScalarSpace, GaugeSpace or another space")
         self.parts = dict(sorted(parts.items()))
 
     @property
@@ -62,6 +67,14 @@ class ProductSpace(AbstractFieldSpace):
     @override
     def is_compact(self) -> bool:
         return all(space.is_compact for space in self.parts.values())
+
+    @override
+    def require(self, x: Configuration) -> None:
+        require_type("configuration", x, dict, "a dictionary of arrays by name")
+        if set(x) != set(self.parts):
+            raise ConfigError([f"configuration: fields {sorted(x)}; allowed: {sorted(self.parts)}"])
+        for name, space in self.parts.items():
+            space.require(x[name])
 
     @override
     def cold(self) -> Fields:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
 from latflow._typing import Configuration, Field, Links, Momentum, PRNGKey, Scalar, Tangent
-from latflow.arguments import require_type
+from latflow.arguments import counts, require_shape, require_type
 from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
@@ -41,6 +41,17 @@ class AbstractFieldSpace(eqx.Module):
     def is_compact(self) -> bool:
         """Whether the reference measure is normalised, and `random` draws from it."""
         return False
+
+    def require(self, x: Configuration) -> None:
+        """Refuse what is not one configuration of this space, by its shape and kind of numbers; numbers are not read.
+
+        Actions ask while they are traced, so that a compiled program pays nothing.
+
+        Raises:
+            TypeError: If it is no array.
+            ConfigError: If it has another shape, such as that of a batch, or complex numbers in the place of real ones.
+        """
+        _require(x, self.shape, is_complex=None)
 
     @abc.abstractmethod
     def cold(self) -> Configuration:
@@ -90,14 +101,22 @@ class ScalarSpace(AbstractFieldSpace):
 
     Args:
         shape: Sites along each direction.
+
+    Raises:
+        TypeError: If it is no tuple or list of whole numbers.
+        ConfigError: If it is empty or an extent is not positive.
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
     tangent_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = tuple(shape)
-        self.tangent_shape = tuple(shape)
+        self.shape = counts("shape", shape, words="positive extents")
+        self.tangent_shape = self.shape
+
+    @override
+    def require(self, x: Configuration) -> None:
+        _require(x, self.shape, is_complex=False)
 
     @override
     def cold(self) -> Float[Array, "*shape"]:
@@ -181,6 +200,10 @@ class GaugeSpace(AbstractFieldSpace):
         return True
 
     @override
+    def require(self, x: Configuration) -> None:
+        _require(x, self.shape, is_complex=bool(self.group.element_shape))
+
+    @override
     def cold(self) -> Field:
         return _directions_first(self.group.identity((self.ndim, *self.lattice.shape)), group=self.group)
 
@@ -224,6 +247,13 @@ class GaugeSpace(AbstractFieldSpace):
     @override
     def momentum(self, key: PRNGKey) -> Tangent:
         return standard_normal(key, self.tangent_shape)
+
+
+def _require(x: Configuration, shape: tuple[int, ...], *, is_complex: bool | None) -> None:
+    require_shape("configuration", x, shape)
+    if is_complex is not None and jnp.issubdtype(x.dtype, jnp.complexfloating) != is_complex:
+        allowed = "complex matrices" if is_complex else "real numbers"
+        raise ConfigError([f"configuration: an array of {x.dtype}; allowed: {allowed}"])
 
 
 def _each(group: AbstractGroup, function: Callable[..., Array], *arrays: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from latflow._typing import PRNGKey
+from latflow.arguments import count, positive, require_type
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain
 from latflow.bijections.conditioners import AbstractConditioner
@@ -23,6 +24,7 @@ from latflow.distributions import Normal
 from latflow.flows.flow import Flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
+from latflow.randomness import require_key
 
 ARCHITECTURE = 1
 """Revision of the flows: raised whenever the same weights in the same configuration give another function, or the same
@@ -59,14 +61,16 @@ def real_nvp(
         dtype: Precision of the networks.
 
     Raises:
-        ConfigError: If an extent is odd, no hidden layer is given, or the network is unknown.
+        TypeError: If an argument is of another type.
+        ConfigError: If an extent is odd, no hidden layer is given, a number is not positive, or the network is unknown.
 
     References:
         arXiv:1904.12072, section III.
     """
+    _require_common(key, lattice, log_scale_bound)
     networks = Networks(network=network, hidden=hidden, kernel_size=kernel_size, z2=z2, dtype=dtype)
     layers: list[AbstractBijection] = []
-    for i in range(n_layers):
+    for i in range(count("n_layers", n_layers)):
         partition = Partition.of(lattice.checkerboard(parity=i % 2))
         conditioner = networks.conditioner(jax.random.fold_in(key, i), partition, n_even=1, n_odd=1)
         layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
@@ -100,15 +104,19 @@ def rational_quadratic_spline(
         networks: What reads the frozen sites.
 
     Raises:
-        ConfigError: If an extent is odd.
+        TypeError: If an argument is of another type.
+        ConfigError: If an extent is odd, or a number out of range.
 
     References:
         arXiv:1906.04032.
     """
-    networks = Networks() if networks is None else networks
-    n_even, n_odd = parameter_counts(n_bins)
+    _require_common(key, lattice, log_scale_bound)
+    positive("half_width", half_width)
+    n_splines = count("n_splines", n_splines, least=0)
+    networks = _given(networks, Networks())
+    n_even, n_odd = parameter_counts(count("n_bins", n_bins, least=2))
     layers: list[AbstractBijection] = []
-    for i in range(n_layers):
+    for i in range(count("n_layers", n_layers)):
         partition = Partition.of(lattice.checkerboard(parity=i % 2))
         layer_key = jax.random.fold_in(key, i)
         if i < n_layers - n_splines:
@@ -145,10 +153,16 @@ def multiscale(
         log_scale_bound: Largest |s| of a coupling.
         networks: What reads the frozen sites; use small windows.
 
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If a number is out of range.
+
     References:
         The idea of levels: arXiv:1802.02840.
     """
-    networks = Networks(kernel_size=5) if networks is None else networks
+    _require_common(key, lattice, log_scale_bound)
+    n_coarse, n_fine = count("n_coarse", n_coarse), count("n_fine", n_fine)
+    networks = _given(networks, Networks(kernel_size=5))
 
     def couplings(key: PRNGKey, masks: list[Bool[np.ndarray, "*sites"]]) -> tuple[AbstractBijection, ...]:
         layers: list[AbstractBijection] = []
@@ -180,6 +194,17 @@ def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
         return jax.tree.map(_to(dtype), node) if is_network(node) else node
 
     return jax.tree.map(convert, flow, is_leaf=is_network)
+
+
+def _require_common(key: PRNGKey, lattice: Lattice, log_scale_bound: float) -> None:
+    require_key(key)
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    positive("log_scale_bound", log_scale_bound)
+
+
+def _given(networks: Networks | None, otherwise: Networks) -> Networks:
+    require_type("networks", networks, Networks | None, "Networks(...)")
+    return otherwise if networks is None else networks
 
 
 def _alternating(masks: list[Bool[np.ndarray, "*sites"]], n: int) -> list[Bool[np.ndarray, "*sites"]]:

@@ -13,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from latflow._typing import PRNGKey
+from latflow.arguments import choice, count, positive, require_type
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.runge_kutta import RK8, SCHEMES, RungeKutta
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution, FreeFieldPrior
-from latflow.errors import ConfigError, PhysicsStop
+from latflow.errors import PhysicsStop
 from latflow.flows.flow import Flow
+from latflow.flows.networks import PRECISIONS
 from latflow.lattice import Lattice
-from latflow.randomness import split
+from latflow.randomness import require_key, split
 
 PROMISED_LOG_PROB_ERROR = 1e-6
 """Bound on the error of log q of every production draw."""
@@ -68,13 +70,21 @@ def continuous_flow(
         dtype: Precision of the network.
 
     Raises:
-        ConfigError: If the scheme is unknown.
+        TypeError: If an argument is of another type.
+        ConfigError: If the scheme is unknown or a number out of range.
 
     References:
         arXiv:2207.00283.
     """
-    if scheme not in SCHEMES:
-        raise ConfigError([f"flow.scheme: {scheme}; allowed: {', '.join(SCHEMES)}"])
+    require_key(key)
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    choice("flow.scheme", scheme, SCHEMES)
+    numbers = {"n_contexts": n_contexts, "n_features": n_features, "n_hidden": n_hidden, "n_times": n_times}
+    for name, value in {**numbers, "radius": radius, "n_steps": n_steps}.items():
+        count(name, value)
+    choice("dtype", str(jnp.dtype(dtype)), PRECISIONS)
+    if mass_squared is not None:
+        positive("mass_squared", mass_squared)
     velocity = LatticeVelocity.create(
         key,
         lattice,

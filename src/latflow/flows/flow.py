@@ -3,6 +3,7 @@
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
+from latflow.arguments import require_type
 from latflow.bijections.base import AbstractBijection
 from latflow.distributions import AbstractDistribution
 from latflow.fields.spaces import AbstractFieldSpace
@@ -14,12 +15,17 @@ class Flow(AbstractDistribution):
     Args:
         prior: Density of the latent variables.
         bijection: Map from latent variables to configurations, both of the space of the prior.
+
+    Raises:
+        TypeError: If one of them is something else.
     """
 
     prior: AbstractDistribution
     bijection: AbstractBijection
 
     def __init__(self, prior: AbstractDistribution, bijection: AbstractBijection) -> None:
+        require_type("flow.prior", prior, AbstractDistribution, "Normal, HaarPrior or another density")
+        require_type("flow.bijection", bijection, AbstractBijection, "a bijection")
         self.prior = prior
         self.bijection = bijection
 

@@ -5,12 +5,13 @@ import dataclasses
 import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
+from latflow.arguments import choice, count, counts, require_type
 from latflow.bijections.conditioners import AbstractConditioner, ConvolutionalConditioner, DenseConditioner
 from latflow.bijections.parity import Symmetrised
 from latflow.bijections.partition import Partition
-from latflow.errors import ConfigError
 
 NETWORKS = ("dense", "convolutional")
+PRECISIONS = ("float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Networks:
         dtype: Precision of weights and arithmetic.
 
     Raises:
-        ConfigError: If no hidden layer is given or the network is unknown.
+        TypeError: If a setting is of another type.
+        ConfigError: If no hidden layer is given, a number is not positive, or the network is unknown.
     """
 
     network: str = "convolutional"
@@ -35,10 +37,11 @@ class Networks:
     dtype: str | jnp.dtype = "float32"
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ConfigError([f"flow.network: {self.network}; allowed: {', '.join(NETWORKS)}"])
-        if not self.hidden:
-            raise ConfigError(["flow.hidden: []; allowed: one or more positive widths"])
+        choice("flow.network", self.network, NETWORKS)
+        counts("flow.hidden", self.hidden, words="one or more positive widths")
+        count("flow.kernel_size", self.kernel_size)
+        require_type("flow.z2", self.z2, bool, "True or False")
+        choice("flow.dtype", str(jnp.dtype(self.dtype)), PRECISIONS)
 
     def conditioner(self, key: PRNGKey, partition: Partition, *, n_even: int, n_odd: int) -> AbstractConditioner:
         """A conditioner with `n_even` parameters that keep their sign under φ → −φ and `n_odd` that change it."""

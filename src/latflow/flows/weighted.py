@@ -11,8 +11,10 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.arguments import require_type
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
+from latflow.fields.spaces import AbstractFieldSpace
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
 
@@ -22,16 +24,19 @@ class FlowSampler(AbstractWeightedSampler):
     Args:
         flow: Its draws are the configurations.
         action: The target, p ∝ exp(−S).
+
+    Raises:
+        TypeError: If one of them is something else.
+        ConfigError: If they belong to fields of different spaces, such as other lattices.
     """
 
     flow: AbstractDistribution
     action: AbstractAction
 
     def __check_init__(self) -> None:
-        own, other = self.flow.space, self.action.space
-        if type(own) is not type(other) or own.shape != other.shape:
-            words = [f"{type(space).__name__} of shape {space.shape}" for space in (own, other)]
-            raise ConfigError([f"flow: draws fields of {words[0]}; allowed: those of the action, {words[1]}"])
+        require_type("flow", self.flow, AbstractDistribution, "a flow; a conditional one has .at(value)")
+        require_type("action", self.action, AbstractAction, "an action")
+        require_same_fields(self.flow.space, self.action.space)
 
     @override
     def draw(self, key: PRNGKey) -> Weighted:
@@ -42,3 +47,18 @@ class FlowSampler(AbstractWeightedSampler):
     @override
     def combined(self, columns: Mapping[str, Float[Array | np.ndarray, "*n"]]) -> Float[Array | np.ndarray, "*n"]:
         return -columns["action"] - columns["log_prob"]
+
+
+def require_same_fields(own: AbstractFieldSpace, other: AbstractFieldSpace) -> None:
+    """Refuse a flow and an action of different spaces: other lattices, other kinds of fields.
+
+    Args:
+        own: Space of the flow.
+        other: Space of the action.
+
+    Raises:
+        ConfigError: If they differ.
+    """
+    if type(own) is not type(other) or own.shape != other.shape:
+        words = [f"{type(space).__name__} of shape {space.shape}" for space in (own, other)]
+        raise ConfigError([f"flow: draws fields of {words[0]}; allowed: those of the action, {words[1]}"])

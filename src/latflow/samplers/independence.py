@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
+from latflow.arguments import require_type
 from latflow.randomness import log_uniform, split
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler, Transition
 from latflow.samplers.metropolis import acceptance_probability, is_accepted, refuse_infinite_ratio
@@ -40,6 +41,11 @@ class IndependenceSampler(AbstractKernel):
 
     weighted: AbstractWeightedSampler
     log_weight: Callable[[Field], Scalar]
+
+    def __check_init__(self) -> None:
+        require_type("weighted", self.weighted, AbstractWeightedSampler, "a weighted sampler, such as FlowSampler")
+        if not callable(self.log_weight):
+            raise TypeError(f"log_weight: {type(self.log_weight).__name__}; allowed: a function of a configuration")
 
     @override
     def init(self, x: Field) -> IndependenceState:

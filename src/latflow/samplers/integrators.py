@@ -25,6 +25,7 @@ from jaxtyping import Array, Int
 from latflow._typing import Configuration, Momentum, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.actions.sums import SummedAction
+from latflow.arguments import count, require_type
 from latflow.batching import beside, repeat
 from latflow.errors import ConfigError
 from latflow.fields.transport import total
@@ -91,11 +92,21 @@ class Level:
         scheme: The splitting.
         n_steps: Steps in one drift of the level before; 1 for the first level, whose steps are those of the trajectory.
         terms: Numbers of the terms of the action that this level kicks.
+
+    Raises:
+        TypeError: If an argument is of another type.
     """
 
     scheme: Scheme
     n_steps: int = 1
     terms: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        require_type("level.scheme", self.scheme, Scheme, "a table such as LEAPFROG or SCHEMES[name]")
+        count("level.n_steps", self.n_steps, least=0)  # `Nested` knows how many there must be
+        require_type("level.terms", self.terms, tuple, "numbers of terms of the action")
+        for term in self.terms:
+            count("level.terms", term, least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +124,8 @@ class Nested:
     levels: tuple[Level, ...]
 
     def __post_init__(self) -> None:
+        for level in self.levels:
+            require_type("levels", level, Level, "Level(scheme, n_steps, terms)")
         counts = [level.n_steps for level in self.levels]
         if not counts or counts[0] != 1 or min(counts) < 1:
             raise ConfigError([f"levels: {counts} steps; allowed: one or more levels, 1 step for the first of them"])

@@ -28,6 +28,7 @@ from typing_extensions import override
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.exact_gauge import sun_open_log_z, u1_open_log_z
 from latflow.actions.gauge import WilsonAction
+from latflow.arguments import require_type
 from latflow.errors import ConfigError
 from latflow.fields.gauge_symmetry import random_gauge_transformation
 from latflow.groups.base import AbstractGroup
@@ -47,6 +48,7 @@ class OpenBoundaries(AbstractWeightedSampler):
             are the unit element; links across an edge, which no plaquette contains, are Haar matrices either way.
 
     Raises:
+        TypeError: If the action is another one.
         ConfigError: For another dimension or for boundaries that are not open.
     """
 
@@ -55,6 +57,7 @@ class OpenBoundaries(AbstractWeightedSampler):
     gauge_fixed: bool = eqx.field(static=True)
 
     def __init__(self, action: WilsonAction, *, gauge_fixed: bool = False) -> None:
+        require_type("action", action, WilsonAction, "WilsonAction with open boundaries")
         if action.space.ndim != 2 or not action.open_boundaries:
             raise ConfigError(["open boundaries: allowed: Wilson's action in two dimensions with open boundaries"])
         group, beta = action.space.group, float(action.beta)

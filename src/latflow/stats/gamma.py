@@ -16,7 +16,15 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 
 from latflow.stats.estimates import Estimate
-from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+from latflow.stats.propagation import (
+    Derive,
+    Layout,
+    Linearisation,
+    linearise,
+    pack,
+    require_usable,
+    scale_of_squares,
+)
 
 
 def chain_estimates(series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
@@ -71,23 +79,27 @@ def chain_covariance(
 
 
 def _linearised(layout: Layout, matrix: Float[np.ndarray, "chains n total"], derive: Derive) -> Linearisation:
-    spread = matrix.std(axis=(0, 1))
+    means = matrix.mean(axis=(0, 1))
+    scales = np.array([scale_of_squares(column) for column in np.moveaxis(matrix - means, -1, 0)])
+    spread = (matrix if np.all(scales == 1) else matrix * scales).std(axis=(0, 1)) / scales
     errors = spread / math.sqrt(matrix.shape[0] * matrix.shape[1])
-    return linearise(derive, layout, matrix.mean(axis=(0, 1)), errors=errors)
+    return linearise(derive, layout, means, errors=errors)
 
 
 def _estimate(value: float, deltas: Float[np.ndarray, "chains n"]) -> Estimate:
     """The estimate of a quantity at `value` whose fluctuations about it, to first order, are `deltas`."""
     if not (math.isfinite(value) and np.all(np.isfinite(deltas))):
         return Estimate(value, math.nan, n=deltas.size)
-    replicas = _replicas(deltas)
+    # the estimator squares fluctuations: those that are too small or too large for it are scaled by a power of two
+    scale = scale_of_squares(deltas)
+    replicas = _replicas(deltas * scale)
     names = [f"chain|{index:06d}" for index in range(len(replicas))]
     # with `means` the samples are taken as fluctuations: about the mean of all chains, not about each chain's own
-    observable = load_pyerrors().Obs(replicas, names, means=[value] * len(replicas))
+    observable = load_pyerrors().Obs(replicas, names, means=[value if scale == 1 else 0.0] * len(replicas))
     observable.gamma_method(S=2.0)
     return Estimate(
         value,
-        float(observable.dvalue),
+        float(observable.dvalue) / scale,
         tau_int=float(observable.e_tauint["chain"]),
         tau_int_error=float(observable.e_dtauint["chain"]),
         n=deltas.size,

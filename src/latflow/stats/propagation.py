@@ -25,6 +25,12 @@ MINIMUM_RECORDS = 8
 _STEP_IN_ERRORS = 1e-3
 _STEP_RELATIVE = 1e-7
 
+_ROUNDING = 16 * np.finfo(np.float64).eps
+"""A column whose values differ by no more than this share of their size differs by rounding: it is constant."""
+
+_SQUARES = 1e-140, 1e140
+"""Sizes between which squares, and sums of billions of them, are ordinary numbers."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -60,11 +66,12 @@ def pack(series: Mapping[str, np.ndarray], *, leading: int) -> tuple[Layout, Flo
         leading: Number of record axes: 2 for chains, 1 for draws.
 
     Raises:
-        SeriesShapeError: If there is no column or the record axes differ.
+        SeriesShapeError: If there is no column, the record axes differ, chains have different lengths, or values are
+            complex or no numbers.
     """
-    if not series:
-        raise SeriesShapeError("series", value="no column", allowed="at least one")
-    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in series.items()}
+    if not isinstance(series, Mapping) or not series:
+        raise SeriesShapeError("series", value="no column", allowed="at least one, by name")
+    arrays = {name: _real(name, values) for name, values in series.items()}
     records = {name: values.shape[:leading] for name, values in arrays.items()}
     if len(set(records.values())) > 1 or any(len(shape) < leading for shape in records.values()):
         raise SeriesShapeError("series", value=str(records), allowed=f"{leading} equal leading axes")
@@ -75,13 +82,40 @@ def pack(series: Mapping[str, np.ndarray], *, leading: int) -> tuple[Layout, Flo
     )
 
 
+def _real(name: str, values: object) -> Float[np.ndarray, "..."]:
+    """A column of real numbers in float64.
+
+    Raises:
+        SeriesShapeError: If its chains are of different lengths, or its values complex or no numbers.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        hint = "cut the chains to the shortest, or analyse each of them"
+        raise SeriesShapeError(name, value="chains of different lengths", allowed="equal lengths", hint=hint) from None
+    if np.iscomplexobj(array):
+        hint = "give the real and the imaginary part as two columns"
+        raise SeriesShapeError(name, value="complex numbers", allowed="real ones", hint=hint)
+    if array.dtype.kind not in "fiub":
+        raise SeriesShapeError(name, value=f"an array of {array.dtype}", allowed="real numbers")
+    return array.astype(np.float64, copy=False)
+
+
+def scale_of_squares(x: Float[np.ndarray, "..."]) -> float:
+    """A power of two that brings the largest entry near one where its square would be lost; elsewhere 1."""
+    largest = float(np.max(np.abs(x), initial=0.0))
+    if largest == 0 or not math.isfinite(largest) or _SQUARES[0] < largest < _SQUARES[1]:
+        return 1.0
+    return math.ldexp(1.0, -max(-1020, min(1020, math.frexp(largest)[1])))
+
+
 def require_usable(layout: Layout, matrix: Float[np.ndarray, "*records total"]) -> None:
     """Refuse what no error analysis can use. A chain that repeats one record for long is usable.
 
     Raises:
         TooShortError: With fewer than `MINIMUM_RECORDS` records along the last record axis, or no chain.
         NonFiniteSeriesError: If a column has a NaN or infinity.
-        ConstantSeriesError: If a column never changes, in any chain.
+        ConstantSeriesError: If a column never changes, in any chain, by more than rounding.
     """
     records = matrix.shape[:-1]
     if records[-1] < MINIMUM_RECORDS or 0 in records:
@@ -94,13 +128,18 @@ def require_usable(layout: Layout, matrix: Float[np.ndarray, "*records total"]) 
         raise NonFiniteSeriesError(
             layout.label(int(infinite[0])), value=f"{count} of {math.prod(records)} records are NaN or infinite"
         )
-    constant = np.flatnonzero(low == high)
+    with np.errstate(over="ignore"):
+        constant = np.flatnonzero(high - low <= _ROUNDING * np.maximum(np.abs(low), np.abs(high)))
     if constant.size:
         raise ConstantSeriesError(
             layout.label(int(constant[0])),
-            value=f"{float(low[constant[0]])!r} in all {math.prod(records)} records",
+            value=f"{float(low[constant[0]])!r} in all {math.prod(records)} records{_but(low, high, constant[0])}",
             hint="the chain never moved, or the column is not an observable",
         )
+
+
+def _but(low: np.ndarray, high: np.ndarray, column: int) -> str:
+    return "" if low[column] == high[column] else ", up to rounding"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count
 from latflow.execution import EVALUATION_DRAWS
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
@@ -35,12 +36,20 @@ class Evaluation:
         draws: Draws of an evaluation.
         log_z: Logarithm of the partition function where it is known, for the KL divergence; see `quality`.
         assess: Figures of a flow; by default `quality` of the weights of `draws` draws.
+
+    Raises:
+        TypeError: If a number is none.
+        ConfigError: If it is out of range.
     """
 
     every: int = 100
     draws: int = 4096
     log_z: float | None = None
     assess: Assess | None = None
+
+    def __post_init__(self) -> None:
+        count("training.evaluate_every", self.every)
+        count("training.evaluation_draws", self.draws, least=2)
 
     def of(self, action: AbstractAction) -> Assess:
         """The function that assesses flows whose target is `action`."""

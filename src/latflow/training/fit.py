@@ -15,8 +15,12 @@ import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.arguments import require_type
+from latflow.distributions import AbstractDistribution
 from latflow.errors import PhysicsStop
-from latflow.flows.conditional import FlowModel
+from latflow.flows.conditional import ConditionalFlow, FlowModel
+from latflow.flows.weighted import require_same_fields
+from latflow.randomness import require_float64, require_key
 from latflow.training.evaluation import Evaluation, Record
 from latflow.training.losses import AbstractLoss, ReverseKL
 from latflow.training.schedules import Optimiser, adam
@@ -120,10 +124,16 @@ def fit(
         ``rollbacks``; all but the two timings are functions of the arguments.
 
     Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If flow and action belong to fields of different spaces, such as other lattices.
+        UnavailableError: If float64 is switched off.
         TrainingDiverged: If numbers stop being finite a second time; the state last passed to `hooks.on_progress` is
             good.
     """
+    require_key(key)
+    require_type("flow", flow, AbstractDistribution | ConditionalFlow, "a flow such as real_nvp(key, lattice)")
     optimiser = _default_optimiser() if optimiser is None else optimiser
+    require_type("optimiser", optimiser, Optimiser, "adam(learning_rate)")
     start = FitProgress(TrainingState.start(flow, optimiser))
     settings = {"loss": loss, "optimiser": optimiser, "evaluation": evaluation, "hooks": hooks}
     return resume(key, start, action, stop=stop, **settings)
@@ -158,10 +168,19 @@ def resume(
     Raises:
         TrainingDiverged: If numbers stop being finite a second time, counted over all sittings.
     """
+    require_float64()
     evaluation = Evaluation() if evaluation is None else evaluation
     hooks = FitHooks() if hooks is None else hooks
     loss = ReverseKL(256) if loss is None else loss
     optimiser = _default_optimiser() if optimiser is None else optimiser
+    _require(key, progress.state.flow, action, stop)
+    for name, given, kind in (
+        ("loss", loss, AbstractLoss),
+        ("optimiser", optimiser, Optimiser),
+        ("evaluation", evaluation, Evaluation),
+        ("hooks", hooks, FitHooks),
+    ):
+        require_type(name, given, kind, f"one of {kind.__name__}")
     descent = _Descent(key, action, loss, optimiser, hooks.on_pause)
     journal = _Journal(key, action, optimiser, evaluation, hooks, _Clock(progress.elapsed), list(progress.history))
     state = progress.state
@@ -177,6 +196,14 @@ def resume(
             raise _diverged(after)
         state = _rolled_back(state)
     return FitResult(state.flow, state, reason, tuple(journal.records), journal.clock.total())
+
+
+def _require(key: PRNGKey, flow: FlowModel, action: AbstractAction, stop: StopCriterion) -> None:
+    """Types of the arguments, and fields of one space."""
+    require_key(key)
+    require_type("action", action, AbstractAction, "an action")
+    require_same_fields(flow.space, action.space)
+    require_type("stop", stop, StopCriterion, "StopCriterion(steps=...), or of another limit")
 
 
 @dataclasses.dataclass

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count, require_type
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
@@ -78,6 +79,9 @@ class ReverseKL(AbstractLoss):
 
     batch_size: int = eqx.field(static=True)
 
+    def __check_init__(self) -> None:
+        count("training.batch_size", self.batch_size)
+
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         keys = split(key, self.batch_size)
@@ -103,6 +107,9 @@ class PathGradient(AbstractLoss):
     """
 
     batch_size: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        count("training.batch_size", self.batch_size)
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
@@ -148,6 +155,9 @@ class ForwardKL(AbstractLoss):
     targets: Inexact[Array, "n_targets *shape"]
     batch_size: int = eqx.field(static=True)
 
+    def __check_init__(self) -> None:
+        count("training.batch_size", self.batch_size)
+
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         chosen = jax.random.randint(pinned(key), (self.batch_size,), 0, len(self.targets))
@@ -172,6 +182,8 @@ class MixtureLoss(AbstractLoss):
     weights: tuple[float, ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:
+        for loss in self.losses:
+            require_type("training.loss", loss, AbstractLoss, "losses")
         if not self.losses or len(self.weights) != len(self.losses) or not all(w > 0 for w in self.weights):
             raise ConfigError([f"training.loss: weights {list(self.weights)}; allowed: one positive number per loss"])
 

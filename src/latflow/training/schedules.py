@@ -7,6 +7,7 @@ import dataclasses
 
 import optax
 
+from latflow.arguments import count, positive
 from latflow.errors import ConfigError
 
 
@@ -36,8 +37,12 @@ def schedule(
         final_fraction: Last learning rate as a fraction of the peak; without effect for ``constant``.
 
     Raises:
-        ConfigError: If the name is unknown.
+        TypeError: If a number is none.
+        ConfigError: If the name is unknown, or a number out of range.
     """
+    positive("training.learning_rate", learning_rate)
+    n_steps = count("n_steps", n_steps, least=0)
+    warmup_steps = count("training.warmup_steps", warmup_steps, least=0)
     decay_steps = max(1, n_steps - warmup_steps)
     curves = {
         "constant": lambda: optax.constant_schedule(learning_rate),
@@ -69,8 +74,17 @@ def adam(
         beta1: Decay of the mean of gradients.
         beta2: Decay of the mean of their squares.
 
+    Raises:
+        TypeError: If the learning rate is no function.
+        ConfigError: If the clip is not positive.
+
     References:
         arXiv:1412.6980.
     """
+    if not callable(learning_rate):
+        given = f"training.learning_rate: {learning_rate}"
+        raise TypeError(f"{given}; allowed: a function of the step, such as schedule(...) or lambda step: 1e-3")
+    if gradient_clip is not None:
+        positive("training.gradient_clip", gradient_clip)
     clip = optax.identity() if gradient_clip is None else optax.clip_by_global_norm(gradient_clip)
     return Optimiser(optax.chain(clip, optax.scale_by_adam(b1=beta1, b2=beta2)), learning_rate)

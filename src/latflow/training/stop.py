@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from latflow.arguments import count, fraction, positive
 from latflow.errors import ConfigError
 
 
@@ -19,7 +20,8 @@ class StopCriterion:
         plateau: Evaluations in a row without a new lowest loss.
 
     Raises:
-        ConfigError: If no limit is given.
+        TypeError: If a limit is no number.
+        ConfigError: If no limit is given, or one is out of range.
     """
 
     acceptance: float | None = None
@@ -31,6 +33,14 @@ class StopCriterion:
     def __post_init__(self) -> None:
         if all(limit is None for limit in dataclasses.astuple(self)):
             raise ConfigError(["training.stop: empty; allowed: acceptance, ess, steps, minutes or plateau"])
+        for name in ("acceptance", "ess"):
+            if (share := getattr(self, name)) is not None:
+                fraction(f"training.stop.{name}", share)
+        for name, least in (("steps", 0), ("plateau", 1)):
+            if (limit := getattr(self, name)) is not None:
+                count(f"training.stop.{name}", limit, least=least)
+        if self.seconds is not None:
+            positive("training.stop.seconds", self.seconds)
 
     def reason(self, history: Sequence[Mapping[str, Any]]) -> str | None:
         """The name of the first criterion that the last record of `history` meets, or none.

@@ -41,10 +41,12 @@ class CosinePotential(AbstractLocalAction):
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
+        self.space.require(x)
         return self.alpha * jnp.sum(1 - jnp.cos(x))
 
     @override
     def force(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        self.space.require(x)
         return self.alpha * jnp.sin(x)
 
     @override
