@@ -13,9 +13,10 @@ import jax
 import pytest
 
 import latflow as lf
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, UnavailableError
 from latflow.fields.gradient_flow import GradientFlow
 from latflow.lattice import Lattice
+from latflow.randomness import log_uniform, standard_normal, uniform
 
 LATTICE = Lattice((4, 4))
 SPACE = lf.GaugeSpace(LATTICE, lf.U1())
@@ -23,6 +24,7 @@ PHI_FOUR = lf.PhiFour(LATTICE, mass_squared=-4.0, coupling=7.0)
 WILSON = lf.WilsonAction(LATTICE, lf.SU(2), beta=2.0)
 HALF = lf.HMC(PHI_FOUR, lf.OMF2, step_size=0.1, n_steps=4)
 KEY = jax.random.key(0)
+FLOW = lf.real_nvp(KEY, LATTICE, n_layers=1, hidden=(4,))
 NAN, INF = float("nan"), float("inf")
 
 NUMBERS = {
@@ -78,6 +80,72 @@ TYPES = {
     "lf.run_chain(key, half, n=2.5)": "n: 2.5; allowed: a whole number",
 }  # fmt: skip
 
+REFUSED = {
+    "lf.sample(key, flow, phi6, n=8)": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4); allowed: those of the action, ScalarSpace of shape (6, 6)",
+    "lf.sample(key, flow, wilson, n=8)": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4); allowed: those of the action, GaugeSpace of shape (2, 2, 2, 4, 4)",
+    "lf.sample(key, flow, lf.WilsonAction, n=8)": "TypeError: action: the class WilsonAction; allowed: an action",
+    "lf.sample(key, phi, phi, n=8)": "TypeError: flow: PhiFour; allowed: a flow, one of a conditional flow by .at(value), or a weighted sampler",
+    "lf.sample(7, flow, phi, n=8)": "TypeError: key: int; allowed: jax.random.key(seed)",
+    "lf.sample(jax.random.key(0, impl='rbg'), flow, phi, n=8)": "ConfigError: key: of the generator rbg; allowed: jax.random.key(seed), with impl=\"threefry2x32\"",
+    "lf.sample(key, flow, phi, n=True)": "TypeError: n: True; allowed: a whole number",
+    "lf.FlowSampler(flow, phi6)": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4)",
+    "lf.FlowSampler(phi, phi)": "TypeError: flow: PhiFour; allowed: a flow",
+    "lf.fit(key, flow, phi6, stop=lf.StopCriterion(steps=1))": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4)",
+    "lf.fit(key, flow, phi, stop=10)": "TypeError: stop: 10; allowed: StopCriterion(steps=...), or of another limit",
+    "lf.fit(key, flow, lf.PhiFour, stop=lf.StopCriterion(steps=1))": "TypeError: action: the class PhiFour; allowed: an action",
+    "lf.fit(key, phi, phi, stop=lf.StopCriterion(steps=1))": "TypeError: flow: PhiFour; allowed: a flow such as real_nvp(key, lattice)",
+    "lf.fit(key, flow, phi, stop=lf.StopCriterion(steps=1), loss='reverse_kl')": "TypeError: loss: 'reverse_kl'; allowed: one of AbstractLoss",
+    "lf.fit(key, flow, phi, stop=lf.StopCriterion(steps=1), optimiser=1e-3)": "TypeError: optimiser: 0.001; allowed: adam(learning_rate)",
+    "adam(1e-3)": "TypeError: training.learning_rate: 0.001; allowed: a function of the step",
+    "lf.StopCriterion(steps=2.5)": "TypeError: training.stop.steps: 2.5; allowed: a whole number",
+    "lf.StopCriterion(acceptance=70)": "ConfigError: training.stop.acceptance: 70; allowed: above 0, at most 1",
+    "lf.StopCriterion(seconds=0)": "ConfigError: training.stop.seconds: 0; allowed: a positive number",
+    "lf.ReverseKL(0)": "ConfigError: training.batch_size: 0; allowed: at least 1",
+    "lf.real_nvp(key, lattice, hidden=8)": "TypeError: flow.hidden: 8; allowed: one or more positive widths",
+    "lf.real_nvp(key, lattice, hidden=())": "ConfigError: flow.hidden: []; allowed: one or more positive widths",
+    "lf.real_nvp(key, lattice, hidden=(8, 0))": "ConfigError: flow.hidden: 0; allowed: at least 1",
+    "lf.real_nvp(key, (4, 4))": "TypeError: lattice: (4, 4); allowed: Lattice(shape)",
+    "lf.real_nvp(lattice, key)": "TypeError: key: Lattice; allowed: jax.random.key(seed)",
+    "lf.real_nvp(key, lattice, n_layers=0)": "ConfigError: n_layers: 0; allowed: at least 1",
+    "lf.real_nvp(key, lattice, network='deep')": "ConfigError: flow.network: deep; allowed: dense, convolutional",
+    "lf.u1_plaquette_flow(key, 4)": "TypeError: lattice: 4; allowed: Lattice(shape)",
+    "lf.Flow(phi, phi)": "TypeError: flow.prior: PhiFour; allowed: Normal, HaarPrior or another density",
+    "lf.HaarPrior(lattice)": "TypeError: flow.prior: Lattice; allowed: uniform on a space such as GaugeSpace",
+    "lf.Normal(4)": "TypeError: shape: 4; allowed: positive extents",
+    "lf.ScalarSpace((4, 0))": "ConfigError: shape: 0; allowed: at least 1",
+    "lf.ProductSpace({'a': lattice})": "TypeError: fields.a: Lattice; allowed: ScalarSpace, GaugeSpace or another space",
+    "lf.SummedAction((phi, lattice))": "TypeError: action.parts: Lattice; allowed: actions of the same fields",
+    "lf.IndependenceSampler(flow, phi)": "TypeError: weighted: Flow; allowed: a weighted sampler, such as FlowSampler",
+    "lf.OpenBoundaries(phi)": "TypeError: action: PhiFour; allowed: WilsonAction with open boundaries",
+    "lf.Level('leapfrog')": "TypeError: level.scheme: 'leapfrog'; allowed: a table such as LEAPFROG or SCHEMES[name]",
+    "lf.Nested((lf.OMF2,))": "TypeError: levels: Scheme; allowed: Level(scheme, n_steps, terms)",
+    "lf.WilsonAction(lattice, lf.SU(2), beta=2.0, open_boundaries=1)": "TypeError: open_boundaries: 1; allowed: True or False",
+    "lf.WilsonAction(lattice, lf.SU(2), beta=jax.numpy.ones(3))": "TypeError: action.beta: an array of float64, shape (3,); allowed: one real number",
+    "lf.PhiFour(lattice, mass_squared=1.0, coupling=jax.numpy.asarray(1j))": "TypeError: action.coupling: an array of complex128, shape (); allowed: one real number",
+    "lf.PhiFour(lattice, mass_squared=-1.0, coupling=0.0)": "ConfigError: action.mass_squared: -1.0; allowed: positive where the coupling is 0; else there is no ground state",
+    "lf.PhiFour(lattice, mass_squared=1.0, coupling=-0.1)": "ConfigError: action.coupling: -0.1; allowed: at least 0; below, there is no ground state",
+    "lf.PhiFour.factorial(lattice, mass_squared=0.0, coupling=0.0)": "ConfigError: action.mass_squared: 0.0; allowed: positive where the coupling is 0",
+    "lf.PhiFour.hopping(lattice, kappa=0.0, coupling=1.0)": "ConfigError: action.kappa: 0.0; allowed: a positive number",
+    "lf.FreeField(lattice, mass_squared=0.0)": "ConfigError: action.mass_squared: 0.0; allowed: a positive number",
+    "phi(zeros((7, 4, 4)))": "ConfigError: configuration: shape (7, 4, 4); allowed: (4, 4)",
+    "phi.force(zeros((4,)))": "ConfigError: configuration: shape (4,); allowed: (4, 4)",
+    "phi(1j * zeros((4, 4)))": "ConfigError: configuration: an array of complex128; allowed: real numbers",
+    "phi([[0.0] * 4] * 4)": "TypeError: configuration: ",
+    "wilson(zeros((2, 4, 4)))": "ConfigError: configuration: shape (2, 4, 4); allowed: (2, 2, 2, 4, 4)",
+    "wilson(zeros((2, 2, 2, 4, 4)))": "ConfigError: configuration: an array of float64; allowed: complex matrices",
+    "jax.jit(jax.vmap(phi))(zeros((7, 6, 6)))": "ConfigError: configuration: shape (6, 6); allowed: (4, 4)",
+    "lf.estimates(phi, numpy.zeros((20, 4, 4)))": "ConfigError: fields: shape (20, 4, 4); allowed: (record, chain, 4, 4)",
+    "lf.estimates(phi6, numpy.zeros((20, 2, 4, 4)))": "ConfigError: fields: shape (20, 2, 4, 4); allowed: (record, chain, 6, 6)",
+    "lf.estimates('phi4', numpy.zeros((20, 2, 4, 4)))": "TypeError: action: 'phi4'; allowed: an action",
+    "lf.reweighted_estimates(phi, numpy.zeros((20, 4, 4)))": "TypeError: samples: an array of float64, shape (20, 4, 4); allowed: what sample(...) returned",
+    "lf.run_chain(key, half, n=4, start=zeros((16, 6, 6)))": "ConfigError: start: shape (16, 6, 6); allowed: (chain, 4, 4)",
+    "lf.run_chain(key, half, n=4, target_acceptance='high')": "TypeError: target_acceptance: 'high'; allowed: a number",
+    "lf.survey(key, flow, phi6, values=[1.0], parameter='coupling')": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4)",
+    "lf.survey(key, flow, phi, values=['a'], parameter='coupling')": "TypeError: values: 'a'; allowed: a number",
+    "lf.load_model(7)": "TypeError: name: 7; allowed: \"zoo:NAME\", a run directory or a model directory",
+}  # fmt: skip
+"""Calls of what the facade names, and how they are refused; a message that ends early begins so."""
+
 PREAMBLE = """
 import sys
 import jax
@@ -88,6 +156,10 @@ jax.config.update("jax_enable_x64", True)
 key, lattice = jax.random.key(0), lf.Lattice((4, 4))
 phi, wilson = lf.PhiFour(lattice, mass_squared=-4.0, coupling=7.0), lf.WilsonAction(lattice, lf.SU(2), beta=2.0)
 half = lf.HMC(phi, lf.OMF2, step_size=0.1, n_steps=4)
+import numpy
+from latflow.training.schedules import adam
+phi6, zeros = lf.PhiFour(lf.Lattice((6, 6)), mass_squared=-4.0, coupling=7.0), jax.numpy.zeros
+flow = lf.real_nvp(key, lattice, n_layers=1, hidden=(4,))
 """
 
 
@@ -99,14 +171,40 @@ def attempt(expression):
 @pytest.fixture(scope="module")
 def said():
     """What every expression raises."""
-    program = PREAMBLE + "".join(map(attempt, TYPES))
+    cases = [*TYPES, *REFUSED]
+    program = PREAMBLE + "".join(map(attempt, cases))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return dict(zip(TYPES, done.stdout.splitlines(), strict=True))
+    return dict(zip(cases, done.stdout.splitlines(), strict=True))
 
 
 @pytest.mark.parametrize("expression", TYPES)
 def test_values_of_the_wrong_type(expression, said):
     assert said[expression] == f"TypeError: {TYPES[expression]}"
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_what_does_not_fit_together_is_refused(expression, said):
+    assert said[expression].startswith(REFUSED[expression])
+
+
+SINGLE = {
+    "uniform": lambda: uniform(KEY),
+    "standard_normal": lambda: standard_normal(KEY),
+    "log_uniform": lambda: log_uniform(KEY),
+    "SU(2) links": lambda: lf.WilsonAction(LATTICE, lf.SU(2), beta=2.0).space.random(KEY),
+    "U(1) links": lambda: SPACE.random(KEY),
+    "fit": lambda: lf.fit(KEY, FLOW, PHI_FOUR, stop=lf.StopCriterion(steps=1)),
+    "sample": lambda: lf.sample(KEY, FLOW, PHI_FOUR, n=8),
+    "survey": lambda: lf.survey(KEY, FLOW, PHI_FOUR, values=[1.0], parameter="coupling", n=8),
+    "run_chain": lambda: lf.run_chain(KEY, HALF, n=2),
+}
+
+
+@pytest.mark.parametrize("case", SINGLE)
+def test_without_double_precision(case):
+    """They gave −1 for every uniform number, NaN for normal ones and links, and float32 trainings without a word."""
+    with jax.enable_x64(False), pytest.raises(UnavailableError, match=r"float64 arithmetic; allowed: .*enable_x64"):
+        SINGLE[case]()
 
 
 def test_traced_and_tuned_scales_pass():

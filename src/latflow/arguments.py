@@ -167,4 +167,6 @@ def _shown(value: object) -> str:
     """The value as written in Python if it is short, else the name of its type."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if isinstance(value, np.ndarray | jax.Array):
+        return f"an array of {value.dtype}, shape {value.shape}"
     return repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__

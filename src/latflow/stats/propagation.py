@@ -133,7 +133,7 @@ def require_usable(layout: Layout, matrix: Float[np.ndarray, "*records total"]) 
     if constant.size:
         raise ConstantSeriesError(
             layout.label(int(constant[0])),
-            value=f"{float(low[constant[0]])!r} in all {math.prod(records)} records{_but(low, high, constant[0])}",
+            value=f"{float(low[constant[0]])!r} in all {math.prod(records)} records{_but(low, high, int(constant[0]))}",
             hint="the chain never moved, or the column is not an observable",
         )
 
