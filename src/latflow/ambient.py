@@ -2,8 +2,9 @@
 
 The program fixes all of it before its first computation: the settings of JAX, and the number of threads of the
 compiler's pool, by which XLA on a CPU cuts large operations and thereby rounds them. What cannot be fixed, such as the
-flags of the compiler, is recorded with every result. A user of the Python API who imports JAX keeps the settings: draws
-do not depend on them, and what was used is recorded.
+flags of the compiler, is recorded with every result. A user of the Python API keeps the settings of JAX and its pool:
+draws, and the products of a training, do not depend on them, but other numbers of threads round differently. For the
+bits of the program set `NPROC=4` before JAX starts.
 """
 
 import os
@@ -16,10 +17,12 @@ THREADS = 4
 """Threads of the compiler's pool: a constant, so that bits follow the study and not the machine, see
 docs/decisions/0013-threads.md."""
 
+MATMUL_PRECISION = "highest"
+"""By default accelerators round the factors of float32 products to ten bits, also in the networks of flows."""
+
 SETTINGS: dict[str, Any] = {
     "jax_enable_x64": True,
-    # By default accelerators round the factors of float32 products to ten bits, also in the networks of flows.
-    "jax_default_matmul_precision": "highest",
+    "jax_default_matmul_precision": MATMUL_PRECISION,
     "jax_default_prng_impl": "threefry2x32",
     "jax_threefry_partitionable": True,
     "jax_random_seed_offset": 0,

@@ -141,8 +141,15 @@ def threaded(function: Callable[..., Result], *sequences: Sequence[Any]) -> list
     workers = min(cores(), len(calls))
     if workers <= 1:
         return [function(*arguments) for arguments in calls]
+    # JAX keeps what was set for a while in the thread that set it.
+    precision = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+
+    def call(arguments: tuple[Any, ...]) -> Result:
+        with jax.default_matmul_precision(precision):
+            return function(*arguments)
+
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
-        return list(pool.map(lambda arguments: function(*arguments), calls))
+        return list(pool.map(call, calls))
 
 
 def equal_pieces(fields: Shaped[np.ndarray, "n *shape"], *, size: int) -> Iterator[Shaped[np.ndarray, "size *shape"]]:

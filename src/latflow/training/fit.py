@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.ambient import MATMUL_PRECISION
 from latflow.arguments import require_type
 from latflow.distributions import AbstractDistribution
 from latflow.errors import PhysicsStop
@@ -106,7 +107,8 @@ def fit(
 ) -> FitResult:
     """Train `flow` towards `action` until a stopping criterion is met.
 
-    The flow is evaluated at step 0, at every multiple of `evaluation.every` and at the last step.
+    The flow is evaluated at step 0, at every multiple of `evaluation.every` and at the last step. Products of float32
+    numbers are computed whole, whatever the default of JAX is.
 
     Args:
         key: Root of all randomness of the training.
@@ -183,11 +185,18 @@ def resume(
         require_type(name, given, kind, f"one of {kind.__name__}")
     descent = _Descent(key, action, loss, optimiser, hooks.on_pause)
     journal = _Journal(key, action, optimiser, evaluation, hooks, _Clock(progress.elapsed), list(progress.history))
-    state = progress.state
+    with jax.default_matmul_precision(MATMUL_PRECISION):
+        return _until(stop, progress.state, descent, journal, every=evaluation.every)
+
+
+def _until(
+    stop: StopCriterion, state: TrainingState, descent: "_Descent", journal: "_Journal", *, every: int
+) -> FitResult:
+    """Steps and evaluations in turn until a limit is met."""
     if not journal.records and not journal.add(state, Outcome.start(), 0):
         raise _diverged(state)
     while (reason := stop.reason(journal.records)) is None:
-        target = _next_target(int(state.step), evaluation.every, stop.steps)
+        target = _next_target(int(state.step), every, stop.steps)
         after, outcome = descent.to(state, target)
         if bool(outcome.finite) and journal.add(after, outcome, target - int(state.step)):
             state = after
