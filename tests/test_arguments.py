@@ -142,6 +142,8 @@ REFUSED = {
     "lf.run_chain(key, half, n=4, target_acceptance='high')": "TypeError: target_acceptance: 'high'; allowed: a number",
     "lf.survey(key, flow, phi6, values=[1.0], parameter='coupling')": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4)",
     "lf.survey(key, flow, phi, values=['a'], parameter='coupling')": "TypeError: values: 'a'; allowed: a number",
+    "chain_estimates({'a': [numpy.zeros(10), numpy.zeros(12)]}, dict)": "SeriesShapeError: a: chains of different lengths; allowed: equal lengths",
+    "chain_estimates([numpy.zeros((2, 10))], dict)": "SeriesShapeError: series: no column; allowed: at least one, by name",
     "lf.load_model(7)": "TypeError: name: 7; allowed: \"zoo:NAME\", a run directory or a model directory",
 }  # fmt: skip
 """Calls of what the facade names, and how they are refused; a message that ends early begins so."""
@@ -157,6 +159,7 @@ key, lattice = jax.random.key(0), lf.Lattice((4, 4))
 phi, wilson = lf.PhiFour(lattice, mass_squared=-4.0, coupling=7.0), lf.WilsonAction(lattice, lf.SU(2), beta=2.0)
 half = lf.HMC(phi, lf.OMF2, step_size=0.1, n_steps=4)
 import numpy
+from latflow.stats.gamma import chain_estimates
 from latflow.training.schedules import adam
 phi6, zeros = lf.PhiFour(lf.Lattice((6, 6)), mass_squared=-4.0, coupling=7.0), jax.numpy.zeros
 flow = lf.real_nvp(key, lattice, n_layers=1, hidden=(4,))

@@ -168,7 +168,7 @@ def test_a_small_series_beside_an_ordinary_one():
     rng = np.random.default_rng(4)
     series = {"a": rng.normal(size=(2, 200)), "b": 1e-250 * rng.normal(size=(2, 200))}
     found = chain_estimates(series, lambda means: {"a": means["a"], "b": means["b"]})
-    assert found["a"][0] == gamma_estimate(series["a"])
+    assert found["a"][0].error == pytest.approx(gamma_estimate(series["a"]).error, rel=1e-9)
     assert found["b"][0].error == pytest.approx(gamma_estimate(series["b"]).error, rel=1e-9)
     assert found["b"][0].error > 1e-252
 
@@ -184,7 +184,6 @@ def test_a_series_that_differs_by_rounding_is_constant(size):
 @pytest.mark.parametrize(
     ("column", "says"),
     [
-        ([np.zeros(10), np.zeros(12)], "series: chains of different lengths; allowed: equal lengths"),
         (np.ones((2, 20)) * 1j, "series: complex numbers; allowed: real ones"),
         (np.full((2, 20), "x"), "series: an array of <U1; allowed: real numbers"),
     ],
