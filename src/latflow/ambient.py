@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from latflow.execution import cores
+from latflow.execution import accelerated, cores
 
 THREADS = 4
 """Threads of the compiler's pool: a constant, so that bits follow the study and not the machine, see
@@ -61,8 +61,11 @@ def fix_settings() -> None:
 
 
 def threads() -> int:
-    """Threads of the compiler's pool in this process; as asked for where the system does not show them."""
-    found = _named_threads()
+    """Threads of the compiler's pool in this process; as asked for where the system does not show them.
+
+    On an accelerator they decide nothing, and there may be other pools.
+    """
+    found = 0 if accelerated() else _named_threads()
     if found:
         return found
     asked = os.environ.get("NPROC", "")
