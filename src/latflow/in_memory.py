@@ -238,10 +238,10 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
         DataError: If there are too few records, or numbers that are not finite.
     """
     require_type("action", action, AbstractAction, "an action")
+    known = physics_of(action)
     require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
     fields, shape = np.asarray(fields), action.space.shape
     lead = fields.shape[:2]
-    known = physics_of(action)
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
     return all_estimates(known.all_estimators, series, None)
@@ -260,7 +260,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[s
     """
     require_type("action", action, AbstractAction, "an action")
     require_type("samples", samples, FlowSamples, "what sample(...) returned")
-    require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
     known = physics_of(action)
+    require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
     columns = measure(known.observables, samples.proposals)
     return all_estimates(known.all_estimators, columns, samples.log_weight)

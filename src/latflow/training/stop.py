@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from latflow.arguments import count, fraction, positive
+from latflow.arguments import count, finite, fraction
 from latflow.errors import ConfigError
 
 
@@ -39,8 +39,8 @@ class StopCriterion:
         for name, least in (("steps", 0), ("plateau", 1)):
             if (limit := getattr(self, name)) is not None:
                 count(f"training.stop.{name}", limit, least=least)
-        if self.seconds is not None:
-            positive("training.stop.seconds", self.seconds)
+        if self.seconds is not None and not float(finite("training.stop.seconds", self.seconds)) >= 0:
+            raise ConfigError([f"training.stop.seconds: {self.seconds}; allowed: at least 0"])
 
     def reason(self, history: Sequence[Mapping[str, Any]]) -> str | None:
         """The name of the first criterion that the last record of `history` meets, or none.
