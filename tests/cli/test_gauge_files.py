@@ -94,7 +94,7 @@ def test_verify_a_file(capsys):
     assert "2 of 6 checks failed: suma; sumb" in err
     verdicts = {check["name"]: check["passed"] for check in json.loads(out)["checks"]}
     assert verdicts == {
-        "records": True,
+        "message flags": True,
         "suma": False,
         "sumb": False,
         "plaquette": True,
@@ -163,7 +163,13 @@ def test_ensemble_to_folder_and_back(capsys, folder):
     assert (exit_code, out) == (0, "3 configurations: ours -> files\n")
     exit_code, out, _ = run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")
     assert exit_code == 0
-    assert json.loads(out) == {"configurations": 3, "left_out": ["ensemble_id", "creator"], "forced": {}}
+    assert json.loads(out) == {
+        "configurations": 3,
+        "left_out": ["ensemble_id", "creator"],
+        "forced": {},
+        "passed_over": [],
+        "replicas": {},
+    }
     assert run(capsys, "convert", "more", "again")[0] == 0
     np.testing.assert_array_equal(Ensemble.open(folder / "again").column("fields"), fields)
     assert run(capsys, "verify", "again")[0] == 0
