@@ -48,8 +48,8 @@ class Replicas:
         """Replicas of records in any order, and the order that brings them replica by replica, by number."""
         order = np.array(sorted(range(len(names)), key=lambda i: (names[i], numbers[i])), dtype=int)
         found: dict[str, list[int]] = {}
-        for i in order:
-            found.setdefault(names[i], []).append(int(numbers[i]))
+        for i in map(int, order):
+            found.setdefault(str(names[i]), []).append(int(numbers[i]))
         return cls(tuple(found), tuple(tuple(each) for each in found.values())), order
 
     @property

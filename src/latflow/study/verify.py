@@ -31,6 +31,7 @@ from latflow.study.models import load_whole
 from latflow.study.stages import evidence
 from latflow.study.stages.analysis import PROGRAM, inputs_of
 from latflow.study.stages.chains import load_start, one_block
+from latflow.study.stages.files import changed_files
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.stages.sources import draw_keys, source
@@ -132,6 +133,8 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         return [*checks, Check(f"{name}: sampler", str(error), "an installed one", passed=False)]
     if method.stage == "draws":
         return checks + _verify_draws(name, ensemble, context)
+    if method.stage == "files":
+        return [*checks, _files(name, ensemble, context)]
     last = ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1]
     return [*checks, _inside(name, last, context), _replay_chains(name, ensemble, context)]
 
@@ -208,6 +211,16 @@ def _made_again(name: str, deviation: float, ensemble: Ensemble) -> Check:
     same = ensemble.manifest["origin"] == origin()
     limit = 0.0 if same else "not asked: made with other versions or on another device"
     return Check(name, deviation, limit, passed=not same or deviation == 0.0)
+
+
+def _files(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+    """The files of another code are those that were entered."""
+    what = f"{name}: {ensemble.n_records} files unchanged"
+    try:
+        changed = changed_files(context, ensemble)
+    except LatflowError as error:
+        return Check(what, str(error), "all", passed=False)
+    return Check(what, ", ".join(changed[:3]) or "all", "all", passed=not changed)
 
 
 def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:

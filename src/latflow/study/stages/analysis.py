@@ -33,7 +33,9 @@ from latflow.results import (
 from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
+from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
+from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
     independence_acceptance,
@@ -46,11 +48,12 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import CHAINS, FLOW, METHODS, REVERSE
+from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
+from latflow.study.stages.files import replicas_of
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
@@ -158,9 +161,10 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
             flow = _flow_figures(context, weights) if method.name == FLOW else flow
         else:
+            columns, replicas = _by_replicas(context, sampler, columns)
             with _naming(sampler):
-                found[sampler] = _chain(context, columns)
-            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler))
+                found[sampler] = _chain(context, columns, replicas)
+            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler), replicas=replicas)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
@@ -233,15 +237,45 @@ def _naming(sampler: str) -> Iterator[None]:
         raise TooShortError(what, value=error.value, allowed=f"{error.allowed} of a chain", hint=hint) from None
 
 
-def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
+def _chain(
+    context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
+) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return all_estimates(study_physics(context.config).all_estimators, series, None)
+    return all_estimates(study_physics(context.config).all_estimators, series, replicas)
 
 
-def _agreement(context: RunContext, columns: Mapping[str, np.ndarray], *, defect: float | None) -> ChainAgreement:
-    """How many chains there were, and split R̂ of the columns in which all must agree."""
+def _by_replicas(
+    context: RunContext, sampler: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], Replicas | None]:
+    """Columns of configurations of another code, in the order of their numbers; all others as they are.
+
+    Replicas of one length without gaps are chains like any others. Where there are gaps, or lengths differ, columns
+    keep axes (records, 1), and the numbers of the records come beside them.
+    """
+    if sampler not in GIVEN:
+        return columns, None
+    replicas, order = replicas_of(context, Ensemble.open(context.path("ensembles", sampler)))
+    ordered = {name: column[order[order < len(column)]] for name, column in columns.items()}
+    if not replicas.is_regular:
+        return ordered, replicas
+    n = len(replicas.names)
+    return {name: np.swapaxes(column.reshape(n, -1, *column.shape[2:]), 0, 1) for name, column in ordered.items()}, None
+
+
+def _agreement(
+    context: RunContext,
+    columns: Mapping[str, np.ndarray],
+    *,
+    defect: float | None,
+    replicas: Replicas | None = None,
+) -> ChainAgreement:
+    """How many chains there were, and split R̂ of the columns in which all must agree.
+
+    Replicas of different lengths are compared up to the length of the shortest that is long enough to tell.
+    """
     known = study_physics(context.config)
+    columns = columns if replicas is None else _of_equal_length(columns, replicas)
     scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
@@ -257,6 +291,19 @@ def _agreement(context: RunContext, columns: Mapping[str, np.ndarray], *, defect
         agree=False if apart else True if records >= R_HAT_RECORDS else None,
         defect=defect,
     )
+
+
+def _of_equal_length(columns: Mapping[str, np.ndarray], replicas: Replicas) -> dict[str, np.ndarray]:
+    """Columns (records, replicas, …) of the first records of every replica that has enough for R̂."""
+    lengths = [len(numbers) for numbers in replicas.numbers]
+    enough = [n >= MINIMUM_RECORDS for n in lengths]
+    kept = enough if any(enough) else [n == max(lengths) for n in lengths]
+    length = min(n for n, keep in zip(lengths, kept, strict=True) if keep)
+    pieces = {name: replicas.split(column[:, 0]) for name, column in columns.items()}
+    return {
+        name: np.stack([piece[:length] for piece, keep in zip(found, kept, strict=True) if keep], axis=1)
+        for name, found in pieces.items()
+    }
 
 
 def _gradient_flow(config: StudyConfig) -> GradientFlowRecord | None:

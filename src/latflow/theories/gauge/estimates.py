@@ -15,8 +15,8 @@ from typing_extensions import override
 from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.flowed import FLOW, flowed_estimates
 from latflow.stats.propagation import Derive
-from latflow.stats.replicas import Replicas
 from latflow.stats.quantities import AbstractEstimator, Estimates, LogWeights, Series, propagated
+from latflow.stats.replicas import Replicas
 from latflow.theories.gauge.words import OBSERVABLES
 from latflow.words import ObservableWords
 
