@@ -215,11 +215,11 @@ def study_of(path: Path, overrides: Mapping[str, str]) -> StudyConfig:
 def _first(path: Path, overrides: Mapping[str, str]) -> tuple[AbstractCollection, Configuration]:
     """The configurations, and the first of them; lattice and group may be overridden."""
     shape = tuple(int(word) for word in re.findall(r"[0-9]{1,7}", overrides.get("lattice.shape", "")))
-    group = re.search(r"[0-9]+", overrides.get("action.group", ""))
+    group = re.search(r"SU\(([2-9])\)", overrides.get("action.group", ""))
     if shape and not sensible(shape):
         raise ConfigError([f"lattice.shape: {overrides['lattice.shape']}; allowed: 1 to 6 extents"])
     force = overrides.get("files.force", "").lower() == "true"
-    found = collection(path, Reading(shape or None, "--lattice.shape", force, int(group[0]) if group else None))
+    found = collection(path, Reading(shape or None, "--lattice.shape", force, int(group[1]) if group else None))
     try:
         return found, found.read(found.names[0])
     except ShapeUnknownError as error:
