@@ -166,7 +166,7 @@ def test_beside_samplers_of_our_own(folder: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_measured(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "1").write_text("0.5\n" * 100)
-    with pytest.raises(ShapeUnknownError, match="--lattice.shape X Y Z T"):
+    with pytest.raises(ShapeUnknownError, match=r"--lattice\.shape X Y Z T"):
         study_of(tmp_path / "text", {})
     ours = Ensemble.create(tmp_path / "ours", {"kind": "ensemble", "sampler": "hmc", "identity": {}})
     ours.append({"fields": links(0)[None]}, n=1, attributes={})
@@ -206,7 +206,7 @@ def test_replicas_by_name() -> None:
     assert told("conf_0100.cfg", "conf_0120.cfg") == [Place("conf", 100), Place("conf", 120)]
     assert told("a", "b", stated=("30", "10")) == [Place("", 30), Place("", 10)]
     assert told("a", "b") == [Place("", 0), Place("", 1)]
-    with pytest.raises(FormatError, match="configuration 8 of replica 'cfg': cfg.8 and cfg.08"):
+    with pytest.raises(FormatError, match=r"configuration 8 of replica 'cfg': cfg\.8 and cfg\.08"):
         told("cfg.8", "cfg.08")
 
 

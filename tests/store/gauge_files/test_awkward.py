@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from latflow.errors import DataError
-from latflow.store.gauge_files import lime, measure, milc
+from latflow.store.gauge_files import lime, measure, milc, nersc
 from latflow.store.gauge_files.files import read_configuration, spell
 from latflow.store.gauge_files.layout import Source
 from latflow.store.gauge_files.loops import clover, polyakov_loop
@@ -215,6 +215,18 @@ def test_the_old_binary_of_milc(order, tmp_path):
     (tmp_path / "old").write_bytes(head + payload(field.links, f"{order}f")[:-4])
     with pytest.raises(LengthError):
         read_configuration(tmp_path / "old")
+
+
+def test_one_row_of_two_colours(tmp_path):
+    field = configuration(SMALL, n=2)
+    head, data = nersc.spell(field.links, precision="float64").split(b"END_HEADER\n", 1)
+    rows = np.frombuffer(data, ">c16").reshape(-1, 2, 2)[:, 0].tobytes()
+    total = int(np.frombuffer(rows, ">u4").sum(dtype=np.uint64)) % 2**32
+    head = re.sub(rb"CHECKSUM = .*", b"CHECKSUM = %08x" % total, head.replace(b"4D_SU2_GAUGE_2x2", b"4D_SU2_GAUGE"))
+    (tmp_path / "row").write_bytes(head + b"END_HEADER\n" + rows)
+    found = read_configuration(tmp_path / "row")
+    np.testing.assert_allclose(found.links, field.links, atol=1e-15)
+    assert len(found.checks) == 4
 
 
 def test_text_of_four_colours_is_known_by_its_size(tmp_path):
