@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.estimates import SeriesShapeError, TooShortError
 from latflow.stats.gamma import chain_estimates
 from latflow.stats.quantities import MeanOf
 from latflow.stats.replicas import Replicas
@@ -79,6 +79,14 @@ def test_order_step_and_gaps():
 def test_what_is_refused(names, numbers):
     with pytest.raises(SeriesShapeError):
         Replicas(names, numbers)
+
+
+def test_replicas_that_are_all_too_short():
+    replicas = Replicas(tuple("abcdefgh"), ((1, 2), *((1,),) * 7))
+    with pytest.raises(TooShortError, match="longest replica: 2"):
+        mean(CHAIN[:9], replicas)
+    with pytest.raises(SeriesShapeError, match="10; allowed: 9 numbers"):
+        mean(CHAIN[:10], replicas)
 
 
 def test_estimators_pass_them_on():

@@ -187,6 +187,9 @@ def test_what_cannot_be_measured(folder: Path, tmp_path: Path) -> None:
 
 def test_one_command(folder: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = [word for key, value in FEW.items() for word in (f"--{key}", *value.split())]
+    assert main(["measure", str(folder), *options, "--run-dir", str(run / "planned"), "--dry-run"]) == 0
+    assert "# seconds, measure" in capsys.readouterr().out
+    assert not (run / "planned").exists()
     assert main(["measure", str(folder), *options, "--run-dir", str(run), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["observable"] for row in found["estimates"]} == {"plaquette", "clover_charge"}

@@ -39,6 +39,8 @@ def chain_estimates(
     """
     layout, matrix = pack(series, leading=2)
     require_usable(layout, matrix)
+    if replicas is not None:
+        replicas.require(matrix.shape[1])
     linear = _linearised(layout, matrix, derive)
     deltas = matrix - matrix.mean(axis=(0, 1))
     pairs = zip(linear.values, linear.jacobian, strict=True)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.estimates import SeriesShapeError, TooShortError
+from latflow.stats.propagation import MINIMUM_RECORDS
 
 _WIDEST = 100
 _ALWAYS = 10**6
@@ -72,6 +73,19 @@ class Replicas:
     def gaps(self) -> int:
         """Missing numbers inside the replicas."""
         return sum((numbers[-1] - numbers[0]) // self.step + 1 - len(numbers) for numbers in self.numbers)
+
+    def require(self, records: int) -> None:
+        """Refuse series of another length, and replicas that are all too short for an error.
+
+        Raises:
+            SeriesShapeError, TooShortError: Naming both numbers.
+        """
+        if records != self.size:
+            raise SeriesShapeError("records", value=str(records), allowed=f"{self.size} numbers")
+        longest = max(map(len, self.numbers))
+        if longest < MINIMUM_RECORDS:
+            least = f"at least {MINIMUM_RECORDS}"
+            raise TooShortError("records of the longest replica", value=str(longest), allowed=least)
 
     def split(self, series: np.ndarray) -> list[np.ndarray]:
         """The records of every replica, along the first axis."""

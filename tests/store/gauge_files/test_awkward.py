@@ -139,6 +139,8 @@ def test_the_record_of_tmlqcd_is_read_and_a_difference_noted(awkward):
     assert (note.state, note.value) == ("NOTE", "0.603483301982")
     assert wrong.provenance.sequence_number == "3798"
     assert "beta = 1.726" in wrong.provenance.information
+    told = "plaquette 0.603483301982, trajectory nr 3798, beta 1.726, kappa 0.14, mu 0.001"
+    assert wrong.details["xlf-info"] == told
 
 
 @needs_real_files
@@ -166,6 +168,15 @@ def test_records_that_are_not_read_are_named(tmp_path):
     (tmp_path / "more").write_bytes(lime.spell([kept[:2], [*kept[2:], ("gradient-flow-info", b"t0")]]))
     assert read_configuration(tmp_path / "more").details["records not read"] == "gradient-flow-info"
     assert "records not read" not in read_configuration(tmp_path / "plain").details
+
+
+def test_the_datatype_of_another_code(tmp_path):
+    data = spell(configuration(SMALL), "ildg").replace(b"QDP_D3_ColorMatrix", b"LatticeColourMtrx3")
+    (tmp_path / "other").write_bytes(data)
+    with pytest.raises(UnsupportedError, match="'LatticeColourMtrx3'; allowed: QDP_D3_ColorMatrix"):
+        read_configuration(tmp_path / "other")
+    (failed,) = read_configuration(tmp_path / "other", force=True).failed
+    assert failed.state == "UNSUPPORTED"
 
 
 def test_one_configuration_of_several(tmp_path):

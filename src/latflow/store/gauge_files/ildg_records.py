@@ -46,6 +46,8 @@ _KNOWN = {
     "scidac-checksum",
     *(f"scidac-{which}-xml" for which in ("private-file", "file", "private-record", "record")),
 }
+_XLF_KEYS = ("plaquette", "trajectory nr", "beta", "kappa", "mu", "c2_rec")
+_SHOWN = 40
 _BEHIND = ("scidac-checksum", "ildg-data-lfn")
 _LONGEST_NAME = 1000
 _LONGEST_XLF = 1 << 16
@@ -292,10 +294,12 @@ class Records:
         """Facts of the format in words."""
         names = dict.fromkeys(record.type for record in self._records[:_NAMED])
         unknown = [name for name in names if name not in _KNOWN]
+        told = {key: value[:_SHOWN] for key, value in self._xlf().items() if key in _XLF_KEYS}
         return {
             "byte order": "big",
             "records": ", ".join(names),
             **({"records not read": ", ".join(unknown)} if unknown else {}),
+            **({_XLF: ", ".join(f"{key} {value}" for key, value in told.items())} if told else {}),
         }
 
     def provenance(self) -> Provenance:

@@ -33,7 +33,6 @@ from latflow.results import (
 from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
-from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
@@ -53,7 +52,7 @@ from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
-from latflow.study.stages.files import replicas_of
+from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
@@ -161,7 +160,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
             flow = _flow_figures(context, weights) if method.name == FLOW else flow
         else:
-            columns, replicas = _by_replicas(context, sampler, columns)
+            columns, replicas = by_replicas(context, sampler, columns)
             with _naming(sampler):
                 found[sampler] = _chain(context, columns, replicas)
             chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler), replicas=replicas)
@@ -233,6 +232,7 @@ def _naming(sampler: str) -> Iterator[None]:
         yield
     except TooShortError as error:
         hint = f"raise sampling.configurations{f' or lower {sampler}.chains' if sampler in CHAINS else ''}"
+        hint = "more configurations of a replica are needed for an error" if sampler in GIVEN else hint
         what = f"{sampler}: {error.what}"
         raise TooShortError(what, value=error.value, allowed=f"{error.allowed} of a chain", hint=hint) from None
 
@@ -243,24 +243,6 @@ def _chain(
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
     return all_estimates(study_physics(context.config).all_estimators, series, replicas)
-
-
-def _by_replicas(
-    context: RunContext, sampler: str, columns: dict[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], Replicas | None]:
-    """Columns of configurations of another code, in the order of their numbers; all others as they are.
-
-    Replicas of one length without gaps are chains like any others. Where there are gaps, or lengths differ, columns
-    keep axes (records, 1), and the numbers of the records come beside them.
-    """
-    if sampler not in GIVEN:
-        return columns, None
-    replicas, order = replicas_of(context, Ensemble.open(context.path("ensembles", sampler)))
-    ordered = {name: column[order[order < len(column)]] for name, column in columns.items()}
-    if not replicas.is_regular:
-        return ordered, replicas
-    n = len(replicas.names)
-    return {name: np.swapaxes(column.reshape(n, -1, *column.shape[2:]), 0, 1) for name, column in ordered.items()}, None
 
 
 def _agreement(
@@ -275,7 +257,7 @@ def _agreement(
     Replicas of different lengths are compared up to the length of the shortest that is long enough to tell.
     """
     known = study_physics(context.config)
-    columns = columns if replicas is None else _of_equal_length(columns, replicas)
+    columns = columns if replicas is None else of_equal_length(columns, replicas)
     scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
@@ -291,19 +273,6 @@ def _agreement(
         agree=False if apart else True if records >= R_HAT_RECORDS else None,
         defect=defect,
     )
-
-
-def _of_equal_length(columns: Mapping[str, np.ndarray], replicas: Replicas) -> dict[str, np.ndarray]:
-    """Columns (records, replicas, …) of the first records of every replica that has enough for R̂."""
-    lengths = [len(numbers) for numbers in replicas.numbers]
-    enough = [n >= MINIMUM_RECORDS for n in lengths]
-    kept = enough if any(enough) else [n == max(lengths) for n in lengths]
-    length = min(n for n, keep in zip(lengths, kept, strict=True) if keep)
-    pieces = {name: replicas.split(column[:, 0]) for name, column in columns.items()}
-    return {
-        name: np.stack([piece[:length] for piece, keep in zip(found, kept, strict=True) if keep], axis=1)
-        for name, found in pieces.items()
-    }
 
 
 def _gradient_flow(config: StudyConfig) -> GradientFlowRecord | None:

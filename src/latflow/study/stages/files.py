@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import Complex
 
 from latflow.errors import CannotCreateError
+from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.replicas import Replicas
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files.configuration import Configuration
 from latflow.store.records import ChecksumError
 from latflow.study.config import StudyConfig
+from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext, identity
 from latflow.study.foreign import AbstractCollection, collection_of, projected
 from latflow.study.stages.provenance import origin
@@ -81,6 +83,37 @@ def replicas_of(context: RunContext, ensemble: Ensemble) -> tuple[Replicas, np.n
     found = collection_of(context.config)
     where = dict(zip(found.names, found.places(stated), strict=True))
     return Replicas.sorted_from([where[n].replica for n in names], [where[n].number for n in names])
+
+
+def by_replicas(
+    context: RunContext, sampler: str, columns: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], Replicas | None]:
+    """Columns of configurations of another code, in the order of their numbers; all others as they are.
+
+    Replicas of one length without gaps are chains like any others. Where there are gaps, or lengths differ, columns
+    keep axes (records, 1), and the numbers of the records come beside them.
+    """
+    if sampler not in GIVEN:
+        return columns, None
+    replicas, order = replicas_of(context, Ensemble.open(context.path("ensembles", sampler)))
+    ordered = {name: column[order[order < len(column)]] for name, column in columns.items()}
+    if not replicas.is_regular:
+        return ordered, replicas
+    n = len(replicas.names)
+    return {name: np.swapaxes(column.reshape(n, -1, *column.shape[2:]), 0, 1) for name, column in ordered.items()}, None
+
+
+def of_equal_length(columns: Mapping[str, np.ndarray], replicas: Replicas) -> dict[str, np.ndarray]:
+    """Columns (records, replicas, …) of the first records of every replica that has enough for R̂."""
+    lengths = [len(numbers) for numbers in replicas.numbers]
+    enough = [n >= MINIMUM_RECORDS for n in lengths]
+    kept = enough if any(enough) else [n == max(lengths) for n in lengths]
+    length = min(n for n, keep in zip(lengths, kept, strict=True) if keep)
+    pieces = {name: replicas.split(column[:, 0]) for name, column in columns.items()}
+    return {
+        name: np.stack([piece[:length] for piece, keep in zip(found, kept, strict=True) if keep], axis=1)
+        for name, found in pieces.items()
+    }
 
 
 def changed_files(context: RunContext, ensemble: Ensemble) -> list[str]:
