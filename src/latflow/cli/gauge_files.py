@@ -130,8 +130,9 @@ def convert(
     if not source.exists():
         raise MissingInputError(f"{source}: no such file or folder")
     if source.is_dir():
-        if reunitarise:
-            raise UsageError("--reunitarise", hint="for single files; convert them one by one")
+        if reunitarise or given.which is not None:
+            option = "--reunitarise" if reunitarise else "--which"
+            raise UsageError(option, hint="for single files; convert them one by one")
         said = _convert_many(source, target, format, precision=precision or None, given=given)
     elif target.is_dir():
         raise CannotCreateError(f"{target}: is a directory", allowed="the name of a new file")
