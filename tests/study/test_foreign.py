@@ -72,7 +72,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_study_of_a_folder(folder: Path) -> None:
     study = study_of(folder, {})
     assert study.lattice.shape == SHAPE
-    assert (study.action.kind, study.action.group) == ("links", "SU(2)")
+    assert (study.action.kind, study.action.group) == ("given_links", "SU(2)")
     assert (study.name, study.sampling.samplers, study.sampling.configurations) == ("B1", ("files",), 13)
     # the flow ends where its radius is half the lattice: 2² / 32
     assert study.gradient_flow.kind == "wilson"

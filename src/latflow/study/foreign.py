@@ -25,7 +25,9 @@ from latflow.store.gauge_files.provenance import Provenance, from_facts
 from latflow.store.gauge_files.refusals import ShapeUnknownError, UnsupportedError
 from latflow.store.gauge_files.replicas import Place, listing, places
 from latflow.study.config import StudyConfig
+from latflow.study.config.methods import GIVEN
 from latflow.study.config.stages import GradientFlowConfig
+from latflow.theories.catalogue import kinds, table_of
 
 _BLOCK_BYTES = 64 << 20
 _MOST_IN_BLOCK = 64
@@ -202,7 +204,7 @@ def study_of(path: Path, overrides: Mapping[str, str]) -> StudyConfig:
     base = {
         "name": _name(path),
         "lattice": {"shape": list(shape)},
-        "action": {"kind": "links", "group": f"SU({first.colours})"},
+        "action": {"kind": _kind(), "group": f"SU({first.colours})"},
         "sampling": {"samplers": ["files"], "configurations": len(found.names), "block_size": count},
         "files": {"folder": str(path.resolve()), "force": overrides.get("files.force", "").lower() == "true"},
         "gradient_flow": _flow(shape),
@@ -225,6 +227,11 @@ def _first(path: Path, overrides: Mapping[str, str]) -> tuple[AbstractCollection
     except ShapeUnknownError as error:
         hint = "say it: --lattice.shape X Y Z T"
         raise ShapeUnknownError(error.what, value=error.value, allowed=error.allowed, hint=hint) from error
+
+
+def _kind() -> str:
+    """The theory of links without an action."""
+    return next(kind for kind in kinds() if table_of(kind).samplers == GIVEN)
 
 
 def _flow(shape: tuple[int, ...]) -> dict[str, Any]:

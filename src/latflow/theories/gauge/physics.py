@@ -34,11 +34,11 @@ class UnknownAction(AbstractAction):
 
     @override
     def __call__(self, x: Field) -> Scalar:
-        raise ConfigError(["action.kind: links; allowed: a theory whose action is known"])
+        raise ConfigError(["action.kind: given_links; allowed: a theory whose action is known"])
 
     @override
     def force(self, x: Field) -> Tangent:
-        raise ConfigError(["action.kind: links; allowed: a theory whose action is known"])
+        raise ConfigError(["action.kind: given_links; allowed: a theory whose action is known"])
 
 
 def action(table: WilsonTable | ImprovedTable | LinksTable, lattice: Lattice) -> AbstractAction:
@@ -56,7 +56,7 @@ def physics(table: WilsonTable | ImprovedTable | LinksTable, lattice: Lattice, s
     built = action(table, lattice)
     beside = measured_beside(GaugeSpace(lattice, named(table.group)), settings)
     found = gauge_physics(built, beside=beside, charges=_charges(table, lattice))
-    if table.kind != "links":
+    if not isinstance(table, LinksTable):
         return found
     return found._replace(observables=tuple(o for o in found.observables if type(o) is not GaugeActionDensity))
 

@@ -10,7 +10,7 @@ from latflow.theories.base import AbstractActionTable
 
 Group: TypeAlias = Literal["U(1)", "SU(2)", "SU(3)", "SU(4)", "SU(5)", "SU(6)", "SU(7)", "SU(8)"]
 
-KINDS = ("wilson", "improved", "links")
+KINDS = ("wilson", "improved", "given_links")
 
 MEASURED_BESIDE = ("gradient_flow", "smearing")
 """Tables of a study that add to what is measured of links."""
@@ -72,7 +72,7 @@ class LinksTable(AbstractActionTable):
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
 
-    kind: Literal["links"] = Field(description="the theory; docs/cli.md lists all")
+    kind: Literal["given_links"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")
 
     @override
