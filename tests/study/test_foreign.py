@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import latflow as lf
 from latflow.cli import main
 from latflow.errors import CannotCreateError, ConfigError
 from latflow.results import Results
@@ -99,6 +100,14 @@ def test_estimates_follow_the_numbers(folder: Path, run: Path) -> None:
     assert settings["numbers"] == "B1r0 10 to 90; B1r1 5 to 45"
     # R̂ needs eight records of a replica, which only the longer one has
     assert (results.chains["files"].chains, results.chains["files"].records) == (1, 8)
+
+
+def test_the_run_as_arrays(run: Path) -> None:
+    found = lf.open_run(run).ensemble("files").to_pyerrors(("plaquette",))["plaquette"]
+    assert found.idl == {"B1_files|r000": list(NUMBERS["r0"]), "B1_files|r001": range(5, 55, 10)}
+    row = read_results(run / "results.json").estimate("plaquette", "files")
+    assert row is not None
+    assert found.value == pytest.approx(row.value, rel=1e-12)
 
 
 def test_the_run_is_verified_and_up_to_date(folder: Path, run: Path) -> None:

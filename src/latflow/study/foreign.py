@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex
+from jaxtyping import Complex, Int
 from typing_extensions import override
 
 from latflow.errors import ConfigError, MissingInputError
+from latflow.stats.replicas import Replicas
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files.configuration import Configuration, accept, examine
 from latflow.store.gauge_files.files import stem
-from latflow.store.gauge_files.folders import FIELDS, Reading, ensemble_places
+from latflow.store.gauge_files.folders import FIELDS, Reading
 from latflow.store.gauge_files.hints import sensible
 from latflow.store.gauge_files.provenance import Provenance, from_facts
 from latflow.store.gauge_files.refusals import ShapeUnknownError, UnsupportedError
-from latflow.store.gauge_files.replicas import Place, listing, places
+from latflow.store.gauge_files.replicas import listing, places
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.config.stages import GradientFlowConfig
@@ -53,14 +54,6 @@ class AbstractCollection(abc.ABC):
     def read(self, name: str) -> Configuration:
         """A configuration, checked."""
 
-    @abc.abstractmethod
-    def places(self, stated: Mapping[str, str]) -> list[Place]:
-        """Replica and number of every configuration.
-
-        Args:
-            stated: Number of the trajectory by name, where the configuration states it.
-        """
-
 
 class Folder(AbstractCollection):
     """The files of a folder.
@@ -84,10 +77,6 @@ class Folder(AbstractCollection):
     @override
     def read(self, name: str) -> Configuration:
         return self._reading.read(self._path, name)
-
-    @override
-    def places(self, stated: Mapping[str, str]) -> list[Place]:
-        return places(self.names, [stem(name) for name in self.names], [stated.get(n, "") for n in self.names])
 
 
 class Gathered(AbstractCollection):
@@ -136,10 +125,6 @@ class Gathered(AbstractCollection):
         found = examine(links, format="ensemble", precision=precision, details=details, provenance=provenance)
         return accept(found, self._ensemble.path / name, force=self._force)
 
-    @override
-    def places(self, stated: Mapping[str, str]) -> list[Place]:
-        return ensemble_places(self._ensemble)
-
 
 def is_collection(path: Path) -> bool:
     """Whether a directory may hold configurations of another code: it is no run."""
@@ -166,6 +151,17 @@ def collection_of(config: StudyConfig) -> AbstractCollection:
     group = getattr(config.action, "group", "")
     reading = Reading(config.lattice.shape, "the study", settings.force, int(group[3:-1]))
     return collection(Path(settings.folder), reading)
+
+
+def replicas_of(ensemble: Ensemble) -> tuple[Replicas, Int[np.ndarray, " n"]]:
+    """Replicas and numbers of the records of a run's ledger of files, and the order that brings these together."""
+    names: list[str] = []
+    stated: list[str] = []
+    for block in ensemble.blocks(()):
+        names += block.attributes["files"]
+        stated += block.attributes["numbers"]
+    found = places(names, [stem(name) for name in names], stated)
+    return Replicas.sorted_from([place.replica for place in found], [place.number for place in found])
 
 
 def projected(found: Configuration, what: str, config: StudyConfig) -> Complex[np.ndarray, "mu n n *sites"]:

@@ -20,7 +20,7 @@ from latflow.store.records import ChecksumError
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext, identity
-from latflow.study.foreign import AbstractCollection, collection_of, projected
+from latflow.study.foreign import AbstractCollection, collection_of, projected, replicas_of
 from latflow.study.stages.provenance import origin
 
 
@@ -73,18 +73,6 @@ def read_fields(
     return np.stack(fields)[:, None]
 
 
-def replicas_of(context: RunContext, ensemble: Ensemble) -> tuple[Replicas, np.ndarray]:
-    """Replicas and numbers of the records, and the order that brings these together."""
-    stated: dict[str, str] = {}
-    names: list[str] = []
-    for block in ensemble.blocks(()):
-        names += block.attributes["files"]
-        stated |= dict(zip(block.attributes["files"], block.attributes["numbers"], strict=True))
-    found = collection_of(context.config)
-    where = dict(zip(found.names, found.places(stated), strict=True))
-    return Replicas.sorted_from([where[n].replica for n in names], [where[n].number for n in names])
-
-
 def by_replicas(
     context: RunContext, sampler: str, columns: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], Replicas | None]:
@@ -95,7 +83,7 @@ def by_replicas(
     """
     if sampler not in GIVEN:
         return columns, None
-    replicas, order = replicas_of(context, Ensemble.open(context.path("ensembles", sampler)))
+    replicas, order = replicas_of(Ensemble.open(context.path("ensembles", sampler)))
     ordered = {name: column[order[order < len(column)]] for name, column in columns.items()}
     if not replicas.is_regular:
         return ordered, replicas
@@ -127,7 +115,7 @@ def changed_files(context: RunContext, ensemble: Ensemble) -> list[str]:
 
 def settings_of(context: RunContext, ensemble: Ensemble) -> dict[str, Any]:
     """What the results say of the ensemble: where it is, how many replicas and configurations, which gaps."""
-    replicas, _ = replicas_of(context, ensemble)
+    replicas, _ = replicas_of(ensemble)
     forced = sum(bool(checks) for block in ensemble.blocks(()) for checks in block.attributes["failed_checks"])
     return {
         "folder": _folder(context),
