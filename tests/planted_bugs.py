@@ -950,8 +950,8 @@ BUGS = (
     Bug(
         "squares of small fluctuations lost",
         "stats/gamma.py",
-        "replicas = _replicas(deltas * scale)",
-        "replicas = _replicas(deltas)",
+        "pieces = _replicas(deltas * scale) if",
+        "pieces = _replicas(deltas) if",
         "tests/stats/test_gamma.py::test_errors_follow_the_size_of_a_series[1e-300]",
     ),
     Bug(
@@ -960,6 +960,48 @@ BUGS = (
         "constant = np.flatnonzero(high - low <= _ROUNDING * np",
         "constant = np.flatnonzero(high - low <= 0.0 * np",
         "tests/stats/test_gamma.py::test_a_series_that_differs_by_rounding_is_constant[0.3]",
+    ),
+    Bug(
+        "numbers of configurations forgotten, so that gaps close",
+        "stats/gamma.py",
+        "idl=places, means=means",
+        "idl=None, means=means",
+        "tests/stats/test_replicas.py::test_gaps_are_kept",
+    ),
+    Bug(
+        "an unreadable value of a gauge file taken for a right one",
+        "store/gauge_files/checks.py",
+        "return FileCheck(name, shown, allowed, passed=False,",
+        "return FileCheck(name, shown, allowed, passed=True,",
+        f"{GAUGE_FILES}/test_traps.py::test_nersc_files_that_lie",
+    ),
+    Bug(
+        "second row of SU(2) not conjugated",
+        "store/gauge_files/measure.py",
+        "np.stack([-wide[..., 0, 1].conj(), wide[..., 0, 0].conj()], axis=-1)",
+        "np.stack([-wide[..., 0, 1], wide[..., 0, 0]], axis=-1)",
+        f"{GAUGE_FILES}/test_awkward.py::test_one_row_of_two_colours",
+    ),
+    Bug(
+        "clover with one leaf in the other sense",
+        "store/gauge_files/loops.py",
+        "_times(v_ahead, _times(_dagger(_times(v, u_ahead)), u))",
+        "_dagger(_times(v_ahead, _times(_dagger(_times(v, u_ahead)), u)))",
+        f"{GAUGE_FILES}/test_awkward.py::test_clover_against_another_code",
+    ),
+    Bug(
+        "links in single precision computed as such",
+        "fields/spaces.py",
+        "return x.astype(jnp.promote_types(x.dtype, jnp.result_type(float)))",
+        "return x",
+        "tests/fields/test_spaces.py::test_links_in_single_precision_are_computed_in_double",
+    ),
+    Bug(
+        "a file that has changed is measured with the others",
+        "study/stages/files.py",
+        "if found.digest(name) != kept:",
+        "if found.digest(name) == name:",
+        "tests/study/test_foreign.py::test_a_folder_that_grows_and_files_that_change",
     ),
 )
 

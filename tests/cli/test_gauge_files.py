@@ -12,6 +12,7 @@ import pytest
 from latflow.cli import main
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files.files import FORMATS, read_configuration, write_configuration
+from latflow.store.gauge_files.loops import clover, polyakov_loop
 from latflow.store.gauge_files.provenance import Provenance
 from store.gauge_files.fields import configuration, needs_real_files, real
 
@@ -94,7 +95,7 @@ def test_verify_a_file(capsys):
     assert "2 of 6 checks failed: suma; sumb" in err
     verdicts = {check["name"]: check["passed"] for check in json.loads(out)["checks"]}
     assert verdicts == {
-        "records": True,
+        "message flags": True,
         "suma": False,
         "sumb": False,
         "plaquette": True,
@@ -163,7 +164,13 @@ def test_ensemble_to_folder_and_back(capsys, folder):
     assert (exit_code, out) == (0, "3 configurations: ours -> files\n")
     exit_code, out, _ = run(capsys, "convert", "files", "more", "--format", "openqcd", "--json")
     assert exit_code == 0
-    assert json.loads(out) == {"configurations": 3, "left_out": ["ensemble_id", "creator"], "forced": {}}
+    assert json.loads(out) == {
+        "configurations": 3,
+        "left_out": ["ensemble_id", "creator"],
+        "forced": {},
+        "passed_over": [],
+        "replicas": {},
+    }
     assert run(capsys, "convert", "more", "again")[0] == 0
     np.testing.assert_array_equal(Ensemble.open(folder / "again").column("fields"), fields)
     assert run(capsys, "verify", "again")[0] == 0
@@ -172,6 +179,7 @@ def test_ensemble_to_folder_and_back(capsys, folder):
         (("convert", "files", "a.ildg"), 73),
         (("convert", "a.ildg", "files"), 73),
         (("convert", "files", "x", "--reunitarise"), 64),
+        (("convert", "files", "x", "--which", "0"), 64),
         (("convert", "files", "x.d", "--format", "ildg", "--shape", "2", "2", "2", "2"), 65),
     ):
         assert run(capsys, *argv)[0] == exit_code
@@ -205,3 +213,32 @@ def test_round_trip_of_real_files(capsys, folder):
         assert run(capsys, "convert", f"{name}.ildg", f"{name}.nersc")[0] == 0
         there = read_configuration(folder / f"{name}.nersc").links
         np.testing.assert_array_equal(there[:, :2], read_configuration(real(name)).links[:, :2])
+
+
+def test_inspect_shows_loops_energy_and_charge(capsys):
+    field = read_configuration("a.ildg")
+    energy, charge = clover(field.links)
+    line = polyakov_loop(field.links)
+    _, out, _ = run(capsys, "inspect", "a.ildg")
+    assert f"E, clover, no flow  {energy:.12g}" in out
+    assert f"Q, clover, no flow  {charge:.12g}" in out
+    assert f"Polyakov loop       {line.real:.12g}" in out
+    found = json.loads(run(capsys, "inspect", "a.ildg", "--json")[1])
+    assert (found["clover_energy"], found["clover_charge"]) == (energy, charge)
+    assert found["polyakov_loop"] == [line.real, line.imag]
+
+
+def test_what_the_file_does_not_say_is_said_by_options(capsys, folder):
+    data = (folder / "a.ildg").read_bytes()
+    (folder / "bad").write_bytes(data.replace(b"<field>su3gauge</field>", b"<field>unknown</field> "))
+    exit_code, _, err = run(capsys, "inspect", "bad")
+    assert exit_code == 65
+    assert "ildg-format field: 'unknown'; allowed: su3gauge" in err
+    exit_code, out, _ = run(capsys, "inspect", "bad", "--group", "SU(3)")
+    assert exit_code == 0
+    assert out.startswith("NOTE: bad: ildg-format field is 'unknown', expected as --group says")
+    assert run(capsys, "inspect", "bad", "--group", "U(1)")[0] == 64
+    exit_code, out, _ = run(capsys, "verify", "bad")
+    assert exit_code == 65
+    assert re.search(r"UNSUPPORTED +ildg-format field +'unknown'", out)
+    assert run(capsys, "convert", "bad", "good.nersc", "--group", "SU(3)")[0] == 0

@@ -338,3 +338,20 @@ def test_too_few_records_are_told_with_their_sampler(sampler: str, hint: str) ->
         gamma_estimate(np.arange(12.0).reshape(3, 4))
     line = f"error[SHORT] {sampler}: records: 4; allowed: at least 8 of a chain; raise sampling.configurations{hint}"
     assert caught.value.lines() == [line]
+
+
+def test_an_extended_run_is_out_of_date_and_not_damaged(config: StudyConfig, finished: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "tiny"
+    shutil.copytree(finished, directory)
+    more = config.sampling.model_copy(update={"configurations": 512})
+    longer = config.model_copy(update={"sampling": more})
+    run_stages(longer, directory, stages=("sample",), progress=Silent(), samplers=("hmc",))
+    checks = verify(directory)
+    assert all(check.passed for check in checks), [check for check in checks if not check.passed]
+    stale = {check.name: str(check.value) for check in checks if check.state == "OUT OF DATE"}
+    assert list(stale) == ["evidence: of the draws that were there", "results.json: inputs"]
+    assert stale["results.json: inputs"] == "out of date, more of ensembles/hmc; analyse again"
+    # what was not an extension is damage still
+    log = directory / "model/train.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"seconds": ', b'"seconds": 1', 1))
+    assert [check.name for check in verify(directory) if not check.passed] == ["results.json: inputs unchanged"]

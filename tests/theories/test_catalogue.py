@@ -16,6 +16,7 @@ ALLOWED = {
     "theories/catalogue.py": "the list",
     "study/config/stages.py": "Wilson's flow, a kind of gradient flow",
     "study/plan.py": "the same",
+    "study/foreign.py": "the same",
     "theories/gauge/fields.py": "the same",
 }
 """Modules outside the rooms in which a word for `action.kind` stands, and why."""

@@ -16,6 +16,10 @@ from latflow.errors import MissingInputError, UnavailableError, UsageError
 from latflow.results import Observable
 from latflow.stats.gamma import load_pyerrors
 from latflow.store.ensemble import Ensemble
+from latflow.study.config.methods import GIVEN
+from latflow.study.foreign import replicas_of
+
+_LEAST = 5  # pyerrors takes no shorter series
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class StoredEnsemble:
         """
         if "fields" in self.ensemble.manifest["identity"]:
             hint = "`latflow regenerate` draws the configurations again"
+            hint = "they are in the files of another code" if self.sampler in GIVEN else hint
             raise MissingInputError(f"{self.ensemble.path}: holds the ledger only", hint=hint)
         return (block.arrays["fields"] for block in self.ensemble.blocks(("fields",)))
 
@@ -119,6 +124,8 @@ class StoredEnsemble:
 
     def to_pyerrors(self, names: Collection[str] = ()) -> dict[str, Any]:
         """The means of columns as `pyerrors.Obs`, one replicum for every chain; a list of them for an array.
+
+        Configurations of another code keep their replicas and numbers.
 
         Nothing is estimated yet: call ``gamma_method`` on what is derived from them. Fluctuations are about the mean of
         each chain, in the estimates of the run about that of all chains: errors differ where chains are short.
@@ -173,8 +180,15 @@ class StoredEnsemble:
 
     def _obs(self, pyerrors: Any, chains: np.ndarray) -> Any:
         flat = chains.reshape(*chains.shape[:2], -1)
-        replica = [f"{self.study}_{self.sampler}|r{c:03d}" for c in range(len(flat))]
-        found = [pyerrors.Obs(list(flat[:, :, i]), replica) for i in range(flat.shape[2])]
+        pieces, numbers = list(flat), None
+        if self.sampler in GIVEN:
+            replicas, order = replicas_of(self.ensemble)
+            pieces = replicas.split(flat[0][order[: flat.shape[1]]])
+            numbers = [list(each) for each in replicas.numbers]
+            if min(map(len, numbers)) < _LEAST:
+                raise UsageError("to_pyerrors", value="a shorter replica", allowed=f"{_LEAST} records of every replica")
+        replica = [f"{self.study}_{self.sampler}|r{c:03d}" for c in range(len(pieces))]
+        found = [pyerrors.Obs([p[:, i] for p in pieces], replica, idl=numbers) for i in range(flat.shape[2])]
         return found if chains.ndim > 2 else found[0]
 
     def _labelled(self, xarray: Any, name: str) -> Any:

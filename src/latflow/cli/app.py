@@ -7,7 +7,7 @@ schema of studies is imported inside the commands.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -18,8 +18,12 @@ from latflow.cli.judgement import print_checks
 from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
-from latflow.cli.parameters import Count, Extents, Flag, Words
-from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
+from latflow.cli.parameters import Count, Flag, Words
+from latflow.cli.verifying import verify
+from latflow.errors import PhysicsStop, UsageError
+
+if TYPE_CHECKING:
+    from latflow.study.config import StudyConfig
 
 app = App(
     name="latflow",
@@ -33,6 +37,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
+app.command(verify, sort_key=6)
 app.command(inspect, sort_key=8)
 app.command(convert, sort_key=8)
 app.command(table, sort_key=7)
@@ -166,12 +171,17 @@ def sample(
 
 @app.command(sort_key=4)
 def measure(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
-    """Measure and analyse the ensembles of a study.
+    """Measure and analyse the ensembles of a study, or configurations that another code has made.
 
     Args:
-        study: A study file or a run directory.
+        study: A study file or a run directory; or a folder of gauge configurations, or an ensemble gathered from one.
         options: What all these commands share.
     """
+    from latflow.study.foreign import is_collection, study_of
+
+    if is_collection(study):
+        _go(study_of(study, as_mapping(options.settings)), None, options, ("sample", "measure", "analyse", "report"))
+        return
     _stages(study, options, ("measure", "analyse"))
 
 
@@ -226,34 +236,6 @@ def regenerate(
     from latflow.cli.models import regenerate as made_again
 
     made_again(ensemble, index, out=out, machine=json)
-
-
-@app.command(sort_key=6)
-def verify(path: Path, /, *, shape: Extents = (), json: Flag = False, debug: Flag = False) -> int:
-    """Verify a run, an ensemble, a measurement, a model or a gauge configuration: hashes, recomputed quantities.
-
-    Args:
-        path: Its directory, the file of a gauge configuration, or zoo:NAME for a model of the zoo and its card.
-        shape: Extents of a configuration whose file does not say them, time last.
-        json: Machine-readable output.
-        debug: Show the traceback of an error.
-    """
-    del debug
-    if str(path).startswith("zoo:"):
-        from latflow.cli.models import verify_model
-
-        return verify_model(str(path), machine=json)
-    if path.is_file():
-        from latflow.cli.gauge_files import verify as verify_file
-
-        return verify_file(path, shape=shape, machine=json)
-    if not path.is_dir():
-        hint = "name a directory that `run` wrote, or a gauge configuration"
-        raise MissingInputError(str(path), value="no such file or directory", hint=hint)
-    prepare_jax()
-    from latflow.study.verify import verify as verified
-
-    return print_checks(verified(path), DataError, subject=str(path), machine=json)
 
 
 @app.command(sort_key=7)
@@ -358,13 +340,19 @@ def _refuse_ledger_of_chains(samplers: tuple[str, ...]) -> None:
 
 
 def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None:
-    from latflow.cli.stages import dry_run, find_place, run
+    from latflow.cli.stages import find_place
     from latflow.study.config import load_study
 
     place = find_place(study)
     more = (f"training.start_from={options.start}",) if options.start else ()
-    config = load_study(place.study, as_mapping((*options.settings, *more)))
-    directory = options.run_dir or place.directory or Path("runs") / config.name
+    _go(load_study(place.study, as_mapping((*options.settings, *more))), place.directory, options, stages)
+
+
+def _go(config: "StudyConfig", place: Path | None, options: StageOptions, stages: tuple[str, ...]) -> None:
+    """Run stages of a study in the directory that was asked for, or its own."""
+    from latflow.cli.stages import dry_run, run
+
+    directory = options.run_dir or place or Path("runs") / config.name
     if options.dry_run:
         dry_run(config, directory, stages=stages, samplers=options.samplers, machine=options.json)
     else:

@@ -6,21 +6,34 @@ from latflow.cli.parameters import Extents, Flag
 
 
 def inspect(
-    path: Path, /, *, shape: Extents = (), force: Flag = False, json: Flag = False, debug: Flag = False
+    path: Path,
+    /,
+    *,
+    shape: Extents = (),
+    group: str = "",
+    precision: str = "",
+    which: int | None = None,
+    force: Flag = False,
+    json: Flag = False,
+    debug: Flag = False,
 ) -> None:
     """Say what a gauge configuration of any known format holds.
 
     Args:
         path: Its file.
         shape: Extents, time last, if the file does not say them.
+        group: SU(N), likewise.
+        precision: float32 or float64, likewise.
+        which: Number of the configuration, from 0, in a file that holds several.
         force: Look at it even if a check fails.
         json: Machine-readable output.
         debug: Show the traceback of an error.
     """
     del debug
+    from latflow.cli.gauge_files import Given
     from latflow.cli.gauge_files import inspect as inspected
 
-    inspected(path, shape=shape, force=force, machine=json)
+    inspected(path, Given(shape, group, precision, which, force), machine=json)
 
 
 def convert(
@@ -31,6 +44,8 @@ def convert(
     format: str = "",
     precision: str = "",
     shape: Extents = (),
+    group: str = "",
+    which: int | None = None,
     reunitarise: Flag = False,
     force: Flag = False,
     json: Flag = False,
@@ -44,12 +59,15 @@ def convert(
         format: ildg, scidac, nersc, nersc-two-row, milc, openqcd or ensemble; by default the ending of a target file.
         precision: float32 or float64; by default that of the source.
         shape: Extents, time last, if the source does not say them.
+        group: SU(N), likewise.
+        which: Number of the configuration, from 0, in a file that holds several.
         reunitarise: Project the links to the group first.
         force: Convert even what fails a check, and say so.
         json: Machine-readable output.
         debug: Show the traceback of an error.
     """
     del debug
+    from latflow.cli.gauge_files import Given
     from latflow.cli.gauge_files import convert as converted
 
     converted(
@@ -57,8 +75,7 @@ def convert(
         target,
         format=format,
         precision=precision,
-        shape=shape,
+        given=Given(shape, group, which=which, force=force),
         reunitarise=reunitarise,
-        force=force,
         machine=json,
     )

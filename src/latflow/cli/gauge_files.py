@@ -3,22 +3,31 @@
 None of them needs JAX; HDF5 is imported only for ensembles.
 """
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from latflow.cli.judgement import print_checks
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.errors import CannotCreateError, DataError, MissingInputError, UsageError
+from latflow.store.gauge_files.checks import FileCheck
 from latflow.store.gauge_files.configuration import PRECISIONS, Comparison, Configuration, compare
 from latflow.store.gauge_files.files import FORMATS, SUFFIXES, read_configuration, stem, write_configuration
 from latflow.store.gauge_files.hints import EXTENTS, sensible
+from latflow.store.gauge_files.loops import LARGEST_VOLUME, clover, polyakov_loop
 from latflow.store.gauge_files.provenance import left_out, numbered, words
 from latflow.store.records import ChecksumError
 
+if TYPE_CHECKING:
+    from latflow.store.gauge_files.folders import Reading, Written
+
 _ENSEMBLE = "ensemble"
-_SHAPE = "--shape"
+_SHAPE, _GROUP, _PRECISION = "--shape", "--group", "--precision"
 _PLAQUETTES = {"plaquette": "plaquette", "plaquette_space": "  of space", "plaquette_time": "  with time"}
 
 
@@ -30,21 +39,72 @@ class _Verdict:
     value: str | float
     limit: str
     passed: bool
+    state: str
 
 
-def inspect(path: Path, *, shape: Sequence[int], force: bool, machine: bool) -> None:
+@dataclass(frozen=True)
+class Given:
+    """What the user says of a file.
+
+    Attributes:
+        shape: Extents, time last; empty if not said.
+        group: ``SU(N)`` or N; empty if not said.
+        precision: ``float32`` or ``float64``; empty if not said.
+        which: Number of the configuration in a file that holds several.
+        force: Read it even if a check fails.
+    """
+
+    shape: Sequence[int] = ()
+    group: str = ""
+    precision: str = ""
+    which: int | None = None
+    force: bool = False
+
+    def read(self, path: Path, *, force: bool | None = None) -> Configuration:
+        """The file, read so.
+
+        Raises:
+            UsageError: If what is said is no lattice, group or precision.
+        """
+        return read_configuration(
+            path,
+            shape=_extents(self.shape),
+            colours=_colours(self.group),
+            precision=_known(_PRECISION, self.precision),
+            origin=self._origin,
+            which=self.which,
+            force=self.force if force is None else force,
+        )
+
+    def reading(self) -> "Reading":
+        """The same for the files of a folder."""
+        from latflow.store.gauge_files.folders import Reading
+
+        colours, precision = _colours(self.group), _known(_PRECISION, self.precision)
+        return Reading(_extents(self.shape), self._origin, self.force, colours, precision)
+
+    @property
+    def _origin(self) -> str:
+        said = {_SHAPE: self.shape, _GROUP: self.group, _PRECISION: self.precision}
+        return " or ".join(option for option, value in said.items() if value) or _SHAPE
+
+
+def inspect(path: Path, given: Given, *, machine: bool) -> None:
     """Print what a file holds."""
-    found = read_configuration(path, shape=_extents(shape), origin=_SHAPE, force=force)
+    found = given.read(path)
+    looped = _loops(found)
     if machine:
-        emit_json(found.summary() | {"forced": [check.name for check in found.failed]})
+        plain = {name: None if value is None else _plain(value) for name, value in looped.items()}
+        emit_json(found.summary() | plain | {"forced": [check.name for check in found.failed]})
         return
-    emit("\n".join([*_warning(path, found), *table_lines([[name, text] for name, text in _rows(found)])]))
+    rows = table_lines([[name, text] for name, text in _rows(found, looped)])
+    emit("\n".join([*_warning(path, found), *_notes(path, found), *rows]))
 
 
-def verify(path: Path, *, shape: Sequence[int], machine: bool) -> int:
+def verify(path: Path, given: Given, *, machine: bool) -> int:
     """Print every check of a file; returns the exit code."""
-    found = read_configuration(path, shape=_extents(shape), origin=_SHAPE, force=True)
-    verdicts = [_Verdict(check.name, check.value, check.limit, check.passed) for check in found.checks]
+    found = given.read(path, force=True)
+    verdicts = [_Verdict(c.name, c.value, c.limit, not c.failed, c.state) for c in found.checks]
     return print_checks(verdicts, DataError, subject=str(path), machine=machine)
 
 
@@ -54,9 +114,8 @@ def convert(
     *,
     format: str,
     precision: str,
-    shape: Sequence[int],
+    given: Given,
     reunitarise: bool,
-    force: bool,
     machine: bool,
 ) -> None:
     """Write a configuration, a folder of them or an ensemble in another format.
@@ -67,18 +126,19 @@ def convert(
         CannotCreateError: The target exists.
     """
     _require_word("--format", format, ("", *FORMATS, _ENSEMBLE))
-    _require_word("--precision", precision, ("", *PRECISIONS))
+    _require_word(_PRECISION, precision, ("", *PRECISIONS))
     if not source.exists():
         raise MissingInputError(f"{source}: no such file or folder")
     if source.is_dir():
-        if reunitarise:
-            raise UsageError("--reunitarise", hint="for single files; convert them one by one")
-        said = _convert_many(source, target, format, precision=precision or None, shape=shape, force=force)
+        if reunitarise or given.which is not None:
+            option = "--reunitarise" if reunitarise else "--which"
+            raise UsageError(option, hint="for single files; convert them one by one")
+        said = _convert_many(source, target, format, precision=precision or None, given=given)
     elif target.is_dir():
         raise CannotCreateError(f"{target}: is a directory", allowed="the name of a new file")
     else:
         chosen = _format_of(target, format)
-        found = read_configuration(source, shape=_extents(shape), origin=_SHAPE, force=force)
+        found = given.read(source)
         said = _convert_one(source, found, target, chosen, precision=precision or None, reunitarise=reunitarise)
     lines = said.pop("lines")
     if machine:
@@ -115,24 +175,22 @@ def _convert_one(
         "compared": asdict(compared),
         "left_out": lost,
         "forced": failed,
-        "lines": [*_warning(source, found), *notes],
+        "lines": [*_warning(source, found), *_notes(source, found), *notes],
     }
 
 
-def _convert_many(
-    source: Path, target: Path, format: str, *, precision: str | None, shape: Sequence[int], force: bool
-) -> dict[str, Any]:
+def _convert_many(source: Path, target: Path, format: str, *, precision: str | None, given: Given) -> dict[str, Any]:
     if target.is_file():
         raise CannotCreateError(f"{target} is a file", allowed="a directory")
     if target.exists() and target.samefile(source):
         raise CannotCreateError(f"{target}: is the source, too", hint="choose another directory")
-    from latflow.store.gauge_files.folders import Reading, convert_folder, export_ensemble, import_folder
+    from latflow.store.gauge_files.folders import convert_folder, export_ensemble, import_folder
 
-    reading = Reading(_extents(shape), _SHAPE, force)
+    reading = given.reading()
     if (source / "manifest.json").exists():
         if format in ("", _ENSEMBLE):
             raise UsageError("--format", value=format or "missing", allowed=", ".join(FORMATS))
-        written = export_ensemble(source, target, format, precision=precision, force=force)
+        written = export_ensemble(source, target, format, precision=precision, force=given.force)
     elif format in ("", _ENSEMBLE):
         written = import_folder(source, target, reading)
     else:
@@ -143,7 +201,9 @@ def _convert_many(
         "configurations": len(written.names),
         "left_out": written.left_out,
         "forced": written.forced,
-        "lines": [*forced, said, *_left_out(written.left_out, format)],
+        "passed_over": written.passed_over,
+        "replicas": written.replicas,
+        "lines": [*forced, said, *_gathered(written), *_left_out(written.left_out, format)],
     }
 
 
@@ -163,18 +223,65 @@ def _extents(shape: Sequence[int]) -> tuple[int, ...] | None:
     return tuple(shape) or None
 
 
+def _colours(group: str) -> int | None:
+    """N of ``SU(N)`` or N; None for nothing."""
+    found = re.fullmatch(r"(?:su\(?)?([2-9]|1[0-6])\)?", group, re.IGNORECASE)
+    if group and found is None:
+        raise UsageError(_GROUP, value=repr(group), allowed="SU(2) to SU(16)")
+    return int(found[1]) if found else None
+
+
+def _known(option: str, word: str) -> str | None:
+    """A precision; None for nothing."""
+    _require_word(option, word, ("", *PRECISIONS))
+    return word or None
+
+
 def _require_word(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(option, value=repr(value), allowed=", ".join(word for word in allowed if word))
 
 
+def _gathered(written: "Written") -> list[str]:
+    """Replicas of an ensemble, and the files that are no configurations."""
+    replicas = [f"{name or 'without a name'} {number}" for name, number in written.replicas.items()]
+    lines = [f"replicas: {', '.join(replicas)}"] if len(replicas) > 1 else []
+    names = written.passed_over
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [*lines, *([f"passed over, no configurations: {', '.join(names[:3])}{more}"] if names else [])]
+
+
+def _notes(path: Path, found: Configuration) -> list[str]:
+    """Lines on differences that refuse nothing."""
+    return [f"NOTE: {path}: {check.name} is {_short(check.value)}, expected {check.limit}" for check in found.notes]
+
+
+def _loops(found: Configuration) -> dict[str, complex | float | None]:
+    """Polyakov loop, energy and charge by the clover; None where it is not there, or takes too long."""
+    energy = charge = None
+    with np.errstate(all="ignore"):
+        line = polyakov_loop(found.links)
+        if len(found.shape) > 1 and math.prod(found.shape) <= LARGEST_VOLUME:
+            energy, charge = clover(found.links)
+    return {"polyakov_loop": line, "clover_energy": energy, "clover_charge": charge}
+
+
+def _plain(value: complex | float) -> float | list[float]:
+    return [value.real, value.imag] if type(value) is complex else float(value.real)
+
+
 def _warning(path: Path, found: Configuration) -> list[str]:
     """Lines that say which checks failed, printed before everything else when reading was forced."""
-    return [f"FORCED: {path}: {check.name} is {_short(check.value)}, should be {check.limit}" for check in found.failed]
+    return [f"FORCED: {path}: {_differs(check)}, should be {check.limit}" for check in found.failed]
 
 
-def _rows(found: Configuration) -> list[tuple[str, str]]:
+def _differs(check: FileCheck) -> str:
+    return f"{check.name} is {_short(check.value)}" if check.value != "" else check.name
+
+
+def _rows(found: Configuration, looped: Mapping[str, complex | float | None]) -> list[tuple[str, str]]:
     facts = found.summary()
+    line, energy, charge = looped["polyakov_loop"], looped["clover_energy"], looped["clover_charge"]
     sums = ", ".join(f"{name} {value}" for name, value in facts["checksums"].items())
     return [
         ("format", found.format),
@@ -183,6 +290,10 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
         ("precision", found.precision),
         *((_PLAQUETTES[name], f"{value:.12g}") for name, value in found.plaquettes.items() if value is not None),
         ("link trace", f"{found.link_trace.real:.12g} {found.link_trace.imag:+.12g}i"),
+        *([("Polyakov loop", f"{line.real:.12g} {line.imag:+.12g}i")] if line is not None else []),
+        *([("E, clover, no flow", f"{energy.real:.12g}")] if energy is not None else []),
+        *([("Q, clover, no flow", f"{charge.real:.12g}")] if charge is not None else []),
+        *([("boundary", "open in time")] if found.open_boundary else []),
         ("checksums", sums or "none in the file"),
         ("defect", f"{found.defect:.2g}"),
         *((name, str(value)) for name, value in found.details.items()),

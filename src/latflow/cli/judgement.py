@@ -15,7 +15,7 @@ def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject:
     """Print every check with PASS or FAIL, and one line of error if any failed.
 
     Args:
-        checks: Dataclasses with ``name``, ``value``, ``limit`` and ``passed``.
+        checks: Dataclasses with ``name``, ``value``, ``limit`` and ``passed``, and perhaps ``state``, one word.
         failure: Exception whose code and exit code a failed check gives.
         subject: Name of what was checked.
         machine: Print one JSON document instead.
@@ -36,8 +36,13 @@ def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject:
 
 
 def _table(checks: Sequence[Any]) -> list[str]:
-    rows = [["PASS" if c.passed else "FAIL", c.name, _value(c.value, c.limit), words(c.limit)] for c in checks]
+    rows = [[_state(c), c.name, _value(c.value, c.limit), words(c.limit)] for c in checks]
     return table_lines([["", "check", "value", "limit"], *rows])
+
+
+def _state(check: Any) -> str:
+    """The word of the check itself, if it has one, else PASS or FAIL."""
+    return dataclasses.asdict(check).get("state") or ("PASS" if check.passed else "FAIL")
 
 
 def _value(value: Any, limit: Any) -> str:

@@ -3,7 +3,9 @@ r"""Smeared links: every link is averaged with the paths around it, which reduce
 APE smearing projects $(1-\alpha)U+\frac\alpha{2(n-1)}\sum\mathrm{staples}$ back on the group, for n smeared directions;
 stout smearing multiplies by an exponential of the same staples, is differentiable everywhere, and is one Euler step of
 the gradient flow. HYP smearing mixes links as APE does, but with staples that are themselves smeared in the directions
-left over, so that a smeared link depends only on the hypercubes it belongs to. All commute with gauge transformations.
+left over, so that a smeared link depends only on the hypercubes it belongs to. The projection is that of the group:
+the unitary polar factor divided by a root of its determinant, not the element of largest Re tr that some codes take for
+SU(3). All commute with gauge transformations.
 `spatial` smears spatial links with spatial staples only and leaves temporal links unchanged, as is usual for the static
 potential and for glueballs.
 

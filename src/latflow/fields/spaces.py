@@ -212,11 +212,15 @@ class GaugeSpace(AbstractFieldSpace):
         return jnp.max(jnp.abs(self.links(x) - self.links(y)))
 
     def links(self, x: Field) -> Links:
-        """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on."""
+        """The links as matrices, `[mu, n, n, *sites]`: what `latflow.fields.transport` works on.
+
+        In double precision, so that actions, forces and observables of links from a file in single precision are
+        computed in double precision, too.
+        """
         return _links(x, group=self.group)
 
     def reunitarised(self, x: Field) -> Field:
-        """The configuration with every link carried back into the group: removes rounding."""
+        """The configuration with every link carried back into the group, in double precision: removes rounding."""
         return _reunitarised(x, group=self.group)
 
     @override
@@ -278,17 +282,23 @@ def _displace(x: Field, p: Tangent, *, group: AbstractGroup) -> Field:
 
 @trailing
 def _coordinates(x: Field, dx: Field, *, group: AbstractGroup) -> Tangent:
-    return _each(group, group.displacement, x, dx)
+    return _each(group, group.displacement, _double(x), _double(dx))
 
 
 @trailing
 def _reunitarised(x: Field, *, group: AbstractGroup) -> Field:
-    return _each(group, lambda u: group.project(group.matrices(u)), x)
+    return _each(group, lambda u: group.project(group.matrices(u)), _double(x))
 
 
 @trailing
 def _links(x: Field, *, group: AbstractGroup) -> Links:
-    return x if group.element_shape else jnp.moveaxis(group.matrices(x), 2, 0)
+    wide = _double(x)
+    return wide if group.element_shape else jnp.moveaxis(group.matrices(wide), 2, 0)
+
+
+def _double(x: Field) -> Field:
+    """The same numbers in double precision, where JAX has it."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.result_type(float)))
 
 
 @trailing

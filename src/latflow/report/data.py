@@ -11,7 +11,7 @@ from latflow.results import Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.store.ensemble import Ensemble
-from latflow.study.config.methods import CHAINS
+from latflow.study.config.methods import CHAINS, GIVEN
 
 
 def has_flow(run: Run) -> bool:
@@ -95,7 +95,7 @@ def series(run: Run, sampler: str, observable: str) -> np.ndarray | None:
     For the flow the chain repeats its standing draw at every rejection, as its errors require.
     """
     values = _measured(run, sampler, observable)
-    if values is None or sampler in CHAINS:
+    if values is None or sampler in (*CHAINS, *GIVEN):
         return None if values is None else _chains_first(values)
     index = _column(run.ensembles.get(sampler), "index")
     if index is None:

@@ -7,6 +7,13 @@ from latflow.report.numbers import ABSENT, count, is_number, plain
 from latflow.results import Results
 
 SETTINGS = {
+    "folder": "folder of files",
+    "configurations": "configurations",
+    "replicas": "replicas",
+    "numbers": "numbers of the configurations",
+    "step": "step between numbers",
+    "gaps": "numbers left out",
+    "forced": "configurations read in spite of failed checks",
     "chains": "chains",
     "start": "starts",
     "warmup": "warm-up, updates discarded per chain",

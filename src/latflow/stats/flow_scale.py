@@ -19,6 +19,7 @@ from scipy.optimize import root_scalar
 
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.gamma import chain_estimates
+from latflow.stats.replicas import Replicas
 
 LEVEL = 0.3
 """Value of both combinations of E that defines the scales."""
@@ -28,7 +29,11 @@ _FINER = 16
 
 
 def flow_scale_estimates(
-    time: Float[np.ndarray, " times"], energy: Float[np.ndarray, "chains n times"], *, level: float = LEVEL
+    time: Float[np.ndarray, " times"],
+    energy: Float[np.ndarray, "chains n times"],
+    *,
+    level: float = LEVEL,
+    replicas: Replicas | None = None,
 ) -> dict[str, list[Estimate]]:
     """t₀ and w₀ with errors, and t²⟨E⟩ along the flow.
 
@@ -36,6 +41,7 @@ def flow_scale_estimates(
         time: Flow times, growing from 0.
         energy: E per site of every record at these times.
         level: Value of both combinations that defines the scales.
+        replicas: As for `latflow.stats.gamma.chain_estimates`.
 
     Returns:
         `t0`, `w0`, and `flow_energy`, which is t²⟨E(t)⟩ for all times but 0; NaN for a scale that the flow did not
@@ -54,7 +60,7 @@ def flow_scale_estimates(
         found = {"t0": t0, "w0": math.sqrt(w0_squared)}
         return {"flow_energy": (times**2 * energy)[1:]} | {name: np.asarray(value) for name, value in found.items()}
 
-    return chain_estimates({"energy": energy}, derive)
+    return chain_estimates({"energy": energy}, derive, replicas=replicas)
 
 
 def _scales(

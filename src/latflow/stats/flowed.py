@@ -12,6 +12,7 @@ from jaxtyping import Float
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import flow_scale_estimates
 from latflow.stats.gamma import chain_estimates
+from latflow.stats.replicas import Replicas
 
 FLOW = "gradient_flow"
 """The measured column."""
@@ -23,7 +24,11 @@ _PLAQUETTES, _CLOVER, _CHARGE = range(3)
 
 
 def flowed_estimates(
-    column: Float[np.ndarray, "chains n three times"], time: Float[np.ndarray, " times"], *, volume: int
+    column: Float[np.ndarray, "chains n three times"],
+    time: Float[np.ndarray, " times"],
+    *,
+    volume: int,
+    replicas: Replicas | None = None,
 ) -> dict[str, list[Estimate]]:
     r"""All estimates from a column of the gradient flow.
 
@@ -35,12 +40,13 @@ def flowed_estimates(
         column: Three rows of every record, at all times.
         time: Flow times, growing from 0.
         volume: Sites.
+        replicas: As for `latflow.stats.gamma.chain_estimates`.
     """
-    clover = flow_scale_estimates(time, column[:, :, _CLOVER])
-    plaquettes = flow_scale_estimates(time, column[:, :, _PLAQUETTES])
+    clover = flow_scale_estimates(time, column[:, :, _CLOVER], replicas=replicas)
+    plaquettes = flow_scale_estimates(time, column[:, :, _PLAQUETTES], replicas=replicas)
     found = clover | {f"{name}_plaquette": values for name, values in plaquettes.items()}
     charge = column[:, :, _CHARGE, 1:]
-    return found | (_charge(charge, volume) if np.any(charge) else {})
+    return found | (_charge(charge, volume, replicas) if np.any(charge) else {})
 
 
 def charge_column(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -48,7 +54,9 @@ def charge_column(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {CLOVER_CHARGE: columns[FLOW][..., _CHARGE, -1]}
 
 
-def _charge(charge: Float[np.ndarray, "chains n times"], volume: int) -> dict[str, list[Estimate]]:
+def _charge(
+    charge: Float[np.ndarray, "chains n times"], volume: int, replicas: Replicas | None
+) -> dict[str, list[Estimate]]:
     def derive(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         last = means["square"][-1]
         return {
@@ -58,4 +66,4 @@ def _charge(charge: Float[np.ndarray, "chains n times"], volume: int) -> dict[st
             "flow_charge_squared": means["square"],
         }
 
-    return chain_estimates({"charge": charge[..., -1], "square": charge**2}, derive)
+    return chain_estimates({"charge": charge[..., -1], "square": charge**2}, derive, replicas=replicas)

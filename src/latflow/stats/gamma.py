@@ -25,27 +25,34 @@ from latflow.stats.propagation import (
     require_usable,
     scale_of_squares,
 )
+from latflow.stats.replicas import Replicas
 
 
-def chain_estimates(series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+def chain_estimates(
+    series: Mapping[str, np.ndarray], derive: Derive, *, replicas: Replicas | None = None
+) -> dict[str, list[Estimate]]:
     """Derived quantities of Markov chains with errors and autocorrelation times.
 
     Args:
         series: Columns (chains, n) or (chains, n, k) by name.
         derive: Function of the named means, shapes () or (k,).
+        replicas: Numbers of the records of columns (1, n), where they have gaps or replicas of different lengths.
 
     Returns:
-        One estimate per component of every derived quantity, `tau_int` in records. NaN where it does not exist.
+        One estimate per component of every derived quantity, `tau_int` in records, or in the common step of the
+        numbers. NaN where it does not exist.
 
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the columns cannot be analysed.
     """
     layout, matrix = pack(series, leading=2)
     require_usable(layout, matrix)
+    if replicas is not None:
+        replicas.require(matrix.shape[1])
     linear = _linearised(layout, matrix, derive)
     deltas = matrix - matrix.mean(axis=(0, 1))
     pairs = zip(linear.values, linear.jacobian, strict=True)
-    flat = [_estimate(float(value), deltas @ gradient) for value, gradient in pairs]
+    flat = [_estimate(float(value), deltas @ gradient, replicas) for value, gradient in pairs]
     places = zip(linear.layout.names, linear.layout.offsets(), strict=True)
     return {name: flat[where] for name, where in places}
 
@@ -86,16 +93,18 @@ def _linearised(layout: Layout, matrix: Float[np.ndarray, "chains n total"], der
     return linearise(derive, layout, means, errors=errors)
 
 
-def _estimate(value: float, deltas: Float[np.ndarray, "chains n"]) -> Estimate:
+def _estimate(value: float, deltas: Float[np.ndarray, "chains n"], replicas: Replicas | None = None) -> Estimate:
     """The estimate of a quantity at `value` whose fluctuations about it, to first order, are `deltas`."""
     if not (math.isfinite(value) and np.all(np.isfinite(deltas))):
         return Estimate(value, math.nan, n=deltas.size)
     # the estimator squares fluctuations: those that are too small or too large for it are scaled by a power of two
     scale = scale_of_squares(deltas)
-    replicas = _replicas(deltas * scale)
-    names = [f"chain|{index:06d}" for index in range(len(replicas))]
+    pieces = _replicas(deltas * scale) if replicas is None else replicas.split(deltas[0] * scale)
+    places = None if replicas is None else [list(numbers) for numbers in replicas.numbers]
+    names = [f"chain|{index:06d}" for index in range(len(pieces))]
     # with `means` the samples are taken as fluctuations: about the mean of all chains, not about each chain's own
-    observable = load_pyerrors().Obs(replicas, names, means=[value if scale == 1 else 0.0] * len(replicas))
+    means = [value if scale == 1 else 0.0] * len(pieces)
+    observable = load_pyerrors().Obs(pieces, names, idl=places, means=means)
     observable.gamma_method(S=2.0)
     return Estimate(
         value,

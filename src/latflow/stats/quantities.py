@@ -17,6 +17,7 @@ from typing_extensions import override
 from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
+from latflow.stats.replicas import Replicas
 from latflow.stats.weights import weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
@@ -26,8 +27,8 @@ Series: TypeAlias = Mapping[str, np.ndarray]
 Estimates: TypeAlias = dict[str, list[Estimate]]
 """One estimate per component of every quantity."""
 
-LogWeights: TypeAlias = Float[np.ndarray, " n"] | None
-"""Of weighted draws; None for chains."""
+LogWeights: TypeAlias = Float[np.ndarray, " n"] | Replicas | None
+"""Of weighted draws; None for chains, or `Replicas` for a chain (1, n, …) whose records have numbers."""
 
 
 Value: TypeAlias = np.ndarray | np.floating | float
@@ -58,11 +59,16 @@ class AbstractEstimator(abc.ABC):
 
         Args:
             series: Columns (chains, n, …), or (n, …) of weighted draws.
-            log_weights: Of weighted draws; None for chains.
+            log_weights: Of weighted draws; None or `Replicas` for chains, see `are_weighted`.
 
         Raises:
             DataError: If a column cannot be analysed.
         """
+
+
+def are_weighted(log_weights: LogWeights) -> bool:
+    """Whether columns are those of weighted draws, not of chains."""
+    return not (log_weights is None or isinstance(log_weights, Replicas))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +171,7 @@ class MeanOf(AbstractEstimator):
         if self._name not in series:
             return {}
         column = np.asarray(series[self._name])
-        leading = 2 if log_weights is None else 1
+        leading = 1 if are_weighted(log_weights) else 2
         try:
             return propagated({self._name: column}, log_weights, lambda means: means)
         except ConstantSeriesError:
@@ -175,8 +181,8 @@ class MeanOf(AbstractEstimator):
 
 def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
     """Estimates of chains by the Γ method, of weighted draws by ratios."""
-    if log_weights is None:
-        return chain_estimates(columns, derive)
+    if log_weights is None or isinstance(log_weights, Replicas):
+        return chain_estimates(columns, derive, replicas=log_weights)
     return weighted_estimates(columns, log_weights, derive)
 
 
@@ -187,6 +193,6 @@ def all_estimates(estimators: Collection[AbstractEstimator], series: Series, log
 
 def _covariance(series: Series, log_weights: LogWeights, fit: Fit) -> np.ndarray:
     columns = {name: series[name] for name in fit.columns}
-    if log_weights is None:
+    if log_weights is None or isinstance(log_weights, Replicas):
         return chain_covariance(columns, fit.derive)
     return weighted_covariance(columns, log_weights, fit.derive)

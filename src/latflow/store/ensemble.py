@@ -161,6 +161,15 @@ class Ensemble:
         """SHA-256 of the ledger: the identity of everything in the ensemble."""
         return hashlib.sha256(self._ledger).hexdigest()
 
+    def was(self, digest: str) -> bool:
+        """Whether the ledger had this digest before it grew to what it is now."""
+        lines = self._ledger.splitlines(keepends=True)
+        sums, found = hashlib.sha256(), []
+        for line in lines:
+            sums.update(line)
+            found.append(sums.hexdigest())
+        return digest in found[:-1]
+
     def append(self, arrays: Mapping[str, np.ndarray], *, n: int, attributes: Mapping[str, JSON]) -> Entry:
         """Write the next block, then its ledger line.
 

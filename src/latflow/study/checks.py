@@ -12,9 +12,15 @@ class Check:
         value: What was found.
         limit: What was allowed.
         passed: Whether it holds.
+        state: One word in place of PASS or FAIL; `OUT_OF_DATE` for what the next analysis makes anew.
     """
 
     name: str
     value: float | str
     limit: float | str
     passed: bool
+    state: str = ""
+
+
+OUT_OF_DATE = "OUT OF DATE"
+"""State of what was right when it was made, and rests on less than there is now: no damage."""

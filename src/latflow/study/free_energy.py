@@ -116,7 +116,7 @@ def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
     rows = []
     for sampler, method in METHODS.items():
         path = source.context.path("ensembles", sampler)
-        if not (path / "manifest.json").exists():
+        if method.stage == "files" or not (path / "manifest.json").exists():
             continue
         ensemble = Ensemble.open(path, writable=False)
         delta = _action_differences(source, target, ensemble)

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from latflow.errors import ConfigError
+from latflow.fields.spaces import GaugeSpace
 from latflow.groups.base import AbstractGroup
 from latflow.randomness import root_key
 from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import CHAINS, FLOW, METHODS
+from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS
 from latflow.study.methods import build_scheme, update_seconds
-from latflow.study.theories import build_link_action, study_physics
+from latflow.study.theories import study_physics
 
 NOMINAL_FLOPS = 2e10
 """Sustained floating-point operations per second assumed per process: two cores of a laptop, in float32."""
@@ -66,6 +68,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
     train = min(bound, math.inf if n_steps is None else n_steps * step)
     draws = config.sampling.configurations
+    kept = sum(name not in GIVEN for name in config.sampling.samplers)
     activations = training.batch_size * (units + 4 * volume) * itemsize
     return {
         "parameters": parameters,
@@ -82,7 +85,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
             **{f"sample_{name}": _sampling_seconds(config, name) for name in config.sampling.samplers if name != FLOW},
             **({"measure": measuring} if (measuring := _measuring_seconds(config)) else {}),
         },
-        "disk_bytes": len(config.sampling.samplers) * draws * (configuration + _RECORD_BYTES),
+        "disk_bytes": kept * draws * (configuration + _RECORD_BYTES),
     }
 
 
@@ -172,7 +175,10 @@ def _force(config: StudyConfig) -> float:
 
 
 def _group(config: StudyConfig) -> AbstractGroup:
-    return build_link_action(config).space.group
+    space = build_action(config).space
+    if not isinstance(space, GaugeSpace):
+        raise ConfigError([f"action.kind: {config.action.kind}; allowed: links"])
+    return space.group
 
 
 def _parameters(config: StudyConfig) -> int:

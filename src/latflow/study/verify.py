@@ -5,7 +5,7 @@ every parent is looked up. Each line holds a number, its limit and a verdict.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ from latflow.store.interrupts import Interrupts
 from latflow.store.records import JSON, ChecksumError
 from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
-from latflow.study.checks import Check
+from latflow.study.checks import OUT_OF_DATE, Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
@@ -33,6 +33,7 @@ from latflow.study.models import load_whole
 from latflow.study.stages import evidence
 from latflow.study.stages.analysis import PROGRAM, inputs_of
 from latflow.study.stages.chains import load_start, one_block
+from latflow.study.stages.files import changed_files
 from latflow.study.stages.provenance import elsewhere, is_other_program, origin
 from latflow.study.stages.redraw import FieldSource, origin_of
 from latflow.study.stages.sources import draw_keys, source
@@ -137,6 +138,8 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         return [*checks, Check(f"{name}: sampler", str(error), "an installed one", passed=False)]
     if method.stage == "draws":
         return checks + _verify_draws(name, ensemble, context)
+    if method.stage == "files":
+        return [*checks, _files(name, ensemble, context)]
     last = ensemble.read(ensemble.n_blocks - 1, ("fields",)).arrays["fields"][-1]
     return [*checks, _inside(name, last, context), _replay_chains(name, ensemble, context)]
 
@@ -239,6 +242,16 @@ def _largest(pairs: Pairs) -> float:
     return float(np.max([0.0, *(np.max(np.abs(a - b)) / size for a, b, size in differ if a.size)]))
 
 
+def _files(name: str, ensemble: Ensemble, context: RunContext) -> Check:
+    """The files of another code are those that were entered."""
+    what = f"{name}: {ensemble.n_records} files unchanged"
+    try:
+        changed = changed_files(context, ensemble)
+    except LatflowError as error:
+        return Check(what, str(error), "all", passed=False)
+    return Check(what, ", ".join(changed[:3]) or "all", "all", passed=not changed)
+
+
 def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:
     """Every measurement block names the ensemble block it was measured on."""
     hashes = [entry.sha256 for entry in ensemble.entries]
@@ -249,6 +262,8 @@ def _sources(name: str, measurement: Ensemble, ensemble: Ensemble) -> Check:
 def _verify_evidence(context: RunContext) -> Check:
     """The evidence is the one that the model and the chains of the run give, as they are now."""
     try:
+        if not evidence.is_current(context):
+            return _out_of_date("evidence: of the draws that were there")
         value = evidence.deviation(context, first=RECOMPUTED)
     except LatflowError as error:
         return Check("evidence: files", str(error), "none damaged", passed=False)
@@ -258,22 +273,42 @@ def _verify_evidence(context: RunContext) -> Check:
 
 def _verify_results(path: Path) -> list[Check]:
     """The file is as it was written, and so is all that it was computed from."""
-    name = "results.json: checksum"
+    name, context = "results.json: checksum", _context(path)
     try:
         provenance = read_results(path / "results.json").provenance
         inputs = {} if provenance is None else provenance.inputs
-        now = inputs_of(_context(path), writable=False)
+        now = inputs_of(context, writable=False)
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
     stale = sorted(key for key in {*inputs, *now} - {PROGRAM} if inputs.get(key) != now.get(key))
     # results of another version are no damage: the next analysis makes them anew
     current = inputs.get(PROGRAM) == now[PROGRAM]
-    age = [] if current else [Check("results.json: estimates", "out of date; analyse again", "any", passed=True)]
-    return [
-        Check(name, "match", "match", passed=True),
-        *age,
-        Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale),
-    ]
+    age = [] if current else [_out_of_date("results.json: estimates")]
+    found = [Check(name, "match", "match", passed=True), *age]
+    if stale and _has_grown(context, inputs, stale):
+        return [*found, _out_of_date("results.json: inputs", ", ".join(key for key in stale if key not in _FOLLOW))]
+    unchanged = Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale)
+    return [*found, unchanged]
+
+
+def _out_of_date(name: str, what: str = "") -> Check:
+    """What the next analysis makes anew; nothing is damaged."""
+    value = f"out of date{f', more of {what}' if what else ''}; analyse again"
+    return Check(name, value, "any", passed=True, state=OUT_OF_DATE)
+
+
+_FOLLOW = ("config", "evidence")
+"""Inputs that change with an extension: the number of configurations in the study, and densities of the new draws."""
+
+
+def _has_grown(context: RunContext, inputs: Mapping[str, str | None], stale: list[str]) -> bool:
+    """Whether all that changed since results were made is that ensembles were extended or added."""
+    grown = [key for key in stale if key.partition("/")[1] and _was_shorter(context, key, inputs.get(key))]
+    return bool(grown) and set(stale) <= {*grown, *_FOLLOW}
+
+
+def _was_shorter(context: RunContext, key: str, digest: str | None) -> bool:
+    return digest is None or Ensemble.open(context.path(*key.split("/")), writable=False).was(digest)
 
 
 def _rounding(config: StudyConfig) -> float:

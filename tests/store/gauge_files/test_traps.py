@@ -18,6 +18,7 @@ from latflow.store.gauge_files.refusals import (
     MeasuredError,
     ShapeUnknownError,
     UnitarityError,
+    UnreadableError,
     UnsupportedError,
 )
 from latflow.store.records import ChecksumError, FormatError
@@ -280,11 +281,11 @@ def test_scidac_holds_any_dimension_and_group(read):
         ("ildg_format", lambda d: d.replace(b">64<", b">16<"), UnsupportedError),
         ("ildg_format", lambda d: d.replace(b"su3gauge", b"u1gauge"), UnsupportedError),
         ("ildg_format", lambda d: d.replace(b"su3gauge", b"su4gauge"), FormatError),
-        ("ildg_format", lambda d: d[:-5], FormatError),
+        ("ildg_format", lambda d: d[:-5], UnreadableError),
         ("ildg_format", lambda d: d.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY b "c">]>', 1), FormatError),
         ("ildg_format", lambda d: b"x" * (2 << 20), FormatError),
         ("scidac_private_record_xml", lambda d: d.replace(b"ColorMatrix", b"DiracFermion"), UnsupportedError),
-        ("scidac_checksum", lambda d: d.replace(b"<suma>", b"<suma>x"), FormatError),
+        ("scidac_checksum", lambda d: d.replace(b"<suma>", b"<suma>x"), UnreadableError),
         ("scidac_checksum", lambda d: re.sub(rb"<suma>.", b"<suma>", d), ChecksumError),
         ("scidac_record_xml", lambda d: re.sub(rb"<plaq>[^<]+", b"<plaq>0.6", d), MeasuredError),
         ("scidac_record_xml", lambda d: re.sub(rb"<linktr>[^<]+", b"<linktr>0.6", d), MeasuredError),
@@ -393,10 +394,10 @@ def test_nersc_default_is_the_one_that_everybody_reads():
         ({"FLOATING_POINT": "IEEE16"}, UnsupportedError),
         ({"FLOATING_POINT": "IEEE32BIG"}, LengthError),
         ({"CHECKSUM": "0"}, ChecksumError),
-        ({"CHECKSUM": "hello"}, FormatError),
+        ({"CHECKSUM": "hello"}, UnreadableError),
         ({"PLAQUETTE": "0.5"}, MeasuredError),
         ({"LINK_TRACE": "0.5"}, MeasuredError),
-        ({"PLAQUETTE": "nan"}, FormatError),
+        ({"PLAQUETTE": "nan"}, UnreadableError),
         ({"PLAQUETTE": "1e400"}, MeasuredError),
         ({"PLAQUETTE": "0.1e999"}, MeasuredError),
         ({"LINK_TRACE": "1e-999"}, MeasuredError),
@@ -406,7 +407,7 @@ def test_nersc_files_that_lie(changes, refusal, read):
     with pytest.raises(refusal) as caught:
         read(nersc_file(LINKS, **changes))
     assert type(caught.value) is refusal
-    if refusal in (ChecksumError, MeasuredError):
+    if refusal in (ChecksumError, MeasuredError, UnreadableError):
         assert len(read(nersc_file(LINKS, **changes), force=True).failed) == 1
 
 

@@ -1,6 +1,7 @@
 """Bridge++ text: one real number per line, t slowest, then z, y, x, direction, row, column, real and imaginary part.
 
-There is no header: the caller gives the shape, and the number of numbers must fit.
+There is no header: the caller gives the shape, and the number of numbers tells the group. Exponents may be Fortran's,
+``1.0D+00``.
 """
 
 import math
@@ -15,12 +16,14 @@ from latflow.store.records import FormatError
 
 _PIECE = 1 << 18
 _LONGEST_NUMBER = 100
-_CHARACTERS = frozenset(b"0123456789+-.eE \t\r\n")
+_CHARACTERS = frozenset(b"0123456789+-.eEdD \t\r\n")
+_FORTRAN = bytes.maketrans(b"dD", b"ee")
+_COLOURS = range(2, 9)
 
 
 def recognises(head: bytes) -> bool:
     """Whether a file begins like numbers in text."""
-    return bool(head.split()) and _CHARACTERS.issuperset(head)
+    return any(digit in head for digit in b"0123456789") and _CHARACTERS.issuperset(head)
 
 
 def read(source: Source, hints: Hints) -> Configuration:
@@ -34,24 +37,31 @@ def read(source: Source, hints: Hints) -> Configuration:
             f"{source.path}: text without a header does not say the shape of the lattice",
             hint="say it: --shape X Y Z T",
         )
-    shape, colours = hints.shape, hints.colours or 3
+    shape, candidates = hints.shape, [hints.colours] if hints.colours else list(_COLOURS)
     d, sites = len(shape), math.prod(shape)
-    needed = sites * d * colours * colours * 2
-    wanted = f"{'x'.join(map(str, shape))}, SU({colours}), as {hints.origin} says"
-    if 2 * needed > source.size + 1:  # a digit and a separator each
-        raise source.too_short(f"{needed} numbers for {wanted}")
-    numbers = np.empty(needed)
+    needed = {n: sites * d * n * n * 2 for n in candidates}
+    least, most = min(needed.values()), max(needed.values())
+    of_what = f"{'x'.join(map(str, shape))}, as {hints.origin} says"
+    if 2 * least > source.size + 1:  # a digit and a separator each
+        raise source.too_short(f"{least} numbers for {of_what}")
+    pieces: list[np.ndarray] = []
     found = 0
     for values in _numbers(source):
-        if found + len(values) > needed:
-            raise LengthError(f"{source.path}: more than {needed} numbers", allowed=f"{needed} for {wanted}")
-        numbers[found : found + len(values)] = values
         found += len(values)
-    if found != needed:
-        raise LengthError(f"{source.path}: {found} numbers", allowed=f"{needed} for {wanted}", hint="or truncated")
-    stored = numbers.view(np.complex128).reshape(*shape[::-1], d, colours, colours)
+        pieces.append(values)
+        if found > most:
+            break
+    fitting = [n for n, number in needed.items() if number == found]
+    if not fitting:
+        allowed = ", ".join(f"{number} of SU({n})" for n, number in needed.items() if n <= 4 or hints.colours)
+        more = "more than " if found > most else ""
+        raise LengthError(
+            f"{source.path}: {more}{min(found, most)} numbers", allowed=f"{allowed} for {of_what}", hint="or truncated"
+        )
+    colours = fitting[0]
+    stored = np.concatenate(pieces).view(np.complex128).reshape(*shape[::-1], d, colours, colours)
     links = np.ascontiguousarray(stored.transpose(d, d + 1, d + 2, *range(d - 1, -1, -1)))
-    return examine(links, format="bridge", precision="float64", details={"text": "one number per line"})
+    return examine(links, format="bridge", precision="float64", details={"text": "real numbers one after another"})
 
 
 def _numbers(source: Source):
@@ -65,6 +75,6 @@ def _numbers(source: Source):
         if len(rest) > _LONGEST_NUMBER or not _CHARACTERS.issuperset(data):
             raise FormatError(f"{source.path}: not numbers in text", value=f"near byte {place - _PIECE}")
         try:
-            yield np.array([float(word) for word in whole.split()])
+            yield np.array([float(word) for word in whole.translate(_FORTRAN).split()])
         except ValueError as error:
             raise FormatError(f"{source.path}: not a number", value=str(error)[:80]) from error

@@ -1,44 +1,23 @@
 """One gauge configuration from a file, with the results of all checks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from latflow.errors import DataError
 from latflow.store.gauge_files import measure
+from latflow.store.gauge_files.checks import DAMAGED, FileCheck, noted
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.provenance import NOTHING_KNOWN, Provenance
-from latflow.store.gauge_files.refusals import MeasuredError, UnitarityError
+from latflow.store.gauge_files.refusals import DisagreementError, MeasuredError, UnitarityError, UnsupportedError
 from latflow.store.records import ChecksumError
 
 LARGEST_DEFECT = 1e-5
 """Largest accepted distance from SU(N); that of links that ever were in single precision is 5e-7."""
 
 PRECISIONS = {"float32": "c8", "float64": "c16"}
-
-
-@dataclass(frozen=True)
-class FileCheck:
-    """One check of the links of a file, against what the file declares or against a general limit.
-
-    Attributes:
-        name: Quantity that is compared.
-        value: Its value from the links.
-        limit: The declared value or the limit.
-        passed: Whether the check passed.
-        refusal: Exception to raise if it failed.
-        hint: What to do if it failed.
-    """
-
-    name: str
-    value: str | float
-    limit: str
-    passed: bool
-    refusal: type[DataError] = field(default=DataError, repr=False)
-    hint: str = field(default="the file is damaged; --force reads it all the same", repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,12 +29,13 @@ class Configuration:
         format: ``ildg``, ``scidac``, ``nersc``, ``milc``, ``openqcd`` or ``bridge``.
         precision: ``float32`` or ``float64``, of the numbers in the file.
         details: Facts of the format in words: byte order, rows, writer, ….
-        checks: Checks made; failed ones only if reading was forced.
+        checks: Checks made, notes included; failed ones only if reading was forced.
         plaquette: Average of Re tr P / N.
         plaquette_space: The same over planes without the time direction.
         plaquette_time: The same over planes with it.
         link_trace: Average of tr U / N.
-        defect: Distance of the worst link from SU(N).
+        defect: Distance of the worst link from SU(N); with open boundaries of those that are there.
+        open_boundary: Whether the links in time of the last slice are all zero: open boundaries in time.
         provenance: Origin of the configuration as stated in the file.
     """
 
@@ -70,6 +50,7 @@ class Configuration:
     link_trace: complex
     defect: float
     provenance: Provenance = NOTHING_KNOWN
+    open_boundary: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,7 +65,12 @@ class Configuration:
     @property
     def failed(self) -> tuple[FileCheck, ...]:
         """The checks that did not pass; empty unless reading was forced."""
-        return tuple(check for check in self.checks if not check.passed)
+        return tuple(check for check in self.checks if check.failed)
+
+    @property
+    def notes(self) -> tuple[FileCheck, ...]:
+        """Differences that are reported and refuse nothing."""
+        return tuple(check for check in self.checks if check.note)
 
     @property
     def plaquettes(self) -> dict[str, float | None]:
@@ -108,13 +94,23 @@ class Configuration:
             "link_trace_imaginary": self.link_trace.imag,
             "checksums": {check.name: check.value for check in self.checks if check.refusal is ChecksumError},
             "defect": self.defect,
-            "checks": [{"name": c.name, "value": c.value, "limit": c.limit, "passed": c.passed} for c in self.checks],
+            "boundary": "open" if self.open_boundary else "periodic",
+            "checks": [
+                {"name": c.name, "value": c.value, "limit": c.limit, "passed": c.passed, "state": c.state}
+                for c in self.checks
+            ],
             "details": dict(self.details),
             "provenance": self.provenance.facts(),
         }
 
     def reunitarised(self) -> "Configuration":
-        """The same field, projected to SU(N) in double precision and measured again."""
+        """The same field, projected to SU(N) in double precision and measured again.
+
+        Raises:
+            UnsupportedError: Open boundaries: there are links of zero, which no projection maps to the group.
+        """
+        if self.open_boundary:
+            raise UnsupportedError("projection to the group", value="open boundaries", allowed="periodic ones")
         return examine(
             measure.reunitarised(self.links),
             format=self.format,
@@ -158,16 +154,6 @@ def _largest_difference(some: np.ndarray, others: np.ndarray) -> float:
     return max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
 
 
-def checksum(name: str, *, stored: str, computed: str) -> FileCheck:
-    """Hexadecimal checksums compared as numbers."""
-    return FileCheck(name, computed, stored, int(stored, 16) == int(computed, 16), ChecksumError)
-
-
-def declared(name: str, *, stored: float, tolerance: float) -> tuple[str, float, float]:
-    """A measured quantity that the file gives: `plaquette` or `link_trace`, normalised to 1."""
-    return name, stored, tolerance
-
-
 def examine(
     links: Links,
     *,
@@ -181,6 +167,7 @@ def examine(
     """Measure links and compare with the values that their file declares; `accept` raises if a check fails."""
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which no check passes
         planes = measure.plaquettes(links)
+        is_open = measure.is_open_in_time(links)
         found = Configuration(
             links,
             format,
@@ -191,19 +178,13 @@ def examine(
             measure.spatial_plaquette(planes),
             measure.temporal_plaquette(planes),
             measure.link_trace(links),
-            measure.defect(links),
+            measure.defect(links, open_in_time=is_open),
             provenance,
+            is_open,
         )
     values = {"plaquette": found.plaquette, "link trace": found.link_trace.real}
     measured = [
-        FileCheck(
-            name,
-            values[name],
-            f"{stored:.12g} ± {tolerance:.1g}",
-            abs(values[name] - stored) <= tolerance,
-            MeasuredError,
-        )
-        for name, stored, tolerance in declarations
+        _measured(name, values[name], stored, tolerance, found.colours) for name, stored, tolerance in declarations
     ]
     unitary = FileCheck(
         "defect",
@@ -213,17 +194,31 @@ def examine(
         UnitarityError,
         "the links are not in the group: damaged, or not what the file says; --force reads it all the same",
     )
-    return replace(found, checks=(*checks, *measured, unitary))
+    return replace(found, checks=(*checks, *measured, unitary, *([_OPEN] if is_open else [])))
+
+
+_OPEN = noted("boundary in time", "open: the links in time of the last slice are zero", expected="periodic")
+
+
+def _measured(name: str, value: float, stored: float, tolerance: float, colours: int) -> FileCheck:
+    """A quantity of the links against its value in the file."""
+    passed = abs(value - stored) <= tolerance
+    tripled = not passed and abs(colours * value - stored) <= colours * tolerance
+    hint = f"the file's value is the trace, not divided by {colours}; --force reads it all the same"
+    return FileCheck(
+        name, value, f"{stored:.12g} ± {tolerance:.1g}", passed, MeasuredError, hint if tripled else DAMAGED
+    )
 
 
 def accept(configuration: Configuration, path: Path, *, force: bool) -> Configuration:
     """The configuration, if every check passed or reading is forced.
 
     Raises:
-        DataError: The first failed check, under its own name: expected, got, remedy.
+        DataError: The worst failed check, of equal ones the first: expected, got, remedy.
     """
     if configuration.failed and not force:
-        check = configuration.failed[0]
+        check = min(configuration.failed, key=lambda c: (c.refusal is not DisagreementError, c.state != "DAMAGED"))
         value = check.value if isinstance(check.value, str) else f"{check.value:.12g}"
-        raise check.refusal(f"{path}: {check.name} of the links", value=value, allowed=check.limit, hint=check.hint)
+        name = f"{check.name} of the links" if check.of_links else check.name
+        raise check.refusal(f"{path}: {name}", value=value, allowed=check.limit, hint=check.hint)
     return configuration

@@ -27,7 +27,8 @@ _HEAD = 256
 
 
 def stem(name: str) -> str:
-    """A file's name without the ending of a format. Any other ending is kept: it may be the number of a trajectory."""
+    """A file's name without the ending of a format or of gzip. Any other one may be the number of a trajectory."""
+    name = name.removesuffix(".gz")
     front, ending = os.path.splitext(name)
     return front if ending in SUFFIXES and front else name
 
@@ -39,16 +40,18 @@ def read_configuration(
     colours: int | None = None,
     precision: str | None = None,
     origin: str = "the caller",
+    which: int | None = None,
     force: bool = False,
 ) -> Configuration:
-    """Read one configuration and check it against everything that its file states.
+    """Read one configuration and check it against everything that its file states. A file may be packed by gzip.
 
     Args:
         path: The file; its format is recognised by its contents.
-        shape: Extents, time last, for files that do not say them; one that does must agree.
+        shape: Extents, time last, for files that do not say them, or not legibly; one that does must agree.
         colours: N of SU(N), likewise.
         precision: ``float32`` or ``float64``, likewise.
         origin: Where these values come from, in words, for the message if the file disagrees.
+        which: Number of the configuration, from 0, in a LIME file that holds several.
         force: Return links that fail a check; the failed checks are in `Configuration.failed`.
 
     Raises:
@@ -58,7 +61,9 @@ def read_configuration(
     path = Path(path)
     hints = Hints(None if shape is None else tuple(shape), colours, precision, origin)
     with Source(path) as source, np.errstate(all="ignore"):  # what overflows ends as NaN, which no check passes
-        found = _read(source, hints)
+        found = _read(source, hints, which)
+        if source.compressed:
+            found = replace(found, details={**found.details, "packed by": "gzip"})
     hints.require(path, shape=found.shape, colours=found.colours, precision=found.precision)
     return accept(found, path, force=force)
 
@@ -124,13 +129,15 @@ def write_configuration(
     return write_bytes(path, spell(configuration, format, precision=precision, information=information))
 
 
-def _read(source: Source, hints: Hints) -> Configuration:
+def _read(source: Source, hints: Hints, which: int | None) -> Configuration:
     """Choose the reader by the first bytes; formats without a magic number come last."""
     head = source.read_up_to(0, _HEAD)
     if head.startswith(lime.MAGIC):
-        return ildg.read(source, hints)
+        return ildg.read(source, hints, which=which)
+    if which:
+        raise UnsupportedError(f"{source.path}: --which", value=str(which), allowed="0: only LIME files hold several")
     if head.startswith(nersc.MAGIC):
-        return nersc.read(source)
+        return nersc.read(source, hints)
     if head[:4] in milc.MAGICS:
         return milc.read(source)
     if openqcd.recognises(head, source.size):
@@ -140,7 +147,7 @@ def _read(source: Source, hints: Hints) -> Configuration:
     raise FormatError(
         f"{source.path}: not a gauge configuration",
         value=f"begins with {head[:8]!r}" if head else "the file is empty",
-        allowed="ILDG, SciDAC, NERSC, MILC v5, openQCD, Bridge++ text",
+        allowed="ILDG, SciDAC, NERSC, MILC, openQCD, Bridge++ text",
         hint="the file is foreign, truncated or damaged",
     )
 

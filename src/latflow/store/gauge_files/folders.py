@@ -5,8 +5,7 @@ are appended to those that exist.
 """
 
 import hashlib
-import os
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
-from latflow.store.atomic import directory_for, is_temporary, require_directory, sha256_file
+from latflow.store.atomic import directory_for, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
-from latflow.store.gauge_files.configuration import Configuration, FileCheck, accept, compare, examine
+from latflow.store.gauge_files.checks import FileCheck
+from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
 from latflow.store.gauge_files.files import read_configuration, stem, write_configuration
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.provenance import Provenance, from_facts, known, left_out, number_in, numbered
 from latflow.store.gauge_files.refusals import UnsupportedError
+from latflow.store.gauge_files.replicas import Place, listing, places
 from latflow.store.records import JSON, FormatError, canonical, resolve_inside
 
 FIELDS = "fields"
@@ -37,6 +38,20 @@ class Reading:
     shape: Sequence[int] | None = None
     origin: str = "the caller"
     force: bool = False
+    colours: int | None = None
+    precision: str | None = None
+
+    def read(self, folder: Path, name: str) -> Configuration:
+        """One file; its number is that of its name where it states none itself."""
+        found = read_configuration(
+            folder / name,
+            shape=self.shape,
+            colours=self.colours,
+            precision=self.precision,
+            origin=self.origin,
+            force=self.force,
+        )
+        return replace(found, provenance=numbered(found.provenance, stem(name)))
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,15 @@ class Written:
         names: Names of their files, in order.
         left_out: Names of the fields of `Provenance` that some of these files could not hold.
         forced: Checks that a configuration fails, by the name of its file; only if reading was forced.
+        passed_over: Names of files that stand beside the configurations and are none.
+        replicas: Numbers of configurations by replica, only of folders gathered into an ensemble.
     """
 
     names: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     forced: dict[str, list[str]] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    replicas: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, found: Configuration, format: str) -> None:
         """One more file."""
@@ -114,6 +133,9 @@ def export_ensemble(
 def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> Written:
     """Gather the files of a folder, in the order of their names with numbers as numbers, into an ensemble.
 
+    Replicas and the numbers of configurations, gaps included, are those of the names, see
+    `latflow.store.gauge_files.replicas`.
+
     Returns:
         The names of the files, and the checks that some of them fail.
 
@@ -121,9 +143,11 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         DataError: A file that cannot be read, or of another lattice or group than the first.
         CannotCreateError: `ensemble` is an ensemble of other files.
     """
-    names = configuration_files(folder)
+    found = listing(folder)
+    names = found.names
+    places(names, [stem(name) for name in names], [""] * len(names))
     hashes = [sha256_file(folder / name) for name in names]
-    first = _read(folder, names[0], reading)
+    first = reading.read(folder, names[0])
     digest = hashlib.sha256("\n".join(f"{h}  {n}" for n, h in zip(names, hashes, strict=True)).encode()).hexdigest()
     what = {"shape": list(first.shape), "group": f"SU({first.colours})", "files": digest}
     size = max(1, _SMALLEST_BLOCK // max(1, first.links.nbytes))
@@ -136,8 +160,30 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         links, facts = ahead.pop(start, None) or _gathered(folder, chosen, first, reading)
         facts = {"first": start, "files": chosen, **facts}
         opened.append({FIELDS: links}, n=len(chosen), attributes=facts)
-    sources = [each for block in opened.blocks(()) for each in _files(block.attributes) or []]
-    return Written(names, forced={names[i]: list(each.failed) for i, each in enumerate(sources) if each.failed})
+    blocks = [block.attributes for block in opened.blocks(())]
+    sources = [each for attributes in blocks for each in _files(attributes) or []]
+    forced = {names[i]: list(each.failed) for i, each in enumerate(sources) if each.failed}
+    counts = Counter(place.replica for place in ensemble_places(opened))
+    return Written(names, forced=forced, passed_over=found.passed_over, replicas=dict(counts))
+
+
+def ensemble_places(ensemble: Ensemble) -> list[Place]:
+    """Replica and number of every configuration of an ensemble that was gathered from files.
+
+    Raises:
+        UnsupportedError: It was not.
+        FormatError: Two configurations of one replica have the same number.
+    """
+    names: list[str] = []
+    stated: list[str] = []
+    for block in ensemble.blocks(()):
+        found = block.attributes.get("files")
+        if type(found) is not list:
+            raise UnsupportedError(f"{ensemble.path}: not gathered from files", allowed="an ensemble of files")
+        facts = _one_each(block.attributes.get("provenance"), len(found))
+        names += [str(name) for name in found]
+        stated += [from_facts(each).sequence_number for each in facts]
+    return places(names, [stem(name) for name in names], stated)
 
 
 def convert_folder(
@@ -148,35 +194,26 @@ def convert_folder(
     Returns:
         The names of the files written, and what they could not hold.
     """
-    names = configuration_files(folder)
-    news = [f"{stem(name)}.{format}" for name in names]
+    found = listing(folder)
+    names = found.names
+    news = [f"{_joined(stem(name))}.{format}" for name in names]
     _require_distinct(dict(zip(names, news, strict=True)), target)
-    written = Written()
+    written = Written(passed_over=found.passed_over)
     with directory_for(target):
         for name, new in zip(names, news, strict=True):
-            found = _read(folder, name, reading)
-            _put(target / new, found, format, precision=precision)
-            written.add(new, found, format)
+            read = reading.read(folder, name)
+            _put(target / new, read, format, precision=precision)
+            written.add(new, read, format)
     return written
 
 
 def configuration_files(folder: Path) -> list[str]:
-    """Names of the plain files in a folder, numbers in them compared as numbers.
+    """Names of the configurations in a folder, numbers in them compared as numbers.
 
     Raises:
         MissingInputError: There are none.
     """
-    names = [n for n in os.listdir(folder) if (folder / n).is_file() and not n.startswith(".") and not is_temporary(n)]
-    if not names:
-        raise MissingInputError(
-            f"{folder}: no files there", hint="name a folder of gauge configurations or an ensemble"
-        )
-    return sorted(
-        names,
-        key=lambda name: [
-            (part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"([0-9]+)", name)
-        ],
-    )
+    return listing(folder).names
 
 
 def _require_distinct(names: Mapping[str, str], target: Path) -> None:
@@ -240,9 +277,15 @@ def _files(attributes: Mapping[str, JSON]) -> list[_Source] | None:
         return None
     told, failed = (_one_each(attributes.get(key), len(names)) for key in ("provenance", "failed_checks"))
     return [
-        _Source(stem(str(name)), from_facts(facts), tuple(map(str, checks or ())))
+        _Source(_joined(stem(str(name))), from_facts(facts), tuple(map(str, checks or ())))
         for name, facts, checks in zip(names, told, failed, strict=True)
     ]
+
+
+def _joined(name: str) -> str:
+    """A name in a sub-folder as a plain one; any other path is left for the check of names."""
+    folder, slash, base = name.partition("/")
+    return f"{folder}-{base}" if slash and folder not in ("", ".", "..") else name
 
 
 def _one_each(values: JSON, n: int) -> Sequence[Any]:
@@ -272,7 +315,7 @@ def _gathered(
     folder: Path, names: Sequence[str], first: Configuration, reading: Reading
 ) -> tuple[np.ndarray, dict[str, JSON]]:
     """The links of some files, stacked, and for each the checks that it fails and where it comes from."""
-    found = [_read(folder, name, reading) for name in names]
+    found = [reading.read(folder, name) for name in names]
     for name, each in zip(names, found, strict=True):
         _require_same(first, each, folder / name)
     links = np.stack([each.links for each in found])
@@ -291,12 +334,6 @@ def _put(path: Path, configuration: Configuration, format: str, *, precision: st
         same = False
     if not same:
         raise CannotCreateError(f"{path}: exists already and holds something else", hint="choose another folder")
-
-
-def _read(folder: Path, name: str, reading: Reading) -> Configuration:
-    path = folder / name
-    found = read_configuration(path, shape=reading.shape, origin=reading.origin, force=reading.force)
-    return replace(found, provenance=numbered(found.provenance, stem(name)))
 
 
 def _require_same(first: Configuration, other: Configuration, path: Path) -> None:

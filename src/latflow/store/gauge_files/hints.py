@@ -1,14 +1,19 @@
 """Facts about a gauge configuration given by the caller: used where a file lacks them, compared where it has them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from latflow.store.gauge_files.checks import FileCheck, contradiction, noted
 from latflow.store.gauge_files.configuration import PRECISIONS
-from latflow.store.gauge_files.refusals import UnsupportedError
+from latflow.store.gauge_files.refusals import DisagreementError, UnsupportedError
 from latflow.store.records import FormatError
 
 LARGEST_EXTENT = 1 << 20
 MOST_DIMENSIONS = 6
+_FORCED = "--force reads it as you say, if its length fits"
+_T = TypeVar("_T", tuple[int, ...], int, str)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,44 @@ class Hints:
         for name, has, wanted in pairs:
             if None not in (has, wanted) and has != wanted:
                 raise FormatError(f"{path}: the file has {name} {has}", allowed=f"{wanted}, as {self.origin} says")
+
+    def settled(self, stated: Sequence["Hints"]) -> tuple["Hints", list[FileCheck]]:
+        """Shape, colours and precision that a file states, or the caller instead; None where nobody does.
+
+        Args:
+            stated: What each record of the file says.
+
+        Returns:
+            The layout, and a failed check for every value that contradicts another one or the caller.
+        """
+        shape, first = self._one("lattice", [h.shape for h in stated], self.shape, _crosses)
+        colours, second = self._one("group", [h.colours for h in stated], self.colours, lambda n: f"SU({n})")
+        precision, third = self._one("precision", [h.precision for h in stated], self.precision, str)
+        return Hints(shape, colours, precision, self.origin), [*first, *second, *third]
+
+    def _one(
+        self, name: str, stated: Sequence[_T | None], given: _T | None, words: Callable[[_T], object]
+    ) -> tuple[_T | None, list[FileCheck]]:
+        distinct = {value for value in stated if value is not None}
+        said = " and ".join(sorted(str(words(value)) for value in distinct))
+        if given is not None:
+            allowed = f"{words(given)}, as {self.origin} says"
+            what = f"the file has {name} {said}"
+            differs = contradiction(what, "", allowed=allowed, refusal=DisagreementError, hint=_FORCED)
+            return given, [differs] if distinct - {given} else []
+        if len(distinct) > 1:
+            return None, [contradiction(name, said, allowed="one value")]
+        return (distinct.pop() if distinct else None), []
+
+    def supplies(self, check: FileCheck, key: str) -> FileCheck:
+        """A check of an unreadable value, as a note if the caller gives the value.
+
+        Args:
+            check: The check.
+            key: ``shape``, ``colours`` or ``precision``.
+        """
+        given = {"shape": self.shape, "colours": self.colours, "precision": self.precision}[key]
+        return check if given is None else noted(check.name, str(check.value), expected=f"as {self.origin} says")
 
 
 EXTENTS = f"1 to {MOST_DIMENSIONS} extents, each from 1 to {LARGEST_EXTENT}"

@@ -5,24 +5,32 @@ column, real and imaginary part. Files are read in pieces of a few hundred kilob
 memory beside the links.
 """
 
+import gzip
 import math
 import os
 import stat
+import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from latflow.errors import MissingInputError, StorageError
-from latflow.store.gauge_files.measure import Links, third_row
+from latflow.store.gauge_files.checks import WHOLE, FileCheck, contradiction
+from latflow.store.gauge_files.measure import Links, last_row
 from latflow.store.gauge_files.refusals import LengthError, UnsupportedError
-from latflow.store.records import FormatError
+from latflow.store.records import ChecksumError, FormatError
+
+_GZIP = b"\x1f\x8b"
+_GROWTH = 64  # links hardly shrink, text by half; anything that grows more is no measured field
+_PIECE = 1 << 20
 
 
 class Source:
-    """A file open for reading at any place; `size` is its real length.
+    """A file open for reading at any place; `size` is its real length, unpacked where gzip has packed it.
 
     Raises:
         MissingInputError: On entering: there is no such file.
@@ -32,7 +40,8 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.size = 0
-        self._file: BinaryIO | None = None
+        self.compressed = False
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> "Source":
         try:
@@ -51,7 +60,23 @@ class Source:
             self._file.close()
             raise FormatError(f"{self.path}: not a regular file", hint="name one file; `latflow convert` takes folders")
         self.size = status.st_size
+        if self.read_up_to(0, len(_GZIP)) == _GZIP:
+            self._inflate()
         return self
+
+    def _inflate(self) -> None:
+        """Read from an unpacked copy instead, a file without a name that ends with this one."""
+        packed, unpacked = self._file, tempfile.TemporaryFile()  # noqa: SIM115  (closed on leaving)
+        if packed is None:
+            return
+        packed.seek(0)
+        with packed:
+            try:
+                _unpack(packed, unpacked, limit=_GROWTH * self.size + _PIECE, what=str(self.path))
+            except BaseException:
+                unpacked.close()
+                raise
+        self._file, self.size, self.compressed = unpacked, unpacked.tell(), True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,10 +115,33 @@ class Source:
             hint="the file is truncated, damaged, or not what it says",
         )
 
+    def ends_at(self, size: int) -> list[FileCheck]:
+        """A failed check if there are more bytes than the header implies; fewer are refused on reading."""
+        more = self.size - size
+        words = f"{more} byte{'s' if more > 1 else ''} after the links"
+        return (
+            [contradiction("length of the file", words, allowed="nothing", refusal=LengthError, hint=WHOLE)]
+            if more
+            else []
+        )
+
     def require_size(self, size: int) -> None:
         """Refuse a file of another length than its header implies."""
         if self.size != size:
             raise self.too_short(f"{size} bytes")
+
+
+def _unpack(packed: IO[bytes], unpacked: IO[bytes], *, limit: int, what: str) -> None:
+    try:
+        with gzip.GzipFile(fileobj=packed, mode="rb") as stream:
+            while data := stream.read(_PIECE):
+                unpacked.write(data)
+                if unpacked.tell() > limit:
+                    allowed = f"at most {_GROWTH} times its length"
+                    raise UnsupportedError(f"{what}: gzip unpacks to more", allowed=allowed, hint="gunzip it first")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        hint = "the file is truncated or damaged"
+        raise ChecksumError(f"{what}: not whole gzip", value=str(error), hint=hint) from error
 
 
 def payload_bytes(shape: Sequence[int], colours: int, precision: str, *, rows: int | None = None) -> int:
@@ -120,7 +168,7 @@ def read_links(
         shape: Extents, time last.
         dtype: Complex, in the byte order of the file.
         colours: N.
-        rows: Rows stored of each matrix: N, or 2 of 3; the third is then restored in double precision.
+        rows: Rows stored of each matrix: N, or 2 of 3, 1 of 2; the last is then restored in double precision.
         seen: Called with every piece of the file in order, for checksums.
     """
     rows = rows or colours
@@ -136,7 +184,7 @@ def read_links(
         stored = np.frombuffer(data, dtype).reshape(inner)
         ordered[index][..., :rows, :] = stored
         if rows != colours:
-            ordered[index][..., rows, :] = third_row(stored)
+            ordered[index][..., rows, :] = last_row(stored)
         offset += piece
     return links
 

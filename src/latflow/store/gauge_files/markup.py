@@ -4,6 +4,7 @@ Only element names and their text are wanted. Records may begin with a line brea
 part of them, pad their values, and use or leave out name spaces.
 """
 
+import re
 from xml.parsers import expat
 
 from latflow.store.records import FormatError
@@ -13,13 +14,19 @@ LARGEST = 1 << 20
 
 _DEEPEST = 100
 _BLANK = b" \t\r\n\0"
+_ELEMENT = re.compile(r"<(?:[\w.-]+:)?([\w.-]+)>([^<>]{0,1000})</(?:[\w.-]+:)?\1>")
+
+
+class MalformedError(FormatError):
+    """XML that is not well-formed."""
 
 
 def texts(data: bytes, *, what: str) -> dict[str, list[str]]:
     """Text of every element by its name without prefix, stripped, in the order of the closing tags.
 
     Raises:
-        FormatError: Not well-formed, or with a document type.
+        MalformedError: Not well-formed.
+        FormatError: With a document type, or too deep.
     """
     collector = _Collector(what)
     parser = expat.ParserCreate()
@@ -28,8 +35,22 @@ def texts(data: bytes, *, what: str) -> dict[str, list[str]]:
     try:
         parser.Parse(data.strip(_BLANK), True)  # noqa: FBT003  (positional in every version)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        raise FormatError(f"{what}: not XML", value=str(error), hint="the file is damaged") from error
+        raise MalformedError(f"{what}: not XML", value=str(error), hint="the file is damaged") from error
     return collector.found
+
+
+def loose_texts(data: bytes) -> dict[str, list[str]]:
+    """Text of the innermost elements of XML that is not well-formed: what stands between a tag and its end."""
+    found: dict[str, list[str]] = {}
+    for tag, text in _ELEMENT.findall(data.decode("utf-8", "replace")):
+        found.setdefault(tag, []).append(text.strip().strip("\0").strip())
+    return found
+
+
+def before_nul(data: bytes) -> tuple[bytes, int]:
+    """The part before the first NUL, and how many bytes that are no blanks or NULs come after it."""
+    head, _, tail = data.strip(_BLANK).partition(b"\0")
+    return head, len(tail.strip(_BLANK))
 
 
 class _Collector:

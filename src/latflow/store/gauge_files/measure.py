@@ -53,8 +53,21 @@ def link_trace(links: Links) -> complex:
     return complex(diagonal) / (links[:, 0, 0].size * links.shape[1])
 
 
-def defect(links: Links) -> float:
-    """Largest entry of U U† − 1 and largest |det U − 1| over all links; NaN if any entry is not finite."""
+def is_open_in_time(links: Links) -> bool:
+    """Whether the links in time of the last slice are all zero and others are not: open boundaries in time."""
+    return bool(links.shape[-1] > 1 and not links[-1, ..., -1].any() and links[-1, ..., 0].any())
+
+
+def defect(links: Links, *, open_in_time: bool = False) -> float:
+    """Largest entry of U U† − 1 and largest |det U − 1| over all links; NaN if any entry is not finite.
+
+    Args:
+        links: The field.
+        open_in_time: Pass over the links in time of the last slice.
+    """
+    if open_in_time:
+        bulk = np.ascontiguousarray(links[-1:, ..., :-1])
+        return _larger(defect(np.ascontiguousarray(links[:-1])), defect(bulk)) if len(links) > 1 else defect(bulk)
     worst = 0.0
     flat = _flat(links)
     unit = np.eye(flat.shape[1])[..., None]
@@ -82,9 +95,11 @@ def reunitarised(links: Links) -> Links:
     return projected
 
 
-def third_row(rows: Complex[np.ndarray, "*lead 2 3"]) -> Complex[np.ndarray, "*lead 3"]:
-    """The last row of an SU(3) matrix from the first two, in double precision."""
+def last_row(rows: Complex[np.ndarray, "*lead stored n"]) -> Complex[np.ndarray, "*lead n"]:
+    """The last row of a matrix of SU(2) or SU(3) from the others, in double precision."""
     wide = rows.astype(np.complex128)
+    if wide.shape[-1] == 2:
+        return np.stack([-wide[..., 0, 1].conj(), wide[..., 0, 0].conj()], axis=-1)
     return np.cross(wide[..., 0, :], wide[..., 1, :]).conj()
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from latflow.store.gauge_files.configuration import Configuration, declared, examine
+from latflow.store.gauge_files.checks import declared
+from latflow.store.gauge_files.configuration import Configuration, examine
 from latflow.store.gauge_files.layout import Source, payload_bytes, require_group
 from latflow.store.gauge_files.measure import Links, mean_plaquette, plaquettes
 from latflow.store.gauge_files.refusals import UnsupportedError

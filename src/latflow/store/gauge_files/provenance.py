@@ -28,7 +28,8 @@ _STAMP = 63  # characters of MILC's date, before a NUL
 _LARGEST_TEXT = 1 << 18  # stays below the largest XML record that is read even if every character is escaped
 _BLANK = " \t\r\n\0"
 _UNWRITABLE = re.compile("[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML has no room for them
-_TRAJECTORY = re.compile(r"(?:^|[_-]|(?<![0-9])\.)([0-9]{1,9})$")  # cfg.8, conf_0100, but not beta6.25
+# cfg.8, conf_0100, openQCD's A1r001n40, but not beta6.25
+_TRAJECTORY = re.compile(r"(?:^|[_-]|(?<![0-9])\.|(?:(?<=[0-9])|(?<![a-zA-Z]))n)([0-9]{1,9})$")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
-"""Exceptions for gauge configurations in files."""
+"""Exceptions for gauge configurations in files, and one word for the state of each.
+
+*Damaged*: the links, or the sizes of the file, are not what it states. *Unreadable*: a value that the file states
+cannot be read, which says nothing about the links. *Unsupported*: a variant that is not read here.
+"""
 
 from latflow.errors import DataError
-from latflow.store.records import FormatError
+from latflow.store.records import ChecksumError, FormatError
 
 
 class LengthError(FormatError):
@@ -22,3 +26,31 @@ class MeasuredError(DataError):
 
 class UnitarityError(DataError):
     """The links are not in SU(N): damaged, of another byte order, or no gauge field."""
+
+
+class UnreadableError(FormatError):
+    """A value that the file states cannot be read."""
+
+
+class FlagsError(FormatError):
+    """The flags of the records are not those of whole messages; links and checksums do not depend on them."""
+
+
+class DisagreementError(FormatError):
+    """The file states another layout than its caller."""
+
+
+_WORDS: dict[type[DataError], str] = {
+    ChecksumError: "DAMAGED",
+    LengthError: "DAMAGED",
+    MeasuredError: "DAMAGED",
+    UnitarityError: "DAMAGED",
+    UnreadableError: "UNREADABLE",
+    UnsupportedError: "UNSUPPORTED",
+    FlagsError: "FLAGS",
+}
+
+
+def word_of(refusal: type[DataError]) -> str:
+    """DAMAGED, UNREADABLE, UNSUPPORTED, FLAGS, or FAIL for a file that contradicts itself or its caller."""
+    return _WORDS.get(refusal, "FAIL")

@@ -16,6 +16,7 @@ from latflow.study.config.method import Method as Method
 from latflow.study.config.method import SamplerStyle as SamplerStyle
 from latflow.study.config.sampler_tables import (
     ClusterConfig,
+    FilesConfig,
     HeatbathConfig,
     HMCConfig,
     LocalConfig,
@@ -112,6 +113,14 @@ BUILT_IN: tuple[Method, ...] = (
         target_rank=4,
         cost="latflow.study.plan:link_sweep_seconds",
     ),
+    Method(
+        "files",
+        "files",
+        "",
+        FilesConfig,
+        SamplerStyle("files", "#332288", "h", "configurations of another code, read from files"),
+        serves=(),
+    ),
 )
 """In the order of sampling: the flow is first, since HMC may have to match its acceptance."""
 
@@ -199,6 +208,9 @@ METHODS: dict[str, Method] = {method.name: method for method in (*BUILT_IN, *PLU
 
 CHAINS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "chains")
 """Methods of many chains: blocks with axes (records, chains)."""
+
+GIVEN: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "files")
+"""Methods that sample nothing: configurations are read from files. Measured columns have axes (records, 1)."""
 
 DRAWS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "draws")
 """Methods of independent weighted draws."""

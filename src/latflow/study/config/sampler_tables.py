@@ -70,6 +70,15 @@ class HeatbathConfig(AbstractSection):
     )
 
 
+class FilesConfig(AbstractSection):
+    """Configurations that another code has made."""
+
+    folder: Annotated[str, Field(max_length=4000)] = Field(
+        default="", description="folder of gauge configurations, or ensemble gathered from one"
+    )
+    force: bool = Field(default=False, description="read also what fails a check, and say so")
+
+
 class MetropolisConfig(AbstractSection):
     """Metropolis of gauge links, one proposal for every link and sweep."""
 

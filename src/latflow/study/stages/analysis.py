@@ -34,6 +34,7 @@ from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
+from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
     independence_acceptance,
@@ -46,11 +47,12 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import CHAINS, FLOW, METHODS, REVERSE
+from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
+from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
@@ -158,9 +160,10 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
             flow = _flow_figures(context, weights) if method.name == FLOW else flow
         else:
+            columns, replicas = by_replicas(context, sampler, columns)
             with _naming(sampler):
-                found[sampler] = _chain(context, columns)
-            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler))
+                found[sampler] = _chain(context, columns, replicas)
+            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler), replicas=replicas)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     verdict, reverse = evidence.weigh(context, found)
     if reverse is not None:
@@ -229,19 +232,32 @@ def _naming(sampler: str) -> Iterator[None]:
         yield
     except TooShortError as error:
         hint = f"raise sampling.configurations{f' or lower {sampler}.chains' if sampler in CHAINS else ''}"
+        hint = "more configurations of a replica are needed for an error" if sampler in GIVEN else hint
         what = f"{sampler}: {error.what}"
         raise TooShortError(what, value=error.value, allowed=f"{error.allowed} of a chain", hint=hint) from None
 
 
-def _chain(context: RunContext, columns: Mapping[str, np.ndarray]) -> dict[str, list[Estimate]]:
+def _chain(
+    context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
+) -> dict[str, list[Estimate]]:
     """Γ-method estimates of columns with axes (records, chains, ...)."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return all_estimates(study_physics(context.config).all_estimators, series, None)
+    return all_estimates(study_physics(context.config).all_estimators, series, replicas)
 
 
-def _agreement(context: RunContext, columns: Mapping[str, np.ndarray], *, defect: float | None) -> ChainAgreement:
-    """How many chains there were, and split R̂ of the columns in which all must agree."""
+def _agreement(
+    context: RunContext,
+    columns: Mapping[str, np.ndarray],
+    *,
+    defect: float | None,
+    replicas: Replicas | None = None,
+) -> ChainAgreement:
+    """How many chains there were, and split R̂ of the columns in which all must agree.
+
+    Replicas of different lengths are compared up to the length of the shortest that is long enough to tell.
+    """
     known = study_physics(context.config)
+    columns = columns if replicas is None else of_equal_length(columns, replicas)
     scalars = {**columns, **known.further(columns)}
     # without its rounding a charge that is frozen does not vary at all
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}

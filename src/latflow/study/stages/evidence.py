@@ -95,12 +95,16 @@ def weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate 
         return no_verdict(f"the draws cannot be judged: {error}"), None
 
 
+def is_current(context: RunContext) -> bool:
+    """Whether the stored densities belong to the model and the chains that are there now; not after an extension."""
+    attributes = decode_block(path_of(context)).attributes
+    return attributes["parents"] == _parents(context, str(attributes["sampler"]))
+
+
 def deviation(context: RunContext, *, first: int) -> float:
-    """Largest deviation of the first stored S and log q from those computed now; infinite if their parents changed."""
+    """Largest deviation of the first stored S and log q from those computed now."""
     block = decode_block(path_of(context))
     sampler = str(block.attributes["sampler"])
-    if block.attributes["parents"] != _parents(context, sampler):
-        return float("inf")
     fields = _target_draws(context, sampler)
     records = max(1, first // fields.shape[1])
     now = _densities(load_flow(context)[0], study_physics(context.config), fields[:records])

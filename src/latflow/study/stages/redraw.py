@@ -1,9 +1,9 @@
-"""Fields of an ensemble of draws: read from its blocks, or drawn again where only the ledger was kept.
+"""Fields of an ensemble: read from its blocks, or made again where only the ledger was kept.
 
 Draw i depends on the sampler, the root key and i alone, so the fields of a block are those of the same block drawn
 again. Every block keeps the SHA-256 of the fields it was made with. On the same platform the bits are the same,
 *exact*; on another one roundings differ, and the fields are *close* if the numbers kept with them, action and log q of
-a flow, are those of the ledger.
+a flow, are those of the ledger. The configurations of another code are read from their files.
 """
 
 import hashlib
@@ -18,7 +18,10 @@ from latflow.samplers.draws import Drawn, draw_block
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import JSON, ChecksumError
+from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext
+from latflow.study.foreign import AbstractCollection, collection_of
+from latflow.study.stages.files import read_fields
 from latflow.study.stages.provenance import elsewhere, origin
 from latflow.study.stages.sources import Source, draw_keys, source
 
@@ -45,6 +48,7 @@ class FieldSource:
         self._context = context
         self._ensemble = ensemble
         self._source: Source | None = None
+        self._files: AbstractCollection | None = None
 
     @property
     def stored(self) -> bool:
@@ -57,6 +61,8 @@ class FieldSource:
         Raises:
             DataError: If the draws differ from those of the ledger, or the model is another one.
         """
+        if self._given:
+            return read_fields(self._context, self._ensemble.read(index), self._collection()), "exact"
         if self.stored:
             return self._ensemble.read(index, ("fields",)).arrays["fields"], "stored"
         block = self._ensemble.read(index)
@@ -65,6 +71,15 @@ class FieldSource:
         drawn = draw_block(self._load().sampler, key, first=block.attributes["first"], n=size)
         fields = np.asarray(drawn.x)
         return fields, self._level(index, block, fields, drawn)
+
+    @property
+    def _given(self) -> bool:
+        return self._ensemble.manifest["sampler"] in GIVEN
+
+    def _collection(self) -> AbstractCollection:
+        if self._files is None:
+            self._files = collection_of(self._context.config)
+        return self._files
 
     def _load(self) -> Source:
         if self._source is None:

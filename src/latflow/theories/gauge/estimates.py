@@ -16,6 +16,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.flowed import FLOW, flowed_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.quantities import AbstractEstimator, Estimates, LogWeights, Series, propagated
+from latflow.stats.replicas import Replicas
 from latflow.theories.gauge.words import OBSERVABLES
 from latflow.words import ObservableWords
 
@@ -129,9 +130,9 @@ class FlowedEstimator(AbstractEstimator):
 
     @override
     def estimates(self, series: Series, log_weights: LogWeights) -> Estimates:
-        if FLOW not in series or log_weights is not None:
+        if FLOW not in series or not (log_weights is None or isinstance(log_weights, Replicas)):
             return {}
-        return flowed_estimates(np.asarray(series[FLOW]), self._times, volume=self._volume)
+        return flowed_estimates(np.asarray(series[FLOW]), self._times, volume=self._volume, replicas=log_weights)
 
 
 def _columns_of(name: str) -> tuple[str, ...]:

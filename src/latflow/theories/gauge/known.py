@@ -10,7 +10,7 @@ import numpy as np
 
 from latflow.actions import exact_gauge
 from latflow.theories.gauge.estimates import LARGEST_CHARGE
-from latflow.theories.gauge.table import ImprovedTable, WilsonTable
+from latflow.theories.gauge.table import ImprovedTable, LinksTable, WilsonTable
 from latflow.theories.known_value import MC, Known, exactly
 
 _LARGEST_LOOP = 3
@@ -24,9 +24,9 @@ _FOUR_DIMENSIONS = {
 """The plaquette."""
 
 
-def known_values(table: WilsonTable | ImprovedTable, shape: tuple[int, ...]) -> dict[str, Known]:
+def known_values(table: WilsonTable | ImprovedTable | LinksTable, shape: tuple[int, ...]) -> dict[str, Known]:
     """Reference values of estimates by name; empty where nothing is known."""
-    if table.kind == "improved":
+    if not isinstance(table, WilsonTable):
         return {}
     if len(shape) == 2:
         return exactly(_two_dimensions(shape, table)) | _distribution(shape, table)

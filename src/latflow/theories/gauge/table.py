@@ -10,7 +10,7 @@ from latflow.theories.base import AbstractActionTable
 
 Group: TypeAlias = Literal["U(1)", "SU(2)", "SU(3)", "SU(4)", "SU(5)", "SU(6)", "SU(7)", "SU(8)"]
 
-KINDS = ("wilson", "improved")
+KINDS = ("wilson", "improved", "given_links")
 
 MEASURED_BESIDE = ("gradient_flow", "smearing")
 """Tables of a study that add to what is measured of links."""
@@ -19,7 +19,7 @@ MEASURED_BESIDE = ("gradient_flow", "smearing")
 class WilsonTable(AbstractActionTable):
     """Wilson's gauge action, β Σ (1 − Re tr P / N)."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "heatbath", "metropolis")
+    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "heatbath", "metropolis", "files")
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "links"
@@ -41,7 +41,7 @@ class WilsonTable(AbstractActionTable):
 class ImprovedTable(AbstractActionTable):
     """A gauge action of plaquettes and 2×1 rectangles, c₀ = 1 − 8c₁."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "metropolis")
+    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "metropolis", "files")
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     terms: ClassVar[tuple[str, ...]] = ("rectangles", "plaquettes")
@@ -62,6 +62,40 @@ class ImprovedTable(AbstractActionTable):
     @override
     def space_words(self) -> str:
         return f"{self.group} on every link"
+
+
+class LinksTable(AbstractActionTable):
+    """Links of another code, whose action is not known here: they are measured, not sampled."""
+
+    samplers: ClassVar[tuple[str, ...]] = ("files",)
+    parameters: ClassVar[tuple[str, ...]] = ()
+    fields: ClassVar[str] = "links"
+    sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
+
+    kind: Literal["given_links"] = Field(description="the theory; docs/cli.md lists all")
+    group: Group = Field(description="the gauge group")
+
+    @override
+    def formula(self) -> str:
+        return "not known"
+
+    @override
+    def space_words(self) -> str:
+        return f"{self.group} on every link"
+
+
+def _files(value: Lookup) -> list[Complaint]:
+    samplers, folder, group = value("sampling.samplers"), value("files.folder"), value("action.group")
+    if "files" not in (samplers or ()):
+        return []
+    found = []
+    if folder == "":
+        hint = "`latflow measure FOLDER` writes the study itself"
+        found.append(Complaint("files.folder", "''", "a folder of gauge configurations", hint))
+    if group == "U(1)":
+        hint = "files of gauge configurations hold matrices"
+        found.append(Complaint("sampling.samplers", "'files'", "with a gauge theory of SU(N)", hint))
+    return found
 
 
 def _plaquettes(value: Lookup) -> list[Complaint]:
@@ -95,6 +129,6 @@ def _plaquette_flow(value: Lookup) -> list[Complaint]:
     return [Complaint("flow.kind", repr(flow), "U(1) in two dimensions", hint)]
 
 
-TABLES = (WilsonTable, ImprovedTable)
+TABLES = (WilsonTable, ImprovedTable, LinksTable)
 
-RULES = (_plaquettes, _rectangle_colours, _plaquette_flow)
+RULES = (_files, _plaquettes, _rectangle_colours, _plaquette_flow)
