@@ -17,16 +17,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
-from latflow.stats.estimates import ConstantSeriesError, Estimate
+from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, ConstantSeriesError, Estimate
 from latflow.stats.gamma import gamma_estimate
 from latflow.stats.propagation import MINIMUM_RECORDS
+from latflow.stats.reliability import FEWEST_EFFECTIVE, TAIL_LIMIT, FromTarget, Reliability, tail_limit
 from latflow.stats.weights import independence_acceptance, log_z, pareto_k, reweighting_ess
 
 SIGMAS = 5.0
 """Differences of more σ than this are significant: one false alarm in 1.7 million. Errors are upper estimates."""
-
-TAIL_LIMIT = 0.7
-"""Largest k̂ at which the error of a mean of weights is reliable (arXiv:1507.02646, section 3)."""
 
 R_HAT_LIMIT = 1.1
 """Largest R̂ across starts with which target draws count as equilibrated (Gelman et al., section 11.5)."""
@@ -64,6 +62,12 @@ class Side:
     ess: float
     tail: float
     n: int
+
+    @property
+    def estimate(self) -> Estimate:
+        """Log Z; its error is a lower bound where the weights have heavy tails or too few carry the mean."""
+        carried = self.tail <= tail_limit(self.n) and self.ess * self.n >= FEWEST_EFFECTIVE
+        return Estimate(self.log_z, self.error, n=self.n, state=RELIABLE if carried else UNDERESTIMATED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +126,7 @@ class Evidence:
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
         known: Log Z where it is known, with its error; None elsewhere.
+        reliability: Of the averages of the flow, judged from its draws alone; None where it was not judged.
     """
 
     forward: Side
@@ -131,6 +136,17 @@ class Evidence:
     shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
     known: Estimate | None = None
+    reliability: Reliability | None = None
+
+    def told(self, beyond: float) -> FromTarget | None:
+        """What the target draws say about those of the flow; None if they are too few or disagree among each other.
+
+        Args:
+            beyond: Part of them whose weight is larger than that of any draw of the flow.
+        """
+        if self.starts < LEAST_STARTS or not self.r_hat <= R_HAT_LIMIT:
+            return None
+        return FromTarget(self.gap if self.reverse.tail <= TAIL_LIMIT else None, beyond)
 
     @property
     def gap(self) -> Estimate:
@@ -258,7 +274,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
     Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
-    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Gap below −5σ, where
+    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
+    that are not reliable: no verdict, since every difference may then be the flow's own. Gap below −5σ, where
     the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
     observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
     Evidence that would have missed a lost mode: no verdict.
@@ -282,6 +299,9 @@ def verdict_on(evidence: Evidence) -> Verdict:
                 "no verdict", told, f"weights of the target draws have tails of k̂ = {evidence.reverse.tail:.2g}"
             )
         return verdict("collapsed", told, "the flow never draws what is missing", lost=evidence.lost_weight)
+    if evidence.reliability is not None and not evidence.reliability.is_reliable:
+        given = evidence.reliability
+        return verdict("no verdict", f"averages of the flow: {given.state}", *given.reasons)
     if not passed[GAP]:
         return verdict("unresolved sectors", told, "the target draws miss what the flow has, or were not independent")
     wrong = [share for share in evidence.shares if not share.agrees]
@@ -311,6 +331,7 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
         Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT),
+        *([] if e.reliability is None else [_reliable(e.reliability)]),
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
         Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
         *(_compared(comparison, sigmas) for comparison in e.compared),
@@ -320,6 +341,11 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def _reliable(found: Reliability) -> Check:
+    """The judgement on the averages of the flow; their N·ESS is its number."""
+    return Check(f"averages of the flow {found.state}; N·ESS", found.effective, None, RELIABLE, found.is_reliable)
 
 
 def _held_to(known: Estimate, forward: Side) -> Check:
