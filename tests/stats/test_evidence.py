@@ -23,6 +23,7 @@ from latflow.stats.evidence import (
     verdict_on,
 )
 from latflow.stats.gamma import chain_estimates
+from latflow.stats.reliability import Reliability
 from latflow.stats.weights import weighted_estimates
 
 GOOD = Evidence(
@@ -101,6 +102,44 @@ def test_verdict(evidence, status):
     assert all(check.passed for check in verdict.evidence) == (status == "exact")
     assert (verdict.lost_weight is not None) == (status == "collapsed")
     json.dumps(dataclasses.asdict(verdict), allow_nan=False)
+
+
+UNRELIABLE = Reliability("error underestimated", ("N·ESS is 60, at least 100 are needed",), 4000, effective=60.0)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [GOOD, changed(reverse_log_z=6.9), changed(shares=share(1.0)), changed(compared=compared(9.0))],
+    ids=["nothing else", "gap below", "sectors", "differences"],
+)
+def test_unreliable_averages_are_never_exact_and_blame_nobody_else(evidence):
+    """A poor flow in a broken phase gave χ = .218(49) against 51.6(2.8), and the target draws were blamed."""
+    verdict = verdict_on(dataclasses.replace(evidence, reliability=UNRELIABLE))
+    assert verdict.status == "no verdict"
+    assert verdict.reasons == ("averages of the flow: error underestimated", *UNRELIABLE.reasons)
+    assert not any("target" in reason for reason in verdict.reasons)
+    assert any(check.name.startswith("averages of the flow") and not check.passed for check in verdict.evidence)
+    reliable = dataclasses.replace(UNRELIABLE, state="reliable", reasons=())
+    assert verdict_on(dataclasses.replace(GOOD, reliability=reliable)).status == "exact"
+
+
+def test_a_lost_mode_is_found_whatever_the_averages():
+    lost = changed(reverse_log_z=7.0 + math.log(2))
+    assert verdict_on(dataclasses.replace(lost, reliability=UNRELIABLE)).status == "collapsed"
+
+
+def test_what_target_draws_tell_of_the_averages():
+    assert GOOD.told(0.25).beyond == 0.25
+    assert GOOD.told(0.0).gap == GOOD.gap
+    assert changed(reverse_tail=0.8).told(0.0).gap is None
+    assert changed(starts=7).told(0.0) is None
+    assert changed(r_hat=math.nan).told(0.0) is None
+
+
+def test_a_reverse_log_z_of_heavy_tails_is_a_bound():
+    assert GOOD.reverse.estimate.state == "reliable"
+    assert changed(reverse_tail=0.8).reverse.estimate.state == "error underestimated"
+    assert changed(reverse_ess=0.001).reverse.estimate.state == "error underestimated"
 
 
 def test_lost_weight():

@@ -13,6 +13,7 @@ from latflow.errors import ConfigError, Interrupted
 from latflow.results import SCHEMA_FILE, Axis
 from latflow.stats.estimates import TooShortError
 from latflow.stats.gamma import gamma_estimate
+from latflow.stats.reliability import judge_draws
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
@@ -76,6 +77,25 @@ def finished(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> P
     return directory
 
 
+def test_states_of_averages_stand_in_the_results(finished: Path) -> None:
+    """One judgement of the flow's draws, and every row of its averages; chains are not judged."""
+    results = read_results(finished / "results.json")
+    assert results.flow is not None
+    judged = results.flow.reliability
+    assert judged is not None
+    ensemble = Ensemble.open(finished / "ensembles" / "flow")
+    alone = judge_draws(ensemble.column("log_weight"), ensemble.column("accepted"))
+    assert (judged.n, judged.longest_run, judged.effective) == (alone.n, alone.longest_run, alone.effective)
+    assert judged.beyond is None  # four chains are too few to say what the flow has not seen
+    # 384 draws of a flow that was trained for a second
+    assert judged.state == "error underestimated"
+    assert set(alone.reasons) <= set(judged.reasons)
+    states = {row.sampler: row.state for row in results.estimates}
+    assert states["flow"] == states["reweighted"] == judged.state
+    assert states["hmc"] is states["local"] is states["cluster"] is None
+    assert results.verdict.status != "exact"
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     """Every file that is promised to be bitwise reproducible; of the timed ones, what is not a time."""
     files = {}
@@ -112,6 +132,7 @@ def test_results_are_of_their_schema(finished: Path) -> None:
     tables = {
         "Theory": content["theory"],
         "FlowFigures": content["flow"],
+        "ReliabilityRecord": content["flow"]["reliability"],
         "Provenance": content["provenance"],
         "Verdict": content["verdict"],
         "Check": content["verdict"]["evidence"][0],

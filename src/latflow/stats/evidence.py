@@ -126,7 +126,7 @@ class Evidence:
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
         known: Log Z where it is known, with its error; None elsewhere.
-        reliability: Of the averages of the flow, judged from its draws alone; None where it was not judged.
+        reliability: Of the averages of the flow; None where it was not judged.
     """
 
     forward: Side

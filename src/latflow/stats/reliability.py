@@ -15,7 +15,7 @@ References:
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -28,11 +28,14 @@ from latflow.stats.weights import FEWEST_FOR_TAIL, are_constant, pareto_k
 TAIL_LIMIT = 0.7
 """Largest k̂ at which averages of very many draws are reliable (arXiv:1507.02646, section 3)."""
 
+TAIL_LIMIT_ALONE = 0.5
+"""The same where no draws of the target say what the flow has not seen."""
+
 FEWEST_EFFECTIVE = 100.0
 """Fewest effective draws N·ESS behind a reliable average."""
 
 FEWEST_BEHIND_ERROR = 10.0
-"""Fewest effective draws (Σw²)²/Σw⁴ behind a reliable error."""
+"""Fewest effective draws (Σw²)²/Σw⁴ behind a reliable error, where no draws of the target are there."""
 
 LARGEST_SHARE = 0.1
 """Largest part of the sum of weights that one draw may have."""
@@ -64,6 +67,8 @@ REMEDY = "Train the flow longer or with more layers, or use HMC; more draws help
 
 LEAST_RUN = 5
 """Shorter runs of equal records say nothing, however short the chain."""
+
+_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,13 +132,13 @@ class FromTarget:
     beyond: float
 
 
-def tail_limit(n: int) -> float:
-    """Largest k̂ of reliable averages of `n` draws, min(1 − 1/log₁₀n, `TAIL_LIMIT`): arXiv:1507.02646, version 9.
+def tail_limit(n: int, largest: float = TAIL_LIMIT) -> float:
+    """Largest k̂ of reliable averages of `n` draws, min(1 − 1/log₁₀n, `largest`): arXiv:1507.02646, version 9.
 
     >>> round(tail_limit(100), 3), tail_limit(100_000)
     (0.5, 0.7)
     """
-    return min(1 - 1 / math.log10(max(n, 10)), TAIL_LIMIT)
+    return min(1 - 1 / math.log10(max(n, 10)), largest)
 
 
 def judge_draws(
@@ -166,8 +171,7 @@ def judge_draws(
         n=w.size,
         effective=float(w.sum() ** 2 / np.sum(w**2)),
         behind_error=float(np.sum(w**2) ** 2 / np.sum(w**4)),
-        tail=pareto_k(log_weights) if w.size >= FEWEST_FOR_TAIL else math.inf,
-        tail_limit=tail_limit(w.size),
+        tail=_tail(log_weights),
         largest_share=float(w.max() / w.sum()),
         largest_after=float((np.argmax(w) + 1) / w.size),
         maxima=1 + int(np.count_nonzero(np.diff(np.maximum.accumulate(w)) > 0)),
@@ -175,22 +179,30 @@ def judge_draws(
         drift=apart,
         drift_of=apart_in,
     )
-    plain = are_constant(log_weights) and bool(np.all(np.isfinite(log_weights)))
-    return with_evidence(_judged(found, [*([] if plain else _of_weights(found)), *_of_order(found)]), evidence)
+    return with_evidence(found, evidence)
+
+
+def _tail(log_weights: Float[np.ndarray, " n"]) -> float:
+    if are_constant(log_weights):
+        return -math.inf
+    return pareto_k(log_weights) if log_weights.size >= FEWEST_FOR_TAIL else math.inf
 
 
 def with_evidence(found: Reliability, evidence: FromTarget | None) -> Reliability:
-    """The judgement with what draws of the target add to it.
+    """The judgement made anew from its numbers and from what draws of the target say.
+
+    They show directly what the flow has not seen, so less is asked of the weights where they are there.
 
     Args:
-        found: From the draws of the flow alone.
+        found: From the draws of the flow.
         evidence: What draws of the target say; None where there are none that can be trusted.
     """
     if evidence is None:
-        return found
+        return _judged(dataclasses.replace(found, tail_limit=tail_limit(found.n, TAIL_LIMIT_ALONE)))
     gap, lost = _lost(evidence.gap)
-    told = dataclasses.replace(found, gap=gap, lost_weight=lost, beyond=evidence.beyond)
-    return _judged(told, _of_evidence(told))
+    limit = tail_limit(found.n)
+    told = dataclasses.replace(found, tail_limit=limit, gap=gap, lost_weight=lost, beyond=evidence.beyond)
+    return _judged(told)
 
 
 def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
@@ -200,8 +212,7 @@ def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
         repeats: Whether a record is equal to the one before it; false for the first of a chain.
     """
     longest = max((longest_run(chain) for chain in repeats), default=0)
-    found = Reliability(RELIABLE, (), repeats.size, longest_run=longest)
-    return _judged(found, _of_order(found))
+    return _judged(Reliability(RELIABLE, (), repeats.size, longest_run=longest))
 
 
 def longest_run(flags: Bool[np.ndarray, " n"]) -> int:
@@ -228,12 +239,13 @@ _Finding: TypeAlias = tuple[bool, bool, str]
 """Whether an error is too small for it, whether there is no number, and the sentence."""
 
 
-def _judged(found: Reliability, findings: Iterable[_Finding]) -> Reliability:
-    """With the findings that speak against it, which can only make a state worse."""
-    against = [finding for finding in findings if finding[0] or finding[1]]
-    none = found.state == UNRESOLVED or any(none for _, none, _ in against)
-    state = UNRESOLVED if none else UNDERESTIMATED if against else found.state
-    return dataclasses.replace(found, state=state, reasons=(*found.reasons, *(words for _, _, words in against)))
+def _judged(found: Reliability) -> Reliability:
+    """With the state and the reasons that follow from the numbers; equal weights are plain draws of the target."""
+    equal = found.tail == -math.inf and found.effective is not None and found.effective > (1 - _ROUNDING) * found.n
+    of_weights = [] if equal or found.effective is None else _of_weights(found)
+    against = [each for each in (*of_weights, *_of_order(found), *_of_evidence(found)) if each[0] or each[1]]
+    state = UNRESOLVED if any(none for _, none, _ in against) else UNDERESTIMATED if against else RELIABLE
+    return dataclasses.replace(found, state=state, reasons=tuple(words for _, _, words in against))
 
 
 def _of_weights(r: Reliability) -> list[_Finding]:
@@ -253,7 +265,7 @@ def _of_weights(r: Reliability) -> list[_Finding]:
         ),
         (not tail <= limit, False, shape),
         (
-            not behind >= FEWEST_BEHIND_ERROR,
+            r.beyond is None and not behind >= FEWEST_BEHIND_ERROR,
             False,
             f"the error rests on {behind:.2g} effective draws, at least {FEWEST_BEHIND_ERROR:g} are needed",
         ),

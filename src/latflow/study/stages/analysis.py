@@ -36,7 +36,7 @@ from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
-from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_evidence
+from latflow.stats.reliability import Reliability, all_bounded, judge_draws
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
     independence_acceptance,
@@ -168,8 +168,8 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     weighed = evidence.weigh(context, found, judged.get(FLOW))
     if weighed.reverse is not None:
         found[REVERSE] = _partition(context, weighed.reverse)
-    if FLOW in judged:
-        judged[FLOW] = with_evidence(judged[FLOW], weighed.told)
+    if weighed.reliability is not None:
+        judged[FLOW] = weighed.reliability
     for sampler, reliability in judged.items():
         for name in (sampler, METHODS[sampler].reweighted):
             found[name] = all_bounded(found[name], reliability)

@@ -32,7 +32,7 @@ from latflow.stats.evidence import (
     verdict_on,
 )
 from latflow.stats.gamma import gamma_estimate
-from latflow.stats.reliability import FromTarget, Reliability
+from latflow.stats.reliability import Reliability, with_evidence
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
@@ -89,12 +89,12 @@ class Weighed(NamedTuple):
     Attributes:
         verdict: On the flow.
         reverse: log Z from the target draws; None where it was not collected.
-        told: About the draws of the flow; None where the target draws cannot be trusted.
+        reliability: Of the averages of the flow, target draws taken into account; None where there are none.
     """
 
     verdict: Verdict
     reverse: Estimate | None = None
-    told: FromTarget | None = None
+    reliability: Reliability | None = None
 
 
 def weigh(context: RunContext, estimates: Estimates, reliability: Reliability | None) -> Weighed:
@@ -141,10 +141,11 @@ def _weigh(context: RunContext, estimates: Estimates, reliability: Reliability |
             no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws")
         )
     evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1), estimates)
-    evidence = dataclasses.replace(evidence, reliability=reliability)
     largest = Ensemble.open(context.path("ensembles", "flow")).column("log_weight").max()
     told = evidence.told(float(np.mean(log_weights > largest)))
-    return Weighed(verdict_on(evidence), evidence.reverse.estimate, told)
+    judged = None if reliability is None else with_evidence(reliability, told)
+    verdict = verdict_on(dataclasses.replace(evidence, reliability=judged))
+    return Weighed(verdict, evidence.reverse.estimate, judged)
 
 
 def _evidence(
