@@ -51,6 +51,10 @@ def test_two_effective_draws_are_no_average():
     found = judge_draws(log_weights)
     assert found.effective == pytest.approx(2.0, abs=0.3)
     assert found.state == UNRESOLVED
+    log_weights[[5, 50, 500, 1500]] = 25.0
+    found = judge_draws(log_weights)
+    assert found.largest_share < 0.3
+    assert found.state == UNRESOLVED
 
 
 @pytest.mark.parametrize("n", [20, 100, 4000])
