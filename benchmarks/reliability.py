@@ -40,7 +40,6 @@ from latflow.samplers.hmc import HMC  # noqa: E402
 from latflow.samplers.independence import accept_sequence  # noqa: E402
 from latflow.samplers.integrators import SCHEMES  # noqa: E402
 from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, Estimate  # noqa: E402
-from latflow.stats.evidence import forward_side, reverse_side  # noqa: E402
 from latflow.stats.gamma import gamma_estimate  # noqa: E402
 from latflow.stats.reliability import (  # noqa: E402
     FEWEST_EFFECTIVE,
@@ -49,6 +48,7 @@ from latflow.stats.reliability import (  # noqa: E402
     Reliability,
     judge_draws,
 )
+from latflow.stats.sides import forward_side, reverse_side  # noqa: E402
 from latflow.stats.weights import independence_acceptance, pareto_k, reweighting_ess, weighted_estimates  # noqa: E402
 from latflow.training.losses import ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402

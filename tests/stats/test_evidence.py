@@ -14,16 +14,13 @@ from latflow.stats.evidence import (
     Comparison,
     Evidence,
     SectorShare,
-    Side,
     allowed_sigmas,
-    census,
-    forward_side,
     no_verdict,
-    reverse_side,
     verdict_on,
 )
 from latflow.stats.gamma import chain_estimates
 from latflow.stats.reliability import Reliability
+from latflow.stats.sides import Side, census, forward_side, reverse_side
 from latflow.stats.weights import weighted_estimates
 
 GOOD = Evidence(
@@ -68,7 +65,9 @@ def changed(**values):
         (changed(reverse_log_z=7.0 + math.log(2), r_hat=1.2), "unresolved sectors"),
         (changed(reverse_log_z=math.inf, reverse_error=0.0), "collapsed"),
         (changed(reverse_log_z=6.9), "unresolved sectors"),
-        (changed(reverse_log_z=math.nan), "unresolved sectors"),
+        (changed(reverse_log_z=math.nan), "no verdict"),
+        (changed(reverse_error=6e21), "no verdict"),
+        (changed(reverse_error=1.0), "no verdict"),
         (changed(shares=share(0.51)), "unresolved sectors"),
         (changed(shares=share(0.51, expected=None)), "exact"),
         (changed(shares=share(1.0, 0.1)), "exact"),
@@ -77,7 +76,7 @@ def changed(**values):
         (changed(shares=share(0.502) + share(0.1, 0.01, expected=0.2)), "unresolved sectors"),
         (changed(shares=()), "exact"),
         (changed(r_hat=1.2), "unresolved sectors"),
-        (changed(r_hat=math.nan), "unresolved sectors"),
+        (changed(r_hat=math.nan), "no verdict"),
         (changed(r_hat=math.inf), "unresolved sectors"),
         (changed(starts=7), "no verdict"),
         (changed(starts=7, reverse_log_z=8.0), "no verdict"),
@@ -102,6 +101,17 @@ def test_verdict(evidence, status):
     assert all(check.passed for check in verdict.evidence) == (status == "exact")
     assert (verdict.lost_weight is not None) == (status == "collapsed")
     json.dumps(dataclasses.asdict(verdict), allow_nan=False)
+
+
+def test_what_says_nothing_is_uninformative_and_no_pass():
+    """ "reverse − forward log Z 0(6·10²¹), within 5σ of 0" was a pass."""
+    for evidence in (changed(reverse_error=6e21), changed(reverse_log_z=math.nan)):
+        gap = next(check for check in verdict_on(evidence).evidence if check.name == "reverse − forward log Z")
+        assert (gap.passed, gap.informative) == (False, False)
+    silent = verdict_on(changed(r_hat=math.nan))
+    assert "no observable" in silent.reasons[0]
+    assert [check.name for check in silent.evidence if not check.informative] == ["R̂ across starts"]
+    assert all(check.informative for check in verdict_on(GOOD).evidence)
 
 
 UNRELIABLE = Reliability("error underestimated", ("N·ESS is 60, at least 100 are needed",), 4000, effective=60.0)

@@ -87,7 +87,7 @@ class VectorTable:
 
 
 class CheckCells(NamedTuple):
-    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, or a dash without a limit."""
+    """One check behind a verdict, formatted; outcome `pass`, `FAIL`, `uninformative`, or a dash without a limit."""
 
     name: str
     value: str
@@ -158,7 +158,8 @@ def verdict_box(verdict: Verdict) -> VerdictBox:
 
 def _check_cells(check: Check) -> CheckCells:
     value = compact(check.value, check.error) if check.error else measured(check.value)
-    outcome = ("pass" if check.passed else "FAIL") if check.limit else ABSENT
+    judged = ("pass" if check.passed else "FAIL") if check.informative else "uninformative"
+    outcome = judged if check.limit else ABSENT
     return CheckCells(check.name, value, check.limit or ABSENT, outcome)
 
 

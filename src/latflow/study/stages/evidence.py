@@ -23,17 +23,14 @@ from latflow.stats.evidence import (
     Comparison,
     Evidence,
     SectorShare,
-    Side,
     Verdict,
-    census,
-    forward_side,
     no_verdict,
-    reverse_side,
     verdict_on,
 )
 from latflow.stats.gamma import gamma_estimate
 from latflow.stats.reliability import Reliability, with_evidence
 from latflow.stats.runs import r_hat
+from latflow.stats.sides import Side, census, forward_side, reverse_side
 from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
