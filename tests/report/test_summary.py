@@ -80,3 +80,21 @@ def test_flow_cost_and_verdict_follow(full_run: Path) -> None:
 
 def test_nothing_analysed_is_said_and_is_no_pass() -> None:
     assert summary_lines(Results(study="")) == ["no observable has been analysed yet", "verdict: no verdict"]
+
+
+def masses(cumulant: float) -> Results:
+    """A pole mass of HMC beside its Binder cumulant."""
+    rows = tuple(
+        EstimateRecord(observable=name, sampler="hmc", value=value, error=0.01, n=4000)
+        for name, value in (("binder_cumulant", cumulant), ("pole_mass", 0.02))
+    )
+    words = {row.observable: Observable(title="t", symbol="s", math="m") for row in rows}
+    return Results(study="s", estimates=rows, observables=words)
+
+
+def test_a_pole_mass_between_two_vacua_is_called_a_scale_of_tunnelling() -> None:
+    told = "\n".join(summary_lines(masses(0.65)))
+    assert "pole_mass: Two vacua (Binder cumulant HMC 0.65)" in told
+    assert "scale of tunnelling" in told
+    for cumulant in (0.0, 0.61):
+        assert "tunnelling" not in "\n".join(summary_lines(masses(cumulant)))

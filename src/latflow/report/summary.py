@@ -7,6 +7,7 @@ from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
 from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, state_of, verdict_box
+from latflow.report.tunnelling import MASSES, tunnelling
 from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import LEVEL
@@ -25,7 +26,8 @@ def summary_lines(results: Results) -> list[str]:
         Lines without line ends, plain text.
     """
     told = not_reliable(results)
-    notes = [*_scales(results), *([told] if told else [])]
+    masses = next((f"pole_mass: {text}" for name in MASSES if (text := tunnelling(results, name))), "")
+    notes = [*_scales(results), *filter(None, (told, masses if results.of(MASSES[0]) else ""))]
     return [*_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
 
 

@@ -17,6 +17,7 @@ from latflow.report.data import Run
 from latflow.report.names import DEPENDENT_PAIRS, SAMPLERS, SamplerStyle, order_of, sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
+from latflow.report.tunnelling import tunnelling
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate, State, pull
@@ -251,7 +252,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         definition=words.definition,
         reference=ABSENT if known is None else compact(known.value, known.error),
         source=data.reference_source(run, observable),
-        note=unreached(run.results, observable) or settled(run, observable),
+        note=unreached(run.results, observable) or settled(run, observable) or tunnelling(run.results, observable),
         has_reference=known is not None,
         rows=rows,
         between=between,
