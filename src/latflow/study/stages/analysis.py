@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from latflow.results import (
     write,
 )
 from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
-from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
+from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import Reliability, all_bounded, judge_draws
@@ -147,7 +147,7 @@ def _measured(context: RunContext) -> list[str]:
 
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
     known = known_values(context.config)
-    found: dict[str, dict[str, list[Estimate]]] = {}
+    found: _Found = {}
     chains: dict[str, ChainAgreement] = {}
     settings, judged = {}, dict[str, Reliability]()
     for sampler in samplers:
@@ -165,14 +165,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
                 found[sampler] = _chain(context, columns)
             chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler))
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
-    weighed = evidence.weigh(context, found, judged.get(FLOW))
-    if weighed.reverse is not None:
-        found[REVERSE] = _partition(context, weighed.reverse)
-    if weighed.reliability is not None:
-        judged[FLOW] = weighed.reliability
-    for sampler, reliability in judged.items():
-        for name in (sampler, METHODS[sampler].reweighted):
-            found[name] = all_bounded(found[name], reliability)
+    found, judged, verdict = _weighed(context, found, judged)
     rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     gradient_flow = _gradient_flow(context.config)
@@ -187,9 +180,28 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         samplers=settings,
         gradient_flow=gradient_flow,
         cost=costs(context.metrics(), estimates),
-        verdict=weighed.verdict,
+        verdict=verdict,
         provenance=_provenance(context.config, inputs),
     )
+
+
+_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
+"""Estimates by sampler and observable."""
+
+
+def _weighed(
+    context: RunContext, found: _Found, judged: dict[str, Reliability]
+) -> tuple[_Found, dict[str, Reliability], Verdict]:
+    """Estimates with their states, the judgements of all draws with what target draws add, and the verdict."""
+    weighed = evidence.weigh(context, found, judged.get(FLOW))
+    reverse = {} if weighed.reverse is None else {REVERSE: _partition(context, weighed.reverse)}
+    judged = judged if weighed.reliability is None else {**judged, FLOW: weighed.reliability}
+    states = {
+        name: all_bounded(found[name], reliability)
+        for sampler, reliability in judged.items()
+        for name in (sampler, METHODS[sampler].reweighted)
+    }
+    return {**found, **reverse, **states}, judged, weighed.verdict
 
 
 def _provenance(config: StudyConfig, inputs: dict[str, Any]) -> Provenance:
