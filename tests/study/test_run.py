@@ -107,6 +107,7 @@ def test_averages_that_are_not_resolved_have_no_numbers(config: StudyConfig, tmp
     assert results.flow is not None
     assert results.flow.reliability is not None
     assert results.flow.reliability.state == "not resolved"
+    assert results.flow.log_z is results.flow.kl is None
     rows = [row for row in results.estimates if row.sampler in ("flow", "reweighted")]
     assert {row.state for row in rows} == {"not resolved"}
     assert all(row.number is None for row in rows)

@@ -149,8 +149,9 @@ def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> Sca
     found = {o: pair for o in OBSERVABLES if (pair := _component(results, sampler, o)) is not None}
     values = {o: scalar for o, (scalar, n) in found.items() if _is_estimated(n, scalar.tau_int)}
     cost = results.cost.get(sampler, SamplerCost())
-    paid = _is_estimated(cost.configurations, cost.tau_int)
     judged = None if results.flow is None or sampler != "flow" else results.flow.reliability
+    believed = judged is None or judged.state == RELIABLE
+    paid = believed and _is_estimated(cost.configurations, cost.tau_int)
     absent = [o for o in OBSERVABLES if o not in values and (o in found or _is_unresolved(results, sampler, o))]
     return ScalingEntry(
         run=name,

@@ -347,7 +347,10 @@ def _field(components: list[Estimate], field: str) -> float | tuple[float | None
 def _flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
     weights = _weights(context, FLOW)
     log_weights = weights["log_weight"]
-    partition, divergence = log_z(log_weights), kl(log_weights)
+    partition, divergence = (
+        Estimate(math.nan, math.nan) if found.state == UNRESOLVED else each
+        for each in (log_z(log_weights), kl(log_weights))
+    )
     path = context.path("model", "train.jsonl")
     last = json.loads(path.read_text().splitlines()[-1])
     header = load_flow(context)[1]
