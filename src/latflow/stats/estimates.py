@@ -44,6 +44,15 @@ UNDERESTIMATED: Final = "error underestimated"
 UNRESOLVED: Final = "not resolved"
 
 
+def worst(*states: State) -> State:
+    """The state of what is made of several averages.
+
+    >>> worst("reliable", "not resolved", "error underestimated")
+    'not resolved'
+    """
+    return max(states, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """One number with its statistical error.
