@@ -193,7 +193,7 @@ class ChainAgreement(AbstractRecord):
     r_hat: dict[str, Real] = Field(description="split R̂ by column; null where it is infinite")
     limit: float = Field(description="largest R̂ of chains that agree")
     least_records: int | None = Field(default=None, description="below that chains are too short to say so")
-    agree: bool | None = Field(default=None, description="null where chains are too short to say so")
+    agree: bool | None = Field(default=None, description="null where chains are too short to say so, or nothing tells")
     defect: Real = Field(default=None, description="largest distance of a link from its group; null if it cannot leave")
 
 

@@ -274,7 +274,7 @@ def _agreement(context: RunContext, columns: Mapping[str, np.ndarray], *, defect
         r_hat=found,
         limit=R_HAT_LIMIT,
         least_records=R_HAT_RECORDS,
-        agree=False if apart else True if records >= R_HAT_RECORDS else None,
+        agree=False if apart else True if found and records >= R_HAT_RECORDS else None,
         defect=defect,
     )
 
