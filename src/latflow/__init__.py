@@ -59,6 +59,7 @@ _HOME = {
     "open_ensemble": "latflow.archive.directory",
     "Estimate": "latflow.stats.estimates",
     "LatflowError": "latflow.errors",
+    "UnreliableWarning": "latflow.errors",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # names are loaded lazily

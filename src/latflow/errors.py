@@ -111,3 +111,10 @@ class ConfigError(LatflowError):
     def lines(self) -> list[str]:
         """One line per offending key."""
         return [f"error[{self.code}] {complaint}" for complaint in self.complaints]
+
+
+class UnreliableWarning(UserWarning):
+    """Averages whose errors are too small, or that are no estimates at all, were handed over.
+
+    The field ``state`` of every estimate says which, and ``reliability`` of the samples why.
+    """

@@ -5,18 +5,19 @@ For notebooks and tests; a study that should be kept, resumed and reported belon
 
 import dataclasses
 import math
+import warnings
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Inexact, Int, PyTree
+from jaxtyping import Array, Bool, Float, Inexact, Int, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, fraction, require_shape, require_type
 from latflow.distributions import AbstractDistribution
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, UnreliableWarning
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import accurate
@@ -29,6 +30,7 @@ from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, w
 from latflow.samplers.draws import weighted_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.quantities import all_estimates
+from latflow.stats.reliability import REMEDY, Reliability, all_bounded, bounded, judge_chain, judge_draws
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.models import load_production
@@ -47,12 +49,15 @@ class FlowSamples:
         log_weight: ln w of every draw, −S − log q for a flow.
         index: For every step, the draw the exact chain stands at.
         acceptance: Fraction of accepted proposals.
+        reliability: Whether averages of these draws and of the chain can be believed with their errors, and why not.
+            What no draw has reached, such as a second vacuum, it cannot see: only draws of the target can.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
     log_weight: Float[np.ndarray, " n"]
     index: Int[np.ndarray, " n"]
     acceptance: float
+    reliability: Reliability
 
     @property
     def fields(self) -> Inexact[np.ndarray, "n *shape"]:
@@ -67,7 +72,7 @@ class FlowSamples:
     @property
     def log_z(self) -> Estimate:
         """Logarithm of the partition function, from the mean weight."""
-        return log_z(self.log_weight)
+        return bounded(log_z(self.log_weight), self.reliability)
 
 
 def sample(
@@ -78,7 +83,10 @@ def sample(
     n: int,
     block_size: int = 4096,
 ) -> FlowSamples:
-    """Draw from a flow, or any weighted sampler, and make it exact by independence Metropolis.
+    """Draw from a flow, or any weighted sampler, and make it asymptotically exact by independence Metropolis.
+
+    The chain converges to the target whatever the flow; how far it has come is judged from weights and rejections, and
+    a warning, `latflow.errors.UnreliableWarning`, is given where averages are not to be believed with their errors.
 
     Args:
         key: Root key; draw i depends on (key, i) only.
@@ -110,12 +118,22 @@ def sample(
         index = int(block["index"][-1])
         log_weight = float(block["log_weight"][index - first]) if index >= first else log_weight
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    found = judge_draws(columns["log_weight"], columns["accepted"])
+    _warn("lf.sample", found)
     return FlowSamples(
         proposals=columns["fields"],
         log_weight=columns["log_weight"],
         index=columns["index"],
         acceptance=float(columns["accepted"].mean()),
+        reliability=found,
     )
+
+
+def _warn(name: str, found: Reliability) -> None:
+    """One warning, at the line that called the function of this name, unless averages are reliable."""
+    if not found.is_reliable:
+        message = f"{name}: averages of these draws: {found.state}. {'; '.join(found.reasons)}. {REMEDY}"
+        warnings.warn(message, UnreliableWarning, stacklevel=3)
 
 
 def _weighted_sampler(
@@ -230,7 +248,8 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
         fields: Configurations with axes (record, chain, *shape of one field).
 
     Returns:
-        Per observable, one estimate per component.
+        Per observable, one estimate per component. If a chain stood still for too long a part of it, as those of poor
+        flows do, their `state` says so, and a warning is given.
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
@@ -244,11 +263,21 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
     lead = fields.shape[:2]
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
-    return all_estimates(known.all_estimators, series, None)
+    found = judge_chain(_repeats(fields))
+    _warn("lf.estimates", found)
+    return all_bounded(all_estimates(known.all_estimators, series, None), found)
+
+
+def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray, "chains n"]:
+    """Whether a record is the one before it again, as after a rejected proposal."""
+    same = (fields[1:] == fields[:-1]).reshape(len(fields) - 1, fields.shape[1], -1).all(axis=-1)
+    return np.concatenate([np.zeros((1, fields.shape[1]), dtype=bool), same]).T
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios.
+
+    Their `state` says whether they are to be believed, and a warning is given where they are not.
 
     Args:
         action: The target of the draws.
@@ -263,4 +292,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[s
     known = physics_of(action)
     require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
     columns = measure(known.observables, samples.proposals)
-    return all_estimates(known.all_estimators, columns, samples.log_weight)
+    accepted = np.diff(samples.index, prepend=-1) != 0
+    found = judge_draws(samples.log_weight, accepted, columns=columns)
+    _warn("lf.reweighted_estimates", found)
+    return all_bounded(all_estimates(known.all_estimators, columns, samples.log_weight), found)

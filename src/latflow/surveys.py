@@ -26,6 +26,7 @@ from latflow.flows.weighted import FlowSampler, require_same_fields
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.draws import draw_block
 from latflow.stats.estimates import Estimate
+from latflow.stats.reliability import bounded, judge_draws
 from latflow.stats.weights import independence_acceptance, log_z, reweighting_ess, weighted_estimates
 
 _DRAWS, _ACCURACY = 0, 1
@@ -40,7 +41,7 @@ class SurveyPoint:
         acceptance: Of independence Metropolis, expected from the weights.
         reweighting_ess: (Σw)²/(nΣw²).
         log_z: ln⟨w⟩; points use independent draws, so that differences have independent errors.
-        slope: ∂ ln Z/∂θ = −⟨∂S/∂θ⟩, reweighted.
+        slope: ∂ ln Z/∂θ = −⟨∂S/∂θ⟩, reweighted. Its `state`, that of `log_z` too, says whether it is to be believed.
         n: Draws.
     """
 
@@ -106,12 +107,13 @@ def _point(key: PRNGKey, model: FlowModel, action: AbstractAction, name: str, va
         log_weights.append(np.asarray(drawn.log_weight))
         slopes.append(np.asarray(_slopes(action, name, drawn.x)))
     weights, columns = np.concatenate(log_weights), {"slope": np.concatenate(slopes)}
+    judged = judge_draws(weights, columns=columns)
     return SurveyPoint(
         value,
         float(independence_acceptance(weights)),
         float(reweighting_ess(weights)),
-        log_z(weights),
-        weighted_estimates(columns, weights, lambda means: means)["slope"][0],
+        bounded(log_z(weights), judged),
+        bounded(weighted_estimates(columns, weights, lambda means: means)["slope"][0], judged),
         len(weights),
     )
 

@@ -129,3 +129,20 @@ def test_a_run_without_its_study_is_described_by_its_results(folder: Path, tmp_p
     theory = read_results(RUNS / "phi4" / "results.json").theory
     assert theory is not None
     assert found.rows[0].parameters["action.coupling"] == theory.action["coupling"]
+
+
+def test_averages_that_are_not_reliable_are_marked(tmp_path: Path) -> None:
+    """An error that is a bound is written so, and what is not resolved has no number."""
+    results = read_results(RUNS / "phi4" / "results.json")
+    states = {"flow": "error underestimated", "reweighted": "not resolved"}
+    rows = tuple(
+        row.model_copy(update={"state": states.get(row.sampler), "value": 0.125, "error": 0.0017})
+        for row in results.of("phi_squared")
+    )
+    (tmp_path / "run").mkdir()
+    write(results.model_copy(update={"estimates": rows}), tmp_path / "run" / "results.json")
+    found = collect([tmp_path / "run"], observables=["phi_squared"], samplers=["flow", "reweighted"])
+    text = markdown(found)
+    assert "| 0.1250(≥17) | not resolved |" in text
+    assert "(≥…): the error is only a lower bound" in text
+    assert [row["state"] for row in csv.DictReader(io.StringIO(found.csv()))] == list(states.values())

@@ -56,7 +56,11 @@ def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.
     assert np.load("configurations.npy").shape == (3, 2, 2)
     # fields beside the ledger, from the model directory: another place, the same draws
     assert main(["sample", "--model", str(trained / "model"), *DRAW]) == 0
-    assert "128 draws: acceptance" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "128 draws: acceptance" in told
+    assert (f"averages of these draws: {drawn['state']}: N·ESS is" in told) == (drawn["state"] != "reliable")
+    assert drawn["state"] != "reliable"  # 128 draws of a flow of a few steps
+    assert drawn["reasons"]
     assert main(["regenerate", "runs/run-draws", "--index", "127", "--out", "z.npy", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["configurations"][0]["level"] == "stored"
     assert np.array_equal(np.load("z.npy")[0], np.load("configurations.npy")[2])

@@ -256,3 +256,10 @@ def test_one_footnote_tells_why_creutz_ratios_are_missing() -> None:
     assert without_logarithm(results_of(present)) == ""
     missing = [entry("creutz_ratio_3x3", s, None, None) for s in ("heatbath", "hmc")]
     assert without_logarithm(results_of(present + missing)).startswith("– in χ(3,3) of HMC, heat bath: a Wilson loop")
+
+
+def test_chains_along_which_nothing_varies_are_uninformative() -> None:
+    entry = ChainAgreement(chains=16, records=64, r_hat={}, limit=1.1, least_records=32, agree=None)
+    (table,) = chains.chain_tables(Results(study="s", chains={"heatbath": entry}))
+    assert table.tone == "open"
+    assert "uninformative" in table.words

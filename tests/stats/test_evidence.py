@@ -14,15 +14,13 @@ from latflow.stats.evidence import (
     Comparison,
     Evidence,
     SectorShare,
-    Side,
     allowed_sigmas,
-    census,
-    forward_side,
     no_verdict,
-    reverse_side,
     verdict_on,
 )
 from latflow.stats.gamma import chain_estimates
+from latflow.stats.reliability import Reliability
+from latflow.stats.sides import Side, census, forward_side, reverse_side
 from latflow.stats.weights import weighted_estimates
 
 GOOD = Evidence(
@@ -67,7 +65,9 @@ def changed(**values):
         (changed(reverse_log_z=7.0 + math.log(2), r_hat=1.2), "unresolved sectors"),
         (changed(reverse_log_z=math.inf, reverse_error=0.0), "collapsed"),
         (changed(reverse_log_z=6.9), "unresolved sectors"),
-        (changed(reverse_log_z=math.nan), "unresolved sectors"),
+        (changed(reverse_log_z=math.nan), "no verdict"),
+        (changed(reverse_error=6e21), "no verdict"),
+        (changed(reverse_error=1.0), "no verdict"),
         (changed(shares=share(0.51)), "unresolved sectors"),
         (changed(shares=share(0.51, expected=None)), "exact"),
         (changed(shares=share(1.0, 0.1)), "exact"),
@@ -76,7 +76,7 @@ def changed(**values):
         (changed(shares=share(0.502) + share(0.1, 0.01, expected=0.2)), "unresolved sectors"),
         (changed(shares=()), "exact"),
         (changed(r_hat=1.2), "unresolved sectors"),
-        (changed(r_hat=math.nan), "unresolved sectors"),
+        (changed(r_hat=math.nan), "no verdict"),
         (changed(r_hat=math.inf), "unresolved sectors"),
         (changed(starts=7), "no verdict"),
         (changed(starts=7, reverse_log_z=8.0), "no verdict"),
@@ -101,6 +101,55 @@ def test_verdict(evidence, status):
     assert all(check.passed for check in verdict.evidence) == (status == "exact")
     assert (verdict.lost_weight is not None) == (status == "collapsed")
     json.dumps(dataclasses.asdict(verdict), allow_nan=False)
+
+
+def test_what_says_nothing_is_uninformative_and_no_pass():
+    """ "reverse − forward log Z 0(6·10²¹), within 5σ of 0" was a pass."""
+    for evidence in (changed(reverse_error=6e21), changed(reverse_log_z=math.nan)):
+        gap = next(check for check in verdict_on(evidence).evidence if check.name == "reverse − forward log Z")
+        assert (gap.passed, gap.informative) == (False, False)
+    silent = verdict_on(changed(r_hat=math.nan))
+    assert "no observable" in silent.reasons[0]
+    assert [check.name for check in silent.evidence if not check.informative] == ["R̂ across starts"]
+    assert all(check.informative for check in verdict_on(GOOD).evidence)
+
+
+UNRELIABLE = Reliability("error underestimated", ("N·ESS is 60, at least 100 are needed",), 4000, effective=60.0)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [GOOD, changed(reverse_log_z=6.9), changed(shares=share(1.0)), changed(compared=compared(9.0))],
+    ids=["nothing else", "gap below", "sectors", "differences"],
+)
+def test_unreliable_averages_are_never_exact_and_blame_nobody_else(evidence):
+    """A poor flow in a broken phase gave χ = .218(49) against 51.6(2.8), and the target draws were blamed."""
+    verdict = verdict_on(dataclasses.replace(evidence, reliability=UNRELIABLE))
+    assert verdict.status == "no verdict"
+    assert verdict.reasons == ("averages of the flow: error underestimated", *UNRELIABLE.reasons)
+    assert not any("target" in reason for reason in verdict.reasons)
+    assert any(check.name.startswith("averages of the flow") and not check.passed for check in verdict.evidence)
+    reliable = dataclasses.replace(UNRELIABLE, state="reliable", reasons=())
+    assert verdict_on(dataclasses.replace(GOOD, reliability=reliable)).status == "exact"
+
+
+def test_a_lost_mode_is_found_whatever_the_averages():
+    lost = changed(reverse_log_z=7.0 + math.log(2))
+    assert verdict_on(dataclasses.replace(lost, reliability=UNRELIABLE)).status == "collapsed"
+
+
+def test_what_target_draws_tell_of_the_averages():
+    assert GOOD.told(0.25).beyond == 0.25
+    assert GOOD.told(0.0).gap == GOOD.gap
+    assert changed(reverse_tail=0.8).told(0.0).gap is None
+    assert changed(starts=7).told(0.0) is None
+    assert changed(r_hat=math.nan).told(0.0) is None
+
+
+def test_a_reverse_log_z_of_heavy_tails_is_a_bound():
+    assert GOOD.reverse.estimate.state == "reliable"
+    assert changed(reverse_tail=0.8).reverse.estimate.state == "error underestimated"
+    assert changed(reverse_ess=0.001).reverse.estimate.state == "error underestimated"
 
 
 def test_lost_weight():

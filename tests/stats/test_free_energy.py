@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from latflow.stats.estimates import Estimate
-from latflow.stats.free_energy import chain_log_z_difference, free_energy_density, weighted_log_z_difference
+from latflow.stats.free_energy import (
+    chain_log_z_difference,
+    free_energy_density,
+    independent_difference,
+    weighted_log_z_difference,
+)
 from latflow.stats.weights import log_z
 
 SITES = 6
@@ -58,3 +63,10 @@ def test_a_large_shift_does_not_underflow():
 
 def test_density():
     assert free_energy_density(Estimate(8.0, 0.4, n=7), volume=4) == Estimate(-2.0, 0.1, n=7)
+
+
+def test_states_of_log_z_go_with_what_is_made_of_it():
+    bound, good = Estimate(2.0, 0.3, state="error underestimated"), Estimate(1.5, 0.4)
+    assert free_energy_density(bound, volume=4).state == "error underestimated"
+    assert independent_difference(good, bound).state == independent_difference(bound, good).state == bound.state
+    assert independent_difference(good, good).state == "reliable"

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from latflow.errors import ConfigError, DataError, Interrupted
+from latflow.report import summary_lines, write_report
 from latflow.results import SCHEMA_FILE, Axis
 from latflow.stats.estimates import TooShortError
 from latflow.stats.gamma import gamma_estimate
+from latflow.stats.reliability import judge_draws
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
@@ -77,6 +79,48 @@ def finished(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> P
     return directory
 
 
+def test_states_of_averages_stand_in_the_results(finished: Path) -> None:
+    """One judgement of the flow's draws, and every row of its averages; chains are not judged."""
+    results = read_results(finished / "results.json")
+    assert results.flow is not None
+    judged = results.flow.reliability
+    assert judged is not None
+    ensemble = Ensemble.open(finished / "ensembles" / "flow")
+    alone = judge_draws(ensemble.column("log_weight"), ensemble.column("accepted"))
+    assert (judged.n, judged.longest_run, judged.effective) == (alone.n, alone.longest_run, alone.effective)
+    assert judged.beyond is None  # four chains are too few to say what the flow has not seen
+    # 384 draws of a flow that was trained for a second
+    assert judged.state == "error underestimated"
+    assert set(alone.reasons) <= set(judged.reasons)
+    states = {row.sampler: row.state for row in results.estimates}
+    assert states["flow"] == states["reweighted"] == judged.state
+    assert states["hmc"] is states["local"] is states["cluster"] is None
+    assert results.verdict.status != "exact"
+
+
+def test_averages_that_are_not_resolved_have_no_numbers(config: StudyConfig, tmp_path: Path) -> None:
+    """A flow of one step deep in the broken phase: a handful of effective draws, χ far from that of HMC."""
+    settings = {"action.mass_squared": "-10", "action.coupling": "1", "training.stop.steps": "1"}
+    study = with_overrides(config, {**settings, "sampling.samplers": "flow hmc", "hmc.chains": "8"})
+    run_stages(study, tmp_path / "poor", stages=STAGES, progress=Silent())
+    results = read_results(tmp_path / "poor" / "results.json")
+    assert results.flow is not None
+    assert results.flow.reliability is not None
+    assert results.flow.reliability.state == "not resolved"
+    assert results.flow.log_z is results.flow.kl is None
+    rows = [row for row in results.estimates if row.sampler in ("flow", "reweighted")]
+    assert {row.state for row in rows} == {"not resolved"}
+    assert all(row.number is None for row in rows)
+    assert {v for row in rows for v in (row.value if isinstance(row.value, tuple) else [row.value])} == {None}
+    assert any(row.is_array for row in rows)
+    assert all(row.value is not None for row in results.estimates if row.sampler == "hmc")
+    lines = summary_lines(results)
+    assert next(line for line in lines if line.startswith("susceptibility ")).count("not resolved") == 2
+    assert results.verdict.status != "exact"
+    write_report(tmp_path / "poor")
+    assert "not resolved, there is no number" in (tmp_path / "poor" / "report.html").read_text()
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     """Every file that is promised to be bitwise reproducible; of the timed ones, what is not a time."""
     files = {}
@@ -113,6 +157,7 @@ def test_results_are_of_their_schema(finished: Path) -> None:
     tables = {
         "Theory": content["theory"],
         "FlowFigures": content["flow"],
+        "ReliabilityRecord": content["flow"]["reliability"],
         "Provenance": content["provenance"],
         "Verdict": content["verdict"],
         "Check": content["verdict"]["evidence"][0],

@@ -12,8 +12,9 @@ from latflow.errors import ConfigError, DataError, Interrupted
 from latflow.report import write_report
 from latflow.report.canvas import style
 from latflow.report.scaling import _points, draw_times, scaling_lines, write_scaling_report
-from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost, described
+from latflow.results import EstimateRecord, FlowFigures, ReliabilityRecord, Results, SamplerCost, described
 from latflow.results.scaling import ScalingResults
+from latflow.stats.estimates import State
 from latflow.stats.evidence import Verdict, no_verdict
 from latflow.study.config import load_study
 from latflow.study.config.scaling import ScalingConfig, load_scaling
@@ -172,6 +173,30 @@ def test_too_few_independent_records_are_no_estimate(config: ScalingConfig) -> N
     assert not any(p.extent == 4 and p.flow == "flow 30 %" for p in found.overtaking)
     text = "\n".join(scaling_lines(found))
     assert re.search("^flow 30 % +not estimated", text, re.MULTILINE)
+
+
+def test_flows_that_are_not_reliable_are_marked_and_compared_with_nothing(config: ScalingConfig) -> None:
+    done = {}
+    for name, study in config.runs():
+        results = made_up(study.lattice.shape[0], ("flow", "hmc"))
+        state: State = "error underestimated" if name == "L04" else "reliable"
+        judged = ReliabilityRecord(state=state, n=4096)
+        assert results.flow is not None
+        flow = results.flow.model_copy(update={"reliability": judged})
+        done[name] = Done(study, results.model_copy(update={"flow": flow}))
+    found = collect(config, done)
+    entries = {(e.run, e.sampler.split()[0]): e for e in found.samplers}
+    assert entries["L04", "flow"].state == "error underestimated"
+    assert not entries["L04", "flow"].is_held
+    assert entries["L04", "flow"].seconds_per_independent is None
+    assert entries["L06", "flow"].is_held
+    assert entries["L06", "hmc"].state is None
+    assert not any(p.extent == 4 and "flow 30 %" in p.samplers for p in found.pulls)
+    assert any(p.extent == 6 and "flow 30 %" in p.samplers for p in found.pulls)
+    assert ("flow 30 %", "susceptibility") not in {(fit.sampler, fit.observable) for fit in found.fits}
+    text = "\n".join(scaling_lines(found))
+    assert "35 %; averages: error underestimated" in text
+    assert "averages not reliable" in text
 
 
 def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> None:

@@ -66,7 +66,10 @@ def test_it_goes_on_bit_for_bit_and_its_estimates_are_made_anew(run: Path) -> No
     after = rows(run)
     assert after.keys() == before.keys()
     for key, row in after.items():
-        for name in ("value", "error", "tau_int", "reference"):
+        # the old files hold averages of a handful of effective draws, which are no longer given
+        unresolved = row["state"] == "not resolved"
+        assert unresolved == (run.name == "phi4" and key[1] in ("flow", "reweighted"))
+        for name in ("reference",) if unresolved else ("value", "error", "tau_int", "reference"):
             assert_allclose(numbers(row[name]), numbers(before[key][name]), rtol=1e-6, err_msg=f"{name} of {key}")
     run_stages(more, run, stages=("sample", "measure", "analyse"), progress=Silent())
     for manifest in sorted((run / "ensembles").glob("*/manifest.json")):

@@ -21,18 +21,22 @@ def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject:
         machine: Print one JSON document instead.
 
     Returns:
-        The exit code.
+        The exit code; that of a failure where there was nothing to check, which is no pass.
     """
     failed = [check.name for check in checks if not check.passed]
-    document: dict[str, Any] = {"passed": not failed, "checks": [dataclasses.asdict(check) for check in checks]}
+    passed = bool(checks) and not failed
+    document: dict[str, Any] = {"passed": passed, "checks": [dataclasses.asdict(check) for check in checks]}
     if not machine:
         emit("\n".join(_table(checks)))
-    refusal = failure(subject, value=f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
-    if failed:
+    told = (
+        f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}" if checks else "nothing could be checked"
+    )
+    refusal = failure(subject, value=told)
+    if not passed:
         document["error"] = tell(refusal)
     if machine:
         emit_json(document)
-    return refusal.exit_code if failed else 0
+    return 0 if passed else refusal.exit_code
 
 
 def _table(checks: Sequence[Any]) -> list[str]:

@@ -142,7 +142,10 @@ def _amounts(wanted: Wanted) -> dict[str, str]:
 
 
 def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
-    """Print number of draws (a multiple of the block size), acceptance, reweighting ESS and log Z."""
+    """Print number of draws (a multiple of the block size), acceptance, reweighting ESS, log Z and its state."""
+    from latflow.report.numbers import shown
+    from latflow.stats.estimates import UNRESOLVED
+    from latflow.stats.reliability import judge_draws
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
 
@@ -150,13 +153,20 @@ def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
     weights, accepted = ensemble.column("log_weight"), ensemble.column("accepted")
     partition, ess = log_z(weights), float(reweighting_ess(weights))
     figures = {"acceptance": float(accepted.mean()), "reweighting_ess": ess}
-    figures |= {"log_z": partition.value, "log_z_error": partition.error}
+    judged = judge_draws(weights, accepted)
+    found = (None, None) if judged.state == UNRESOLVED else (partition.value, partition.error)
     if machine:
-        emit_json({"run_dir": str(directory), "draws": int(weights.size), **figures})
+        told = {"log_z": found[0], "log_z_error": found[1], "state": judged.state, "reasons": judged.reasons}
+        emit_json({"run_dir": str(directory), "draws": int(weights.size), **figures, **told})
         return
     words = f"acceptance {figures['acceptance']:.4f}, reweighting ESS {ess:.4f}"
     more = f" ({asked:,} asked for; blocks are whole)" if weights.size != asked else ""
-    emit(f"{weights.size:,} draws{more}: {words}, log Z {partition.value:.4f} ± {partition.error:.4f}")
+    plainly = f"{partition.value:.4f} ± {partition.error:.4f}"
+    emit(
+        f"{weights.size:,} draws{more}: {words}, log Z {plainly if judged.is_reliable else shown(*found, judged.state)}"
+    )
+    if not judged.is_reliable:
+        emit(f"averages of these draws: {judged.state}: {'; '.join(judged.reasons)}")
     emit(f"run directory: {directory}")
 
 

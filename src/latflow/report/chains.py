@@ -16,7 +16,7 @@ class ChainTable:
         chains: How many.
         records: Of each.
         rows: Column, R̂, and whether it is below the limit.
-        agree: None where chains are too short to say so.
+        agree: None where chains are too short to say so, or nothing tells.
         least: Records that it takes.
         limit: Of R̂.
         defect: Largest distance of a link from its group; empty where there is none.
@@ -39,6 +39,8 @@ class ChainTable:
     @property
     def words(self) -> str:
         """The outcome in words."""
+        if not self.rows:
+            return "are uninformative: no column in which they must agree varies"
         if self.agree is None:
             return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
         return "agree" if self.agree else "do not agree"

@@ -18,7 +18,7 @@ from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
-from latflow.report.footnotes import without_logarithm
+from latflow.report.footnotes import not_reliable, without_logarithm
 from latflow.report.settings import settings_table
 from latflow.store.atomic import write_bytes
 
@@ -164,6 +164,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "observables": tables.observable_tables(run),
         "vectors": tables.vector_tables(run),
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
+        "unreliable": not_reliable(run.results),
         "footnote": without_logarithm(run.results),
         "settings": settings_table(run.results),
         "cost": cost_rows(run.results),

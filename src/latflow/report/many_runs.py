@@ -11,7 +11,8 @@ from latflow.errors import UsageError
 from latflow.report.canvas import INK, ONE_ROW, encode, legend_above, single_axes, style
 from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import sampler_style
-from latflow.report.numbers import ABSENT, compact, is_number, plain
+from latflow.report.numbers import ABSENT, compact, is_number, plain, shown
+from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED
 
 _LETTERS = {
     "beta": r"$\beta$",
@@ -61,12 +62,23 @@ def _table(found: RunTable, observable: str) -> list[str]:
         known = first.estimate.known
         reference = ABSENT if known is None else compact(known.value, known.error)
         lines.append([*(_text(first.parameters[key]) for key in found.keys), Path(run).name, *values, reference])
-    return [f"**{plain_symbol(words.symbol)}**, {words.title}", "", *markdown_table([*head, "reference"], lines), ""]
+    title = f"**{plain_symbol(words.symbol)}**, {words.title}"
+    return [title, "", *markdown_table([*head, "reference"], lines), "", *_note(rows)]
+
+
+def _note(rows: Sequence[Row]) -> list[str]:
+    """What the marks of averages of flows mean, where there are any."""
+    marked = any(row.estimate.state in (UNDERESTIMATED, UNRESOLVED) for row in rows)
+    return (
+        ["(≥…): the error is only a lower bound. Why, or why not resolved: the report of the run.", ""]
+        if marked
+        else []
+    )
 
 
 def _value(row: Row) -> str:
-    number = row.estimate.number
-    return ABSENT if number is None else compact(number.value, number.error)
+    number, state = row.estimate.number, row.estimate.state
+    return shown(None, None, state) if number is None else shown(number.value, number.error, state)
 
 
 def _text(value: object) -> str:
@@ -85,11 +97,16 @@ def _axis(found: RunTable) -> str:
 
 
 def _points(axes: Axes, key: str, rows: Sequence[Row]) -> None:
-    look = sampler_style(rows[0].estimate.sampler)
-    shown = [(row.parameters[key], n.value, n.error) for row in rows if (n := row.estimate.number) is not None]
-    if shown:
-        x, value, error = zip(*shown, strict=True)
-        axes.errorbar(x, value, error, fmt=look.marker, color=look.colour, elinewidth=1, label=look.label)
+    """Values with errors; hollow where the error is only a lower bound."""
+    look, label = sampler_style(rows[0].estimate.sampler), sampler_style(rows[0].estimate.sampler).label
+    there = [(row.parameters[key], n) for row in rows if (n := row.estimate.number) is not None]
+    for hollow in (False, True):
+        kept = [(x, n.value, n.error) for x, n in there if (n.state == UNDERESTIMATED) == hollow]
+        if kept:
+            x, value, error = zip(*kept, strict=True)
+            face = "none" if hollow else look.colour
+            axes.errorbar(x, value, error, fmt=look.marker, color=look.colour, mfc=face, elinewidth=1, label=label)
+            label = None
 
 
 def _known(axes: Axes, key: str, rows: Sequence[Row]) -> None:

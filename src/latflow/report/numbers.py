@@ -6,6 +6,8 @@ One place decides rounding, so that the table on the terminal, the report and th
 import math
 from typing import TypeGuard
 
+from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED, State
+
 ABSENT = "–"
 """Printed where a number is missing; never a zero, never an empty cell."""
 
@@ -29,6 +31,18 @@ def compact(value: float | None, error: float | None = None) -> str:
     ('1.0641(11)', '12.3(1.4)', '1230(140)', '−3.90(21)e−09')
     """
     return _minus(_compact(value, error))
+
+
+def shown(value: float | None, error: float | None, state: State | None) -> str:
+    """An average with its error as far as its state allows; None is the state of what was not judged.
+
+    >>> shown(0.12521, 0.00172, "error underestimated"), shown(0.0084, 0.0012, "not resolved")
+    ('0.1252(≥17)', 'not resolved')
+    """
+    if state == UNRESOLVED:
+        return UNRESOLVED
+    text = compact(value, error)
+    return text.replace("(", "(≥", 1) if state == UNDERESTIMATED else text
 
 
 def _compact(value: float | None, error: float | None) -> str:

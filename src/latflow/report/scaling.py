@@ -168,8 +168,9 @@ def _flows(found: ScalingResults, sampler: str) -> list[TrainingRecord]:
 
 
 def _flow_label(found: ScalingResults, sampler: str) -> str:
+    """Its name, and of how many sizes it is fitted where not of all."""
     trainings = _flows(found, sampler)
-    held = sum(training.reached for training in trainings)
+    held = sum(e.is_held for e in found.samplers if e.sampler == sampler and e.training is not None)
     if held == len(trainings):
         return sampler
     return f"{sampler} ({held} of {len(trainings)} held)"
@@ -313,23 +314,24 @@ def _flow_table(found: ScalingResults) -> Table:
     head = ["asked for", *(f"L = {extent}" for extent in found.extents)]
     rows = []
     for sampler in _samplers(found):
-        trained = {e.extent: e.training for e in found.samplers if e.sampler == sampler and e.training}
+        trained = {e.extent: e for e in found.samplers if e.sampler == sampler and e.training}
         if trained:
             rows.append([sampler, *(_held(trained.get(extent)) for extent in found.extents)])
     return Table("Acceptance of the flows", head, rows)
 
 
-def _held(training: TrainingRecord | None) -> str:
-    if training is None:
+def _held(entry: ScalingEntry | None) -> str:
+    if entry is None or entry.training is None:
         return ABSENT
+    training, doubt = entry.training, "" if entry.is_reliable else f"; averages: {entry.state}"
     if training.acceptance is None:
         return "not measured"
     told = f"{100 * training.acceptance:.3g} %"
     if training.reached:
-        return told
+        return told + doubt
     if training.acceptance > training.wanted:
-        return f"{told}, above"
-    return f"{told}, not reached"
+        return f"{told}, above{doubt}"
+    return f"{told}, not reached{doubt}"
 
 
 def _fit_table(found: ScalingResults) -> Table:
@@ -347,6 +349,8 @@ def _exponent(found: ScalingResults, sampler: str, observable: str) -> str:
     if law is None:
         known = [e for e in found.samplers if e.sampler == sampler and observable in e.tau_int]
         held = [e for e in known if e.is_held]
+        if any(not e.is_reliable for e in known):
+            return "averages not reliable"
         return "not held" if len(held) < len(known) else "not estimated"
     goodness = f", {plain(law.chi2 / law.dof, 2)}" if law.dof else ""
     return f"{compact(law.z, law.z_error)}{goodness}"

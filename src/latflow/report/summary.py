@@ -2,10 +2,12 @@
 
 from latflow.report.chains import ChainTable, chain_tables
 from latflow.report.data import flow_times
+from latflow.report.footnotes import not_reliable
 from latflow.report.names import sampler_style
-from latflow.report.numbers import ABSENT, compact, duration, plain
+from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
-from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, verdict_box
+from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, state_of, verdict_box
+from latflow.report.tunnelling import MASSES, tunnelling
 from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import LEVEL
@@ -14,7 +16,8 @@ from latflow.stats.flow_scale import LEVEL
 def summary_lines(results: Results) -> list[str]:
     """Every scalar observable of every sampler with its error, the flow's figures of merit, cost and verdict.
 
-    An estimate more than three combined standard deviations from its reference carries an exclamation mark.
+    An estimate more than three combined standard deviations from its reference carries an exclamation mark. An error
+    that is only a lower bound is written (≥…), and what is not resolved has no number; a line says why.
 
     Args:
         results: What a run has found; missing parts are left out.
@@ -22,7 +25,10 @@ def summary_lines(results: Results) -> list[str]:
     Returns:
         Lines without line ends, plain text.
     """
-    return [*_table(results), *_scales(results), *_flow(results), *_cost(results), *_verdict(results)]
+    told = not_reliable(results)
+    masses = next((f"pole_mass: {text}" for name in MASSES if (text := tunnelling(results, name))), "")
+    notes = [*_scales(results), *filter(None, (told, masses if results.of(MASSES[0]) else ""))]
+    return [*_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
 
 
 def _table(results: Results) -> list[str]:
@@ -43,10 +49,10 @@ def _table(results: Results) -> list[str]:
 
 def _cell(row: EstimateRecord | None, known: Estimate | None) -> str:
     number = None if row is None else row.number
-    if number is None:
-        return ABSENT
+    if row is None or number is None:
+        return ABSENT if row is None else shown(None, None, row.state)
     pull = pull_of(number, known)
-    return compact(number.value, number.error) + ("!" if pull is not None and abs(pull) > SUSPICIOUS else "")
+    return shown(number.value, number.error, row.state) + ("!" if pull is not None and abs(pull) > SUSPICIOUS else "")
 
 
 def _scales(results: Results) -> list[str]:
@@ -70,7 +76,7 @@ def _flow(results: Results) -> list[str]:
         for word, text in (
             ("acceptance", plain(flow.acceptance, 3)),
             ("reweighting ESS", plain(flow.reweighting_ess, 3)),
-            ("log Z", compact(flow.log_z, flow.log_z_error)),
+            ("log Z", shown(flow.log_z, flow.log_z_error, state_of(flow))),
             ("N", str(flow.n or ABSENT)),
         )
         if text != ABSENT

@@ -15,11 +15,12 @@ from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
 from latflow.report.names import DEPENDENT_PAIRS, SAMPLERS, SamplerStyle, order_of, sampler_style
-from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, signed
+from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
+from latflow.report.tunnelling import tunnelling
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.results.records import Reals
-from latflow.stats.estimates import Estimate, pull
+from latflow.stats.estimates import Estimate, State, pull
 from latflow.stats.evidence import Check, Verdict
 
 SUSPICIOUS = 3.0
@@ -87,7 +88,7 @@ class VectorTable:
 
 
 class CheckCells(NamedTuple):
-    """One check behind a verdict, formatted; its outcome is `pass`, `FAIL`, or a dash without a limit."""
+    """One check behind a verdict, formatted; outcome `pass`, `FAIL`, `uninformative`, or a dash without a limit."""
 
     name: str
     value: str
@@ -158,7 +159,8 @@ def verdict_box(verdict: Verdict) -> VerdictBox:
 
 def _check_cells(check: Check) -> CheckCells:
     value = compact(check.value, check.error) if check.error else measured(check.value)
-    outcome = ("pass" if check.passed else "FAIL") if check.limit else ABSENT
+    judged = ("pass" if check.passed else "FAIL") if check.informative else "uninformative"
+    outcome = judged if check.limit else ABSENT
     return CheckCells(check.name, value, check.limit or ABSENT, outcome)
 
 
@@ -177,16 +179,21 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
         ("Reweighting ESS", plain(flow.reweighting_ess), f"(Σw)² / (N Σw²), {draws_and_tail}"),
         (
             "log Z",
-            compact(flow.log_z, flow.log_z_error),
+            shown(flow.log_z, flow.log_z_error, state_of(flow)),
             "ln⟨w⟩ over the flow draws" + ("; lacks the lost weight" if lost else ""),
         ),
         (
             "KL(q‖p)",
-            compact(flow.kl, flow.kl_error),
+            shown(flow.kl, flow.kl_error, state_of(flow)),
             "nats, with the log Z given here" + (", so too small" if lost else ""),
         ),
         ("Training", duration(flow.training_seconds), _training_words(flow)),
     ]
+
+
+def state_of(flow: FlowFigures) -> State | None:
+    """Whether averages of the flow are to be believed; None where that was not judged."""
+    return None if flow.reliability is None else flow.reliability.state
 
 
 def study_lines(run: Run) -> list[tuple[str, str]]:
@@ -226,8 +233,8 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
     rows = [
         EstimateRow(
             sampler=sampler_style(sampler),
-            value=NOT_REACHED if sampler in missed else _with_error(entry.value, entry.error),
-            tau_int=_with_error(entry.tau_int, entry.tau_int_error),
+            value=NOT_REACHED if sampler in missed else _with_error(entry.value, entry.error, entry.state),
+            tau_int=_with_error(entry.tau_int, entry.tau_int_error, entry.state),
             n=count(entry.n),
             pull=_pull(entry.number, known),
         )
@@ -246,7 +253,7 @@ def _observable_table(run: Run, observable: str) -> ObservableTable:
         definition=words.definition,
         reference=ABSENT if known is None else compact(known.value, known.error),
         source=data.reference_source(run, observable),
-        note=unreached(run.results, observable) or settled(run, observable),
+        note=unreached(run.results, observable) or settled(run, observable) or tunnelling(run.results, observable),
         has_reference=known is not None,
         rows=rows,
         between=between,
@@ -258,11 +265,11 @@ def _entries(results: Results, observable: str) -> dict[str, EstimateRecord]:
     return {s: row for s in samplers_of(results) if (row := results.estimate(observable, s)) is not None}
 
 
-def _with_error(value: Reals, error: Reals) -> str:
-    """A scalar with its error; a dash for an array."""
+def _with_error(value: Reals, error: Reals, state: State | None) -> str:
+    """A scalar with its error as far as its state allows; a dash for an array."""
     if isinstance(value, tuple) or isinstance(error, tuple):
         return ABSENT
-    return compact(value, error)
+    return shown(value, error, state)
 
 
 def _vector_table(run: Run, observable: str) -> VectorTable:
@@ -275,7 +282,10 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
     rows = [
         [
             labels[i],
-            *(compact(v[i], e[i]) if i < min(len(v), len(e)) else ABSENT for v, e in columns),
+            *(
+                shown(v[i], e[i], entry.state) if i < min(len(v), len(e)) else ABSENT
+                for (v, e), entry in zip(columns, entries.values(), strict=True)
+            ),
             *([plain(known[i]) if i < len(known) else ABSENT] if source else []),
         ]
         for i in range(length)

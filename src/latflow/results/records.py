@@ -7,11 +7,12 @@ observable.
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from latflow.stats.estimates import Estimate
+from latflow.stats.estimates import RELIABLE, UNRESOLVED, Estimate, State
 from latflow.stats.evidence import Verdict, no_verdict
 from latflow.words import plain_words
 
@@ -94,6 +95,11 @@ class EstimateRecord(AbstractRecord):
     )
     tau_int_error: Reals = Field(default=None, description="its standard deviation")
     n: int | None = Field(default=None, description="records of all chains, or draws")
+    state: State | None = Field(
+        default=None,
+        description="whether value and error are to be believed; `error underestimated`: the error is a lower bound, "
+        "`not resolved`: there is no value; null where it was not judged: chains, and older files",
+    )
     reference: Reals = Field(default=None, description="known value to compare with")
     reference_error: Real = Field(default=None, description="its error, 0 if exact")
     reference_source: str | None = Field(default=None, description="where it comes from")
@@ -112,8 +118,9 @@ class EstimateRecord(AbstractRecord):
 
     @property
     def number(self) -> Estimate | None:
-        """A scalar with its error, 0 where that is absent; None for arrays and absent values."""
-        return _estimate(self.value, self.error)
+        """A scalar with its error, 0 where that is absent, and its state; None for arrays and absent values."""
+        found = None if self.state == UNRESOLVED else _estimate(self.value, self.error)
+        return None if found is None else replace(found, state=self.state or RELIABLE)
 
     @property
     def known(self) -> Estimate | None:
@@ -131,6 +138,29 @@ class StartFigures(AbstractRecord):
     kl: Real = Field(default=None, description="KL(q‖p) in nats")
 
 
+class ReliabilityRecord(AbstractRecord):
+    """Whether averages of the flow's draws are to be believed, and why (`latflow.stats.reliability`)."""
+
+    state: State = Field(description="of all averages of these draws, weighted or along the accept/reject chain")
+    reasons: tuple[str, ...] = Field(default=(), description="sentences; empty if reliable")
+    n: int = Field(description="draws")
+    effective: Real = Field(default=None, description="N·ESS = (Σw)² / Σw²")
+    behind_error: Real = Field(default=None, description="(Σw²)² / Σw⁴: effective draws that errors rest on")
+    tail: Real = Field(default=None, description="Pareto k̂; null without a tail, or where its shape cannot be known")
+    tail_limit: Real = Field(default=None, description="largest k̂ allowed for so many draws")
+    largest_share: Real = Field(default=None, description="of one draw in Σw")
+    largest_after: Real = Field(default=None, description="part of the draws after which the largest weight came")
+    maxima: int | None = Field(default=None, description="how often a weight was larger than all before it")
+    longest_run: int | None = Field(default=None, description="most rejections in a row")
+    drift: Real = Field(default=None, description="largest difference of both halves of the draws, in its errors")
+    drift_of: str = Field(default="", description="what differs most between the halves")
+    gap: Real = Field(default=None, description="reverse − forward log Z in its errors; null where it is not known")
+    lost_weight: Real = Field(default=None, description="1 − exp(−gap): weight that the draws do not account for")
+    beyond: Real = Field(
+        default=None, description="part of the target draws with larger weights than any draw of the flow"
+    )
+
+
 class FlowFigures(AbstractRecord):
     """Figures of merit of the flow's draws, and how it was trained."""
 
@@ -139,6 +169,9 @@ class FlowFigures(AbstractRecord):
     reweighting_ess: Real = Field(default=None, description="(Σw)² / (N Σw²)")
     pareto_k: Real = Field(default=None, description="tail shape k̂ of the weights")
     log_weight_std: Real = Field(default=None, description="standard deviation of log w")
+    reliability: ReliabilityRecord | None = Field(
+        default=None, description="whether averages of the draws are to be believed; null in older files"
+    )
     n: int | None = Field(default=None, description="draws")
     log_z: Real = Field(default=None, description="ln⟨w⟩")
     log_z_error: Real = Field(default=None, description="its error")
@@ -160,7 +193,7 @@ class ChainAgreement(AbstractRecord):
     r_hat: dict[str, Real] = Field(description="split R̂ by column; null where it is infinite")
     limit: float = Field(description="largest R̂ of chains that agree")
     least_records: int | None = Field(default=None, description="below that chains are too short to say so")
-    agree: bool | None = Field(default=None, description="null where chains are too short to say so")
+    agree: bool | None = Field(default=None, description="null where chains are too short to say so, or nothing tells")
     defect: Real = Field(default=None, description="largest distance of a link from its group; null if it cannot leave")
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from latflow.results.records import AbstractRecord, Real
+from latflow.stats.estimates import RELIABLE, State
 from latflow.stats.evidence import Verdict
 
 SCHEMA = 1
@@ -50,6 +51,7 @@ class ScalingEntry(AbstractRecord):
         seconds_per_independent: Time per independent configuration; None if it is not known.
         training: Of a flow.
         trajectory: Of HMC.
+        state: Whether averages of a flow are to be believed; None of other samplers and in older files.
     """
 
     run: str
@@ -61,11 +63,17 @@ class ScalingEntry(AbstractRecord):
     seconds_per_independent: Real
     training: TrainingRecord | None
     trajectory: TrajectoryRecord | None
+    state: State | None = None
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether nothing is known against its averages."""
+        return self.state in (None, RELIABLE)
 
     @property
     def is_held(self) -> bool:
-        """Whether it may be fitted: a classical sampler, or a flow held at its acceptance."""
-        return self.training is None or self.training.reached
+        """Whether it may be fitted: a classical sampler, or a reliable flow held at its acceptance."""
+        return self.is_reliable and (self.training is None or self.training.reached)
 
 
 class PowerLawRecord(AbstractRecord):

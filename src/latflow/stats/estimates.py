@@ -7,6 +7,7 @@ with a named error instead, because an analysis library would silently return a 
 
 import dataclasses
 import math
+from typing import Final, Literal, TypeAlias
 
 from latflow.errors import DataError
 
@@ -35,6 +36,23 @@ class SeriesShapeError(DataError):
     code = "SHAPE"
 
 
+State: TypeAlias = Literal["reliable", "error underestimated", "not resolved"]
+"""Of an average: its error is what it says, its error is a lower bound, or there is no number at all."""
+
+RELIABLE: Final = "reliable"
+UNDERESTIMATED: Final = "error underestimated"
+UNRESOLVED: Final = "not resolved"
+
+
+def worst(*states: State) -> State:
+    """The state of what is made of several averages.
+
+    >>> worst("reliable", "not resolved", "error underestimated")
+    'not resolved'
+    """
+    return max(states, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """One number with its statistical error.
@@ -45,6 +63,8 @@ class Estimate:
         tau_int: Integrated autocorrelation time in records, 1/2 for independent ones; None for weighted draws.
         tau_int_error: Its standard deviation.
         n: Number of records (over all chains) or draws behind it.
+        state: Whether value and error are to be believed: `RELIABLE`; `UNDERESTIMATED`, the error is a lower bound; or
+            `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). It makes no difference to equality.
     """
 
     value: float
@@ -52,6 +72,7 @@ class Estimate:
     tau_int: float | None = None
     tau_int_error: float | None = None
     n: int = 0
+    state: State = dataclasses.field(default=RELIABLE, compare=False, repr=False)
 
     @property
     def exists(self) -> bool:
@@ -62,10 +83,13 @@ class Estimate:
 def pull(a: Estimate, b: Estimate) -> float:
     """Difference of two independent estimates in units of their combined error; NaN where it is not defined.
 
+    It is not where an error is only a lower bound: a difference cannot be measured in it.
+
     >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
     1.0
     """
     combined = math.hypot(a.error, b.error)
-    if not (a.exists and b.exists and combined > 0):
+    trusted = a.state == RELIABLE and b.state == RELIABLE
+    if not (trusted and a.exists and b.exists and combined > 0):
         return math.nan
     return (a.value - b.value) / combined

@@ -13,20 +13,14 @@ References:
 import dataclasses
 import math
 
-import numpy as np
-from jaxtyping import Bool, Float
 from scipy import special
 
-from latflow.stats.estimates import ConstantSeriesError, Estimate
-from latflow.stats.gamma import gamma_estimate
-from latflow.stats.propagation import MINIMUM_RECORDS
-from latflow.stats.weights import independence_acceptance, log_z, pareto_k, reweighting_ess
+from latflow.stats.estimates import RELIABLE, Estimate
+from latflow.stats.reliability import TAIL_LIMIT, FromTarget, Reliability
+from latflow.stats.sides import Side
 
 SIGMAS = 5.0
 """Differences of more σ than this are significant: one false alarm in 1.7 million. Errors are upper estimates."""
-
-TAIL_LIMIT = 0.7
-"""Largest k̂ at which the error of a mean of weights is reliable (arXiv:1507.02646, section 3)."""
 
 R_HAT_LIMIT = 1.1
 """Largest R̂ across starts with which target draws count as equilibrated (Gelman et al., section 11.5)."""
@@ -37,33 +31,14 @@ R_HAT_RECORDS = 32
 RESOLUTION_LIMIT = 0.1
 """Largest weight that a mode may have and still escape at 5σ; a Z₂ vacuum has 0.5."""
 
+UNINFORMATIVE = math.log(2)
+"""A gap whose error is larger says nothing by being within 5σ of zero: not even half the weight lost would show."""
+
 LEAST_STARTS = 8
 """Chains of target draws: two each from hot, cold and either vacuum."""
 
 FALSE_ALARMS = 1e-4
 """Chance that a flawless flow and flawless target chains differ too much in any of the observables compared."""
-
-_SMALLEST_ACCEPTANCE = 1e-12
-_CARRIED = 0.999
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """Log Z from one direction.
-
-    Args:
-        log_z: The estimate.
-        error: One standard deviation, the larger of what the draws scatter and what their acceptance implies.
-        ess: (Σu)²/(NΣu²) of the averaged weights u, which are w or 1/w.
-        tail: Pareto k̂ of u.
-        n: Draws.
-    """
-
-    log_z: float
-    error: float
-    ess: float
-    tail: float
-    n: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +97,7 @@ class Evidence:
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
         known: Log Z where it is known, with its error; None elsewhere.
+        reliability: Of the averages of the flow; None where it was not judged.
     """
 
     forward: Side
@@ -131,6 +107,17 @@ class Evidence:
     shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
     known: Estimate | None = None
+    reliability: Reliability | None = None
+
+    def told(self, beyond: float) -> FromTarget | None:
+        """What the target draws say about those of the flow; None if they are too few or disagree among each other.
+
+        Args:
+            beyond: Part of them whose weight is larger than that of any draw of the flow.
+        """
+        if self.starts < LEAST_STARTS or not self.r_hat <= R_HAT_LIMIT:
+            return None
+        return FromTarget(self.gap if self.reverse.tail <= TAIL_LIMIT else None, beyond)
 
     @property
     def gap(self) -> Estimate:
@@ -159,7 +146,8 @@ class Check:
         value: The number; None where it is not finite.
         error: Its error, if it has one.
         limit: What is allowed, in words; empty where nothing is asked of it.
-        passed: Whether it is allowed.
+        passed: Whether it is allowed; never without information.
+        informative: False where there was nothing to measure it from, or it could not have failed.
     """
 
     name: str
@@ -167,6 +155,7 @@ class Check:
     error: float | None
     limit: str
     passed: bool
+    informative: bool = True
 
     @property
     def is_finite(self) -> bool:
@@ -203,68 +192,19 @@ def no_verdict(*reasons: str) -> Verdict:
     return Verdict("no verdict", reasons)
 
 
-def forward_side(log_weights: Float[np.ndarray, " n"]) -> Side:
-    """Log Z as ln⟨w⟩ over draws of the flow."""
-    estimate = log_z(log_weights)
-    error = max(estimate.error, _implied_error(log_weights, effective=log_weights.size))
-    return Side(estimate.value, error, reweighting_ess(log_weights), pareto_k(log_weights), log_weights.size)
-
-
-def reverse_side(log_weights: Float[np.ndarray, "chains n images"]) -> Side:
-    """Log Z as −ln⟨1/w⟩ over chains of target draws.
-
-    Args:
-        log_weights: ln w at every draw and, where there is a symmetry, at its images, which are equally valid draws of
-            the target.
-
-    Returns:
-        The side; infinite log Z if the flow has no density at any draw.
-    """
-    inverse = -log_weights
-    top = float(inverse.max())
-    if top == -math.inf:
-        return Side(math.inf, 0.0, 0.0, -math.inf, log_weights.size)
-    terms = np.exp(inverse - top).mean(axis=-1)
-    try:
-        mean = gamma_estimate(terms)
-    except ConstantSeriesError:
-        mean = Estimate(float(terms.mean()), 0.0, tau_int=0.5, n=terms.size)
-    flat = inverse.reshape(-1)
-    implied = _implied_error(flat, effective=terms.size / max(1.0, 2 * (mean.tau_int or 0.5)))
-    error = max(mean.error / mean.value, implied)
-    return Side(-top - math.log(mean.value), error, reweighting_ess(flat), pareto_k(flat), flat.size)
-
-
-def census(
-    members: Bool[np.ndarray, " n"], log_weights: Float[np.ndarray, " n"], *, expected: float | None = None
-) -> tuple[float, float]:
-    """Weight of the draws that lie in a sector, and its error.
-
-    Args:
-        members: Which draws do.
-        log_weights: Of all draws.
-        expected: The exact weight, where known; the error is at least that of a coin with this chance, else a fair one.
-    """
-    w = np.exp(log_weights - log_weights.max())
-    w /= w.sum()
-    share = float(w[members].sum())
-    influence = w * (members - share)
-    chance = 0.5 if expected is None else expected
-    coin = math.sqrt(chance * (1 - chance)) * math.sqrt(float(np.sum(w**2)))
-    return share, max(float(np.sqrt(np.sum(influence**2))), coin)
-
-
 def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
     Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
-    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Gap below −5σ, where
+    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
+    that are not reliable: no verdict, since every difference may then be the flow's own. Gap below −5σ, where
     the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
     observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
     Evidence that would have missed a lost mode: no verdict.
     """
     checks = _checks(evidence)
     passed = {check.name: check.passed for check in checks}
+    silent = {check.name for check in checks if not check.informative}
     gap, error = evidence.gap.value, evidence.gap.error
     told = f"reverse − forward log Z = {gap:.4g} ± {error:.2g}"
 
@@ -274,6 +214,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
 
     if not passed[STARTS]:
         return verdict("no verdict", f"target draws from {evidence.starts} starts; at least {LEAST_STARTS} are needed")
+    if R_HAT in silent:
+        return verdict("no verdict", "no observable along the target chains tells whether they agree among each other")
     if not passed[R_HAT]:
         return verdict("unresolved sectors", f"the target chains disagree among each other, R̂ = {evidence.r_hat:.3g}")
     if gap > SIGMAS * error:
@@ -282,6 +224,11 @@ def verdict_on(evidence: Evidence) -> Verdict:
                 "no verdict", told, f"weights of the target draws have tails of k̂ = {evidence.reverse.tail:.2g}"
             )
         return verdict("collapsed", told, "the flow never draws what is missing", lost=evidence.lost_weight)
+    if evidence.reliability is not None and not evidence.reliability.is_reliable:
+        given = evidence.reliability
+        return verdict("no verdict", f"averages of the flow: {given.state}", *given.reasons)
+    if GAP in silent:
+        return verdict("no verdict", told, "so large an error says nothing")
     if not passed[GAP]:
         return verdict("unresolved sectors", told, "the target draws miss what the flow has, or were not independent")
     wrong = [share for share in evidence.shares if not share.agrees]
@@ -305,12 +252,15 @@ DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
 def _checks(e: Evidence) -> tuple[Check, ...]:
     """The lines of the evidence. Comparisons are written so that NaN fails."""
     gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
+    within = abs(gap.value) <= SIGMAS * gap.error
+    told = not math.isnan(gap.value) and (gap.error <= UNINFORMATIVE or not within)
     return (
-        Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", abs(gap.value) <= SIGMAS * gap.error),
+        Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", told and within, informative=told),
         Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
         *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
-        Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT),
+        Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT, informative=not math.isnan(e.r_hat)),
+        *([] if e.reliability is None else [_reliable(e.reliability)]),
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
         Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
         *(_compared(comparison, sigmas) for comparison in e.compared),
@@ -320,6 +270,11 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def _reliable(found: Reliability) -> Check:
+    """The judgement on the averages of the flow; their N·ESS is its number."""
+    return Check(f"averages of the flow {found.state}; N·ESS", found.effective, None, RELIABLE, found.is_reliable)
 
 
 def _held_to(known: Estimate, forward: Side) -> Check:
@@ -352,22 +307,6 @@ def _sentence(check: Check) -> str:
     error = "" if check.error is None else f" ± {check.error:.2g}"
     value = math.nan if check.value is None else check.value
     return f"{check.name}: {value:.3g}{error}, allowed {check.limit}"
-
-
-def _implied_error(log_weights: Float[np.ndarray, " n"], *, effective: float) -> float:
-    r"""Relative error of the mean weight if ln w were Gaussian with the observed acceptance erfc(σ/2).
-
-    The sample variance of heavy-tailed weights is far too small, because it misses the rare large weights that dominate
-    the mean; the acceptance converges much earlier. Draws of negligible weight, such as those in a mode that the other
-    density lacks, do not belong to the tail: if a fraction f of the draws carries the sum,
-    $\langle w^2\rangle/\langle w\rangle^2$ is that of these draws divided by f.
-    """
-    largest = np.sort(log_weights)[::-1]
-    carried = np.cumsum(np.exp(largest - largest[0]))
-    n = max(int(np.searchsorted(carried, _CARRIED * carried[-1])) + 1, MINIMUM_RECORDS)
-    acceptance = max(independence_acceptance(largest[:n]), _SMALLEST_ACCEPTANCE)
-    sigma = 2 * float(special.erfcinv(min(acceptance, 1.0)))
-    return math.sqrt((math.exp(sigma**2) * log_weights.size / min(n, log_weights.size) - 1) / effective)
 
 
 def _finite(value: float | None) -> float | None:

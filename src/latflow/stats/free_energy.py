@@ -10,7 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from latflow.stats.estimates import ConstantSeriesError, Estimate
+from latflow.stats.estimates import ConstantSeriesError, Estimate, worst
 from latflow.stats.gamma import gamma_estimate
 from latflow.stats.weights import log_z, weighted_estimates
 
@@ -21,7 +21,7 @@ def free_energy_density(partition: Estimate, *, volume: int) -> Estimate:
     >>> free_energy_density(Estimate(8.0, 0.5), volume=4).value
     -2.0
     """
-    return Estimate(-partition.value / volume, partition.error / volume, n=partition.n)
+    return Estimate(-partition.value / volume, partition.error / volume, n=partition.n, state=partition.state)
 
 
 def chain_log_z_difference(delta: Float[np.ndarray, "chains n"]) -> Estimate:
@@ -75,4 +75,5 @@ def independent_difference(partition: Estimate, reference: Estimate) -> Estimate
     Estimate(value=0.5, error=0.5, tau_int=None, tau_int_error=None, n=0)
     """
     error = math.hypot(partition.error, reference.error)
-    return Estimate(partition.value - reference.value, error, n=min(partition.n, reference.n))
+    state = worst(partition.state, reference.state)
+    return Estimate(partition.value - reference.value, error, n=min(partition.n, reference.n), state=state)

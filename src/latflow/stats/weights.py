@@ -15,7 +15,13 @@ from jaxtyping import Float
 from latflow.stats.estimates import Estimate, NonFiniteSeriesError, SeriesShapeError, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS, Derive, Linearisation, linearise, pack, require_usable
 
-_MINIMUM_FOR_TAIL = 25
+FEWEST_DISTINCT = 5
+"""Different weights that a tail must have for its shape to be estimated (the rule of the package loo, version 2)."""
+
+FEWEST_FOR_TAIL = 25
+"""Fewest draws of which k̂ is taken: their tail has five."""
+
+_ROUNDING = 1e-9
 
 
 def weighted_estimates(
@@ -86,24 +92,33 @@ def kl(log_weights: Float[np.ndarray, " n"]) -> Estimate:
 
 
 def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float:
-    """Shape k̂ of the generalised Pareto tail of the weights; below 0.7 the errors of ratios are reliable.
+    """Shape k̂ of the generalised Pareto tail of the weights, one of the numbers by which averages are judged.
 
     Moments of the weights of order up to 1/k exist. The tail are the min(N/5, 3√N) largest weights; the fit is that of
     Zhang and Stephens (2009) with the weak prior of Pareto-smoothed importance sampling (arXiv:1507.02646).
 
     Returns:
-        The shape; −∞ if the largest weights are all equal: there is no tail.
+        The shape; −∞ if all weights that are not zero are equal up to rounding, so that there is no tail; +∞ if the
+        tail has fewer than `FEWEST_DISTINCT` different values, which no shape can be read from.
 
     Raises:
         TooShortError: With fewer than 25 draws.
     """
     w = np.sort(_weights(log_weights))
-    if w.size < _MINIMUM_FOR_TAIL:
-        raise TooShortError("log_weights", value=str(w.size), allowed=f"at least {_MINIMUM_FOR_TAIL}")
+    if w.size < FEWEST_FOR_TAIL:
+        raise TooShortError("log_weights", value=str(w.size), allowed=f"at least {FEWEST_FOR_TAIL}")
     size = math.ceil(min(w.size / 5, 3 * math.sqrt(w.size)))
     excess = w[-size:] - w[-size - 1]
     excess = excess[excess > 0]
-    return _pareto_shape(excess) if excess.size else -math.inf
+    if are_constant(log_weights):
+        return -math.inf
+    return _pareto_shape(excess) if np.unique(excess).size >= FEWEST_DISTINCT else math.inf
+
+
+def are_constant(log_weights: Float[np.ndarray, " n"]) -> bool:
+    """Whether all weights that are not zero are equal up to rounding: plain draws of the target."""
+    finite = log_weights[np.isfinite(log_weights)]
+    return bool(finite.size and np.ptp(finite) <= _ROUNDING)
 
 
 def _pareto_shape(excess: Float[np.ndarray, " m"]) -> float:

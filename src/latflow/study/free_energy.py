@@ -19,8 +19,8 @@ from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError, UsageError
 from latflow.results import Results
 from latflow.stats.estimates import Estimate
-from latflow.stats.evidence import TAIL_LIMIT
 from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
+from latflow.stats.reliability import TAIL_LIMIT
 from latflow.stats.weights import pareto_k
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts

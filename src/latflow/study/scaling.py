@@ -26,7 +26,7 @@ from latflow.results.scaling import (
     TrainingRecord,
     TrajectoryRecord,
 )
-from latflow.stats.estimates import Estimate, pull
+from latflow.stats.estimates import RELIABLE, UNRESOLVED, Estimate, pull
 from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
 from latflow.store.lock import RunLock
@@ -149,18 +149,27 @@ def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> Sca
     found = {o: pair for o in OBSERVABLES if (pair := _component(results, sampler, o)) is not None}
     values = {o: scalar for o, (scalar, n) in found.items() if _is_estimated(n, scalar.tau_int)}
     cost = results.cost.get(sampler, SamplerCost())
-    paid = _is_estimated(cost.configurations, cost.tau_int)
+    judged = None if results.flow is None or sampler != "flow" else results.flow.reliability
+    believed = judged is None or judged.state == RELIABLE
+    paid = believed and _is_estimated(cost.configurations, cost.tau_int)
+    absent = [o for o in OBSERVABLES if o not in values and (o in found or _is_unresolved(results, sampler, o))]
     return ScalingEntry(
         run=name,
         sampler=_name(study) if sampler == "flow" else sampler,
         extent=study.lattice.shape[0],
         estimates=values,
         tau_int={o: (thin * scalar.tau_int, thin * scalar.tau_int_error) for o, scalar in values.items()},
-        not_estimated=tuple(o for o in found if o not in values),
+        not_estimated=tuple(absent),
         seconds_per_independent=cost.seconds_per_independent if paid else None,
         training=_training(study, results.flow or FlowFigures()) if sampler == "flow" else None,
         trajectory=_trajectory(study) if sampler == "hmc" else None,
+        state=None if judged is None else judged.state,
     )
+
+
+def _is_unresolved(results: Results, sampler: str, name: str) -> bool:
+    row = results.estimate("two_point" if name == "two_point_0" else name, sampler)
+    return row is not None and row.state == UNRESOLVED
 
 
 def _name(study: StudyConfig) -> str:
@@ -205,7 +214,7 @@ def _is_estimated(n: int | None, tau_int: float | None) -> bool:
 
 
 def _fits(entries: list[ScalingEntry]) -> list[PowerLawRecord]:
-    """τ_int ∝ L^z for every sampler and observable with at least two sizes; of flows only those that were trained."""
+    """τ_int ∝ L^z for every sampler and observable of at least two sizes; of flows if held and reliable."""
     found = []
     for sampler, name in itertools.product(dict.fromkeys(e.sampler for e in entries), OBSERVABLES):
         kept = [e for e in entries if e.sampler == sampler and name in e.tau_int and e.is_held]
@@ -229,13 +238,15 @@ def _fits(entries: list[ScalingEntry]) -> list[PowerLawRecord]:
 
 
 def _pulls(entries: list[ScalingEntry]) -> list[PullRecord]:
-    """Differences of all pairs of samplers at the same size, in combined errors."""
+    """Differences of all pairs of samplers at the same size, in combined errors, where errors are to be believed."""
     found = []
     for a, b in itertools.combinations(entries, 2):
         if a.extent != b.extent:
             continue
         for name in a.estimates.keys() & b.estimates.keys():
-            one, other = (Estimate(e.estimates[name].value, e.estimates[name].error) for e in (a, b))
+            one, other = (
+                Estimate(e.estimates[name].value, e.estimates[name].error, state=e.state or RELIABLE) for e in (a, b)
+            )
             value = pull(one, other)
             if math.isfinite(value):
                 pair = (a.sampler, b.sampler)

@@ -5,12 +5,13 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from latflow.results import (
     GradientFlowRecord,
     Observable,
     Provenance,
+    ReliabilityRecord,
     Results,
     StartFigures,
     Theory,
@@ -30,10 +32,11 @@ from latflow.results import (
     described,
     write,
 )
-from latflow.stats.estimates import Estimate, TooShortError
-from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS
+from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
+from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
+from latflow.stats.reliability import Reliability, all_bounded, judge_draws
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
@@ -126,7 +129,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 2
+REVISION = 3
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
@@ -146,9 +149,9 @@ def _measured(context: RunContext) -> list[str]:
 
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
     known = known_values(context.config)
-    found: dict[str, dict[str, list[Estimate]]] = {}
+    found: _Found = {}
     chains: dict[str, ChainAgreement] = {}
-    settings, flow = {}, None
+    settings, judged = {}, dict[str, Reliability]()
     for sampler in samplers:
         columns, method = _columns(context, sampler), METHODS[sampler]
         if method.name != FLOW:
@@ -158,16 +161,14 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             with _naming(sampler):
                 found[sampler] = _flow_chain(context, columns, weights["index"])
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
-            flow = _flow_figures(context, weights) if method.name == FLOW else flow
+            judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
         else:
             columns, replicas = by_replicas(context, sampler, columns)
             with _naming(sampler):
                 found[sampler] = _chain(context, columns, replicas)
             chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler), replicas=replicas)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
-    verdict, reverse = evidence.weigh(context, found)
-    if reverse is not None:
-        found[REVERSE] = _partition(context, reverse)
+    found, judged, verdict = _weighed(context, found, judged)
     rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     gradient_flow = _gradient_flow(context.config)
@@ -177,7 +178,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         theory=_theory(context.config),
         observables=_described(context.config, estimates, gradient_flow),
         estimates=estimates,
-        flow=flow,
+        flow=_flow_figures(context, judged[FLOW]) if FLOW in judged else None,
         chains=chains,
         samplers=settings,
         gradient_flow=gradient_flow,
@@ -185,6 +186,25 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         verdict=verdict,
         provenance=_provenance(context.config, inputs),
     )
+
+
+_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
+"""Estimates by sampler and observable."""
+
+
+def _weighed(
+    context: RunContext, found: _Found, judged: dict[str, Reliability]
+) -> tuple[_Found, dict[str, Reliability], Verdict]:
+    """Estimates with their states, the judgements of all draws with what target draws add, and the verdict."""
+    weighed = evidence.weigh(context, found, judged.get(FLOW))
+    reverse = {} if weighed.reverse is None else {REVERSE: _partition(context, weighed.reverse)}
+    judged = judged if weighed.reliability is None else {**judged, FLOW: weighed.reliability}
+    states = {
+        name: all_bounded(found[name], reliability)
+        for sampler, reliability in judged.items()
+        for name in (sampler, METHODS[sampler].reweighted)
+    }
+    return {**found, **reverse, **states}, judged, weighed.verdict
 
 
 def _provenance(config: StudyConfig, inputs: dict[str, Any]) -> Provenance:
@@ -270,7 +290,7 @@ def _agreement(
         r_hat=found,
         limit=R_HAT_LIMIT,
         least_records=R_HAT_RECORDS,
-        agree=False if apart else True if records >= R_HAT_RECORDS else None,
+        agree=False if apart else True if found and records >= R_HAT_RECORDS else None,
         defect=defect,
     )
 
@@ -321,6 +341,7 @@ def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[
             tau_int=_field(components, "tau_int"),
             tau_int_error=_field(components, "tau_int_error"),
             n=components[0].n,
+            state=None if sampler in CHAINS else components[0].state,
             reference=None if reference is None else _reference(reference),
             reference_error=None if reference is None else reference.error,
             reference_source=None if reference is None else reference.source,
@@ -334,13 +355,18 @@ def _reference(known: Known) -> float | tuple[float, ...]:
 
 
 def _field(components: list[Estimate], field: str) -> float | tuple[float | None, ...] | None:
-    values = tuple(getattr(component, field) for component in components)
+    """One field of all components; null where an average is not resolved."""
+    values = tuple(None if component.state == UNRESOLVED else getattr(component, field) for component in components)
     return values[0] if len(values) == 1 else values
 
 
-def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> FlowFigures:
+def _flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
+    weights = _weights(context, FLOW)
     log_weights = weights["log_weight"]
-    partition, divergence = log_z(log_weights), kl(log_weights)
+    partition, divergence = (
+        Estimate(math.nan, math.nan) if found.state == UNRESOLVED else each
+        for each in (log_z(log_weights), kl(log_weights))
+    )
     path = context.path("model", "train.jsonl")
     last = json.loads(path.read_text().splitlines()[-1])
     header = load_flow(context)[1]
@@ -351,6 +377,7 @@ def _flow_figures(context: RunContext, weights: Mapping[str, np.ndarray]) -> Flo
         reweighting_ess=reweighting_ess(log_weights),
         pareto_k=pareto_k(log_weights),
         log_weight_std=float(log_weights.std()),
+        reliability=ReliabilityRecord(**dataclasses.asdict(found)),
         n=int(log_weights.size),
         log_z=partition.value,
         log_z_error=partition.error,

@@ -8,7 +8,7 @@ stored with the hashes of the model and of the chains, so the verdict can be mad
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -24,16 +24,14 @@ from latflow.stats.evidence import (
     Comparison,
     Evidence,
     SectorShare,
-    Side,
     Verdict,
-    census,
-    forward_side,
     no_verdict,
-    reverse_side,
     verdict_on,
 )
 from latflow.stats.gamma import gamma_estimate
+from latflow.stats.reliability import Reliability, with_evidence
 from latflow.stats.runs import r_hat
+from latflow.stats.sides import Side, census, forward_side, reverse_side
 from latflow.stats.weights import log_z
 from latflow.store.atomic import sha256_file, write_bytes
 from latflow.store.blocks import decode_block, encode_block
@@ -82,17 +80,32 @@ def target_sampler(context: RunContext) -> str | None:
     return next(sampled, None)
 
 
-def weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate | None]:
-    """The verdict on the flow of a run, and log Z from the target draws, None where it was not collected.
+class Weighed(NamedTuple):
+    """What draws of the target say about the flow.
+
+    Attributes:
+        verdict: On the flow.
+        reverse: log Z from the target draws; None where it was not collected.
+        reliability: Of the averages of the flow, target draws taken into account; None where there are none.
+    """
+
+    verdict: Verdict
+    reverse: Estimate | None = None
+    reliability: Reliability | None = None
+
+
+def weigh(context: RunContext, estimates: Estimates, reliability: Reliability | None) -> Weighed:
+    """The verdict on the flow of a run, and log Z from the target draws.
 
     Args:
         context: The run.
         estimates: What was found by the weighted draws of the flow, as ``reweighted``, and by the target sampler.
+        reliability: Of the averages of the flow, from its draws alone; None without a flow.
     """
     try:
-        return _weigh(context, estimates)
+        return _weigh(context, estimates, reliability)
     except (TooShortError, NonFiniteSeriesError) as error:
-        return no_verdict(f"the draws cannot be judged: {error}"), None
+        return Weighed(no_verdict(f"the draws cannot be judged: {error}"))
 
 
 def is_current(context: RunContext) -> bool:
@@ -112,23 +125,28 @@ def deviation(context: RunContext, *, first: int) -> float:
     return max(float(np.max(np.abs(new - old[:records]))) for new, old in pairs)
 
 
-def _weigh(context: RunContext, estimates: Estimates) -> tuple[Verdict, Estimate | None]:
+def _weigh(context: RunContext, estimates: Estimates, reliability: Reliability | None) -> Weighed:
     sampler, path = target_sampler(context), path_of(context)
     if not context.path("measurements", "flow", "manifest.json").exists():
-        return no_verdict("there are no draws of a flow"), None
+        return Weighed(no_verdict("there are no draws of a flow"))
     if sampler is None or not path.exists():
         wanted = ", ".join(name for name in TARGETS if name in samplers_of(context.config.action.kind))
-        return no_verdict(f"there are no draws of the target; add one of {wanted} to sampling.samplers"), None
+        return Weighed(no_verdict(f"there are no draws of the target; add one of {wanted} to sampling.samplers"))
     block = decode_block(path)
     if block.attributes["parents"] != _parents(context, sampler):
-        return no_verdict("the evidence belongs to other draws; analyse again"), None
+        return Weighed(no_verdict("the evidence belongs to other draws; analyse again"))
     log_weights = -block.arrays["action"] - block.arrays["log_prob"]
     unusable = int(np.count_nonzero(np.isnan(log_weights) | (log_weights == -np.inf)))
     if unusable:
-        return no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws"), None
+        return Weighed(
+            no_verdict(f"the flow's density is not a number at {unusable} of {log_weights.size} target draws")
+        )
     evidence = _evidence(context, sampler, np.swapaxes(log_weights, 0, 1), estimates)
-    reverse = evidence.reverse
-    return verdict_on(evidence), Estimate(reverse.log_z, reverse.error, n=reverse.n)
+    largest = Ensemble.open(context.path("ensembles", "flow")).column("log_weight").max()
+    told = evidence.told(float(np.mean(log_weights > largest)))
+    judged = None if reliability is None else with_evidence(reliability, told)
+    verdict = verdict_on(dataclasses.replace(evidence, reliability=judged))
+    return Weighed(verdict, evidence.reverse.estimate, judged)
 
 
 def _evidence(
