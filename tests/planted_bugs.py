@@ -523,7 +523,7 @@ BUGS = (
     Bug(
         "every group of chains uses the keys of the first",
         "samplers/chains.py",
-        "np.split(np.arange(len(x)), len(groups))",
+        "np.split(np.arange(n), len(groups))",
         "[np.arange(len(groups[0]))] * len(groups)",
         "tests/samplers/test_chains.py::test_large_fields_run_in_groups[groups]",
     ),
@@ -796,8 +796,8 @@ BUGS = (
     Bug(
         "measurements kept when the gradient flow has other settings",
         "study/stages/measuring.py",
-        'for key in ("observables", "revisions", *MEASUREMENT_SECTIONS))',
-        'for key in ("observables", "revisions"))',
+        '"packages", *MEASUREMENT_SECTIONS)',
+        '"packages")',
         "tests/study/test_gradient_flow.py::test_other_settings_are_measured_again_on_the_same_configurations",
     ),
     Bug(
