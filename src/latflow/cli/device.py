@@ -2,7 +2,6 @@
 
 import os
 
-from latflow.ambient import fix_settings, fix_threads
 from latflow.errors import UnavailableError
 
 _YES = {"", "1", "true", "t", "yes", "y", "on"}
@@ -18,9 +17,11 @@ def prepare_jax() -> None:
     if flag.lower() not in _YES:
         hint = "energies and accept/reject decisions are float64"
         raise UnavailableError("environment variable JAX_ENABLE_X64", value=flag, allowed="unset or 1", hint=hint)
-    fix_threads()
     import jax
 
+    from latflow.ambient import fix_settings, fix_threads
+
+    fix_threads()
     fix_settings()
     platforms = os.environ.get("JAX_PLATFORMS", "")
     try:
