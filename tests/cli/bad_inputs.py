@@ -142,7 +142,7 @@ def _links() -> list[Case]:
             "sampling.samplers",
             '["heatbath"]',
             "'heatbath'",
-            "allowed: flow, hmc, metropolis with action.kind improved",
+            "allowed: flow, hmc, metropolis, files with action.kind improved",
             **improved,
         ),
         links("sampling.samplers", None, "'local'", "allowed: flow, hmc, heatbath, metropolis", lines=2),
@@ -178,7 +178,12 @@ def _links() -> list[Case]:
         links("metropolis.thin", "0", "integer ≥ 1"),
         links("metropolis.chains", "0", "integer ≥ 1"),
         links("metropolis.chains", "2000", "at most sampling.configurations, 1000", **only_metropolis),
-        key("action.group", '"SU(3)"', "unknown key", 'it belongs to action.kind "improved" or "wilson"'),
+        key(
+            "action.group",
+            '"SU(3)"',
+            "unknown key",
+            'it belongs to action.kind "given_links" or "improved" or "wilson"',
+        ),
     ]
 
 
@@ -325,7 +330,7 @@ def _gauge_files() -> list[Case]:
         gauge("verify", zeros, "checks failed: plaquette; defect", argv="verify u --json"),
         gauge("text-shapeless", "0.5\n0.5\n", "--shape X Y Z T"),
         gauge(
-            "text-short", "0.5\n0.5\n", "u: has 8 bytes", "2304 numbers for 2x2x2x4", argv="inspect u --shape 2 2 2 4"
+            "text-short", "0.5\n0.5\n", "u: has 8 bytes", "1024 numbers for 2x2x2x4", argv="inspect u --shape 2 2 2 4"
         ),
         gauge("text-no-number", "1\n" * 287 + "1e\n", "not a number", argv="inspect u --shape 1 1 1 4"),
         gauge("shape-zero", "1\n", "--shape: 0 2; allowed: 1 to 6 extents", argv="inspect u --shape 0 2", exit_code=64),
@@ -441,7 +446,7 @@ CASES: tuple[Case, ...] = (
     key("training.schedule", '"cosin"', 'did you mean "cosine"'),
     key("training.warmup_steps", "1000", "less than training.stop.steps, 1000"),
     key("training.stop", "3", "a table", **{"training.stop.steps": None}),
-    key("sampling.samplers", "[]", "1 to 6 entries"),
+    key("sampling.samplers", "[]", "1 to 7 entries"),
     key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
     key("sampling.samplers", '["flow", "metropolis"]', "'metropolis'", "allowed: flow, hmc, local, cluster"),
     key("sampling.start_from", '"cfg.ildg"', "with a gauge theory of SU(N)"),

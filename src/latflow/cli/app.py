@@ -177,11 +177,13 @@ def measure(study: Path, /, *, options: StageOptions = StageOptions()) -> None:
         study: A study file or a run directory; or a folder of gauge configurations, or an ensemble gathered from one.
         options: What all these commands share.
     """
-    from latflow.study.foreign import is_collection, study_of
+    if study.is_dir() and not (study / "study.toml").exists():
+        from latflow.study.foreign import is_collection, study_of
 
-    if is_collection(study):
-        _go(study_of(study, as_mapping(options.settings)), None, options, ("sample", "measure", "analyse", "report"))
-        return
+        if is_collection(study):
+            config = study_of(study, as_mapping(options.settings))
+            _go(config, None, options, ("sample", "measure", "analyse", "report"))
+            return
     _stages(study, options, ("measure", "analyse"))
 
 

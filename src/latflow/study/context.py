@@ -17,6 +17,9 @@ from latflow.theories.catalogue import package_of
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
 
+PACKAGE = "package"
+"""What an identity calls the package that brings its theory, where latflow does not."""
+
 
 @runtime_checkable
 class Progress(Protocol):
@@ -112,5 +115,5 @@ def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
     """
     plain = config.plain(every_table=True)
     package = package_of(config.action.kind) if "action" in sections else ""
-    brought = {"package": package} if package else {}
+    brought = {PACKAGE: package} if package else {}
     return {"seed": plain["seed"], **brought, **{section: plain[section] for section in sections}}
