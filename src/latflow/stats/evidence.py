@@ -226,7 +226,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
         return verdict("collapsed", told, "the flow never draws what is missing", lost=evidence.lost_weight)
     if evidence.reliability is not None and not evidence.reliability.is_reliable:
         given = evidence.reliability
-        return verdict("no verdict", f"averages of the flow: {given.state}", *given.reasons)
+        return verdict("no verdict", f"averages of the flow: {given.state}", *given.reasons[:1])
     if GAP in silent:
         return verdict("no verdict", told, "so large an error says nothing")
     if not passed[GAP]:
