@@ -19,7 +19,7 @@ from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
 from latflow.cli.parameters import Count, Extents, Flag, Words
-from latflow.errors import DataError, MissingInputError, PhysicsStop, UsageError
+from latflow.errors import ConfigError, DataError, MissingInputError, PhysicsStop, UsageError
 
 app = App(
     name="latflow",
@@ -251,9 +251,13 @@ def verify(path: Path, /, *, shape: Extents = (), json: Flag = False, debug: Fla
         hint = "name a directory that `run` wrote, or a gauge configuration"
         raise MissingInputError(str(path), value="no such file or directory", hint=hint)
     prepare_jax()
+    from latflow.study.verify import INSTALLED
     from latflow.study.verify import verify as verified
 
-    return print_checks(verified(path), DataError, subject=str(path), machine=json)
+    checks = verified(path)
+    failed = {check.name: check.value for check in checks if not check.passed}
+    missing = ConfigError([f"{path}: {failed[INSTALLED]}"]) if [*failed] == [INSTALLED] else None
+    return print_checks(checks, DataError, subject=str(path), machine=json, instead=missing)
 
 
 @app.command(sort_key=7)
@@ -358,12 +362,11 @@ def _refuse_ledger_of_chains(samplers: tuple[str, ...]) -> None:
 
 
 def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None:
-    from latflow.cli.stages import dry_run, find_place, run
-    from latflow.study.config import load_study
+    from latflow.cli.stages import dry_run, find_place, load_place, run
 
     place = find_place(study)
     more = (f"training.start_from={options.start}",) if options.start else ()
-    config = load_study(place.study, as_mapping((*options.settings, *more)))
+    config = load_place(place, as_mapping((*options.settings, *more)))
     directory = options.run_dir or place.directory or Path("runs") / config.name
     if options.dry_run:
         dry_run(config, directory, stages=stages, samplers=options.samplers, machine=options.json)
