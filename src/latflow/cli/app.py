@@ -251,7 +251,7 @@ def verify(path: Path, /, *, shape: Extents = (), json: Flag = False, debug: Fla
         hint = "name a directory that `run` wrote, or a gauge configuration"
         raise MissingInputError(str(path), value="no such file or directory", hint=hint)
     prepare_jax()
-    from latflow.study.verify import INSTALLED
+    from latflow.study.checks import INSTALLED
     from latflow.study.verify import verify as verified
 
     checks = verified(path)

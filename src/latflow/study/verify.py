@@ -26,7 +26,7 @@ from latflow.store.records import ChecksumError
 from latflow.study.absent import absent
 from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
-from latflow.study.checks import Check
+from latflow.study.checks import INSTALLED, Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
@@ -43,9 +43,6 @@ from latflow.training.model_file import require_whole
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""
-
-INSTALLED = "study: all that it names is installed"
-"""Name of the check that fails where a theory, sampler, flow or observable of a run is not here."""
 
 TOLERANCE = 1e-10
 """Largest deviation per square root of the number of sites."""
