@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
 from latflow.errors import ConfigError
-from latflow.study.absent import absent
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import METHODS
 from latflow.study.preflight import examined, ordered
@@ -47,8 +46,12 @@ def load_place(place: Place, overrides: Mapping[str, str]) -> StudyConfig:
     try:
         return load_study(place.study, overrides)
     except ConfigError:
-        missing = None if place.directory is None else absent(place.directory)
-        if missing is not None and missing.parts:
+        if place.directory is None:
+            raise
+        from latflow.study.absent import absent
+
+        missing = absent(place.directory)
+        if missing.parts:
             raise ConfigError([f"{place.directory}: {missing}"]) from None
         raise
 
@@ -57,6 +60,8 @@ def report_alone(named: Path) -> bool:
     """Write the report of a run whose packages are not all installed, from its results; false for any other path."""
     if not ((named / "results.json").is_file() and (named / "study.toml").is_file()):
         return False
+    from latflow.study.absent import absent
+
     missing = absent(named)
     if not missing.parts:
         return False

@@ -15,7 +15,6 @@ from latflow.flows.tables import flow_tables
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.config.reading import read_table
-from latflow.study.wording import read_results
 from latflow.theories.catalogue import all_words, kinds
 from latflow.theories.further import further
 
@@ -75,6 +74,8 @@ def _parts(study: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _packages(results: Path) -> tuple[str, ...]:
+    from latflow.study.wording import read_results  # slow, and rarely needed
+
     try:
         provenance = read_results(results).provenance
     except LatflowError:  # there are none, or they are damaged, which is told elsewhere
