@@ -14,6 +14,9 @@ from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
 from latflow.theories.catalogue import package_of
 
+PACKAGE = "package"
+"""Key of identities that is no key of a study: the package that brings the theory, where latflow does not."""
+
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
 
@@ -112,5 +115,5 @@ def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:
     """
     plain = config.plain(every_table=True)
     package = package_of(config.action.kind) if "action" in sections else ""
-    brought = {"package": package} if package else {}
+    brought = {PACKAGE: package} if package else {}
     return {"seed": plain["seed"], **brought, **{section: plain[section] for section in sections}}

@@ -31,6 +31,7 @@ from latflow.store.records import FormatError
 from latflow.study.build import build_action, build_flow, build_lattice, class_range, over_range
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
+from latflow.study.context import PACKAGE
 from latflow.study.stages.claims import differing_keys
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
@@ -63,7 +64,8 @@ def _identified(header: Mapping[str, Any], path: Path) -> StudyConfig:
         case _:
             pass
     try:
-        return StudyConfig.model_validate({**_ONLY_A_FLOW, **header["identity"]})
+        told = {**_ONLY_A_FLOW, **header["identity"]}
+        return StudyConfig.model_validate({key: value for key, value in told.items() if key != PACKAGE})
     except (KeyError, TypeError, ValidationError, ConfigError) as error:
         raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
 
