@@ -1052,6 +1052,41 @@ BUGS = (
         "if found.digest(name) == name:",
         "tests/study/test_foreign.py::test_a_folder_that_grows_and_files_that_change",
     ),
+    Bug(
+        "a complex observable measured by its real part",
+        "observables/base.py",
+        "jnp.issubdtype(value.dtype, jnp.complexfloating)",
+        "jnp.issubdtype(value.dtype, jnp.integer)",
+        "tests/observables/test_base.py::test_what_cannot_be_a_column_is_refused_by_name",
+    ),
+    Bug(
+        "plug-ins not tried before sampling",
+        "study/run.py",
+        "    rehearse(config, stages=order.stages, samplers=order.samplers)\n",
+        "",
+        "tests/study/test_rehearsal.py::test_a_wrong_observable_costs_no_sampling",
+    ),
+    Bug(
+        "an array without words for its axis numbered by time",
+        "results/vocabulary.py",
+        "words.axis or ENTRY",
+        'words.axis or AxisWords("t")',
+        "tests/test_results.py::test_words_become_observables_in_their_order",
+    ),
+    Bug(
+        "files of a run without its package not compared with its results",
+        "study/verify.py",
+        "compared = {*now} if context is None else",
+        "compared = set() if context is None else",
+        "tests/theories/test_plugins.py::test_damage_is_found_without_the_package",
+    ),
+    Bug(
+        "draws and their reweighted averages taken for independent where the method is gone",
+        "report/names.py",
+        'f"{one}_reweighted" == other or f"{other}_reweighted" == one',
+        "one == other",
+        "tests/theories/test_plugins.py::test_draws_of_a_method_that_is_gone_are_reported",
+    ),
 )
 
 

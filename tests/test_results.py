@@ -219,16 +219,18 @@ def test_words_become_observables_in_their_order() -> None:
         "b": ObservableWords("B", "B", "B", "", AxisWords("Q", first=-1)),
         "a": ObservableWords("A", "A", "A", "", PLANE),
         "t": ObservableWords("T", "T", "T", "", FLOW_TIME),
+        "u": ObservableWords("U", "U", "U", ""),
     }
-    lengths = {"zeta": None, "alpha_beta": 2, "t": 2, "a": 3, "b": 3}
+    lengths = {"zeta": None, "u": 2, "alpha_beta": 2, "t": 2, "a": 3, "b": 3}
     found = described(lengths, Vocabulary(words), shape=(2, 2, 2), flow_times=(0.0, 0.5, 1.0, 1.5))
     results = Results(study="s", observables=found)
-    assert results.in_order(lengths) == ["b", "a", "t", "alpha_beta", "zeta"]
+    assert results.in_order(lengths) == ["b", "a", "t", "u", "alpha_beta", "zeta"]
     axes = {name: observable.axis for name, observable in found.items()}
     assert axes["b"] == Axis(name="Q", values=(-1, 0, 1))
     assert axes["a"] == Axis(name="plane", labels=("(0,1)", "(0,2) with time", "(1,2) with time"))
     assert axes["t"] == Axis(name="flow time t", values=(0.5, 1.0))
     assert axes["zeta"] is None
+    assert axes["u"] == Axis(name="entry", values=(0, 1))
     assert (found["alpha_beta"].title, axes["alpha_beta"]) == ("alpha beta", Axis(name="entry", values=(0, 1)))
     assert results.words("unheard_of").title == "unheard of"
 

@@ -65,13 +65,32 @@ def _plugins() -> dict[str, str]:
     return dict(_line(_loaded(plugin)) for plugin in offered)
 
 
+_NAMED = {"latflow.methods": ("build", "cost"), "latflow.flows": ("builder",)}
+"""By group the attributes of what an entry point points to that name further functions, imported when they work."""
+
+_ROOM = ("known:known_values", "physics:action", "physics:physics")
+"""What is imported of a theory when it works."""
+
+
 def _loaded(plugin: Plugin) -> Plugin:
-    """The plug-in, with the reason if it cannot be imported."""
+    """The plug-in, with the reason if it, or a function that it names, cannot be imported."""
     try:
-        _ = plugin.problem or plugin.load()
+        for name in () if plugin.problem else _functions(plugin):
+            if name and not callable(dataclasses.replace(plugin, value=name).load()):
+                return dataclasses.replace(plugin, problem=f"{name} is no function")
     except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
         return dataclasses.replace(plugin, problem=" ".join(f"{type(error).__name__}: {error}".split()))
     return plugin
+
+
+def _functions(plugin: Plugin) -> list[str]:
+    """What it names as ``module:function``; the plug-in is imported for that."""
+    found = plugin.load()
+    if plugin.group == "latflow.theories":
+        return [f"{plugin.value}.{name}" for name in _ROOM]
+    if plugin.group == "latflow.observables":
+        return [plugin.value]
+    return [getattr(found, attribute) for attribute in _NAMED[plugin.group]]
 
 
 def _line(plugin: Plugin) -> tuple[str, str]:

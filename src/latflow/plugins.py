@@ -54,6 +54,12 @@ def plugins(group: str) -> tuple[Plugin, ...]:
     return (*(found[name] for name in sorted(found)), *double)
 
 
+def brought_by(group: str, name: str) -> str:
+    """The package that brings an entry point, as the beginning of a complaint; empty for what no package brings."""
+    found = next((plugin for plugin in plugins(group) if plugin.name == name and not plugin.problem), None)
+    return "" if found is None else f"the plug-in {found.package} {found.version}: "
+
+
 def installed() -> dict[str, str]:
     """Versions of the packages that add something, by name, for the provenance of results."""
     return {plugin.package: plugin.version for group in GROUPS for plugin in plugins(group) if plugin.package}

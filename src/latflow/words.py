@@ -36,7 +36,7 @@ class ObservableWords:
         symbol: Short symbol for tables; ``_{…}`` and ``^{…}`` are set low and high.
         math: The same in TeX, for figures.
         definition: What is measured, in the notation of the conventions.
-        axis: Of an array, what its entries are numbered by.
+        axis: Of an array, what its entries are numbered by; None for a number.
         estimated: Whether an estimate of it is made; else its history alone is shown.
     """
 
@@ -44,7 +44,7 @@ class ObservableWords:
     symbol: str
     math: str
     definition: str
-    axis: AxisWords = TIME
+    axis: AxisWords | None = None
     estimated: bool = True
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from latflow.report import summary_lines
 from latflow.report.numbers import compact
 from latflow.results import EstimateRecord, FlowFigures, Observable, ReliabilityRecord, Results, read
+from latflow.results.records import Axis
 from latflow.stats.estimates import State
 
 
@@ -76,6 +77,20 @@ def test_flow_cost_and_verdict_follow(full_run: Path) -> None:
     assert "flow: acceptance 0.686, reweighting ESS 0.726, log Z" in text
     assert "per independent configuration: flow 1.1 ms" in text
     assert "verdict: exact (log Z from" in text
+
+
+def test_arrays_alone_are_not_taken_for_nothing() -> None:
+    words = {"two_point": Observable(title="G", symbol="G", math="G", axis=Axis(name="r", values=(0, 1)))}
+    row = EstimateRecord(
+        observable="two_point",
+        sampler="hmc",
+        value=(1.0, 0.5),
+        error=(0.1, 0.1),
+        tau_int=(1.0, 1.0),
+        tau_int_error=(0.1, 0.1),
+    )
+    lines = summary_lines(Results(study="s", estimates=(row,), observables=words))
+    assert lines[0] == "arrays only, see the report: two_point"
 
 
 def test_nothing_analysed_is_said_and_is_no_pass() -> None:

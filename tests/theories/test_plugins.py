@@ -1,4 +1,4 @@
-"""A package of someone else's: a theory, an observable, two methods and a flow go from study files to reports.
+"""A package of someone else's: a theory, an observable, three methods and a flow go from study files to reports.
 
 The example package is installed for one other process, beside packages that are broken or take names of others. No line
 of latflow knows it.
@@ -16,7 +16,6 @@ from installation import announce, answer, install
 from latflow.actions import exact
 from latflow.cli import main
 from latflow.lattice import Lattice
-from latflow.report import write_report
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import load_study
 from latflow.study.config.methods import METHODS
@@ -74,6 +73,23 @@ observables = ["phi_squared", "example_cos_phi"]
 """
 """Both methods and the observable, on a theory of latflow's own."""
 
+NORMALS = """
+name = "normals"
+[lattice]
+shape = [4, 4]
+[action]
+kind = "example_sine_gordon"
+mass_squared = 2.0
+alpha = 0.0
+[sampling]
+configurations = 2048
+block_size = 2048
+samplers = ["normals"]
+[measure]
+observables = ["phi_squared"]
+"""
+"""The method of the guide as it stands there."""
+
 PLAIN = TOYS.partition("[annealed]")[0].replace('"annealed", "mixed"', '"hmc"')
 
 PROGRAM = """
@@ -99,6 +115,7 @@ found = {
     "dry": told("run", "toys.toml", "--dry-run")[1],
     "free": run("run", "free.toml", "free"),
     "whole": run("sample", "toys.toml", "whole") + run("measure", "toys.toml", "whole"),
+    "normals": run("sample", "normals.toml", "normals") + run("measure", "normals.toml", "normals"),
     "half": run("sample", "toys.toml", "half", "--configurations", "512"),
     "more": run("sample", "half", "half", "--configurations", "2048"),
     "ledger": run("sample", "toys.toml", "ledger", "--samplers", "annealed", "--ledger-only"),
@@ -135,7 +152,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     (site / "thief.py").write_text(THIEF)
     announce(site, "broken", "1", BROKEN)
     folder = tmp_path_factory.mktemp("runs")
-    for name, text in {"free": FREE, "toys": TOYS, "plain": PLAIN}.items():
+    for name, text in {"free": FREE, "toys": TOYS, "plain": PLAIN, "normals": NORMALS}.items():
         (folder / f"{name}.toml").write_text(text)
     return folder, answer(PROGRAM, site, folder=folder)
 
@@ -154,7 +171,7 @@ def estimates(run: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_every_command_ends_well(told: tuple[Path, dict[str, Any]]) -> None:
     _, found = told
-    assert [found[name] for name in ("new", "free", "whole", "half", "more", "ledger")] == [0] * 6
+    assert [found[name] for name in ("new", "free", "whole", "normals", "half", "more", "ledger")] == [0] * 7
     for name, (code, said) in found["verify"].items():
         assert code == 0, (name, said)
     names = " ".join(check["name"] for check in found["verify"]["whole"][1]["checks"])
@@ -213,10 +230,52 @@ def test_the_run_records_the_package(free: Path) -> None:
 def test_a_run_reads_without_the_package(free: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The words stand in the results, so a report needs no theory; its study names one that is not there."""
     copy = shutil.copytree(free, tmp_path / "run")
-    write_report(copy)
+    (copy / "report.html").unlink()
+    assert main(["report", str(copy)]) == 0
+    missing = "not installed: theory 'example_sine_gordon', flow 'example_affine', sampler 'mixed'; "
+    missing += "the run was made with broken 1, latflow-example 0.3.0"
+    assert missing in capsys.readouterr().out
     assert "mean cosine of the example" in (copy / "report.html").read_text()
     assert main(["verify", str(copy)]) == 78
-    assert "example_sine_gordon" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"error[CONFIG] {copy}: {missing}" in said.err
+    for name in ("model: hash", "ensembles/mixed: 2 blocks, hashes and ledger", "results.json: inputs unchanged"):
+        assert f"PASS  {name}" in said.out
+    assert main(["measure", str(copy)]) == 78
+    assert capsys.readouterr().err.startswith(f"error[CONFIG] {copy}: {missing}")
+
+
+@pytest.mark.parametrize(
+    ("file", "failed"),
+    [
+        ("model/weights.safetensors", "model: hash"),
+        ("ensembles/flow/block-000001.h5", "ensembles/flow: 2 blocks, hashes and ledger"),
+        ("ensembles/mixed-start.h5", "ensembles/mixed-start.h5: file"),
+        ("model/train.jsonl", "results.json: inputs unchanged"),
+        ("results.json", "results.json: checksum"),
+    ],
+)
+def test_damage_is_found_without_the_package(
+    file: str, failed: str, free: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(free, tmp_path / "run")
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    assert main(["verify", str(copy)]) == 65
+    assert f"FAIL  {failed}" in capsys.readouterr().out
+
+
+def test_draws_of_a_method_that_is_gone_are_reported(
+    told: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Draws and their reweighted averages are still known for the same draws, so that no pull stands between them."""
+    copy = shutil.copytree(told[0] / "whole", tmp_path / "run")
+    assert main(["report", str(copy)]) == 0
+    assert "not installed: sampler 'annealed', sampler 'mixed', observable 'example_cos_phi'" in capsys.readouterr().out
+    report = (copy / "report.html").read_text()
+    assert "annealed − mixed" in report
+    assert "annealed − annealed_reweighted" not in report
 
 
 def test_draws_of_another_sampler_are_noticed(told: tuple[Path, dict[str, Any]]) -> None:
@@ -242,6 +301,16 @@ def test_results_of_methods_are_those_of_the_theory(told: tuple[Path, dict[str, 
     assert results["samplers"]["annealed"]["steps"] == 24
     assert results["samplers"]["mixed"]["sweeps"] == 1
     assert not (folder / "whole" / "model").exists()
+
+
+def test_the_method_of_the_guide_serves_the_theory_of_the_guide(told: tuple[Path, dict[str, Any]]) -> None:
+    run = told[0] / "normals"
+    rows = estimates(run)
+    known = exact.free_log_z(Lattice((4, 4)), mass_squared=2.0)
+    for name, reference in (("log_z", known), ("phi_squared", rows["phi_squared", "normals_reweighted"]["reference"])):
+        row = rows[name, "normals_reweighted"]
+        assert abs(row["value"] - reference) < 5 * row["error"], name
+    assert json.loads((run / "results.json").read_text())["samplers"]["normals"]["acceptance"] > 0.25
 
 
 def test_what_was_stopped_goes_on_with_the_same_bits(told: tuple[Path, dict[str, Any]]) -> None:
@@ -283,7 +352,7 @@ def test_doctor_lists_every_plug_in_with_its_package(told: tuple[Path, dict[str,
     doctor = told[1]["doctor"]
     for name in ("theory example_sine_gordon", "observable example_cos_phi", "flow example_affine"):
         assert doctor[name] == "latflow-example 0.3.0"
-    assert doctor["sampler annealed"] == doctor["sampler mixed"] == "latflow-example 0.3.0"
+    assert doctor["sampler annealed"] == doctor["sampler mixed"] == doctor["sampler normals"] == "latflow-example 0.3.0"
 
 
 def test_broken_and_colliding_plug_ins_are_told_and_do_no_harm(told: tuple[Path, dict[str, Any]]) -> None:

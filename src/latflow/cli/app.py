@@ -342,12 +342,11 @@ def _refuse_ledger_of_chains(samplers: tuple[str, ...]) -> None:
 
 
 def _stages(study: Path, options: StageOptions, stages: tuple[str, ...]) -> None:
-    from latflow.cli.stages import find_place
-    from latflow.study.config import load_study
+    from latflow.cli.stages import find_place, load_place
 
     place = find_place(study)
     more = (f"training.start_from={options.start}",) if options.start else ()
-    _go(load_study(place.study, as_mapping((*options.settings, *more))), place.directory, options, stages)
+    _go(load_place(place, as_mapping((*options.settings, *more))), place.directory, options, stages)
 
 
 def _go(config: "StudyConfig", place: Path | None, options: StageOptions, stages: tuple[str, ...]) -> None:

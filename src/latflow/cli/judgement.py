@@ -11,7 +11,14 @@ from latflow.errors import LatflowError
 _TOLERANCE = " ± "
 
 
-def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject: str, machine: bool) -> int:
+def print_checks(
+    checks: Sequence[Any],
+    failure: type[LatflowError],
+    *,
+    subject: str,
+    machine: bool,
+    instead: LatflowError | None = None,
+) -> int:
     """Print every check with PASS or FAIL, and one line of error if any failed.
 
     Args:
@@ -19,6 +26,7 @@ def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject:
         failure: Exception whose code and exit code a failed check gives.
         subject: Name of what was checked.
         machine: Print one JSON document instead.
+        instead: Error to tell if any failed, in place of one that counts them.
 
     Returns:
         The exit code; that of a failure where there was nothing to check, which is no pass.
@@ -31,7 +39,7 @@ def print_checks(checks: Sequence[Any], failure: type[LatflowError], *, subject:
     told = (
         f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}" if checks else "nothing could be checked"
     )
-    refusal = failure(subject, value=told)
+    refusal = instead or failure(subject, value=told)
     if not passed:
         document["error"] = tell(refusal)
     if machine:

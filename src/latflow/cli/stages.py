@@ -2,12 +2,14 @@
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
-from latflow.study.config import StudyConfig
+from latflow.errors import ConfigError
+from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import METHODS
 from latflow.study.preflight import examined, ordered
 from latflow.study.preflight import refuse_directory as refuse_directory
@@ -35,20 +37,37 @@ def find_place(named: Path) -> Place:
     return Place(stored, named) if stored.is_file() else Place(named, None)
 
 
-def report_alone(named: Path) -> bool:
-    """Write the report of a run whose theory is not installed, from its results; false for any other path."""
-    from latflow.study.config.reading import read_table
-    from latflow.theories.catalogue import kinds
+def load_place(place: Place, overrides: Mapping[str, str]) -> StudyConfig:
+    """The study of a place.
 
+    Raises:
+        ConfigError: If the run was made with packages that are not here, naming them alone; else as `load_study`.
+    """
+    try:
+        return load_study(place.study, overrides)
+    except ConfigError:
+        if place.directory is None:
+            raise
+        from latflow.study.absent import absent
+
+        missing = absent(place.directory)
+        if missing.parts:
+            raise ConfigError([f"{place.directory}: {missing}"]) from None
+        raise
+
+
+def report_alone(named: Path) -> bool:
+    """Write the report of a run whose packages are not all installed, from its results; false for any other path."""
     if not ((named / "results.json").is_file() and (named / "study.toml").is_file()):
         return False
-    action = read_table(named / "study.toml").get("action")
-    kind = action.get("kind") if isinstance(action, dict) else None
-    if not isinstance(kind, str) or kind in kinds():
+    from latflow.study.absent import absent
+
+    missing = absent(named)
+    if not missing.parts:
         return False
     from latflow.report import write_report
 
-    emit(f"the theory {kind!r} is not installed: reported as it was analysed")
+    emit(f"{missing}; reported as it was analysed")
     emit(f"report: {write_report(named)}")
     return True
 
@@ -65,9 +84,11 @@ def dry_run(
     prepare_jax()
     from latflow.study.models import course, require_start
     from latflow.study.plan import plan
+    from latflow.study.rehearsal import rehearse
 
     if order.needs_model:
         require_start(config)
+    rehearse(config, stages=stages, samplers=order.samplers)
     needs = plan(config)
     if order.needs_model and config.training.curriculum.extents:
         needs["lattices_trained_on"] = " → ".join(str(max(stage.lattice.shape)) for stage in course(config))

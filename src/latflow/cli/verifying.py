@@ -5,7 +5,7 @@ from pathlib import Path
 from latflow.cli.device import prepare_jax
 from latflow.cli.judgement import print_checks
 from latflow.cli.parameters import Extents, Flag
-from latflow.errors import DataError, MissingInputError
+from latflow.errors import ConfigError, DataError, MissingInputError
 
 
 def verify(
@@ -44,6 +44,10 @@ def verify(
         hint = "name a directory that `run` wrote, or a gauge configuration"
         raise MissingInputError(str(path), value="no such file or directory", hint=hint)
     prepare_jax()
+    from latflow.study.checks import INSTALLED
     from latflow.study.verify import verify as verified
 
-    return print_checks(verified(path), DataError, subject=str(path), machine=json)
+    checks = verified(path)
+    failed = {check.name: check.value for check in checks if not check.passed}
+    missing = ConfigError([f"{path}: {failed[INSTALLED]}"]) if [*failed] == [INSTALLED] else None
+    return print_checks(checks, DataError, subject=str(path), machine=json, instead=missing)

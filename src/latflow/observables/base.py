@@ -6,7 +6,7 @@ from the columns, never here.
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,13 +15,14 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import Field
+from latflow.errors import ConfigError
 from latflow.execution import map_pieces, piece_size
 from latflow.stats.quantities import AbstractEstimator, MeanOf
 from latflow.words import ObservableWords
 
 
 class AbstractObservable(eqx.Module):
-    """A number or a vector computed from one configuration.
+    """A number or a vector computed from one configuration, real and of one shape for all of them.
 
     An observable with words is also an estimate, the mean of its column. One without words is only input of the
     estimators of its theory.
@@ -63,6 +64,10 @@ def measure(
 
     Returns:
         One array (n, …) per observable.
+
+    Raises:
+        ConfigError: If an observable does not give real numbers, or an estimate has more than one axis; before
+            anything is measured.
     """
     fields = np.asarray(fields)
     size = piece_size(len(fields), fields[0].nbytes)
@@ -73,4 +78,31 @@ def measure(
 def _measure(
     observables: tuple[AbstractObservable, ...], fields: Inexact[Array | np.ndarray, "n *shape"]
 ) -> dict[str, Float[Array, "n ..."]]:
-    return {observable.name: jax.vmap(observable)(jnp.asarray(fields)) for observable in observables}
+    return {observable.name: _column(observable, fields) for observable in observables}
+
+
+def _column(observable: AbstractObservable, fields: Inexact[Array | np.ndarray, "n *shape"]) -> Float[Array, "n ..."]:
+    column: Any = jax.vmap(observable)(jnp.asarray(fields))
+    require_value(observable, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), column))
+    return column
+
+
+def require_value(observable: AbstractObservable, value: Any) -> None:
+    """Refuse what cannot be a column.
+
+    Args:
+        observable: What gives the value.
+        value: Shape and dtype of its value on one configuration.
+
+    Raises:
+        ConfigError: If these are no real numbers, or the observable has words and more than one axis.
+    """
+    problem = ""
+    if not isinstance(value, jax.ShapeDtypeStruct):
+        problem = f"gives a {type(value).__name__}; allowed: a real number or a vector of them"
+    elif jnp.issubdtype(value.dtype, jnp.complexfloating):
+        problem = f"gives {value.dtype} numbers; allowed: real ones, such as real and imaginary part in a vector"
+    elif observable.words is not None and value.ndim > 1:
+        problem = f"has {value.ndim} axes, {value.shape}; allowed: a number or a vector, or no words and an estimator"
+    if problem:
+        raise ConfigError([f"{observable.name} {problem}"])

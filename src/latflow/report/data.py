@@ -51,7 +51,7 @@ def configurations(
     if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
         return None
     last = ensemble.n_blocks - 1
-    if sampler not in CHAINS:
+    if not _is_chains(sampler, ensemble):
         arrays = ensemble.read(last, names=["fields", "accepted"]).arrays
         positions = np.flatnonzero(arrays["accepted"])
         chosen = positions[_spread(len(positions), number)]
@@ -74,7 +74,7 @@ def one_field(run: Run) -> np.ndarray | None:
     for sampler, ensemble in run.ensembles.items():
         if ensemble.n_blocks and "fields" not in ensemble.manifest["identity"]:
             fields = ensemble.read(0, names=["fields"]).arrays["fields"]
-            return fields[(0,) * (2 if sampler in CHAINS else 1)]
+            return fields[(0,) * (2 if _is_chains(sampler, ensemble) else 1)]
     return None
 
 
@@ -95,7 +95,7 @@ def series(run: Run, sampler: str, observable: str) -> np.ndarray | None:
     For the flow the chain repeats its standing draw at every rejection, as its errors require.
     """
     values = _measured(run, sampler, observable)
-    if values is None or sampler in (*CHAINS, *GIVEN):
+    if values is None or sampler in GIVEN or _is_chains(sampler, run.ensembles.get(sampler)):
         return None if values is None else _chains_first(values)
     index = _column(run.ensembles.get(sampler), "index")
     if index is None:
@@ -142,6 +142,11 @@ def reference(run: Run, observable: str) -> Estimate | None:
 def reference_source(run: Run, observable: str) -> str:
     """The source of the known value of an observable, as the results give it; empty if they do not."""
     return next((row.reference_source for row in run.results.of(observable) if row.reference_source), "")
+
+
+def _is_chains(sampler: str, ensemble: Ensemble | None) -> bool:
+    """Whether the blocks of a sampler are those of chains; its method may be that of a package which is not there."""
+    return sampler in CHAINS or (ensemble is not None and "records_per_block" in ensemble.manifest["identity"])
 
 
 def _spread(available: int, number: int) -> np.ndarray:

@@ -13,6 +13,11 @@ DEPENDENT_PAIRS = frozenset(frozenset({name, METHODS[name].reweighted}) for name
 """Pairs that analyse the same draws: their difference has no independent error, so no pull is printed."""
 
 
+def are_dependent(one: str, other: str) -> bool:
+    """Whether two samplers analyse the same draws, also where their method is not installed."""
+    return {one, other} in DEPENDENT_PAIRS or f"{one}_reweighted" == other or f"{other}_reweighted" == one
+
+
 def sampler_style(sampler: str) -> SamplerStyle:
     """Style of `sampler`; a neutral one for a name not listed."""
     return SAMPLERS.get(sampler, SamplerStyle(sampler, "#7F7F7F", "X", ""))

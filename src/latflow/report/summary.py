@@ -34,7 +34,10 @@ def summary_lines(results: Results) -> list[str]:
 def _table(results: Results) -> list[str]:
     observables, samplers = scalar_observables(results), samplers_of(results)
     if not observables:
-        return ["no observable has been analysed yet"]
+        arrays = results.in_order({row.observable for row in results.estimates})
+        return [
+            f"arrays only, see the report: {', '.join(arrays)}" if arrays else "no observable has been analysed yet"
+        ]
     rows = [["observable", *(sampler_style(s).label for s in samplers), "reference"]]
     for observable in observables:
         found = [results.estimate(observable, sampler) for sampler in samplers]

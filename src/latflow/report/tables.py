@@ -14,7 +14,7 @@ from typing import NamedTuple
 from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
-from latflow.report.names import DEPENDENT_PAIRS, SAMPLERS, SamplerStyle, order_of, sampler_style
+from latflow.report.names import SAMPLERS, SamplerStyle, are_dependent, order_of, sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
 from latflow.report.tunnelling import tunnelling
@@ -132,7 +132,7 @@ def samplers_of(results: Results) -> list[str]:
 def sampler_pairs(results: Results) -> list[tuple[str, str]]:
     """Pairs of samplers with independent estimates that have a scalar observable in common."""
     found = {(row.observable, row.sampler) for row in results.estimates if row.number is not None}
-    pairs = [pair for pair in combinations(samplers_of(results), 2) if frozenset(pair) not in DEPENDENT_PAIRS]
+    pairs = [pair for pair in combinations(samplers_of(results), 2) if not are_dependent(*pair)]
     return [(a, b) for a, b in pairs if any((o, a) in found and (o, b) in found for o in scalar_observables(results))]
 
 

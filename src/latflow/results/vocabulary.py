@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from latflow.results.records import Axis, Observable, Theory
-from latflow.words import AxisWords, ObservableWords, plain_words
+from latflow.words import ENTRY, AxisWords, ObservableWords, plain_words
 
 
 def _no_theory(study: Mapping[str, Any]) -> Theory | None:
@@ -38,7 +38,7 @@ def described(
     shape: tuple[int, ...],
     flow_times: tuple[float, ...],
 ) -> dict[str, Observable]:
-    """The observables of a run, in the order of tables.
+    """The observables of a run, in the order of tables; an array whose words name no axis has numbered entries.
 
     Args:
         lengths: By observable the number of its entries; None for a scalar.
@@ -51,7 +51,7 @@ def described(
     found = {}
     for place, name in enumerate(order):
         words, length = vocabulary.words_of(name), lengths[name]
-        axis = None if length is None else axis_of(words.axis, length, shape=shape, flow_times=flow_times)
+        axis = None if length is None else axis_of(words.axis or ENTRY, length, shape=shape, flow_times=flow_times)
         found[name] = Observable(
             title=words.title,
             symbol=words.symbol,

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+INSTALLED = "study: all that it names is installed"
+"""Name of the check that fails where a theory, sampler, flow or observable of a run is not here."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:

@@ -14,6 +14,9 @@ from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
 from latflow.theories.catalogue import package_of
 
+PACKAGE = "package"
+"""Key of identities that is no key of a study: the package that brings the theory, where latflow does not."""
+
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
 

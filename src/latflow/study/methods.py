@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, LatflowError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
+from latflow.plugins import brought_by
 from latflow.randomness import root_key
-from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler
+from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.heatbath import HeatBath
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES, Level, Nested, Scheme
@@ -19,7 +20,7 @@ from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import Method, method_of
+from latflow.study.config.methods import BUILT_IN, GROUP, Method, method_of
 from latflow.study.theories import build_action, build_link_action, build_local_action, build_wilson_action
 
 _FIRST_WIDTH = 0.5
@@ -30,12 +31,18 @@ def build_kernel(config: StudyConfig, name: str) -> AbstractKernel:
     """The kernel of a method of chains before tuning.
 
     Raises:
-        ConfigError: If the method is unknown, is none of chains, or does not build a kernel.
+        ConfigError: If the method is unknown, is none of chains, fails, does not build a kernel, or builds one that is
+            tuned where the table has no `target_acceptance`.
     """
     method = method_of(name)
-    kernel = _hook(method.build)(config) if method.stage == "chains" else None
+    kernel = _built(method, config) if method.stage == "chains" else None
     if not isinstance(kernel, AbstractKernel):
         raise ConfigError([f"{name}: builds {type(kernel).__name__}; allowed: an AbstractKernel"])
+    if isinstance(kernel, AbstractTunableKernel) and not _has_target(method):
+        missing = f"builds {type(kernel).__name__}, which is tuned, and its table has no target_acceptance"
+        raise ConfigError(
+            [f"{name}: {missing}; allowed: a table with it, or a kernel that is no AbstractTunableKernel"]
+        )
     return kernel
 
 
@@ -48,11 +55,11 @@ def build_sampler(config: StudyConfig, name: str, flow: TrainableFlow | None = N
         flow: The trained flow, for methods that need one.
 
     Raises:
-        ConfigError: If the method is unknown, is none of draws, or does not build a weighted sampler.
+        ConfigError: If the method is unknown, is none of draws, fails, or does not build a weighted sampler.
     """
     method = method_of(name)
     given = (config, flow) if method.trained else (config,)
-    sampler = _hook(method.build)(*given) if method.stage == "draws" else None
+    sampler = _built(method, *given) if method.stage == "draws" else None
     if not isinstance(sampler, AbstractWeightedSampler):
         raise ConfigError([f"{name}: builds {type(sampler).__name__}; allowed: an AbstractWeightedSampler"])
     return sampler
@@ -114,6 +121,28 @@ def metropolis(config: StudyConfig) -> LinkMetropolis:
     return LinkMetropolis(build_link_action(config), width=jnp.asarray(_FIRST_WIDTH))
 
 
+def _has_target(method: Method) -> bool:
+    return method.table is not None and "target_acceptance" in method.table.model_fields
+
+
+def _built(method: Method, *given: Any) -> Any:
+    """What the function of a method makes of a study.
+
+    Raises:
+        ConfigError: If that of a plug-in cannot be imported or fails.
+    """
+    build = _hook(method.build)
+    if method in BUILT_IN:
+        return build(*given)
+    try:
+        return build(*given)
+    except LatflowError:
+        raise
+    except Exception as error:  # whatever a foreign function does
+        reason = f"{method.build} fails, {type(error).__name__}: {error}"
+        raise ConfigError([f"{method.name}: {brought_by(GROUP, method.name)}{reason}"]) from error
+
+
 def _hook(name: str) -> Any:
     """What ``package.module:function`` names.
 
@@ -123,5 +152,6 @@ def _hook(name: str) -> Any:
     module, _, function = name.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError([f"{name}: {error}; allowed: a function of an installed package"]) from error
+    except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError([f"{name}: {reason}; allowed: a function of an installed package"]) from error

@@ -64,8 +64,8 @@ def _identified(header: Mapping[str, Any], path: Path) -> StudyConfig:
         case _:
             pass
     try:
-        sections = {name: value for name, value in header["identity"].items() if name != PACKAGE}
-        return StudyConfig.model_validate({**_ONLY_A_FLOW, **sections})
+        told = {**_ONLY_A_FLOW, **header["identity"]}
+        return StudyConfig.model_validate({key: value for key, value in told.items() if key != PACKAGE})
     except (KeyError, TypeError, ValidationError, ConfigError) as error:
         raise FormatError(f"{path}: no description of its training", hint="made by another version") from error
 

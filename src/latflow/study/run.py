@@ -12,6 +12,7 @@ from latflow.study.config.methods import METHODS
 from latflow.study.context import Progress, RunContext
 from latflow.study.models import require_start
 from latflow.study.preflight import Order, ordered
+from latflow.study.rehearsal import rehearse
 from latflow.study.stages.analysis import analyse
 from latflow.study.stages.chains import sample_chains
 from latflow.study.stages.draws import sample_draws
@@ -74,8 +75,8 @@ def run_order(
         The content of ``results.json`` if it was analysed, else None.
 
     Raises:
-        MissingInputError, DataError, ConfigError: If the training cannot start from the model that the study names;
-            nothing is written then.
+        MissingInputError, DataError, ConfigError: If the training cannot start from the model that the study names, or
+            a plug-in does not give what it should; nothing is written then.
         CannotCreateError: If another process works in the directory.
         Interrupted: After a signal; everything done so far is saved.
     """
@@ -83,6 +84,7 @@ def run_order(
     study_physics(config)  # an observable that is not defined for these fields is refused before anything is done
     if order.needs_model:
         require_start(config)
+    rehearse(config, stages=order.stages, samplers=order.samplers)
     with RunLock(directory), Interrupts() as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())

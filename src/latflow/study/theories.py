@@ -54,7 +54,9 @@ def _asked_for(name: str, action: AbstractAction, taken: set[str]) -> AbstractOb
     problem = ""
     if not isinstance(built, AbstractObservable):
         problem = f"is a {type(built).__name__}; allowed: an AbstractObservable"
-    elif built.name != name or built.name in taken:
+    elif name in taken:
+        problem = "is the name of a column of the theory; allowed: another name"
+    elif built.name != name:
         problem = f"measures {built.name!r}; allowed: an observable of the name of its entry point"
     elif built.words is None:
         problem = "has no words; allowed: an observable with `words`"

@@ -5,7 +5,7 @@ every parent is looked up. Each line holds a number, its limit and a verdict.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,18 +20,20 @@ from latflow.randomness import split
 from latflow.samplers.draws import draw_block, log_uniforms
 from latflow.samplers.independence import accept_sequence
 from latflow.store.atomic import sha256_file
+from latflow.store.blocks import decode_block
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.store.records import JSON, ChecksumError
+from latflow.study.absent import absent
 from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
-from latflow.study.checks import OUT_OF_DATE, Check
+from latflow.study.checks import INSTALLED, OUT_OF_DATE, Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
-from latflow.study.stages.analysis import PROGRAM, inputs_of
+from latflow.study.stages.analysis import PROGRAM, file_inputs, inputs_of
 from latflow.study.stages.chains import load_start, one_block
 from latflow.study.stages.files import changed_files
 from latflow.study.stages.provenance import elsewhere, is_other_program, origin
@@ -39,6 +41,7 @@ from latflow.study.stages.redraw import FieldSource, origin_of
 from latflow.study.stages.sources import draw_keys, source
 from latflow.study.stages.training import load_flow, production_flow
 from latflow.study.wording import read_results
+from latflow.training.model_file import require_whole
 
 RECOMPUTED = 256
 """Configurations per ensemble whose action and log-density are recomputed."""
@@ -53,13 +56,18 @@ TOLERANCE = 1e-10
 def verify(path: Path) -> list[Check]:
     """Verify a run directory, an ensemble or measurement directory, or a model directory.
 
+    Of a run that was made with packages which are not here the files alone are verified, and one check fails.
+
     Raises:
         MissingInputError: If `path` is none of these.
     """
     path = path.resolve()
-    if (path / "study.toml").exists():
+    root = next((place for place in (path, *path.parents) if (place / "study.toml").exists()), None)
+    missing = None if root is None else absent(root)
+    if missing is not None and missing.parts:
+        return [*_verify_files(path), Check(INSTALLED, str(missing), "all", passed=False)]
+    if root == path:
         return _verify_run(path)
-    root = next((parent for parent in path.parents if (parent / "study.toml").exists()), None)
     if (path / "manifest.json").exists():
         return _verify_ensemble(path, root)
     if (path / "model.json").exists():
@@ -78,8 +86,34 @@ def _verify_run(path: Path) -> list[Check]:
     if (path / "ensembles" / "evidence.h5").exists():
         checks.append(_verify_evidence(_context(path)))
     if (path / "results.json").exists():
-        checks += _verify_results(path)
+        checks += _verify_inputs(path, _context(path))
     return checks
+
+
+def _verify_files(path: Path) -> list[Check]:
+    """What holds whatever the files mean: every hash, and that results are those of these files."""
+    if (path / "manifest.json").exists():
+        return _verify_ensemble(path, None)
+    if (path / "model.json").exists():
+        return [_whole("model: hash", lambda: require_whole(path))]
+    checks = (
+        [_whole("model: hash", lambda: require_whole(path / "model"))] if (path / "model/model.json").exists() else []
+    )
+    for manifest in sorted(path.glob("*/*/manifest.json")):
+        checks += _verify_ensemble(manifest.parent, None)
+    checks += [
+        _whole(f"{file.parent.name}/{file.name}: file", lambda file=file: decode_block(file))
+        for file in sorted((path / "ensembles").glob("*.h5"))
+    ]
+    return [*checks, *(_verify_inputs(path, None) if (path / "results.json").exists() else [])]
+
+
+def _whole(name: str, read: Callable[[], object]) -> Check:
+    try:
+        read()
+    except LatflowError as error:
+        return Check(name, str(error), "not damaged", passed=False)
+    return Check(name, "match", "match", passed=True)
 
 
 def _verify_model(path: Path, root: Path | None) -> list[Check]:
@@ -271,21 +305,25 @@ def _verify_evidence(context: RunContext) -> Check:
     return Check("evidence: stored log q = log_prob at target draws", value, limit, passed=value <= limit)
 
 
-def _verify_results(path: Path) -> list[Check]:
-    """The file is as it was written, and so is all that it was computed from."""
-    name, context = "results.json: checksum", _context(path)
+def _verify_inputs(path: Path, context: RunContext | None) -> list[Check]:
+    """The results are as they were written, and so is all that they were computed from.
+
+    Without a study that can be read, files alone are compared.
+    """
+    name = "results.json: checksum"
     try:
         provenance = read_results(path / "results.json").provenance
         inputs = {} if provenance is None else provenance.inputs
-        now = inputs_of(context, writable=False)
+        now = _files_now(path, inputs) if context is None else inputs_of(context, writable=False)
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
-    stale = sorted(key for key in {*inputs, *now} - {PROGRAM} if inputs.get(key) != now.get(key))
+    compared = {*now} if context is None else {*inputs, *now} - {PROGRAM}
+    stale = sorted(key for key in compared if inputs.get(key) != now.get(key))
     # results of another version are no damage: the next analysis makes them anew
-    current = inputs.get(PROGRAM) == now[PROGRAM]
+    current = context is None or inputs.get(PROGRAM) == now[PROGRAM]
     age = [] if current else [_out_of_date("results.json: estimates")]
     found = [Check(name, "match", "match", passed=True), *age]
-    if stale and _has_grown(context, inputs, stale):
+    if stale and context is not None and _has_grown(context, inputs, stale):
         return [*found, _out_of_date("results.json: inputs", ", ".join(key for key in stale if key not in _FOLLOW))]
     unchanged = Check("results.json: inputs unchanged", ", ".join(stale) or "all", "all", passed=not stale)
     return [*found, unchanged]
@@ -309,6 +347,11 @@ def _has_grown(context: RunContext, inputs: Mapping[str, str | None], stale: lis
 
 def _was_shorter(context: RunContext, key: str, digest: str | None) -> bool:
     return digest is None or Ensemble.open(context.path(*key.split("/")), writable=False).was(digest)
+
+
+def _files_now(path: Path, inputs: Mapping[str, Any]) -> dict[str, str | None]:
+    samplers = [key.partition("/")[2] for key in inputs if key.startswith("measurements/")]
+    return file_inputs(path, samplers, writable=False)
 
 
 def _rounding(config: StudyConfig) -> float:

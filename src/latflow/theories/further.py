@@ -9,8 +9,8 @@ import functools
 from importlib import metadata
 from typing import Any
 
-from latflow.errors import ConfigError
-from latflow.plugins import Plugin, plugins
+from latflow.errors import ConfigError, LatflowError
+from latflow.plugins import Plugin, brought_by, plugins
 from latflow.theories.catalogue import all_words
 
 GROUP = "latflow.observables"
@@ -47,11 +47,18 @@ def build(name: str, action: Any) -> Any:
     """The observable of this name for the fields of an action; imports JAX.
 
     Raises:
-        ConfigError: If it is not defined for such fields, or its package cannot be imported.
+        ConfigError: If it is not defined for such fields, its package cannot be imported, or its function fails.
     """
+    what = f"measure.observables: {name!r}"
     try:
         make = metadata.EntryPoint(name, further()[name], GROUP).load()
     except (Exception, SystemExit) as error:  # whatever a foreign module does when it is imported
         reason = f"{type(error).__name__}: {error}"
-        raise ConfigError([f"measure.observables: {name!r}; its package cannot be imported: {reason}"]) from error
-    return make(action)
+        raise ConfigError([f"{what}; its package cannot be imported: {reason}"]) from error
+    try:
+        return make(action)
+    except LatflowError:
+        raise
+    except Exception as error:  # whatever a foreign function does
+        reason = f"{further()[name]} fails, {type(error).__name__}: {error}"
+        raise ConfigError([f"{what}; {brought_by(GROUP, name)}{reason}"]) from error

@@ -105,6 +105,17 @@ def read_header(directory: Path) -> dict[str, Any]:
     return _read_header(Path(directory) / HEADER)["header"]
 
 
+def require_whole(directory: Path) -> None:
+    """Refuse a model whose header or weights are not those that were written; the model itself is not built.
+
+    Raises:
+        MissingInputError: A file of it is missing.
+        DataError: One is damaged, foreign or newer.
+    """
+    record = _read_header(Path(directory) / HEADER)
+    _read_weights(Path(directory) / WEIGHTS, sha256=record["weights_sha256"], length=record["weights_bytes"])
+
+
 def save_checkpoint(directory: Path, state: PyTree, *, step: int, header: Mapping[str, JSON], keep: int = 3) -> str:
     """Write the state at `step`, then remove all but the `keep` newest up to it; returns its identity.
 

@@ -23,6 +23,12 @@ class MixedConfig(AbstractSection):
     thin: Count = Field(default=1, description="updates per kept configuration")
 
 
+class NormalsConfig(AbstractSection):
+    """Importance sampling from normal sites."""
+
+    width: float = Field(default=0.35, gt=0, le=100, description="of the normal distribution")
+
+
 ANNEALED = Method(
     "annealed",
     "draws",
@@ -31,3 +37,10 @@ ANNEALED = Method(
     SamplerStyle("annealed", "#332288", "h", "annealed importance sampling"),
 )
 MIXED = Method("mixed", "chains", "latflow_example.builders:mixed", MixedConfig, even_extents=True, target_rank=5)
+NORMALS = Method(
+    "normals",
+    "draws",
+    build="latflow_example.builders:normals",
+    table=NormalsConfig,
+    style=SamplerStyle("normals", "#332288", "h", "importance sampling from normal sites"),
+)

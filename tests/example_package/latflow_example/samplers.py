@@ -1,4 +1,4 @@
-"""A weighted sampler and a kernel of scalar fields."""
+"""Two weighted samplers and a kernel of scalar fields."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from typing_extensions import override
 
+import latflow as lf
 from latflow.actions.base import AbstractAction
 from latflow.distributions import Normal
 from latflow.fields.spaces import AbstractFieldSpace
@@ -48,6 +49,19 @@ class Annealed(AbstractWeightedSampler):
         (x, work), _ = jax.lax.scan(step, (x, jnp.zeros(())), jnp.arange(self.steps))
         work = work + share * gap(x)
         return Weighted(x, -work, {"work": work, "action": self.action(x)})
+
+
+class Normals(AbstractWeightedSampler):
+    """Normal sites of one width under the weight exp(−S)/q; E[w] = Z."""
+
+    action: lf.AbstractAction
+    prior: lf.Normal
+    width: float
+
+    def draw(self, key):
+        z, log_prob = self.prior.sample_and_log_prob(key)
+        x, log_prob = self.width * z, log_prob - z.size * jnp.log(self.width)
+        return Weighted(x, -self.action(x) - log_prob, {"action": self.action(x)})
 
 
 class Mixed(AbstractTunableKernel):

@@ -8,15 +8,21 @@ text and imported when it samples.
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from latflow.errors import ConfigError
 from latflow.tables import AbstractSection
 
 Stage: TypeAlias = Literal["chains", "draws", "files"]
 
 NEUTRAL = "#7F7F7F"
 """Colour of a method that names none."""
+
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
+_MARKERS = ".,ov^<>1234+xXDdsp*hH8P|_"
+"""Matplotlib's markers of one character, which this module does not import."""
 
 _FIRST_DERIVED = 2**31
 
@@ -36,6 +42,17 @@ class SamplerStyle:
     colour: str
     marker: str
     note: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no figure could be drawn with.
+
+        Raises:
+            ConfigError: If the colour is not hexadecimal, or the marker none of matplotlib's.
+        """
+        if not _COLOUR.fullmatch(self.colour):
+            raise ConfigError([f"colour of {self.label}: {self.colour!r}; allowed: hexadecimal RGB such as {NEUTRAL}"])
+        if self.marker not in _MARKERS or len(self.marker) != 1:
+            raise ConfigError([f"marker of {self.label}: {self.marker!r}; allowed: one of {_MARKERS}"])
 
 
 def width(settings: Mapping[str, Any], scale: float) -> dict[str, Any]:

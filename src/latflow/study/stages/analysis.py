@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -107,18 +108,30 @@ def inputs_of(context: RunContext, *, writable: bool = True) -> dict[str, Any]:
     Raises:
         LatflowError: If an ensemble or its measurements are damaged.
     """
-    ledgers = {
-        f"{kind}/{name}": Ensemble.open(context.path(kind, name), writable=writable).digest
-        for kind in ("ensembles", "measurements")
-        for name in _measured(context)
-    }
+    files = file_inputs(context.directory, _measured(context), writable=writable)
+    return {"config": context.config.digest(), PROGRAM: program_digest(context.config), **files}
+
+
+def file_inputs(directory: Path, samplers: Sequence[str], *, writable: bool) -> dict[str, str | None]:
+    """The part of `inputs_of` that needs no study: hashes of the model and its log, the evidence and the ensembles.
+
+    Args:
+        directory: The run directory.
+        samplers: Whose ensembles and measurements.
+        writable: As for `inputs_of`.
+    """
     files = {
-        "model": context.path("model", "model.json"),
-        "training": context.path("model", "train.jsonl"),
-        "evidence": evidence.path_of(context),
+        "model": directory / "model" / "model.json",
+        "training": directory / "model" / "train.jsonl",
+        "evidence": directory / evidence.FILE,
     }
     digests = {name: sha256_file(path) if path.exists() else None for name, path in files.items()}
-    return {"config": context.config.digest(), PROGRAM: program_digest(context.config), **digests, **ledgers}
+    ledgers = {
+        f"{kind}/{name}": Ensemble.open(directory / kind / name, writable=writable).digest
+        for kind in ("ensembles", "measurements")
+        for name in samplers
+    }
+    return {**digests, **ledgers}
 
 
 def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

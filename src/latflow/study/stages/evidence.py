@@ -53,9 +53,13 @@ Estimates: TypeAlias = Mapping[str, Mapping[str, list[Estimate]]]
 _EVEN = 1e-10
 
 
+FILE = "ensembles/evidence.h5"
+"""Where it lies in a run directory."""
+
+
 def path_of(context: RunContext) -> Any:
     """Where the densities at target draws are kept."""
-    return context.path("ensembles", "evidence.h5")
+    return context.path(FILE)
 
 
 def collect(context: RunContext) -> None:

@@ -1,6 +1,6 @@
 """How the observables of one real scalar field are written."""
 
-from latflow.words import AxisWords, ObservableWords
+from latflow.words import TIME, AxisWords, ObservableWords
 
 OBSERVABLES: dict[str, ObservableWords] = {
     "susceptibility": ObservableWords("two-point susceptibility", "χ₂", r"$\chi_2$", "Σ_{x} G_{c}(x)"),
@@ -34,9 +34,11 @@ OBSERVABLES: dict[str, ObservableWords] = {
         "along the axes, averaged over translations",
         axis=AxisWords("r"),
     ),
-    "correlator": ObservableWords("zero-momentum correlator", "C(t)", r"$C(t)$", "connected, summed over a time slice"),
+    "correlator": ObservableWords(
+        "zero-momentum correlator", "C(t)", r"$C(t)$", "connected, summed over a time slice", axis=TIME
+    ),
     "effective_mass": ObservableWords(
-        "effective mass", "m_{eff}(t)", r"$m_\mathrm{eff}(t)$", "arccosh[(C(t+1) + C(t−1)) / 2C(t)]"
+        "effective mass", "m_{eff}(t)", r"$m_\mathrm{eff}(t)$", "arccosh[(C(t+1) + C(t−1)) / 2C(t)]", axis=TIME
     ),
 }
 """In the order in which tables list them."""

@@ -1,7 +1,7 @@
 """The action, what is measured, what may be lost."""
 
+import jax
 import jax.numpy as jnp
-from jax import Array
 
 import latflow as lf
 from latflow.actions.base import AbstractLocalAction, autodiff_force
@@ -13,8 +13,8 @@ class SineGordon(AbstractLocalAction):
     """S = Σ[(∂φ)² + m²φ² + α(1 − cos φ)]."""
 
     space: lf.AbstractFieldSpace
-    mass_squared: Array
-    alpha: Array
+    mass_squared: jax.Array
+    alpha: jax.Array
 
     def __init__(self, lattice, *, mass_squared, alpha):
         self.space = lf.ScalarSpace(lattice.shape)
