@@ -107,7 +107,8 @@ def fit(
 ) -> FitResult:
     """Train `flow` towards `action` until a stopping criterion is met.
 
-    The flow is evaluated at step 0, at every multiple of `evaluation.every` and at the last step. Products of float32
+    The flow is evaluated at step 0, at every multiple of `evaluation.every` and at the last step. A time limit acts
+    between steps too: the flow is then evaluated where it stands. Products of float32
     numbers are computed whole, whatever the default of JAX is.
 
     Args:
@@ -183,8 +184,9 @@ def resume(
         ("hooks", hooks, FitHooks),
     ):
         require_type(name, given, kind, f"one of {kind.__name__}")
-    descent = _Descent(key, action, loss, optimiser, hooks.on_pause)
-    journal = _Journal(key, action, optimiser, evaluation, hooks, _Clock(progress.elapsed), list(progress.history))
+    clock = _Clock(progress.elapsed)
+    descent = _Descent(key, action, loss, optimiser, hooks.on_pause, clock, stop.seconds)
+    journal = _Journal(key, action, optimiser, evaluation, hooks, clock, list(progress.history))
     with jax.default_matmul_precision(MATMUL_PRECISION):
         return _until(stop, progress.state, descent, journal, every=evaluation.every)
 
@@ -198,7 +200,7 @@ def _until(
     while (reason := stop.reason(journal.records)) is None:
         target = _next_target(int(state.step), every, stop.steps)
         after, outcome = descent.to(state, target)
-        if bool(outcome.finite) and journal.add(after, outcome, target - int(state.step)):
+        if bool(outcome.finite) and journal.add(after, outcome, int(after.step) - int(state.step)):
             state = after
             continue
         if int(state.rollbacks):
@@ -217,17 +219,22 @@ def _require(key: PRNGKey, flow: FlowModel, action: AbstractAction, stop: StopCr
 
 @dataclasses.dataclass
 class _Descent:
-    """The steps between two evaluations, with pauses."""
+    """The steps between two evaluations, with pauses; fewer of them once the time is up."""
 
     key: PRNGKey
     action: AbstractAction
     loss: AbstractLoss
     optimiser: Optimiser
     on_pause: Callable[[], None]
+    clock: "_Clock"
+    seconds: float | None
     pace: int = 1
 
     def to(self, state: TrainingState, target: int) -> tuple[TrainingState, Outcome]:
-        """Steps to `target` with a pause every few seconds; where the pauses fall changes no number."""
+        """Steps to `target`, or as far as time allows, with a pause every few seconds.
+
+        Where the pauses fall changes no number.
+        """
         key = jax.random.fold_in(self.key, _RETRY) if int(state.rollbacks) else self.key
         outcome = Outcome.start()
         while int(state.step) < target and bool(outcome.finite):
@@ -237,6 +244,8 @@ class _Descent:
             jax.block_until_ready(outcome)
             self._adapt(time.perf_counter() - start)
             self.on_pause()
+            if self.seconds is not None and self.clock.total() >= self.seconds:
+                break
         return state, outcome
 
     def _adapt(self, seconds: float) -> None:
