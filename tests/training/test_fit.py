@@ -270,7 +270,7 @@ def test_state_holds_what_the_next_step_needs():
 
 
 def test_a_time_limit_acts_between_steps(uninterrupted):
-    """Time that is up after the first step ends the training there, evaluated; going on gives the bits of one sitting."""
+    """Time that is up after the first step ends the training there; going on gives the bits of one sitting."""
     short = train(stop=StopCriterion(seconds=0.0), every=10)
     assert (short.stopped_by, [record["step"] for record in short.history]) == ("seconds", [0, 1])
     whole = train(progress=FitProgress(short.state, short.seconds, short.history))
