@@ -41,7 +41,7 @@ def _build(config: StudyConfig, name: str) -> None:
     method = method_of(name)
     if method.stage == "chains":
         build_kernel(config, name)
-    elif not method.trained:
+    elif method.stage == "draws" and not method.trained:
         build_sampler(config, name)
 
 
