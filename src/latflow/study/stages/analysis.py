@@ -5,7 +5,6 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -21,13 +20,10 @@ from latflow.plugins import installed
 from latflow.results import (
     ChainAgreement,
     EstimateRecord,
-    FlowFigures,
     GradientFlowRecord,
     Observable,
     Provenance,
-    ReliabilityRecord,
     Results,
-    StartFigures,
     Theory,
     Vocabulary,
     described,
@@ -41,11 +37,7 @@ from latflow.stats.reliability import Reliability, all_bounded, judge_draws
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
-    independence_acceptance,
-    kl,
     log_z,
-    pareto_k,
-    reweighting_ess,
 )
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
@@ -56,11 +48,11 @@ from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
+from latflow.study.stages.figures_of_merit import flow_figures, weights_of
 from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
-from latflow.study.stages.training import load_flow, sampling_facts
 from latflow.study.theories import is_wanted, known_values, study_physics
 from latflow.study.wording import read_results, theory_of
 from latflow.theories.catalogue import words_of
@@ -170,7 +162,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         if method.name != FLOW:
             settings[sampler] = sampler_settings(context, sampler)
         if method.stage == "draws":
-            weights = _weights(context, sampler)
+            weights = weights_of(context, sampler)
             with _naming(sampler):
                 found[sampler] = _flow_chain(context, columns, weights["index"])
                 found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
@@ -191,7 +183,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         theory=_theory(context.config),
         observables=_described(context.config, estimates, gradient_flow),
         estimates=estimates,
-        flow=_flow_figures(context, judged[FLOW]) if FLOW in judged else None,
+        flow=flow_figures(context, judged[FLOW]) if FLOW in judged else None,
         chains=chains,
         samplers=settings,
         gradient_flow=gradient_flow,
@@ -251,11 +243,6 @@ def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
         hint = "run `latflow measure` first, without --samplers"
         raise MissingInputError(str(path), value="measured with other settings than the study's", hint=hint)
     return {name: measurement.column(name) for name in measurement.manifest["identity"]["observables"]}
-
-
-def _weights(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
-    ensemble = Ensemble.open(context.path("ensembles", sampler))
-    return {name: ensemble.column(name) for name in ("log_weight", "accepted", "index")}
 
 
 @contextlib.contextmanager
@@ -371,35 +358,3 @@ def _field(components: list[Estimate], field: str) -> float | tuple[float | None
     """One field of all components; null where an average is not resolved."""
     values = tuple(None if component.state == UNRESOLVED else getattr(component, field) for component in components)
     return values[0] if len(values) == 1 else values
-
-
-def _flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
-    weights = _weights(context, FLOW)
-    log_weights = weights["log_weight"]
-    partition, divergence = (
-        Estimate(math.nan, math.nan) if found.state == UNRESOLVED else each
-        for each in (log_z(log_weights), kl(log_weights))
-    )
-    path = context.path("model", "train.jsonl")
-    last = json.loads(path.read_text().splitlines()[-1])
-    header = load_flow(context)[1]
-    facts = sampling_facts(context.config)
-    return FlowFigures(
-        acceptance=float(weights["accepted"].mean()),
-        expected_acceptance=independence_acceptance(log_weights),
-        reweighting_ess=reweighting_ess(log_weights),
-        pareto_k=pareto_k(log_weights),
-        log_weight_std=float(log_weights.std()),
-        reliability=ReliabilityRecord(**dataclasses.asdict(found)),
-        n=int(log_weights.size),
-        log_z=partition.value,
-        log_z_error=partition.error,
-        kl=divergence.value,
-        kl_error=divergence.error,
-        training_seconds=last["seconds"],
-        training_steps=last["step"],
-        stopped_by=header["stopped_by"],
-        coupling_range=tuple(facts["coupling_range"]) if facts else None,
-        inside_coupling_range=facts["inside_coupling_range"] if facts else None,
-        start=StartFigures(**header["start"]) if header.get("start") else None,
-    )
