@@ -6,7 +6,6 @@ medians of calls that end on the host. `--extents` and `--flow-extents` choose t
 """
 
 import argparse
-import math
 import statistics
 import time
 
@@ -60,36 +59,25 @@ def ceilings(n_bytes, n, rounds):
 
 
 def gauge(extents, bandwidth, rounds):
-    print(
-        "\n| SU(3) | precision | force, million sites/s | Gflop/s | GB/s, least | of the copy | compiled, s |", end=""
-    )
+    print("\n| SU(3) | force, million sites/s | Gflop/s | GB/s, least | of the copy | compiled, s |", end="")
     print(f" {STEPS} leapfrog steps, million links/s | 1 heat bath + 2 overrelaxation, ms |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for extent in extents:
-        for precision in ("single", "double"):
-            action = WilsonAction(Lattice((extent,) * 4), SU(3), beta=6.0)
-            x, p = action.space.random(jax.random.key(1)), action.space.momentum(jax.random.key(2))
-            sweep = math.nan
-            if precision == "single":
-                action = jax.tree.map(lambda a: a.astype(jnp.float32), action)
-                x, p = x.astype(jnp.complex64), p.astype(jnp.float32)
-            else:
-                kernel = HeatBath(action, n_overrelaxation=2)
-                step = eqx.filter_jit(kernel.step)
-                sweep, _ = timed(lambda s=step, k=kernel, x=x: s(jax.random.key(3), k.init(x)), rounds=rounds)
-            force = eqx.filter_jit(action.force)
-            seconds, first = timed(force, x, rounds=rounds)
-            size = jnp.asarray(0.02, p.dtype)
-            course = jax.jit(
-                lambda x, p, a=action, e=size: integrate(a, LEAPFROG, x, p, step_size=e, n_steps=STEPS)[:2]
-            )
-            whole, _ = timed(course, x, p, rounds=rounds)
-            sites, traffic = extent**4, (x.nbytes + p.nbytes) / seconds
-            row = f"{sites / seconds / 1e6:.1f} | {sites * FLOPS_PER_SITE / seconds / 1e9:.0f} | {traffic / 1e9:.0f} | "
-            row += (
-                f"{traffic / bandwidth:.0%} | {first:.1f} | {4 * sites * STEPS / whole / 1e6:.1f} | {1e3 * sweep:.1f}"
-            )
-            print(f"| {extent}⁴ | {precision} | {row} |", flush=True)
+        action = WilsonAction(Lattice((extent,) * 4), SU(3), beta=6.0)
+        x, p = action.space.random(jax.random.key(1)), action.space.momentum(jax.random.key(2))
+        kernel = HeatBath(action, n_overrelaxation=2)
+        step = eqx.filter_jit(kernel.step)
+        sweep, _ = timed(lambda s=step, k=kernel, x=x: s(jax.random.key(3), k.init(x)), rounds=rounds)
+        force = eqx.filter_jit(action.force)
+        seconds, first = timed(force, x, rounds=rounds)
+        course = jax.jit(
+            lambda x, p, a=action: integrate(a, LEAPFROG, x, p, step_size=jnp.asarray(0.02), n_steps=STEPS)[:2]
+        )
+        whole, _ = timed(course, x, p, rounds=rounds)
+        sites, traffic = extent**4, (x.nbytes + p.nbytes) / seconds
+        row = f"{sites / seconds / 1e6:.1f} | {sites * FLOPS_PER_SITE / seconds / 1e9:.0f} | {traffic / 1e9:.0f} | "
+        row += f"{traffic / bandwidth:.0%} | {first:.1f} | {4 * sites * STEPS / whole / 1e6:.1f} | {1e3 * sweep:.1f}"
+        print(f"| {extent}⁴ | {row} |", flush=True)
 
 
 def scalar(extents, chains, rounds):

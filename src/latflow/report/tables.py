@@ -222,7 +222,10 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
 def provenance_rows(results: Results) -> list[tuple[str, str]]:
     """When the run was analysed, and every leaf of the provenance: its key path and its value."""
     analysed = [] if results.date is None else [("analysed", results.date)]
-    return analysed if results.provenance is None else [*analysed, *_leaves(results.provenance.model_dump(), "")]
+    if results.provenance is None:
+        return analysed
+    told = {name: value for name, value in results.provenance.model_dump().items() if value is not None}
+    return [*analysed, *_leaves(told, "")]
 
 
 def _observable_table(run: Run, observable: str) -> ObservableTable:
