@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from latflow.study.config.methods import METHODS
 from latflow.theories.catalogue import all_works
 from latflow.words import Work
 
@@ -61,50 +62,12 @@ BIBLIOGRAPHY = (
         "",
         "HMC",
     ),
-    Work(
-        "I. P. Omelyan, I. M. Mryglod and R. Folk, Symplectic analytically integrable decomposition algorithms, "
-        "Comput. Phys. Commun. 151 (2003) 272",
-        "",
-        "the integrator of the trajectories",
-        key="hmc.integrator",
-        values=("omf2", "omf4", "force-gradient"),
-        sampler="hmc",
-    ),
-    Work(
-        "N. Metropolis, A. W. Rosenbluth, M. N. Rosenbluth, A. H. Teller and E. Teller, Equation of state calculations "
-        "by fast computing machines, J. Chem. Phys. 21 (1953) 1087",
-        "",
-        "updates of links one by one",
-        key="sampling.samplers",
-        values=("metropolis",),
-    ),
-    Work(
-        "N. Cabibbo and E. Marinari, A new method for updating SU(N) matrices in computer simulations of gauge "
-        "theories, Phys. Lett. B 119 (1982) 387",
-        "",
-        "the heat bath of SU(N) by its SU(2) subgroups",
-        key="sampling.samplers",
-        values=("heatbath",),
-    ),
-    Work(
-        "A. D. Kennedy and B. J. Pendleton, Improved heatbath method for Monte Carlo calculations in lattice gauge "
-        "theories, Phys. Lett. B 156 (1985) 393",
-        "",
-        "draws of SU(2) matrices at large β",
-        key="sampling.samplers",
-        values=("heatbath",),
-    ),
-    Work(
-        "M. Creutz, Overrelaxation and Monte Carlo simulation, Phys. Rev. D 36 (1987) 515",
-        "",
-        "sweeps of overrelaxation",
-        key="heatbath.overrelaxation",
-        sampler="heatbath",
-    ),
 )
-"""In the order in which they are listed."""
+"""In the order in which they are listed; then come those of methods of sampling and of the theory."""
 
 
 def works_of(study: Mapping[str, Any], *, has_flow: bool) -> list[Work]:
     """What the report of a study cites; nothing on flows where there is none."""
-    return [work for work in (*BIBLIOGRAPHY, *all_works()) if work.is_used(study) and (has_flow or not work.of_flows)]
+    of_methods = (work for method in METHODS.values() for work in method.works)
+    known = (*BIBLIOGRAPHY, *of_methods, *all_works())
+    return [work for work in known if work.is_used(study) and (has_flow or not work.of_flows)]

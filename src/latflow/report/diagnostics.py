@@ -33,6 +33,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate, NonFiniteSeri
 from latflow.stats.runs import error_against_n
 from latflow.stats.runs import rejection_runs as count_rejection_runs
 from latflow.stats.weights import weighted_estimates
+from latflow.study.config.methods import FLOW, HMC
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ LONG_RUN = 30
 def rejection_runs(run: Run) -> Picture | Omitted:
     """Distribution of the lengths of rejection runs, flow beside HMC, with the memoryless expectation."""
     name, title = "rejection_runs", "Rejection runs"
-    flags = {s: found for s in ("flow", "hmc") if (found := data.accepted(run, s)) is not None and not found.all()}
+    flags = {s: found for s in (FLOW, HMC) if (found := data.accepted(run, s)) is not None and not found.all()}
     lengths = {s: count_rejection_runs(found) for s, found in flags.items()}
     lengths = {s: histogram for s, histogram in lengths.items() if len(histogram) > 1 and histogram[1:].sum() > 0}
     if not lengths:
@@ -224,7 +225,7 @@ def training_gradient(run: Run) -> Picture | Omitted:
     def draw(axes: Axes) -> None:
         axes.set_yscale("log")
         _line(axes, run, "gradient_norm", colour=SAMPLERS["flow"].colour, label="gradient norm")
-        _line(axes, run, "learning_rate", colour=SAMPLERS["hmc"].colour, label="learning rate", dashes="--")
+        _line(axes, run, "learning_rate", colour=SAMPLERS[HMC].colour, label="learning rate", dashes="--")
         axes.set_ylabel("norm, rate")
         axes.legend(loc="best")
 

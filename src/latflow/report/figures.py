@@ -32,6 +32,7 @@ from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import compact, signed
 from latflow.report.tables import pull_of
 from latflow.stats.estimates import Estimate
+from latflow.study.config.methods import HMC
 
 PANELS_PER_SAMPLER = 4
 """Configurations shown of each sampler, two by two."""
@@ -259,7 +260,7 @@ def _pole_mass_reference(run: Run) -> Estimate | None:
 
 def _pulls(run: Run, observable: str) -> dict[str, float]:
     """Pull of each sampler against the reference, or of each other sampler against HMC where there is none."""
-    known, hmc = data.reference(run, observable), run.results.estimate(observable, "hmc")
+    known, hmc = data.reference(run, observable), run.results.estimate(observable, HMC)
     yardstick = known or (None if hmc is None else hmc.number)
     pulls = {}
     for sampler in SAMPLERS:

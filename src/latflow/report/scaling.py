@@ -34,6 +34,7 @@ from latflow.report.numbers import ABSENT, compact, count, duration, is_number, 
 from latflow.report.tables import SUSPICIOUS, verdict_box
 from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
 from latflow.store.atomic import write_bytes
+from latflow.study.config.methods import HMC
 from latflow.study.wording import vocabulary
 from latflow.theories.catalogue import kinds, title_of
 
@@ -263,7 +264,7 @@ def _agreement(found: ScalingResults) -> Picture | Omitted:
     axes.axhspan(-1, 1, color=FAINT, alpha=0.22, linewidth=0)
     rows = np.array([(found.extents.index(p.extent), p.pull) for p in found.pulls], dtype=float)
     spread = 0.6 * ((np.arange(len(rows)) * 0.618) % 1 - 0.5)
-    axes.plot(rows[:, 0] + spread, rows[:, 1], "o", color=sampler_style("hmc").colour, markersize=2.6)
+    axes.plot(rows[:, 0] + spread, rows[:, 1], "o", color=sampler_style(HMC).colour, markersize=2.6)
     axes.set_xticks(range(len(found.extents)), [str(extent) for extent in found.extents])
     axes.set_xlabel("$L$")
     axes.set_ylabel("pull (combined standard deviations)")

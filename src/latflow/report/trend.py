@@ -25,6 +25,7 @@ from latflow.results import ChainAgreement, Observable
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.stats.freezing import freezing
+from latflow.study.config.methods import HMC
 
 LENGTH = 20.0
 """Autocorrelation times that a chain must hold for its own to be more than a lower bound."""
@@ -276,11 +277,11 @@ def _agree(chains: ChainAgreement, column: str) -> bool:
 
 def _freezing(run: Run, x: float) -> Freezing | None:
     """γ along HMC, where the charge was measured and ⟨Q²⟩ is exact."""
-    charge, known = data.series(run, "hmc", _CHARGE), data.reference(run, f"{_CHARGE}_squared")
-    if charge is None or known is None or "hmc" not in samplers_of(run.results):
+    charge, known = data.series(run, HMC, _CHARGE), data.reference(run, f"{_CHARGE}_squared")
+    if charge is None or known is None or HMC not in samplers_of(run.results):
         return None
-    trajectory = float(run.ensembles["hmc"].manifest["scale"]) * int(run.study["hmc"]["n_steps"])
-    stretch = STRETCH / (trajectory * int(run.study["hmc"]["thin"]))
+    trajectory = float(run.ensembles[HMC].manifest["scale"]) * int(run.study[HMC]["n_steps"])
+    stretch = STRETCH / (trajectory * int(run.study[HMC]["thin"]))
     try:
         found: Estimate = freezing(charge, stretch=stretch, squared=known.value)
     except DataError:  # chains shorter than one stretch

@@ -31,6 +31,7 @@ from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
 from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig, load_study
+from latflow.study.config.methods import HMC
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Progress
 from latflow.study.run import STAGES, run_stages
@@ -106,8 +107,8 @@ def _run(
     stored, results = directory / "study.toml", directory / "results.json"
     # The trajectory was chosen when the run began; choosing it again could only contradict what is there.
     if stored.exists():
-        study = study.model_copy(update={"hmc": load_study(stored).hmc})
-    elif "hmc" in study.sampling.samplers:
+        study = study.model_copy(update={HMC: load_study(stored).hmc})
+    elif HMC in study.sampling.samplers:
         progress.stage("trajectory", f"of HMC for {study.name}")
         study = tuned(study)
     if results.exists():
@@ -162,7 +163,7 @@ def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> Sca
         not_estimated=tuple(absent),
         seconds_per_independent=cost.seconds_per_independent if paid else None,
         training=_training(study, results.flow or FlowFigures()) if sampler == "flow" else None,
-        trajectory=_trajectory(study) if sampler == "hmc" else None,
+        trajectory=_trajectory(study) if sampler == HMC else None,
         state=None if judged is None else judged.state,
     )
 

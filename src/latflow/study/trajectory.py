@@ -16,6 +16,7 @@ from latflow.samplers.hmc import HMC
 from latflow.stats.gamma import gamma_estimate
 from latflow.study.build import build_action, stream
 from latflow.study.config import StudyConfig
+from latflow.study.config.methods import HMC as METHOD
 from latflow.study.methods import build_scheme
 
 CANDIDATES = (2, 3, 4, 6, 8, 12, 16)
@@ -53,7 +54,7 @@ def tuned(config: StudyConfig) -> StudyConfig:
     """The study with the cheapest trajectory."""
     best = min(prices(config), key=lambda price: price.cost)
     trajectory = {"n_steps": best.n_steps, "trajectory_length": round(best.n_steps * best.step_size, 6)}
-    return config.model_copy(update={"hmc": config.hmc.model_copy(update=trajectory)})
+    return config.model_copy(update={METHOD: config.hmc.model_copy(update=trajectory)})
 
 
 def _price(config: StudyConfig, n_steps: int) -> Price:

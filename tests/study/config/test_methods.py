@@ -150,17 +150,8 @@ NAMES = {"hmc", "local", "cluster", "heatbath", "metropolis"}
 
 EXCEPTIONS = {
     "study/config/methods.py": "the table",
-    "study/config/rules.py": "which theory allows which method, and rules about single keys of a sampler's own table",
-    "study/config/stages.py": "the default of sampling.samplers",
-    "study/trajectory.py": "tunes the table of HMC, and of nothing else",
-    "study/scaling.py": "compares trajectories of HMC, tuned for every size",
-    "theories/base.py": "samplers of every scalar theory",
-    "theories/gauge/table.py": "samplers of links",
-    "report/bibliography.py": "works to cite for a sampler",
-    "report/diagnostics.py": "colours and decisions of single trajectories",
-    "report/figures.py": "the yardstick of a figure without a reference",
-    "report/scaling.py": "a colour",
-    "report/trend.py": "the stretch of trajectories of HMC",
+    "theories/base.py": "the samplers that the table of a scalar theory allows",
+    "theories/gauge/table.py": "the samplers that the tables of links allow, and a rule of one of them",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from latflow.errors import ConfigError
 from latflow.tables import AbstractSection
+from latflow.words import Work
 
 Stage: TypeAlias = Literal["chains", "draws", "files"]
 
@@ -82,6 +83,8 @@ class Method:
         even_extents: Whether every extent of the lattice must be even.
         target_rank: Place among the chains that may stand for the target in the evidence on a flow, 0 first; None if
             its chains never do.
+        trajectories: Whether an update is a trajectory of molecular dynamics, with one decision for the whole.
+        works: What a report cites for it; the keys of a work decide which reports do.
         tuned: From the settings and the tuned scale to the settings that the scale replaces.
         cost: ``package.module:function`` from the study to seconds per update of one chain or per draw, for
             ``--dry-run``; unknown if empty.
@@ -99,6 +102,8 @@ class Method:
     trained: bool = False
     even_extents: bool = False
     target_rank: int | None = None
+    trajectories: bool = False
+    works: tuple[Work, ...] = ()
     tuned: Callable[[Mapping[str, Any], float], dict[str, Any]] = width
     cost: str = ""
     reweighted_as: str = ""

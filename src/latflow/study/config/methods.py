@@ -23,6 +23,7 @@ from latflow.study.config.sampler_tables import (
     MetropolisConfig,
 )
 from latflow.tables import AbstractSection
+from latflow.words import Work
 
 GROUP = "latflow.methods"
 """Group of entry points."""
@@ -62,6 +63,18 @@ BUILT_IN: tuple[Method, ...] = (
         serves=(),
         streams=(4,),
         target_rank=0,
+        trajectories=True,
+        works=(
+            Work(
+                "I. P. Omelyan, I. M. Mryglod and R. Folk, Symplectic analytically integrable decomposition "
+                "algorithms, Comput. Phys. Commun. 151 (2003) 272",
+                "",
+                "the integrator of the trajectories",
+                key="hmc.integrator",
+                values=("omf2", "omf4", "force-gradient"),
+                sampler="hmc",
+            ),
+        ),
         tuned=_trajectory,
         cost="latflow.study.plan:trajectory_seconds",
     ),
@@ -99,6 +112,31 @@ BUILT_IN: tuple[Method, ...] = (
         streams=(13,),
         even_extents=True,
         target_rank=3,
+        works=(
+            Work(
+                "N. Cabibbo and E. Marinari, A new method for updating SU(N) matrices in computer simulations of gauge "
+                "theories, Phys. Lett. B 119 (1982) 387",
+                "",
+                "the heat bath of SU(N) by its SU(2) subgroups",
+                key="sampling.samplers",
+                values=("heatbath",),
+            ),
+            Work(
+                "A. D. Kennedy and B. J. Pendleton, Improved heatbath method for Monte Carlo calculations in lattice "
+                "gauge theories, Phys. Lett. B 156 (1985) 393",
+                "",
+                "draws of SU(2) matrices at large β",
+                key="sampling.samplers",
+                values=("heatbath",),
+            ),
+            Work(
+                "M. Creutz, Overrelaxation and Monte Carlo simulation, Phys. Rev. D 36 (1987) 515",
+                "",
+                "sweeps of overrelaxation",
+                key="heatbath.overrelaxation",
+                sampler="heatbath",
+            ),
+        ),
         cost="latflow.study.plan:heatbath_seconds",
     ),
     Method(
@@ -111,6 +149,16 @@ BUILT_IN: tuple[Method, ...] = (
         streams=(14,),
         even_extents=True,
         target_rank=4,
+        works=(
+            Work(
+                "N. Metropolis, A. W. Rosenbluth, M. N. Rosenbluth, A. H. Teller and E. Teller, Equation of state "
+                "calculations by fast computing machines, J. Chem. Phys. 21 (1953) 1087",
+                "",
+                "updates of links one by one",
+                key="sampling.samplers",
+                values=("metropolis",),
+            ),
+        ),
         cost="latflow.study.plan:link_sweep_seconds",
     ),
     Method(
@@ -126,6 +174,12 @@ BUILT_IN: tuple[Method, ...] = (
 
 FLOW = BUILT_IN[0].name
 """The method that draws from the trained flow; the verdict is about these draws."""
+
+HMC = next(method.name for method in BUILT_IN if method.trajectories)
+"""The method of molecular dynamics: figures show its decisions and its trajectories."""
+
+USUAL = (FLOW, HMC, "local")
+"""Methods of a study that names none."""
 
 REVERSE = "reverse"
 """What results call log Z from draws of the target with the density of the flow."""

@@ -136,10 +136,13 @@ def _once(value: Lookup) -> list[Complaint]:
 
 def _matched_acceptance(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
-    if value("hmc.target_acceptance") != "flow" or samplers is None or "hmc" not in samplers or "flow" in samplers:
+    if samplers is None or FLOW in samplers:
         return []
-    hint = 'add "flow" to sampling.samplers or give a number'
-    return [Complaint("hmc.target_acceptance", "'flow'", "a number when no flow is sampled", hint)]
+    matched = [word for word in CHAINS if word in samplers and value(f"{word}.target_acceptance") == FLOW]
+    hint = f'add "{FLOW}" to sampling.samplers or give a number'
+    return [
+        Complaint(f"{word}.target_acceptance", repr(FLOW), "a number when no flow is sampled", hint) for word in matched
+    ]
 
 
 def _inner_steps(value: Lookup) -> list[Complaint]:

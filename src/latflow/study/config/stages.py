@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from latflow.study.config.methods import METHODS
+from latflow.study.config.methods import METHODS, USUAL
 from latflow.tables import (
     ADDED,
     AbstractSection,
@@ -92,7 +92,7 @@ class SamplingConfig(AbstractSection):
 
     configurations: Count = Field(default=100_000, description="configurations per sampler")
     samplers: List[Sampler] = Field(
-        default=("flow", "hmc", "local"), min_length=1, max_length=len(METHODS), description="samplers by name"
+        default=USUAL, min_length=1, max_length=len(METHODS), description="samplers by name"
     )
     block_size: Annotated[int, Field(ge=1, le=2**22)] = Field(default=4096, description="configurations per file")
     start_from: str | None = Field(
