@@ -71,11 +71,12 @@ HOSTILE = {
 
 
 def made(folder: Path, *, cores: int, environment: dict[str, str]) -> list:
-    """What the program prints on so many cores."""
+    """What the program prints on so many cores; on all, where the system gives a process no cores of its own."""
     folder.mkdir()
     (folder / "study.toml").write_text(STUDY)
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
-    pin = f"import os; os.sched_setaffinity(0, {allowed})\n"
+    pin = ""
+    if hasattr(os, "sched_setaffinity"):
+        pin = f"import os; os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[:cores]})\n"
     clean = {name: value for name, value in os.environ.items() if name != "NPROC" and not name.startswith("JAX_")}
     done = subprocess.run(
         [sys.executable, "-c", pin + PROGRAM],
@@ -89,7 +90,6 @@ def made(folder: Path, *, cores: int, environment: dict[str, str]) -> list:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process its cores")
 def test_neither_cores_nor_the_environment_change_a_bit(tmp_path: Path) -> None:
     here = made(tmp_path / "here", cores=64, environment={})
     there = made(tmp_path / "there", cores=1, environment=HOSTILE)
