@@ -5,6 +5,7 @@ which normalisations of densities play no part.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Iterable
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, finite, require_type
 from latflow.distributions import AbstractDistribution
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, UnreliableWarning
 from latflow.execution import SURVEY_DRAWS
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, FlowModel, flow_for
@@ -25,8 +26,8 @@ from latflow.flows.continuous import accurate
 from latflow.flows.weighted import FlowSampler, require_same_fields
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.draws import draw_block
-from latflow.stats.estimates import Estimate
-from latflow.stats.reliability import bounded, judge_draws
+from latflow.stats.estimates import RELIABLE, Estimate
+from latflow.stats.reliability import REMEDY, bounded, judge_draws
 from latflow.stats.weights import independence_acceptance, log_z, reweighting_ess, weighted_estimates
 
 _DRAWS, _ACCURACY = 0, 1
@@ -72,6 +73,8 @@ def survey(
         parameter: Name of θ, one of ``action.parameters``; by default what the flow is conditional on.
         n: Draws at each value, rounded up to blocks of 4096.
 
+    A warning, `latflow.errors.UnreliableWarning`, names the values at which log Z is not to be believed with its error.
+
     Raises:
         TypeError: If an argument is of another type.
         UnavailableError: If float64 is switched off.
@@ -83,11 +86,26 @@ def survey(
     require_type("model", model, AbstractDistribution | ConditionalFlow, "a flow")
     require_type("action", action, AbstractAction, "an action")
     require_same_fields(model.space, action.space)
-    values = [float(finite("values", value)) for value in values]
+    values = [float(finite("values", value)) for value in _several(values)]
     name = _named(model, parameter)
     theories = [(float(value), action.with_parameters(**{name: value})) for value in values]
     exact, n = cast(model, "float64"), count("n", n)
-    return [_point(jax.random.fold_in(key, i), exact, s, name, at, n) for i, (at, s) in enumerate(theories)]
+    points = [_point(jax.random.fold_in(key, i), exact, s, name, at, n) for i, (at, s) in enumerate(theories)]
+    _warn(name, points)
+    return points
+
+
+def _several(values: object) -> Iterable[object]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"values: {values!r}; allowed: several numbers")
+    return values
+
+
+def _warn(name: str, points: list[SurveyPoint]) -> None:
+    """One warning, at the line that called `survey`, unless all points are reliable."""
+    bad = [f"{name} = {point.value:g}: {point.log_z.state}" for point in points if point.log_z.state != RELIABLE]
+    if bad:
+        warnings.warn(f"lf.survey: {'; '.join(bad)}. {REMEDY}", UnreliableWarning, stacklevel=3)
 
 
 def _named(model: FlowModel, parameter: str | None) -> str:

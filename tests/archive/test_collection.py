@@ -35,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             else row
             for row in results.estimates
         )
-        write(results.model_copy(update={"estimates": rows}), run / "results.json")
+        theory = results.theory.model_copy(update={"action": {**results.theory.action, "coupling": coupling}})
+        write(results.model_copy(update={"estimates": rows, "theory": theory}), run / "results.json")
         (run / "study.toml").write_text(study.replace(line, f"coupling = {coupling}"), encoding="utf-8")
     return target
 

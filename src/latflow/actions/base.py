@@ -5,6 +5,7 @@ Couplings are array leaves, so dS/dβ exists and tuning a coupling never recompi
 
 import abc
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
+from latflow.arguments import finite
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 
@@ -45,20 +47,32 @@ class AbstractAction(eqx.Module):
     def with_parameters(self, **values: float | Scalar) -> "AbstractAction":
         """The same theory at other values of some parameters.
 
-        No other field changes. Ranges are not checked, since a value may be traced.
+        No other field changes. Ranges are checked for numbers, as in the constructor; an array may be traced.
 
         Args:
             values: By name, in the normalisation of this class.
 
         Raises:
-            ConfigError: If it has no parameter of a name.
+            TypeError: If a value is no number.
+            ConfigError: If it has no parameter of a name, or a value is out of range.
         """
         unknown = [name for name in values if name not in self.parameters]
         if unknown:
             known = ", ".join(self.parameters) or "none, it has no parameters"
             raise ConfigError([f"{type(self).__name__}: no parameter {name}; allowed: {known}" for name in unknown])
-        numbers = [jnp.asarray(value, dtype=float) for value in values.values()]
+        numbers = [finite(f"action.{name}", value) for name, value in values.items()]
+        self.require_values({**{name: getattr(self, name) for name in self.parameters}, **values})
         return eqx.tree_at(lambda action: [getattr(action, name) for name in values], self, numbers)
+
+    def require_values(self, values: Mapping[str, float | Scalar]) -> None:
+        """Refuse values of the parameters for which there is no theory; by default none.
+
+        Args:
+            values: Of every parameter, by name. Arrays may be traced: only numbers are checked.
+
+        Raises:
+            ConfigError: If a number is out of range.
+        """
 
     @abc.abstractmethod
     def force(self, x: Configuration) -> Momentum:

@@ -10,6 +10,7 @@ The force needs, for every link, the sum of the loops through it, each beginning
 
 import abc
 import math
+from collections.abc import Mapping
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -61,6 +62,11 @@ class AbstractLinkAction(AbstractAction):
     @abc.abstractmethod
     def surroundings(self) -> Surroundings:
         r"""The paths that sum to $A_\mu(x)$."""
+
+    @override
+    def require_values(self, values: Mapping[str, float | Scalar]) -> None:
+        if "beta" in values:
+            _coupling(values["beta"])
 
 
 class WilsonAction(AbstractLinkAction):

@@ -7,6 +7,7 @@ rescaling it implies.
 
 import functools
 import operator
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -68,6 +69,10 @@ class FreeField(AbstractLocalAction):
     def __init__(self, lattice: Lattice, *, mass_squared: float | Scalar) -> None:
         self.space = _space(lattice)
         self.mass_squared = positive("action.mass_squared", mass_squared)
+
+    @override
+    def require_values(self, values: Mapping[str, float | Scalar]) -> None:
+        positive("action.mass_squared", values["mass_squared"])
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
@@ -156,7 +161,11 @@ class PhiFour(AbstractLocalAction):
         self.space = _space(lattice)
         self.mass_squared = finite("action.mass_squared", mass_squared)
         self.coupling = finite("action.coupling", coupling)
-        _require_ground_state(mass_squared, coupling)
+        self.require_values({"mass_squared": mass_squared, "coupling": coupling})
+
+    @override
+    def require_values(self, values: Mapping[str, float | Scalar]) -> None:
+        _require_ground_state(values["mass_squared"], values["coupling"])
 
     @classmethod
     def half(cls, lattice: Lattice, *, mu_squared: float, g: float) -> "PhiFour":

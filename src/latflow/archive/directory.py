@@ -137,7 +137,27 @@ def load(path: Path) -> Run:
         raise MissingInputError(
             "run directory", value=str(path), hint="it holds no study.toml, results.json or ensemble; is it a run?"
         )
+    _require_own_study(run)
     return run
+
+
+def _require_own_study(run: Run) -> None:
+    """Refuse a study that says another theory than the ensembles and results beside it were made for.
+
+    Raises:
+        DataError: If lattice or action differ in a key that both name.
+    """
+    there = {f"ensembles/{name}": found.manifest["identity"] for name, found in run.ensembles.items()}
+    if run.results.theory is not None:
+        found = run.results.theory
+        there["results.json"] = {"lattice": {"shape": list(found.lattice)}, "action": dict(found.action)}
+    for where, identity in there.items():
+        for table in ("lattice", "action"):
+            own, made = run.study.get(table) or {}, identity.get(table) or {}
+            for key in [key for key in own if key in made and own[key] != made[key]]:
+                value = f"{table}.{key} = {own[key]}, but {made[key]} in {where}"
+                hint = "the file was changed after the run: put it back; another study needs another directory"
+                raise DataError(str(run.path / "study.toml"), value=value, hint=hint)
 
 
 def open_run(path: str | Path) -> Run:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from latflow.stats.estimates import ConstantSeriesError, Estimate, TooShortError
 from latflow.stats.gamma import gamma_estimate
-from latflow.stats.propagation import MINIMUM_RECORDS, pack, require_usable
+from latflow.stats.propagation import MINIMUM_RECORDS, pack, require_usable, scale_of_squares
 
 
 def rejection_runs(accepted: Bool[np.ndarray, "chains n"]) -> Int[np.ndarray, " lengths"]:
@@ -45,7 +45,9 @@ def r_hat(series: Float[np.ndarray, "chains n"]) -> float:
     layout, matrix = pack({"series": series}, leading=2)
     require_usable(layout, matrix)
     half = series.shape[1] // 2
+    series = matrix[..., 0]
     halves = np.concatenate([series[:, :half], series[:, -half:]])
+    halves = halves * scale_of_squares(halves)
     within = float(halves.var(axis=1, ddof=1).mean())
     between = float(halves.mean(axis=1).var(ddof=1))
     return float(np.sqrt((half - 1) / half + between / within)) if within > 0 else float(np.inf)

@@ -28,6 +28,7 @@ from latflow.study.build import build_action
 from latflow.study.config import load_study
 from latflow.study.config.methods import FLOW, METHODS
 from latflow.study.context import RunContext, Silent
+from latflow.study.stages.measuring import require_of_study
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import known_values
 from latflow.study.wording import read_results
@@ -76,6 +77,7 @@ def free_energy_differences(first: Path, second: Path) -> list[Difference]:
 
     Raises:
         MissingInputError: If a directory is no run or holds nothing to compare.
+        CannotCreateError: If the study of a run was changed after its ensembles were made.
         UsageError: If the lattices differ, or the fields on them.
     """
     a, b = _open(first, "A"), _open(second, "B")
@@ -118,6 +120,7 @@ def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
         path = source.context.path("ensembles", sampler)
         if method.stage == "files" or not (path / "manifest.json").exists():
             continue
+        require_of_study(source.context, sampler)
         ensemble = Ensemble.open(path, writable=False)
         delta = _action_differences(source, target, ensemble)
         if method.stage == "draws":

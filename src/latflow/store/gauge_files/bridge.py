@@ -17,13 +17,17 @@ from latflow.store.records import FormatError
 _PIECE = 1 << 18
 _LONGEST_NUMBER = 100
 _CHARACTERS = frozenset(b"0123456789+-.eEdD \t\r\n")
+_TEXT = frozenset((*range(32, 127), *b"\t\r\n"))
 _FORTRAN = bytes.maketrans(b"dD", b"ee")
 _COLOURS = range(2, 9)
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file begins like numbers in text."""
-    return any(digit in head for digit in b"0123456789") and _CHARACTERS.issuperset(head)
+    """Whether a file is text and begins with a number; what is no number further on is refused by its line."""
+    words = head.split(maxsplit=1)
+    first = words[0] if words else b""
+    begins = any(digit in first for digit in b"0123456789") and _CHARACTERS.issuperset(first)
+    return begins and all(byte in _TEXT for byte in head)
 
 
 def read(source: Source, hints: Hints) -> Configuration:
@@ -66,15 +70,36 @@ def read(source: Source, hints: Hints) -> Configuration:
 
 def _numbers(source: Source):
     """Numbers of the file, some thousand at a time."""
-    rest, place = b"", 0
+    rest, place, line = b"", 0, 1
     while place < source.size:
         data = source.read_up_to(place, _PIECE)
         place += _PIECE
         head, separator, tail = data.rpartition(b"\n") if place < source.size else (data, b"", b"")
         whole, rest = (rest + head, tail) if separator or place >= source.size else (b"", rest + data)
-        if len(rest) > _LONGEST_NUMBER or not _CHARACTERS.issuperset(data):
+        if len(rest) > _LONGEST_NUMBER:
             raise FormatError(f"{source.path}: not numbers in text", value=f"near byte {place - _PIECE}")
         try:
-            yield np.array([float(word) for word in whole.translate(_FORTRAN).split()])
-        except ValueError as error:
-            raise FormatError(f"{source.path}: not a number", value=str(error)[:80]) from error
+            numbers = np.array([float(word) for word in whole.translate(_FORTRAN).split()])
+        except ValueError:
+            numbers = np.array([np.nan])
+        if not np.all(np.isfinite(numbers)) or not _CHARACTERS.issuperset(whole):
+            raise _no_number(source, whole, line)
+        line += whole.count(b"\n") + 1
+        yield numbers
+
+
+def _no_number(source: Source, text: bytes, line: int) -> FormatError:
+    """The first word that is no finite number, and its line."""
+    for number, row in enumerate(text.split(b"\n"), start=line):
+        for word in row.split():
+            if not _is_number(word):
+                shown = word[:40].decode("ascii", "replace")
+                return FormatError(f"{source.path}, line {number}", value=repr(shown), allowed="a finite real number")
+    return FormatError(f"{source.path}: not numbers in text", value=f"near line {line}")
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        return _CHARACTERS.issuperset(word) and math.isfinite(float(word.translate(_FORTRAN)))
+    except ValueError:
+        return False

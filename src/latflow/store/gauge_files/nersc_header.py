@@ -24,6 +24,7 @@ _END = re.compile(rb"^END_HEADER[ \t]*\r?\n", re.MULTILINE)
 _BEGIN = re.compile(rb"BEGIN_HEADER[ \t]*\r?\n")
 _DIMENSIONS = tuple(f"DIMENSION_{i}" for i in range(1, 5))
 _LAYOUT = (*_DIMENSIONS, "DATATYPE", "FLOATING_POINT")
+_SAYING = {"DATATYPE": "--group SU(N)", "FLOATING_POINT": "--precision float32 or float64"}
 _COLOURS = range(2, 10)
 _COARSEST = 1e-2  # a number that lost its digits must not pass for a rounded one
 _TYPES = "4D_SU3_GAUGE_3x3 or another N, 4D_SU3_GAUGE, 4D_SU2_GAUGE"
@@ -59,8 +60,9 @@ class Header:
         if first == text:
             return
         two = f"{first[:40]!r} and {text[:40]!r}"
-        if name in _LAYOUT:
-            hint = "--shape, --group and --precision do not settle this; mend the header"
+        given = {"DATATYPE": self._hints.colours, "FLOATING_POINT": self._hints.precision}
+        if name in _LAYOUT and not given.get(name, self._hints.shape):
+            hint = f"say what holds: {_SAYING.get(name, '--shape X Y Z T')}"
             raise FormatError(f"{self._source.path}: {name[:40]}", value=two, allowed="one value", hint=hint)
         self.checks.append(contradiction(name[:40], two, allowed="one value"))
 

@@ -50,7 +50,7 @@ from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
 from latflow.study.stages.figures_of_merit import flow_figures, weights_of
 from latflow.study.stages.files import by_replicas, of_equal_length
-from latflow.study.stages.measuring import is_as_asked
+from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
 from latflow.study.theories import is_wanted, known_values, study_physics
@@ -238,6 +238,7 @@ def _described(
 
 def _columns(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
     path = context.path("measurements", sampler)
+    require_of_study(context, sampler)
     measurement = Ensemble.open(path)
     if not is_as_asked(measurement, context.config):
         hint = "run `latflow measure` first, without --samplers"

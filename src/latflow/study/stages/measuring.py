@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latflow.errors import MissingInputError
+from latflow.errors import CannotCreateError, MissingInputError
 from latflow.observables.base import AbstractObservable
 from latflow.observables.base import measure as measure_fields
 from latflow.store.atomic import sha256_file
@@ -151,6 +151,25 @@ def is_as_asked(measurement: Ensemble, config: StudyConfig) -> bool:
     return all(
         found.get(key) == wanted.get(key) for key in ("observables", "revisions", "packages", *MEASUREMENT_SECTIONS)
     )
+
+
+def require_of_study(context: RunContext, sampler: str) -> None:
+    """Refuse an ensemble of another theory than the study's: the study was changed after the run.
+
+    Raises:
+        CannotCreateError: If a key of lattice or action that both name differs, or the seed.
+    """
+    path = context.path("ensembles", sampler)
+    made, own = Ensemble.open(path, writable=False).manifest["identity"], identity(context.config, "lattice", "action")
+    tables = {table: (own[table], made.get(table, {})) for table in ("lattice", "action")}
+    pairs = {
+        f"{table}.{key}": (mine[key], its.get(key, mine[key])) for table, (mine, its) in tables.items() for key in mine
+    }
+    pairs["seed"] = own["seed"], made.get("seed", own["seed"])
+    differing = [f"{key} = {its}, the study says {mine}" for key, (mine, its) in pairs.items() if mine != its]
+    if differing:
+        hint = "study.toml was changed after the run: put it back; another study needs another directory"
+        raise CannotCreateError(str(path), value=f"made with {'; '.join(differing)}", hint=hint)
 
 
 def _put_aside(context: RunContext, sampler: str, wanted: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ miss one of them.
 """
 
 import math
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -71,6 +72,10 @@ class SineGordon(AbstractLocalAction):
         self.space = FreeField(lattice, mass_squared=1.0).space
         self.mass_squared = positive("action.mass_squared", mass_squared)
         self.alpha = finite("action.alpha", alpha)
+
+    @override
+    def require_values(self, values: Mapping[str, float | Scalar]) -> None:
+        positive("action.mass_squared", values["mass_squared"])
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
