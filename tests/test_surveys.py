@@ -46,3 +46,16 @@ def test_another_parameter_leaves_the_flow_where_its_own_stands() -> None:
     assert point.log_z == same.log_z
     with pytest.raises(ConfigError, match="SineGordon: no parameter coupling"):
         lf.survey(jax.random.key(2), CONDITIONAL, ACTION, values=[1.0], parameter="coupling")
+
+
+def test_what_is_not_to_be_believed_is_told() -> None:
+    poor = lf.real_nvp(jax.random.key(3), Lattice((4, 4)), n_layers=2, network="dense", hidden=(4,))
+    free = lf.FreeField(Lattice((4, 4)), mass_squared=4.0)
+    with pytest.warns(lf.UnreliableWarning, match="mass_squared = 30: not resolved"):
+        lf.survey(jax.random.key(4), poor, free, parameter="mass_squared", values=[30.0], n=4096)
+
+
+@pytest.mark.parametrize("values", [1.0, "12"])
+def test_one_number_is_no_list(values: object) -> None:
+    with pytest.raises(TypeError, match="values"):
+        lf.survey(jax.random.key(2), CONDITIONAL, ACTION, values=values)  # pyright: ignore[reportArgumentType]

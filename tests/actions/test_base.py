@@ -1,13 +1,17 @@
 """Actions name their numbers, and make the same theory at other values of them."""
 
+import math
+
 import equinox as eqx
 import jax
 import pytest
 
 from catalogue import ACTIONS
+from latflow.actions.gauge import WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour
 from latflow.actions.sums import SummedAction
 from latflow.errors import ConfigError
+from latflow.groups import U1
 from latflow.lattice import Lattice
 from latflow.theories.sine_gordon.physics import SineGordon
 
@@ -50,3 +54,25 @@ def test_an_unknown_name_is_told() -> None:
         SINE_GORDON.with_parameters(beta=1.0)
     with pytest.raises(ConfigError, match="SummedAction: no parameter beta; allowed: none"):
         SummedAction((SINE_GORDON,)).with_parameters(beta=1.0)
+
+
+@pytest.mark.parametrize(
+    ("action", "values"),
+    [
+        (PhiFour(Lattice((2, 2)), mass_squared=1.0, coupling=1.0), {"coupling": -2.0}),
+        (PhiFour(Lattice((2, 2)), mass_squared=1.0, coupling=1.0), {"coupling": 0.0, "mass_squared": -1.0}),
+        (FreeField(Lattice((2, 2)), mass_squared=1.0), {"mass_squared": -1.0}),
+        (FreeField(Lattice((2, 2)), mass_squared=1.0), {"mass_squared": math.nan}),
+        (WilsonAction(Lattice((2, 2)), U1(), beta=1.0), {"beta": -1.0}),
+        (WilsonAction(Lattice((2, 2)), U1(), beta=1.0), {"beta": math.inf}),
+        (SINE_GORDON, {"mass_squared": 0.0}),
+    ],
+)
+def test_values_without_a_theory_are_refused(action, values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        action.with_parameters(**values)
+
+
+def test_words_are_no_values():
+    with pytest.raises(TypeError, match="alpha"):
+        SINE_GORDON.with_parameters(alpha="3")

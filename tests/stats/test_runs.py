@@ -51,6 +51,12 @@ def test_r_hat_of_agreeing_and_disagreeing_chains():
     assert r_hat(noise + drift) == pytest.approx(math.sqrt(1 + 0.25 * 16 / 15), abs=0.02)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e200])
+def test_r_hat_does_not_depend_on_the_unit(size):
+    series = np.random.default_rng(8).normal(size=(8, 100))
+    assert r_hat(size * series) == pytest.approx(r_hat(series), rel=1e-9)
+
+
 def test_r_hat_of_chains_that_stand_still():
     assert r_hat(np.repeat([[0.0], [1.0]], 20, axis=1)) == math.inf
     with pytest.raises(ConstantSeriesError):

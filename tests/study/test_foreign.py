@@ -8,7 +8,7 @@ import pytest
 
 import latflow as lf
 from latflow.cli import main
-from latflow.errors import CannotCreateError, ConfigError
+from latflow.errors import CannotCreateError, ConfigError, DataError
 from latflow.results import Results
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files import measure as annex
@@ -234,3 +234,19 @@ def test_files_beside_configurations(tmp_path: Path) -> None:
         (tmp_path / replica).mkdir()
         (tmp_path / replica / "cfg.2").write_bytes(b"")
     assert listing(tmp_path).names == ["r0/cfg.2", "r1/cfg.2"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["a.1", "a.2", "a.3"], "at least 8"), ([*(f"a.{n}" for n in range(1, 10)), "a.07"], "configuration 7")],
+)
+def test_what_no_error_can_be_given_for_is_refused_before_it_is_read(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    write(folder / names[0], seed=1)
+    for name in names[1:]:
+        (folder / name).write_bytes(b"not read")
+    with pytest.raises(DataError, match=message):
+        measured(folder, tmp_path / "run")

@@ -164,6 +164,18 @@ def replicas_of(ensemble: Ensemble) -> tuple[Replicas, Int[np.ndarray, " n"]]:
     return Replicas.sorted_from([place.replica for place in found], [place.number for place in found])
 
 
+def require_usable(found: AbstractCollection) -> None:
+    """Refuse configurations that no error could be given for, as far as their names tell, before any is read.
+
+    Raises:
+        FormatError: Two of one replica have the same number.
+        TooShortError: Every replica has too few.
+    """
+    made = places(found.names, [stem(name) for name in found.names], [""] * len(found.names))
+    replicas, _ = Replicas.sorted_from([place.replica for place in made], [place.number for place in made])
+    replicas.require(replicas.size)
+
+
 def projected(found: Configuration, what: str, config: StudyConfig) -> Complex[np.ndarray, "mu n n *sites"]:
     """Links in the group, in double precision, of the lattice and group of a study.
 

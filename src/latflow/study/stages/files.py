@@ -20,7 +20,7 @@ from latflow.store.records import ChecksumError
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext, identity
-from latflow.study.foreign import AbstractCollection, collection_of, projected, replicas_of
+from latflow.study.foreign import AbstractCollection, collection_of, projected, replicas_of, require_usable
 from latflow.study.stages.provenance import origin
 
 
@@ -28,10 +28,12 @@ def gather(context: RunContext, sampler: str) -> None:
     """Enter every configuration that is not in the ledger yet, after all its checks.
 
     Raises:
-        DataError: A configuration that fails a check, or of another lattice or group.
+        DataError: A configuration that fails a check, or of another lattice or group; or too few of them for errors,
+            or two of one number, before any is read.
         CannotCreateError: A configuration of the ledger is no longer there.
     """
     found = collection_of(context.config)
+    require_usable(found)
     ensemble = Ensemble.open_or_create(context.path("ensembles", sampler), _manifest(context, sampler))
     known = [name for block in ensemble.blocks(()) for name in block.attributes["files"]]
     gone = sorted(set(known) - set(found.names))
