@@ -75,7 +75,9 @@ class ContinuousTable(AbstractFlowTable):
         default=None, description="one model for every value of the parameter between these two"
     )
     parameter: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)] = Field(
-        default="coupling", description="key of [action] that coupling_range speaks of", json_schema_extra={**ADDED, **_WITH_RANGE}
+        default="coupling",
+        description="key of [action] that coupling_range speaks of",
+        json_schema_extra={**ADDED, **_WITH_RANGE},
     )
     coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
         default=2,

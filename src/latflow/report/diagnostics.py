@@ -332,7 +332,9 @@ def _acceptance_warning(flags: dict[str, np.ndarray]) -> str:
         return f" Only {sampler_style(next(iter(flags))).label} is in this run."
     rates = [float(found.mean()) for found in flags.values()]
     apart = abs(rates[0] - rates[1])
-    return f" The acceptances differ by {plain(apart, 2)}: compare shapes, not lengths." if apart > 0.05 else ""
+    if apart <= 0.05:
+        return ""
+    return f" The acceptances differ by {plain(apart, 2)}: compare each with its own line, not the lengths of both."
 
 
 def _error_curve(run: Run, sampler: str, column: str) -> tuple[np.ndarray, np.ndarray] | None:
