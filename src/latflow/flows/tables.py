@@ -18,7 +18,7 @@ Widths: TypeAlias = List[Width]
 Mixture: TypeAlias = Literal["none", "z2"]
 
 _HIDDEN = "units (dense) or channels of each hidden layer"
-_WITH_RANGE = {"needs": "coupling_range"}
+_WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
 _WINDOW = "extent of the kernel, odd; convolutional only"
 _WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
