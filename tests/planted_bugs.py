@@ -1088,7 +1088,7 @@ BUGS = (
         "tests/theories/test_plugins.py::test_draws_of_a_method_that_is_gone_are_reported",
     ),
     Bug(
-        "⟨|M|⟩ the same in every normalisation of the field",
+        "absolute magnetization the same in every normalisation of the field",
         "theories/scalar/words.py",
         """"M the mean field of a configuration", power=1
     ),""",
