@@ -1087,6 +1087,50 @@ BUGS = (
         "one == other",
         "tests/theories/test_plugins.py::test_draws_of_a_method_that_is_gone_are_reported",
     ),
+    Bug(
+        "absolute magnetization the same in every normalisation of the field",
+        "theories/scalar/words.py",
+        """"M the mean field of a configuration", power=1
+    ),""",
+        """"M the mean field of a configuration", power=0
+    ),""",
+        "tests/study/test_normalisation.py::test_values_have_the_powers_of_their_field",
+    ),
+    Bug(
+        "hopping field multiplied by √κ instead of divided",
+        "theories/phi4/table.py",
+        "return 1 / math.sqrt(self.kappa)",
+        "return math.sqrt(self.kappa)",
+        "tests/study/test_normalisation.py::test_two_sites_by_quadrature[hopping]",
+    ),
+    Bug(
+        "free energies by reweighting with the measure of the house field",
+        "study/free_energy.py",
+        "value = sign * (estimate.value + shift)",
+        "value = sign * estimate.value",
+        "tests/study/test_normalisation.py::test_free_energies_by_reweighting_have_the_measure",
+    ),
+    Bug(
+        "log Z of draws with the measure of the house field",
+        "study/stages/figures_of_merit.py",
+        'columns["log_weight"] + normalisation(context.config).log_z_shift',
+        'columns["log_weight"]',
+        "tests/study/test_free_energy.py::test_log_z_of_a_flow_is_that_of_the_field_of_the_study",
+    ),
+    Bug(
+        "older results read as if they were those of the field of the study",
+        "study/wording.py",
+        "return found if normalisation is None else rescaled(",
+        "return found if normalisation is not None else rescaled(",
+        "tests/study/test_normalisation.py::test_older_results_are_converted_when_read",
+    ),
+    Bug(
+        "a poor flow tunes HMC to its own acceptance",
+        "study/stages/chains.py",
+        "return max(LEAST_MATCHED, round(",
+        "return max(0.0, round(",
+        "tests/study/test_run.py::test_a_poor_flow_does_not_spoil_hmc",
+    ),
 )
 
 

@@ -71,7 +71,7 @@ class FlowSamples:
 
     @property
     def log_z(self) -> Estimate:
-        """Logarithm of the partition function, from the mean weight."""
+        """Logarithm of the partition function, from the mean weight; with the measure of the field of the action."""
         return bounded(log_z(self.log_weight), self.reliability)
 
 
@@ -241,7 +241,7 @@ def _given(
 
 
 def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
-    """Observables of an ensemble of scalar or gauge fields with Γ-method errors.
+    """Observables of an ensemble of scalar or gauge fields with Γ-method errors, of the field of the action class.
 
     Args:
         action: The action the ensemble belongs to.
@@ -275,7 +275,7 @@ def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray,
 
 
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
-    """Observables from all draws of a flow, each with its weight; errors by linear propagation of ratios.
+    """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
     Their `state` says whether they are to be believed, and a warning is given where they are not.
 

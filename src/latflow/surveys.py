@@ -41,7 +41,8 @@ class SurveyPoint:
         value: θ.
         acceptance: Of independence Metropolis, expected from the weights.
         reweighting_ess: (Σw)²/(nΣw²).
-        log_z: ln⟨w⟩; points use independent draws, so that differences have independent errors.
+        log_z: ln⟨w⟩, with the measure of the field of the action class; points use independent draws, so that
+            differences have independent errors.
         slope: ∂ ln Z/∂θ = −⟨∂S/∂θ⟩, reweighted. Its `state`, that of `log_z` too, says whether it is to be believed.
         n: Draws.
     """

@@ -38,6 +38,8 @@ class ObservableWords:
         definition: What is measured, in the notation of the conventions.
         axis: Of an array, what its entries are numbered by; None for a number.
         estimated: Whether an estimate of it is made; else its history alone is shown.
+        power: Power of the field that its values are proportional to, 2 for ⟨φ²⟩; 0 where they are the same in every
+            normalisation of the field.
     """
 
     title: str
@@ -46,6 +48,7 @@ class ObservableWords:
     definition: str
     axis: AxisWords | None = None
     estimated: bool = True
+    power: int = 0
 
 
 def plain_words(name: str) -> ObservableWords:

@@ -16,9 +16,10 @@ from latflow.stats.estimates import TooShortError
 from latflow.stats.gamma import gamma_estimate
 from latflow.stats.reliability import judge_draws
 from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
-from latflow.study.context import Silent
+from latflow.study.context import RunContext, Silent
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
 from latflow.study.stages import analysis, chains, provenance
@@ -96,6 +97,17 @@ def test_states_of_averages_stand_in_the_results(finished: Path) -> None:
     assert states["flow"] == states["reweighted"] == judged.state
     assert states["hmc"] is states["local"] is states["cluster"] is None
     assert results.verdict.status != "exact"
+
+
+@pytest.mark.parametrize(("acceptance", "target"), [(0.22, 0.6), (0.71, 0.71)])
+def test_a_poor_flow_does_not_spoil_hmc(
+    acceptance: float, target: float, config: StudyConfig, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chains that judge a flow are good ones: its acceptance is matched down to 0.6 only."""
+    monkeypatch.setattr(chains, "independence_acceptance", lambda log_weights: acceptance)
+    context = RunContext(config, finished, Silent(), Interrupts())
+    assert config.hmc.target_acceptance == "flow"
+    assert chains.target_acceptance(context, "hmc") == target
 
 
 def test_averages_that_are_not_resolved_have_no_numbers(config: StudyConfig, tmp_path: Path) -> None:

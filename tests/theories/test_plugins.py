@@ -241,8 +241,10 @@ def test_a_run_reads_without_the_package(free: Path, tmp_path: Path, capsys: pyt
     assert f"error[CONFIG] {copy}: {missing}" in said.err
     for name in ("model: hash", "ensembles/mixed: 2 blocks, hashes and ledger", "results.json: inputs unchanged"):
         assert f"PASS  {name}" in said.out
-    assert main(["measure", str(copy)]) == 78
-    assert capsys.readouterr().err.startswith(f"error[CONFIG] {copy}: {missing}")
+    for command in (["measure", str(copy)], ["regenerate", str(copy / "ensembles" / "flow"), "--index", "0"]):
+        out = ["--out", str(tmp_path / "fields.npy")] if "regenerate" in command else []
+        assert main([*command, *out]) == 78
+        assert capsys.readouterr().err.startswith(f"error[CONFIG] {copy}: {missing}")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 Chains have the leading axes (record, chain), draws the one axis (draw). Draws are weighted: the exact Markov chain
 through them stands at draw `index` after every step.
+
+Configurations are those of the house field of docs/conventions.md, which is what actions, flows and files take. Columns
+and weights are numbers about the field of the study, as its results are: `normalisation` says which.
 """
 
 import importlib
@@ -13,11 +16,12 @@ import numpy as np
 from jaxtyping import Float, Inexact, Int
 
 from latflow.errors import MissingInputError, UnavailableError, UsageError
-from latflow.results import Observable
+from latflow.results import Normalisation, Observable
 from latflow.stats.gamma import load_pyerrors
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import GIVEN
 from latflow.study.foreign import replicas_of
+from latflow.study.wording import powers_of, stored_normalisation
 
 _LEAST = 5  # pyerrors takes no shorter series
 
@@ -49,8 +53,13 @@ class StoredEnsemble:
 
     @property
     def action(self) -> Mapping[str, Any]:
-        """The table ``[action]`` of its study: kind, normalisation, parameters. Fields are in the one of the class."""
+        """The table ``[action]`` of its study: kind, normalisation, parameters."""
         return self.ensemble.manifest["identity"].get("action", {})
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """The field that columns and weights are of: its `rescaling` times that of `fields`; None if not known here."""
+        return stored_normalisation(self.ensemble.manifest["identity"])
 
     @property
     def is_weighted(self) -> bool:
@@ -64,7 +73,7 @@ class StoredEnsemble:
         return () if found is None or found.n_blocks == 0 else tuple(found.manifest["identity"]["observables"])
 
     def blocks(self) -> Iterator[Inexact[np.ndarray, "*leading_and_shape"]]:
-        """Configurations block by block, so that memory stays bounded.
+        """Configurations of the house field block by block, so that memory stays bounded.
 
         Raises:
             MissingInputError: If only the ledger was kept: `latflow regenerate` draws the configurations again.
@@ -76,7 +85,9 @@ class StoredEnsemble:
         return (block.arrays["fields"] for block in self.ensemble.blocks(("fields",)))
 
     def fields(self) -> Inexact[np.ndarray, "*leading_and_shape"]:
-        """All configurations, (records, chains, *shape) or (draws, *shape), in the normalisation of the action class.
+        """All configurations, (records, chains, *shape) or (draws, *shape), of the house field.
+
+        They are what actions take; times ``normalisation.rescaling`` they are those of the study.
 
         Raises:
             MissingInputError: If only the ledger was kept, or there is no block yet.
@@ -87,23 +98,25 @@ class StoredEnsemble:
         return np.concatenate(parts)
 
     def column(self, name: str) -> Float[np.ndarray, "..."]:
-        """A measured column, (records, chains, …) or (draws, …).
+        """A measured column, (records, chains, …) or (draws, …), of the field of the study.
 
         Raises:
             UsageError: If it was not measured.
         """
         if self.measurement is None or name not in self.names:
             raise UsageError("column", value=repr(name), allowed=", ".join(self.names) or "none, nothing was measured")
-        return self.measurement.column(name)
+        values, found = self.measurement.column(name), self.normalisation
+        power = 0 if found is None or found.rescaling == 1 else powers_of(str(self.action.get("kind"))).get(name, 0)
+        return values if found is None or power == 0 else values * found.rescaling**power
 
     @property
     def log_weight(self) -> Float[np.ndarray, " draws"]:
-        """Logarithm of the weight of every draw.
+        """Logarithm of the weight of every draw; the mean weight is Z with the measure of the field of the study.
 
         Raises:
             UsageError: If these are Markov chains.
         """
-        return self._of_draws("log_weight")
+        return self._of_draws("log_weight") + (0.0 if self.normalisation is None else self.normalisation.log_z_shift)
 
     @property
     def index(self) -> Int[np.ndarray, " steps"]:
@@ -140,7 +153,7 @@ class StoredEnsemble:
         return {name: self._obs(pyerrors, self.chains(name)) for name in names or self.names}
 
     def to_xarray(self, names: Collection[str] = ()) -> Any:
-        """Columns as an `xarray.Dataset` with named axes; titles, symbols and definitions are attributes.
+        """Columns as an `xarray.Dataset` with named axes; titles, symbols, definitions and the field are attributes.
 
         Args:
             names: Which columns; by default all.
@@ -153,7 +166,7 @@ class StoredEnsemble:
         found = {name: self._labelled(xarray, name) for name in names or self.names}
         if self.is_weighted:
             found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs={"long_name": "ln w"})
-        facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units"}
+        facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units", **self._field}
         return xarray.Dataset(found, attrs={**facts, **{f"action_{key}": value for key, value in self.action.items()}})
 
     def to_dataframe(self) -> Any:
@@ -168,6 +181,12 @@ class StoredEnsemble:
         numbers = dict(zip(self._axes, np.indices(shape), strict=True))
         weights = {"log_weight": self.log_weight} if self.is_weighted else {}
         return frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+
+    @property
+    def _field(self) -> dict[str, Any]:
+        """The field that columns are of, and what configurations are multiplied by to be of it."""
+        found = self.normalisation
+        return {} if found is None else {"normalisation": found.name, "rescaling": found.rescaling}
 
     @property
     def _axes(self) -> tuple[str, ...]:
@@ -196,7 +215,7 @@ class StoredEnsemble:
         inner = [f"{name}_{i}" for i in range(values.ndim - len(self._axes))]
         words = self.words.get(name)
         told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
-        return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
+        return xarray.DataArray(values, dims=(*self._axes, *inner), attrs={**told, **self._field})
 
 
 def frame(data: Any) -> Any:

@@ -26,15 +26,17 @@ class Row:
         run: Directory of the run.
         parameters: Value of every parameter of the collection, by key.
         estimate: The estimate, of a scalar observable.
+        normalisation: Of the field that the estimate is of; empty where it has none.
     """
 
     run: str
     parameters: Mapping[str, Any]
     estimate: EstimateRecord
+    normalisation: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """Plain data: the run, its parameters, the fields of the estimate."""
-        return {"run": self.run, **self.parameters, **self.estimate.model_dump()}
+        """Plain data: the run, its parameters, the fields of the estimate, the normalisation of its field."""
+        return {"run": self.run, **self.parameters, **self.estimate.model_dump(), "normalisation": self.normalisation}
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class RunTable:
         keys: The parameters: keys of the study in which the runs differ, or those that were asked for.
         rows: Ordered by observable, parameters and sampler.
         words: How observables are written, by name.
+        fields: The fields that estimates are of, in words, one for every normalisation there is.
     """
 
     keys: tuple[str, ...]
     rows: tuple[Row, ...]
     words: Mapping[str, Observable]
+    fields: tuple[str, ...] = ()
 
     @property
     def observables(self) -> tuple[str, ...]:
@@ -123,13 +127,18 @@ def collect(
     order = list(observables) or _order(runs)
     ranks = {sampler: rank for rank, sampler in enumerate(dict.fromkeys(e.sampler for _, _, e in scalars))}
     rows = [
-        Row(str(run.path), {key: p.get(key) for key in keys}, e)
+        Row(str(run.path), {key: p.get(key) for key in keys}, e, _normalisation(run))
         for run, p, e in scalars
         if e.observable in order and (not samplers or e.sampler in samplers)
     ]
     rows.sort(key=lambda row: (order.index(row.estimate.observable), _rank(row, keys), ranks[row.estimate.sampler]))
     words = {name: _words(runs, name) for name in order}
-    return RunTable(keys, tuple(rows), words)
+    fields = dict.fromkeys(f.words for run in runs if (f := run.normalisation) is not None and f.words)
+    return RunTable(keys, tuple(rows), words, tuple(fields))
+
+
+def _normalisation(run: Run) -> str:
+    return "" if run.normalisation is None else run.normalisation.name
 
 
 def _parameters(run: Run) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from latflow.archive.arrays import StoredEnsemble, frame
 from latflow.errors import DataError, MissingInputError, UsageError
-from latflow.results import EstimateRecord, FlowFigures, Results, Theory
+from latflow.results import EstimateRecord, FlowFigures, Normalisation, Results, Theory
 from latflow.store.ensemble import Ensemble
-from latflow.study.wording import read_results, stored_theory
+from latflow.study.wording import read_results, stored_normalisation, stored_theory
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,21 @@ class Run:
         return self.results.theory or stored_theory(self.study)
 
     @property
+    def normalisation(self) -> Normalisation | None:
+        """The field that results are of, and the measure of log Z; None if the theory is not known here."""
+        return self.results.normalisation or stored_normalisation(self.study)
+
+    @property
+    def rescaling(self) -> float:
+        """The field of the study over the house field, in which configurations and columns are stored."""
+        return 1.0 if self.normalisation is None else self.normalisation.rescaling
+
+    @property
+    def log_z_shift(self) -> float:
+        """Log Z of the field of the study minus that of the house field."""
+        return 0.0 if self.normalisation is None else self.normalisation.log_z_shift
+
+    @property
     def flow(self) -> FlowFigures:
         """The figures of the flow; all absent if there is none."""
         return self.results.flow or FlowFigures()
@@ -86,7 +101,7 @@ class Run:
         return StoredEnsemble(study, self.ensembles[sampler], self.measurements.get(sampler), self.results.observables)
 
     def estimates(self, observable: str) -> tuple[EstimateRecord, ...]:
-        """All estimates of one observable, one for every sampler.
+        """All estimates of one observable, one for every sampler, of the field of the study.
 
         Raises:
             UsageError: If there is none.

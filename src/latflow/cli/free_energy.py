@@ -18,13 +18,15 @@ def compare(first: Path, second: Path, *, machine: bool) -> None:
         if not (path / "study.toml").is_file():
             raise MissingInputError(str(path), value="no run", hint="name a directory that `latflow run` wrote")
     prepare_jax()
+    from latflow.report.field import measured_by
     from latflow.report.numbers import ABSENT, compact, plain
-    from latflow.study.free_energy import free_energy_differences
+    from latflow.study.free_energy import free_energy_differences, measures
 
-    found = free_energy_differences(first, second)
+    found, fields = free_energy_differences(first, second), measures(first, second)
     if machine:
         rows = [dataclasses.asdict(row) for row in found]
-        emit_json({"a": str(first), "b": str(second), "differences": rows})
+        told = {f"normalisation_{name}": field.model_dump() for name, field in zip("ab", fields, strict=True)}
+        emit_json({"a": str(first), "b": str(second), **told, "differences": rows})
         return
     cells = [
         [
@@ -38,4 +40,6 @@ def compare(first: Path, second: Path, *, machine: bool) -> None:
         for row in found
     ]
     emit(f"A: {first}\nB: {second}")
+    for name, field in zip("AB", fields, strict=True):
+        emit(f"F_{name} = −log Z_{name}, {measured_by(field)}")
     emit("\n".join(table_lines([["way", "F_B − F_A", "per site", "N", "k̂", "doubt"], *cells])))

@@ -52,6 +52,7 @@ def list_models(*, machine: bool) -> None:
     rows = [["model", "lattice", "acceptance", "reweighting ESS", "draws", "log Z", "trained in", "what it is"]]
     rows += [_row(model) for model in found]
     emit("\n".join(table_lines(rows)))
+    emit("log Z: with the measure of the field of the model's own action, as in docs/conventions.md")
     emit("\nlatflow sample --model zoo:NAME -n 100000 draws from one; latflow verify zoo:NAME checks its card.")
 
 
@@ -143,28 +144,33 @@ def _amounts(wanted: Wanted) -> dict[str, str]:
 
 def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
     """Print number of draws (a multiple of the block size), acceptance, reweighting ESS, log Z and its state."""
+    from latflow.report.field import measured_by
     from latflow.report.numbers import shown
     from latflow.stats.estimates import UNRESOLVED
     from latflow.stats.reliability import judge_draws
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
+    from latflow.study.config.reading import read_table
+    from latflow.study.wording import stored_normalisation
 
     ensemble = Ensemble.open(directory / "ensembles" / "flow", writable=False)
     weights, accepted = ensemble.column("log_weight"), ensemble.column("accepted")
+    field = stored_normalisation(read_table(directory / "study.toml"))
+    weights = weights + (0.0 if field is None else field.log_z_shift)
     partition, ess = log_z(weights), float(reweighting_ess(weights))
     figures = {"acceptance": float(accepted.mean()), "reweighting_ess": ess}
     judged = judge_draws(weights, accepted)
     found = (None, None) if judged.state == UNRESOLVED else (partition.value, partition.error)
     if machine:
         told = {"log_z": found[0], "log_z_error": found[1], "state": judged.state, "reasons": judged.reasons}
+        told["normalisation"] = None if field is None else field.model_dump()
         emit_json({"run_dir": str(directory), "draws": int(weights.size), **figures, **told})
         return
     words = f"acceptance {figures['acceptance']:.4f}, reweighting ESS {ess:.4f}"
     more = f" ({asked:,} asked for; blocks are whole)" if weights.size != asked else ""
     plainly = f"{partition.value:.4f} ± {partition.error:.4f}"
-    emit(
-        f"{weights.size:,} draws{more}: {words}, log Z {plainly if judged.is_reliable else shown(*found, judged.state)}"
-    )
+    value, measure = plainly if judged.is_reliable else shown(*found, judged.state), measured_by(field)
+    emit(f"{weights.size:,} draws{more}: {words}, log Z {value}{f' ({measure})' if measure else ''}")
     if not judged.is_reliable:
         emit(f"averages of these draws: {judged.state}: {'; '.join(judged.reasons)}")
     emit(f"run directory: {directory}")

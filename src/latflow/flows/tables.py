@@ -18,6 +18,7 @@ Widths: TypeAlias = List[Width]
 Mixture: TypeAlias = Literal["none", "z2"]
 
 _HIDDEN = "units (dense) or channels of each hidden layer"
+_WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
 _WINDOW = "extent of the kernel, odd; convolutional only"
 _WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
@@ -74,10 +75,14 @@ class ContinuousTable(AbstractFlowTable):
         default=None, description="one model for every value of the parameter between these two"
     )
     parameter: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)] = Field(
-        default="coupling", description="key of [action] that coupling_range speaks of", json_schema_extra=ADDED
+        default="coupling",
+        description="key of [action] that coupling_range speaks of",
+        json_schema_extra={**ADDED, **_WITH_RANGE},
     )
     coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
-        default=2, description="degree of the weights as polynomials in its logarithm; with coupling_range only"
+        default=2,
+        description="degree of the weights as polynomials in its logarithm; with coupling_range only",
+        json_schema_extra=_WITH_RANGE,
     )
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 

@@ -20,7 +20,7 @@ class MeanCosine(AbstractObservable):
         "mean cosine",
         "⟨cos φ⟩",
         r"$\langle\cos\phi\rangle$",
-        "average over sites, φ in the normalisation of docs/conventions.md",
+        "average over sites, φ the house field of docs/conventions.md",
     )
     sector_blind: ClassVar[bool] = True
 

@@ -44,9 +44,10 @@ def configurations(
         run: The run.
         sampler: Whose.
         number: How many.
-        picture: From one configuration to the array that is shown of it; by default a plane of a scalar field.
+        picture: From one configuration to the array that is shown of it; by default a plane of a scalar field, in the
+            normalisation of the study.
     """
-    plane = picture or _plane
+    plane = picture or (lambda field: run.rescaling * _plane(field))
     ensemble = run.ensembles.get(sampler)
     if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
         return None

@@ -141,8 +141,8 @@ def log_weights(run: Run) -> Picture | Omitted:
     finite = np.array([]) if weights is None else weights[np.isfinite(weights)]
     if len(finite) < 2 or finite.std() == 0:
         return Omitted(name, title, "no flow draws with finite, unequal weights in this run")
-    log_z = float(np.logaddexp.reduce(finite) - math.log(len(finite)))
-    x, sigma = finite - log_z, float(finite.std(ddof=1))
+    mean = float(np.logaddexp.reduce(finite) - math.log(len(finite)))
+    x, sigma = finite - mean, float(finite.std(ddof=1))
     figure, axes = single_axes(above=TWO_ROWS)
     axes.set_yscale("log")
     heights, edges = np.histogram(x, bins=min(80, max(10, int(len(x) ** 0.4))))
@@ -159,10 +159,10 @@ def log_weights(run: Run) -> Picture | Omitted:
     axes.set_ylabel("probability density")
     legend_above(figure, axes, columns=2)
     svg, pdf = encode(figure)
-    words = _weight_law(run, sigma, float(x.mean()))
+    words, log_z = _weight_law(run, sigma, float(x.mean())), plain(mean + run.log_z_shift, 6)
     dropped = len(weights) - len(x) if weights is not None else 0
     caption = (
-        f"log w = −S − log q of every draw, log Z = {plain(log_z, 6)} from the same draws. Dashed: a Gaussian of mean "
+        f"log w = −S − log q of every draw, log Z = {log_z} from the same draws. Dashed: a Gaussian of mean "
         f"−σ²/2, as every flow with Gaussian log w has. {words}"
     )
     if dropped:
@@ -183,8 +183,8 @@ def training_loss(run: Run) -> Picture | Omitted:
         axes.set_ylabel(r"loss $\langle\log q+S\rangle_q$ (nats)")
 
     caption = (
-        "Training loss ⟨log q + S⟩ on fresh draws; its smallest possible value is −log Z. The first tenth "
-        "of the steps may lie above the frame."
+        "Training loss ⟨log q + S⟩ on fresh draws, with the measure of log Z; its smallest possible value is −log Z. "
+        "The first tenth of the steps may lie above the frame."
     )
     return _training(run, "training_loss", "Training: loss", caption, "loss", draw)
 
@@ -253,7 +253,8 @@ def _history(run: Run, key: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and values of one key of the training log, records without a finite value left out."""
     pairs = [(r["step"], r[key]) for r in run.training if is_number(r.get(key))]
     x, y = np.array(pairs, dtype=float).reshape(-1, 2).T
-    return x, y
+    # a training knows densities of the house field only
+    return x, y - run.log_z_shift if key == "loss" else y
 
 
 def _line(axes: Axes, run: Run, key: str, *, colour: str, label: str, dashes: str = "-") -> None:
@@ -331,7 +332,9 @@ def _acceptance_warning(flags: dict[str, np.ndarray]) -> str:
         return f" Only {sampler_style(next(iter(flags))).label} is in this run."
     rates = [float(found.mean()) for found in flags.values()]
     apart = abs(rates[0] - rates[1])
-    return f" The acceptances differ by {plain(apart, 2)}: compare shapes, not lengths." if apart > 0.05 else ""
+    if apart <= 0.05:
+        return ""
+    return f" The acceptances differ by {plain(apart, 2)}: compare each with its own line, not the lengths of both."
 
 
 def _error_curve(run: Run, sampler: str, column: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -25,7 +25,10 @@ _LETTERS = {
 
 def markdown(found: RunTable) -> str:
     """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler."""
-    return "\n".join(line for name in found.observables for line in _table(found, name))
+    lines = [line for name in found.observables for line in _table(found, name)]
+    if found.fields:
+        lines += [f"Each value is of the field of its study: {'; '.join(found.fields)}.", ""]
+    return "\n".join(lines)
 
 
 def figure(found: RunTable, observable: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from latflow.report.chains import ChainTable, chain_tables
 from latflow.report.data import flow_times
+from latflow.report.field import field_lines
 from latflow.report.footnotes import not_reliable
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
@@ -17,7 +18,8 @@ def summary_lines(results: Results) -> list[str]:
     """Every scalar observable of every sampler with its error, the flow's figures of merit, cost and verdict.
 
     An estimate more than three combined standard deviations from its reference carries an exclamation mark. An error
-    that is only a lower bound is written (≥…), and what is not resolved has no number; a line says why.
+    that is only a lower bound is written (≥…), and what is not resolved has no number; a line says why. Another says
+    which field values are of and what the measure of log Z is.
 
     Args:
         results: What a run has found; missing parts are left out.
@@ -28,7 +30,7 @@ def summary_lines(results: Results) -> list[str]:
     told = not_reliable(results)
     masses = next((f"pole_mass: {text}" for name in MASSES if (text := tunnelling(results, name))), "")
     notes = [*_scales(results), *filter(None, (told, masses if results.of(MASSES[0]) else ""))]
-    return [*_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
+    return [*_table(results), *field_lines(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
 
 
 def _table(results: Results) -> list[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
+from latflow.report.field import measured_by
 from latflow.report.names import SAMPLERS, SamplerStyle, are_dependent, order_of, sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
@@ -180,7 +181,7 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
         (
             "log Z",
             shown(flow.log_z, flow.log_z_error, state_of(flow)),
-            "ln⟨w⟩ over the flow draws" + ("; lacks the lost weight" if lost else ""),
+            _log_z_words(run) + ("; lacks the lost weight" if lost else ""),
         ),
         (
             "KL(q‖p)",
@@ -189,6 +190,11 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
         ),
         ("Training", duration(flow.training_seconds), _training_words(flow)),
     ]
+
+
+def _log_z_words(run: Run) -> str:
+    measure = measured_by(run.normalisation)
+    return f"ln⟨w⟩ over the flow draws{', ' if measure else ''}{measure}"
 
 
 def state_of(flow: FlowFigures) -> State | None:
@@ -204,8 +210,12 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
     if not data.has_flow(run):
-        theory = [("Action", f"{kind} ({couplings})" if couplings else str(kind)), ("Lattice", f"{shape}, periodic")]
-        return [*theory, *_measured_beside(run)]
+        return [
+            ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
+            *_field(run),
+            ("Lattice", f"{shape}, periodic"),
+            *_measured_beside(run),
+        ]
     flow = study.get("flow") or {}
     formula = "" if theory is None else theory.formula
     idle = ("kind", *(() if flow.get("coupling_range") else ("parameter", "coupling_order")))
@@ -214,9 +224,16 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
     return [
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
         *([("S", formula)] if formula else []),
+        *_field(run),
         ("Lattice", f"{shape}, periodic"),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]
+
+
+def _field(run: Run) -> list[tuple[str, str]]:
+    """The field that values are of, where it may have several normalisations."""
+    words = "" if run.normalisation is None else run.normalisation.words
+    return [("Values of", words)] if words else []
 
 
 def provenance_rows(results: Results) -> list[tuple[str, str]]:

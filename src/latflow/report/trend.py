@@ -17,6 +17,7 @@ from latflow.errors import DataError, UsageError
 from latflow.report import data
 from latflow.report.canvas import ONE_ROW, encode, legend_above, readable_log, single_axes, style
 from latflow.report.data import Run
+from latflow.report.field import field_of
 from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import ABSENT, compact, is_number, plain, signed
@@ -112,17 +113,20 @@ class Trend:
         points: By observable, sampler and parameter.
         freezing: By parameter; empty where no charge was measured along HMC.
         words: How the observables are written.
+        field: The field that values are of, in words; empty where it has no normalisation.
     """
 
     key: str
     points: list[Point]
     freezing: list[Freezing]
     words: Mapping[str, Observable]
+    field: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "key": self.key,
+            "field": self.field,
             "points": [{**asdict(point), "is_bound": point.is_bound} for point in self.points],
             "freezing": [asdict(row) for row in self.freezing],
         }
@@ -152,7 +156,7 @@ def trend(paths: Sequence[Path], observables: Sequence[str]) -> Trend:
             raise UsageError("--observables", value=repr(observable), allowed=", ".join(known) or "of analysed runs")
     found = (_freezing(run, _value(run, key)) for run in ordered)
     words = {o: next(run for run in runs if o in run.results.observables).results.words(o) for o in observables}
-    return Trend(f"action.{key}", points, [row for row in found if row is not None], words)
+    return Trend(f"action.{key}", points, [row for row in found if row is not None], words, field_of(runs))
 
 
 def trend_lines(found: Trend) -> list[str]:
@@ -170,6 +174,8 @@ def trend_lines(found: Trend) -> list[str]:
         words = f"**γ({STRETCH:g})** = 2⟨Q²⟩/⟨ΔQ²⟩ over {STRETCH:g} units of molecular-dynamics time, ⟨Q²⟩ exact"
         lines += [words, "", *markdown_table(head, rows), ""]
     short = f"≥: a chain holds less than {LENGTH:g} τ_int, or chains of different starts disagree (R̂)."
+    if found.field:
+        lines += [f"Means of {found.field}.", ""]
     return [*lines, f"{short} ≤: records, which lie several updates apart, are not correlated."]
 
 

@@ -10,6 +10,7 @@ from latflow.results.records import (
     EstimateRecord,
     FlowFigures,
     GradientFlowRecord,
+    Normalisation,
     Observable,
     Provenance,
     ReliabilityRecord,
@@ -18,6 +19,7 @@ from latflow.results.records import (
     StartFigures,
     Theory,
 )
+from latflow.results.rescaling import rescaled
 from latflow.results.vocabulary import Vocabulary, described
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "EstimateRecord",
     "FlowFigures",
     "GradientFlowRecord",
+    "Normalisation",
     "Observable",
     "Provenance",
     "ReliabilityRecord",
@@ -37,6 +40,7 @@ __all__ = [
     "Vocabulary",
     "described",
     "read",
+    "rescaled",
     "schema_text",
     "write",
 ]

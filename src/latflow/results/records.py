@@ -53,6 +53,30 @@ class Theory(AbstractRecord):
     space: str = Field(default="", description="group or space of the field variables, in words")
 
 
+class Normalisation(AbstractRecord):
+    """The field that all values are of: that of the study's action, which may be a multiple of the house field."""
+
+    name: str = Field(description="of the normalisation: house, half, factorial, hopping; empty for links")
+    rescaling: float = Field(
+        gt=0, description="that field over the house field, in which configurations and their columns are stored"
+    )
+    measure: str = Field(default="", description="what log Z and free energies are integrals over, in words")
+    sites: int = Field(description="V: log Z is V ln(rescaling) more than with the measure of the house field")
+
+    @property
+    def log_z_shift(self) -> float:
+        """Log Z of the field of the study minus that of the house field."""
+        return self.sites * math.log(self.rescaling)
+
+    @property
+    def words(self) -> str:
+        """The field in words; empty where it has no normalisation."""
+        if not self.name:
+            return ""
+        multiple = "" if self.rescaling == 1 else f", {self.rescaling:.6g} × the house field"
+        return f"φ in the {self.name} normalisation{multiple}"
+
+
 class Axis(AbstractRecord):
     """What the entries of an array are numbered by: values or labels, one for each."""
 
@@ -81,6 +105,9 @@ class Observable(AbstractRecord):
     definition: str = Field(default="", description="what is measured, in the notation of docs/conventions.md")
     axis: Axis | None = Field(default=None, description="of an array, what its entries are numbered by; else null")
     place: int = Field(default=0, description="place in tables, from 0")
+    power: int = Field(
+        default=0, description="power of the field that values are proportional to; 0 if the same in all normalisations"
+    )
 
 
 class EstimateRecord(AbstractRecord):
@@ -246,6 +273,11 @@ class Results(AbstractRecord):
     )
     theory: Theory | None = Field(
         default=None, description="what was sampled; null if a file of version 1 has no study"
+    )
+    normalisation: Normalisation | None = Field(
+        default=None,
+        description="the field that values and log Z are of; null without a theory, and in older files, whose values "
+        "are those of the house field",
     )
     observables: dict[str, Observable] = Field(default={}, description="by name: how they are written")
     estimates: tuple[EstimateRecord, ...] = Field(default=(), description="every observable of every sampler")

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from latflow.results.records import AbstractRecord, Real
+from latflow.results.records import AbstractRecord, Normalisation, Real
 from latflow.stats.estimates import RELIABLE, State
 from latflow.stats.evidence import Verdict
 
@@ -122,6 +122,9 @@ class ScalingResults(AbstractRecord):
     pulls: tuple[PullRecord, ...]
     overtaking: tuple[OvertakingRecord, ...]
     verdicts: dict[str, Verdict]
+    normalisation: dict[str, Normalisation] = Field(
+        default={}, description="by run, the field that values are of; empty in older files, of the house field"
+    )
 
     def plain(self) -> dict[str, Any]:
         """The same as plain data, as it stands in the file."""

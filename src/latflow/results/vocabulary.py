@@ -59,6 +59,7 @@ def described(
             definition=words.definition,
             axis=axis,
             place=place,
+            power=words.power,
         )
     return found
 

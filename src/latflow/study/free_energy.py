@@ -2,7 +2,8 @@ r"""Differences of free energy between two runs on the same lattice, in every wa
 
 With F = −ln Z, $F_B-F_A$ comes from draws of A reweighted to B, $-\ln\langle e^{-(S_B-S_A)}\rangle_A$, from draws of B
 reweighted to A, and from two log Z, which a flow gives in either direction. The first two need overlap, which the tail
-k̂ of the ratios measures. Where two ways disagree, one of the ensembles misses part of its theory.
+k̂ of the ratios measures. Where two ways disagree, one of the ensembles misses part of its theory. Z is that of the
+field of each study: where the two are different multiples of the house field, F_B − F_A holds V ln of their ratio.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from jaxtyping import Array, Float
 
 from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError, UsageError
-from latflow.results import Results
+from latflow.results import Normalisation, Results
 from latflow.stats.estimates import Estimate
 from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
 from latflow.stats.reliability import TAIL_LIMIT
@@ -30,7 +31,7 @@ from latflow.study.config.methods import FLOW, METHODS
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages.measuring import require_of_study
 from latflow.study.stages.redraw import FieldSource
-from latflow.study.theories import known_values
+from latflow.study.theories import known_values, normalisation
 from latflow.study.wording import read_results
 
 BELIEVED = {"reweighted": ("exact",), "reverse": ("exact", "collapsed")}
@@ -96,6 +97,12 @@ def free_energy_differences(first: Path, second: Path) -> list[Difference]:
     return found
 
 
+def measures(first: Path, second: Path) -> tuple[Normalisation, Normalisation]:
+    """The field and the measure that F_A and F_B refer to."""
+    a, b = (normalisation(load_study(path / "study.toml")) for path in (first, second))
+    return a, b
+
+
 def _open(path: Path, name: str) -> _Run:
     if not (path / "study.toml").is_file():
         raise MissingInputError(str(path), value="no run", hint="name a directory that `run` wrote")
@@ -115,6 +122,7 @@ def _closed_form(a: _Run, b: _Run, volume: int) -> list[Difference]:
 def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
     """From the draws of one run; the sign is that of F_B − F_A whichever run that is."""
     sign = 1 if source.name == "A" else -1
+    shift = normalisation(target.context.config).log_z_shift - normalisation(source.context.config).log_z_shift
     rows = []
     for sampler, method in METHODS.items():
         path = source.context.path("ensembles", sampler)
@@ -133,7 +141,8 @@ def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
         tail = pareto_k(ratios)
         doubt = doubt if tail <= TAIL_LIMIT else f"too little overlap: k̂ > {TAIL_LIMIT:g}"
         way = f"{source.name} → {target.name}, {sampler} draws of {source.name}"
-        rows.append(_row(way, sign * estimate.value, estimate.error, volume, n=delta.size, tail=tail, doubt=doubt))
+        value = sign * (estimate.value + shift)
+        rows.append(_row(way, value, estimate.error, volume, n=delta.size, tail=tail, doubt=doubt))
     return rows
 
 

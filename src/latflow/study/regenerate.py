@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from latflow.errors import DataError, MissingInputError, UsageError
+from latflow.errors import ConfigError, DataError, MissingInputError, UsageError
 from latflow.store.atomic import write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
+from latflow.study.absent import absent
 from latflow.study.config import load_study
 from latflow.study.config.methods import DRAWS
 from latflow.study.context import RunContext, Silent
@@ -48,9 +49,13 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
 
     Raises:
         MissingInputError: If there is no ensemble of draws, or no such configuration.
+        ConfigError: If the run was made with packages that are not here.
         DataError: If the draws differ from those of the ledger.
     """
     path = path.resolve()
+    missing = absent(run := path if (path / "study.toml").is_file() else path.parent.parent)
+    if missing.parts:
+        raise ConfigError([f"{run}: {missing}"])
     folders = [path / "ensembles" / name for name in DRAWS] if (path / "ensembles").is_dir() else [path]
     folder = next((found for found in folders if (found / "manifest.json").is_file()), folders[0])
     root = folder.parent.parent

@@ -135,6 +135,7 @@ def collect(config: ScalingConfig, done: Mapping[str, Done]) -> ScalingResults:
         pulls=tuple(_pulls(entries)),
         overtaking=tuple(_overtaking(entries)),
         verdicts={name: run.results.verdict for name, run in done.items()},
+        normalisation={name: n for name, run in done.items() if (n := run.results.normalisation) is not None},
     )
 
 

@@ -3,7 +3,9 @@
 Everything is found in the catalogue by `action.kind`; no kind of theory is named here.
 """
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
@@ -11,7 +13,10 @@ from latflow.actions.gauge import AbstractLinkAction, WilsonAction
 from latflow.errors import ConfigError
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
+from latflow.results import Normalisation
+from latflow.stats.estimates import Estimate
 from latflow.study.config import StudyConfig
+from latflow.study.wording import normalisation_of
 from latflow.theories.base import AbstractActionTable, Settings
 from latflow.theories.catalogue import Theory, theory_of
 from latflow.theories.further import build, further
@@ -85,16 +90,51 @@ FROM_WEIGHTS = ("log_z", "free_energy_density")
 """Estimates that are made of weights alone."""
 
 
+def normalisation(config: StudyConfig) -> Normalisation:
+    """The field that results are of, and the measure of log Z."""
+    return normalisation_of(config.action, tuple(config.lattice.shape))
+
+
+def in_study_field(config: StudyConfig, found: Mapping[str, list[Estimate]]) -> dict[str, list[Estimate]]:
+    """Estimates of the house field as those of the field of the study; log Z is none of them."""
+    factors = _factors(config)
+    return {name: [_times(each, factors.get(name, 1.0)) for each in parts] for name, parts in found.items()}
+
+
 def known_values(config: StudyConfig) -> dict[str, Known]:
-    """Reference values of a study's estimates, by name; empty where nothing is known."""
-    shape = tuple(config.lattice.shape)
-    return _with_free_energy(_theory(config.action).known_values(config.action, shape), math.prod(shape))
+    """Reference values of a study's estimates, by name, for the field of the study; empty where nothing is known."""
+    factors, known = _factors(config), _house_values(config)
+    found = {name: value if name == "log_z" else _known(value, factors.get(name, 1.0)) for name, value in known.items()}
+    if "log_z" in found:
+        shift = normalisation(config).log_z_shift
+        found["log_z"] = dataclasses.replace(found["log_z"], value=found["log_z"].value + shift)
+    return _with_free_energy(found, math.prod(config.lattice.shape))
 
 
-def known_log_z(config: StudyConfig) -> float | None:
-    """Log Z where it is known, else None."""
-    known = known_values(config).get("log_z")
+def house_log_z(config: StudyConfig) -> float | None:
+    """Log Z with the measure of the house field, in which flows have their densities; None where it is not known."""
+    known = _house_values(config).get("log_z")
     return None if known is None else known.value
+
+
+def _house_values(config: StudyConfig) -> dict[str, Known]:
+    return _theory(config.action).known_values(config.action, tuple(config.lattice.shape))
+
+
+def _factors(config: StudyConfig) -> dict[str, float]:
+    """What estimates of the house field are multiplied by, where that is not 1."""
+    rescaling = config.action.rescaling()
+    words = {} if rescaling == 1 else study_physics(config).words()
+    return {name: rescaling**word.power for name, word in words.items() if word.power}
+
+
+def _times(found: Estimate, factor: float) -> Estimate:
+    return dataclasses.replace(found, value=factor * found.value, error=factor * found.error)
+
+
+def _known(found: Known, factor: float) -> Known:
+    array = None if found.array is None else tuple(factor * value for value in found.array)
+    return dataclasses.replace(found, value=factor * found.value, error=factor * found.error, array=array)
 
 
 def build_local_action(config: StudyConfig) -> AbstractLocalAction:

@@ -60,6 +60,22 @@ class AbstractActionTable(AbstractSection):
         """The same theory at other values of some parameters."""
         return self.model_copy(update=values)
 
+    def normalised(self) -> str:
+        """Name of the normalisation of the field that the table speaks of; empty where fields have none, as links."""
+        return "house" if self.fields == "scalar" else ""
+
+    def rescaling(self) -> float:
+        """The field of the table over that of the action class, in which configurations and columns are stored.
+
+        Results are those of the field of the table: a quantity of power p is multiplied by its p-th power, and log Z
+        grows by V times its logarithm.
+        """
+        return 1.0
+
+    def measure(self) -> str:
+        """The measure that log Z refers to, in words."""
+        return "∏_{x} dφ_{x}" if self.fields == "scalar" else "normalised Haar measure of every link"
+
     def in_house(self, ndim: int) -> Mapping[str, float]:
         """The parameters in the normalisation of the action class, by the names of its fields.
 

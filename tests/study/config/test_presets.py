@@ -47,6 +47,26 @@ def test_preset(entry: Preset) -> None:
     assert entry.text.partition("\n\n")[2] == study.to_toml(commented=True), RENEW
 
 
+@pytest.mark.parametrize("entry", SINGLE, ids=lambda entry: entry.name)
+def test_chains_alone_can_be_asked_for(entry: Preset) -> None:
+    """HMC of the ready studies is tuned to an acceptance of its own, so that none of them needs a flow."""
+    path = STUDIES / f"{entry.name}.toml"
+    scalar = load_study(path).action.fields == "scalar"
+    study = load_study(path, {"sampling.samplers": "cluster hmc" if scalar else "hmc"})
+    assert study.hmc.target_acceptance in (0.8, 0.9)
+    assert "coupling_order" not in study.to_toml(commented=True).replace("# coupling_order", "")
+
+
+def test_a_range_shows_the_keys_that_go_with_it() -> None:
+    """Without `flow.coupling_range` they are comments, since they say nothing."""
+    path = STUDIES / "phi4-e1.toml"
+    assert '\n# parameter = "coupling" ' in load_study(path).to_toml(commented=True)
+    ranged = {"flow.coupling_range": "4.5 7.0", "training.loss": "reverse_kl"}
+    assert '\nparameter = "coupling" ' in load_study(path, ranged).to_toml(commented=True)
+    assert "\n# coupling_order = 2 " in load_study(path).to_toml(commented=True)
+    assert "\ncoupling_order = 3 " in load_study(path, {"flow.coupling_order": "3"}).to_toml(commented=True)
+
+
 def test_scaling_presets_load() -> None:
     scaling = [entry for entry in presets() if entry.command == "scaling"]
     assert [entry.name for entry in scaling] == ["phi4-critical"]

@@ -25,7 +25,8 @@ class HMCConfig(AbstractSection):
         default=0.0, description="random shortening of a trajectory, against modes in resonance with it"
     )
     target_acceptance: Fraction | Literal["flow"] = Field(
-        default=0.8, description='what the warm-up tunes to; "flow" matches the acceptance of the flow'
+        default=0.8,
+        description='what the warm-up tunes to; "flow" matches the acceptance of the flow, where that is 0.6 or more',
     )
     start: Start = Field(default="mixed", description="random fields, fields near the cold one, or both by turns")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")

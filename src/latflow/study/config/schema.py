@@ -30,6 +30,7 @@ class Key:
         variant: The ``kind`` of the section under which the key exists; empty if always.
         shape: ``table``, ``list``, ``text`` or ``scalar``.
         choices: The words that are accepted, if the key or its entries are enumerations.
+        needs: Another key of its section without which it says nothing; empty if it stands for itself.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Key:
     variant: str
     shape: str
     choices: tuple[str, ...]
+    needs: str = ""
 
     @property
     def name(self) -> str:
@@ -98,6 +100,7 @@ def _walk(node: _Node, defs: _Node, *, section: str, variant: str) -> Iterator[K
             variant=variant,
             shape=_shape(target),
             choices=_choices(target),
+            needs=field.get("needs", ""),
         )
         yield from _contents(target, defs, path=path, variant=variant)
 

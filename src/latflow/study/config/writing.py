@@ -35,7 +35,7 @@ def _section(
             continue
         key = described.get((variant, full)) or described["", full]
         if commented:
-            yield _explained(key, value)
+            yield _explained(key, value, idle=bool(key.needs) and data.get(key.needs) is None and value == key.default)
         elif value is not None:
             yield f"{name} = {toml_value(value)}"
     for full, table in tables.items():
@@ -48,7 +48,8 @@ def _section(
         yield from _section(table, described, path=full, commented=commented)
 
 
-def _explained(key: Key, value: Any) -> str:
-    setting = f"# {key.name} =" if value is None else f"{key.name} = {toml_value(value)}"
+def _explained(key: Key, value: Any, *, idle: bool) -> str:
+    """A key with its meaning; one that says nothing in this study is a comment itself."""
+    setting = f"# {key.name} =" if value is None else f"{'# ' if idle else ''}{key.name} = {toml_value(value)}"
     choice = f": {' | '.join(key.choices)}" if len(key.choices) > 1 and key.choices[0] not in key.description else ""
     return f"{setting:<{COMMENT_COLUMN - 1}} # {key.description}{choice}"

@@ -53,7 +53,7 @@ from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
-from latflow.study.theories import is_wanted, known_values, study_physics
+from latflow.study.theories import in_study_field, is_wanted, known_values, normalisation, study_physics
 from latflow.study.wording import read_results, theory_of
 from latflow.theories.catalogue import words_of
 from latflow.theories.known_value import Known
@@ -134,7 +134,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 3
+REVISION = 4
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
@@ -181,6 +181,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         study=context.config.name,
         date=_now(),
         theory=_theory(context.config),
+        normalisation=normalisation(context.config),
         observables=_described(context.config, estimates, gradient_flow),
         estimates=estimates,
         flow=flow_figures(context, judged[FLOW]) if FLOW in judged else None,
@@ -261,9 +262,10 @@ def _naming(sampler: str) -> Iterator[None]:
 def _chain(
     context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
 ) -> dict[str, list[Estimate]]:
-    """Γ-method estimates of columns with axes (records, chains, ...)."""
+    """Γ-method estimates of columns with axes (records, chains, ...), for the field of the study."""
     series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return all_estimates(study_physics(context.config).all_estimators, series, replicas)
+    found = all_estimates(study_physics(context.config).all_estimators, series, replicas)
+    return in_study_field(context.config, found)
 
 
 def _agreement(
@@ -320,8 +322,8 @@ def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: n
 def _reweighted(
     context: RunContext, columns: Mapping[str, np.ndarray], log_weights: np.ndarray
 ) -> dict[str, list[Estimate]]:
-    estimates = all_estimates(study_physics(context.config).all_estimators, columns, log_weights)
-    return {**estimates, **_partition(context, log_z(log_weights))}
+    found = all_estimates(study_physics(context.config).all_estimators, columns, log_weights)
+    return {**in_study_field(context.config, found), **_partition(context, log_z(log_weights))}
 
 
 def _partition(context: RunContext, partition: Estimate) -> dict[str, list[Estimate]]:

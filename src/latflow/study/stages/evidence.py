@@ -40,7 +40,7 @@ from latflow.study.config.methods import TARGETS
 from latflow.study.config.rules import samplers_of
 from latflow.study.context import RunContext
 from latflow.study.stages.training import load_flow
-from latflow.study.theories import known_values, study_physics
+from latflow.study.theories import known_values, normalisation, study_physics
 from latflow.theories.physics import Physics
 from latflow.theories.sectors import AbstractSectors
 
@@ -160,7 +160,8 @@ def _evidence(
     draws = Ensemble.open(context.path("ensembles", "flow")).column("log_weight")
     measured = Ensemble.open(context.path("measurements", "flow"))
     target = Ensemble.open(context.path("measurements", sampler))
-    forward = forward_side(draws)
+    shift = normalisation(context.config).log_z_shift
+    forward = forward_side(draws + shift)
     symmetric = target_weights.shape[-1] > 1
     widening = _widening(draws, forward)
     shares, further = _census(physics, measured, target, draws, symmetric=symmetric)
@@ -169,7 +170,7 @@ def _evidence(
     )
     return Evidence(
         forward=forward,
-        reverse=reverse_side(target_weights),
+        reverse=reverse_side(target_weights + shift),
         starts=len(target_weights),
         r_hat=_largest_r_hat(target, physics.starts),
         shares=shares,

@@ -20,6 +20,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import FLOW
 from latflow.study.context import RunContext
 from latflow.study.stages.training import load_flow, sampling_facts
+from latflow.study.theories import normalisation
 
 
 def flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
@@ -61,6 +62,10 @@ def flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
 
 
 def weights_of(context: RunContext, sampler: str) -> dict[str, np.ndarray]:
-    """Log-weights, decisions and standing draws of an ensemble of weighted draws."""
+    """Log-weights, decisions and standing draws of an ensemble of weighted draws.
+
+    Weights are those of the field of the study, so that their mean is its Z.
+    """
     ensemble = Ensemble.open(context.path("ensembles", sampler))
-    return {name: ensemble.column(name) for name in ("log_weight", "accepted", "index")}
+    columns = {name: ensemble.column(name) for name in ("log_weight", "accepted", "index")}
+    return {**columns, "log_weight": columns["log_weight"] + normalisation(context.config).log_z_shift}

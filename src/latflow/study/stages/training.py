@@ -33,7 +33,7 @@ from latflow.study.context import RunContext, model_identity
 from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory, specify
 from latflow.study.stages.provenance import origin, require_generator
 from latflow.study.stages.targets import target_draws
-from latflow.study.theories import known_log_z
+from latflow.study.theories import house_log_z
 from latflow.training.evaluation import Evaluation
 from latflow.training.fit import FitHooks, FitProgress, FitResult, resume
 from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
@@ -254,7 +254,7 @@ def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) ->
         evaluation=Evaluation(
             every=config.training.evaluate_every,
             draws=config.training.evaluation_draws,
-            log_z=known_log_z(config),
+            log_z=house_log_z(config),
             assess=build_assessment(config),
         ),
         hooks=FitHooks(on_progress=saver.evaluated, on_pause=saver.pause),

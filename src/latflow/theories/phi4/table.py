@@ -1,9 +1,10 @@
 """The tables of φ⁴ theory in a study.
 
-`house()` maps each normalisation to that of the action class `latflow.actions.scalar.PhiFour`; docs/conventions.md
-derives the maps.
+`house()` maps each normalisation to that of the action class `latflow.actions.scalar.PhiFour`, `rescaling()` its field;
+docs/conventions.md derives the maps.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -17,9 +18,11 @@ _TERMS = ("kinetic", "potential")
 _KINETIC = "Σ_{μ} (φ_{x+μ} − φ_{x})²"
 _FORMULAS = {
     "house": f"Σ_{{x}} [{_KINETIC} + m² φ_{{x}}² + λ φ_{{x}}⁴]",
-    "half": f"Σ_{{x}} [½ {_KINETIC} + ½ m² φ_{{x}}² + ¼ λ φ_{{x}}⁴]; observables are those of φ/√2",
-    "factorial": f"Σ_{{x}} [½ {_KINETIC} + ½ m² φ_{{x}}² + λ φ_{{x}}⁴/4!]; observables are those of φ/√2",
+    "half": f"Σ_{{x}} [½ {_KINETIC} + ½ m² φ_{{x}}² + ¼ λ φ_{{x}}⁴]",
+    "factorial": f"Σ_{{x}} [½ {_KINETIC} + ½ m² φ_{{x}}² + λ φ_{{x}}⁴/4!]",
 }
+_RESCALING = {"house": 1.0, "half": math.sqrt(2), "factorial": math.sqrt(2)}
+"""The field of each normalisation over that of the house."""
 
 
 class PhiFourTable(AbstractActionTable):
@@ -48,6 +51,14 @@ class PhiFourTable(AbstractActionTable):
         return dict(zip(("mass_squared", "coupling"), self.house(ndim), strict=True))
 
     @override
+    def normalised(self) -> str:
+        return self.normalisation
+
+    @override
+    def rescaling(self) -> float:
+        return _RESCALING[self.normalisation]
+
+    @override
     def formula(self) -> str:
         return _FORMULAS[self.normalisation]
 
@@ -72,8 +83,16 @@ class HoppingPhiFourTable(AbstractActionTable):
         return dict(zip(("mass_squared", "coupling"), self.house(ndim), strict=True))
 
     @override
+    def normalised(self) -> str:
+        return "hopping"
+
+    @override
+    def rescaling(self) -> float:
+        return 1 / math.sqrt(self.kappa)
+
+    @override
     def formula(self) -> str:
-        return "Σ_{x} [−2κ Σ_{μ} φ_{x} φ_{x+μ} + (1 − 2λ) φ_{x}² + λ φ_{x}⁴]; observables are those of √κ φ"
+        return "Σ_{x} [−2κ Σ_{μ} φ_{x} φ_{x+μ} + (1 − 2λ) φ_{x}² + λ φ_{x}⁴]"
 
 
 def _bounded_phi4(value: Lookup) -> list[Complaint]:
