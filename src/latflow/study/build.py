@@ -154,6 +154,6 @@ def build_stop(config: StudyConfig) -> StopCriterion:
         acceptance=stop.acceptance,
         ess=stop.ess,
         steps=stop.steps,
-        seconds=None if stop.minutes is None else 60 * stop.minutes,
+        minutes=stop.minutes,
         plateau=stop.plateau,
     )

@@ -89,6 +89,8 @@ def run_order(
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())
         context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
+        for note in order.notes:
+            progress.line(note)
         results = _run(context, order)
         if "report" in order.stages and write_report is not None:
             progress.stage("report", "figures and report.html")

@@ -19,7 +19,9 @@ def first_met(limits: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -
     """
     if not history:
         return None
-    return next((name for name in LIMITS if limits.get(name) is not None and _is_met(name, limits[name], history)), None)
+    return next(
+        (name for name in LIMITS if limits.get(name) is not None and _is_met(name, limits[name], history)), None
+    )
 
 
 def _is_met(name: str, limit: float, history: Sequence[Mapping[str, Any]]) -> bool:
