@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latflow.cli import main
 from latflow.errors import ConfigError, Interrupted
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig, load_study
@@ -158,13 +159,23 @@ def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
 
 
 def test_a_schedule_goes_on_as_for_the_new_number_of_steps(config: StudyConfig, tmp_path: Path) -> None:
-    """The learning rate of a cosine has fallen to its end, and rises to where it stands in the longer one."""
-    cosine = with_overrides(config, {"training.schedule": "cosine", "training.warmup_steps": "2"})
+    """The learning rate of a cosine has fallen to its end, and rises to where it stands in the longer one.
+
+    The warm-up, which the study does not say, stays the tenth of the steps with which the run began.
+    """
+    data = config.model_dump(mode="json")
+    del data["training"]["warmup_steps"]
+    cosine, higher = (
+        StudyConfig.model_validate({**data, "training": {**data["training"], "schedule": "cosine", "stop": stop}})
+        for stop in ({"steps": 20}, {"steps": 40})
+    )
+    assert (cosine.training.warmup_steps, higher.training.warmup_steps) == (2, 4)
     go(cosine, tmp_path / "run", stages=("train",))
-    higher = with_overrides(cosine, {"training.stop.steps": "40"})
     text = go(higher, tmp_path / "run", stages=("train",)).text()
     told = "the schedule was written for 20 steps; it goes on as for 40 steps: the learning rate rises from 0.0002 to "
     assert told in text
+    assert "training.warmup_steps stays 2, as this run began" in text
+    assert load_study(tmp_path / "run" / "study.toml").training.warmup_steps == 2
     rates = {record["step"]: record["learning_rate"] for record in history(tmp_path / "run")}
     assert rates[20] == pytest.approx(0.0002)
     assert rates[40] == pytest.approx(0.0002)
@@ -195,19 +206,6 @@ def test_a_run_without_the_state_of_its_optimiser_is_refused(config: StudyConfig
     with pytest.raises(ConfigError, match=r"steps: 20 → 50; this run .* kept no state .* --run-dir NEW --from .*run"):
         go(with_overrides(config, {"training.stop.steps": "50"}), tmp_path / "run")
     go(config, tmp_path / "run", stages=("train",))  # unchanged limits ask for nothing
-
-
-def test_a_warm_up_that_follows_from_the_steps_stays(config: StudyConfig, tmp_path: Path) -> None:
-    data = config.model_dump(mode="json")
-    del data["training"]["warmup_steps"]
-    first, higher = (
-        StudyConfig.model_validate({**data, "training": {**data["training"], "stop": {"steps": steps}}})
-        for steps in (20, 40)
-    )
-    assert (first.training.warmup_steps, higher.training.warmup_steps) == (2, 4)
-    go(first, tmp_path / "run", stages=("train",))
-    assert "training.warmup_steps stays 2" in go(higher, tmp_path / "run", stages=("train",)).text()
-    assert load_study(tmp_path / "run" / "study.toml").training.warmup_steps == 2
 
 
 class Killed(Exception):
@@ -253,3 +251,22 @@ def test_steps_of_a_curriculum_are_counted_from_its_last_lattice() -> None:
     assert first_met({"steps": 50}, own) == "steps"
     assert first_met({"steps": 51}, own) is None
     assert own_history(log[:2]) == log[:2]
+
+
+def test_a_dry_run_refuses_and_tells_what_the_run_would(
+    config: StudyConfig, poor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another study, limits that are met, nothing to analyse; and nothing is written."""
+    run = tmp_path / "run"
+    shutil.copytree(poor, run)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert main(["run", str(run), "--action.coupling", "7", "--dry-run"]) == 78
+    assert "belongs to another study" in capsys.readouterr().err
+    assert main(["run", str(run), "--action.coupling", "7", "--dry-run", "--fork"]) == 0
+    assert f"# run directory: {run}-" in capsys.readouterr().out
+    assert main(["run", str(run), "--training.stop.steps", "5", "--dry-run"]) == 0
+    assert "# training.stop.steps = 5 is met already, at step 20" in capsys.readouterr().out
+    (tmp_path / "x.toml").write_text(config.to_toml())
+    assert main(["report", str(tmp_path / "x.toml"), "--run-dir", str(tmp_path / "new"), "--dry-run"]) == 66
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "x.toml"]

@@ -105,7 +105,7 @@ class TrainingConfig(AbstractSection):
             return data
         stop: Any = data.get("stop", {})
         steps = stop.get("steps") if type(stop) is dict else getattr(stop, "steps", None)
-        usable = type(steps) is int and steps > 0
+        usable = isinstance(steps, int) and steps > 0
         return {**data, "warmup_steps": default_warmup(steps if usable else StopConfig().steps)}
 
 
