@@ -53,8 +53,8 @@ def plan(config: StudyConfig) -> dict[str, Any]:
 
     Returns:
         Plain data: ``parameters``, ``memory_bytes`` per part, ``memory_needed_bytes`` at once and
-        ``memory_free_bytes``, null where the system does not tell, ``seconds`` per stage and ``disk_bytes``; seconds are
-        estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
+        ``memory_free_bytes``, null where the system does not tell, ``seconds`` per stage and ``disk_bytes``. Seconds
+        are estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
     study_physics(config)  # refuses what the run would refuse
     has_flow = any(METHODS[name].trained for name in config.sampling.samplers)

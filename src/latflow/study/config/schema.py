@@ -30,6 +30,7 @@ class Key:
         variant: The ``kind`` of the section under which the key exists; empty if always.
         shape: ``table``, ``list``, ``text`` or ``scalar``.
         choices: The words that are accepted, if the key or its entries are enumerations.
+        default_words: What stands for the default where it follows from other keys.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Key:
     variant: str
     shape: str
     choices: tuple[str, ...]
+    default_words: str = ""
 
     @property
     def name(self) -> str:
@@ -72,6 +74,8 @@ def key_table(model: type[BaseModel]) -> str:
 def _default_text(key: Key) -> str:
     if key.default is REQUIRED:
         return "required"
+    if key.default_words:
+        return key.default_words
     return "unset" if key.default is None else f"`{toml_value(key.default)}`"
 
 
@@ -98,6 +102,7 @@ def _walk(node: _Node, defs: _Node, *, section: str, variant: str) -> Iterator[K
             variant=variant,
             shape=_shape(target),
             choices=_choices(target),
+            default_words=field.get("default_words", ""),
         )
         yield from _contents(target, defs, path=path, variant=variant)
 

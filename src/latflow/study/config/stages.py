@@ -79,7 +79,8 @@ class TrainingConfig(AbstractSection):
     )
     warmup_steps: Number = Field(
         default=cast("Any", None),
-        description="steps of linear rise from zero; by default a tenth of stop.steps, at most 100",
+        description="steps of linear rise from zero",
+        json_schema_extra={"default_words": "a tenth of `training.stop.steps`, at most 100"},
     )
     final_learning_rate_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.01, description="last learning rate over the highest"
@@ -104,9 +105,9 @@ class TrainingConfig(AbstractSection):
         if type(data) is not dict or "warmup_steps" in data:
             return data
         stop: Any = data.get("stop", {})
-        steps = stop.get("steps") if type(stop) is dict else getattr(stop, "steps", None)
-        usable = isinstance(steps, int) and steps > 0
-        return {**data, "warmup_steps": default_warmup(steps if usable else StopConfig().steps)}
+        given: Any = stop.get("steps") if isinstance(stop, dict) else getattr(stop, "steps", None)
+        steps: int = given if isinstance(given, int) and given > 0 else StopConfig().steps
+        return {**data, "warmup_steps": default_warmup(steps)}
 
 
 class SamplingConfig(AbstractSection):
