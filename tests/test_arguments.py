@@ -100,6 +100,7 @@ REFUSED = {
     "lf.StopCriterion(steps=2.5)": "TypeError: training.stop.steps: 2.5; allowed: a whole number",
     "lf.StopCriterion(acceptance=70)": "ConfigError: training.stop.acceptance: 70; allowed: above 0, at most 1",
     "lf.StopCriterion(seconds=-1)": "ConfigError: training.stop.seconds: -1; allowed: at least 0",
+    "lf.StopCriterion(minutes=-1)": "ConfigError: training.stop.minutes: -1; allowed: at least 0",
     "lf.ReverseKL(0)": "ConfigError: training.batch_size: 0; allowed: at least 1",
     "lf.real_nvp(key, lattice, hidden=8)": "TypeError: flow.hidden: 8; allowed: one or more positive widths",
     "lf.real_nvp(key, lattice, hidden=())": "ConfigError: flow.hidden: []; allowed: one or more positive widths",

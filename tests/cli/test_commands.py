@@ -159,7 +159,7 @@ def test_dry_run_of_links_speaks_of_no_flow(study: FakeStudy, capsys: pytest.Cap
     tables = [line for line in out.splitlines() if line.startswith("[")]
     assert tables == ["[lattice]", "[action]", "[sampling]", "[hmc]", "[heatbath]", "[metropolis]"]
     assert [line.partition(":")[0] for line in out.splitlines() if line.startswith("# ")] == [
-        "# run directory", "# memory bytes, program", "# memory bytes, block", "# seconds, sample hmc",
+        "# run directory", "# memory", "# memory bytes, program", "# memory bytes, block", "# seconds, sample hmc",
         "# seconds, sample heatbath", "# seconds, sample metropolis", "# disk bytes",
     ]  # fmt: skip
 

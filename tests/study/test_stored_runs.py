@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from latflow.errors import ConfigError
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import Silent
+from latflow.study.preflight import examined
 from latflow.study.run import run_stages
 from latflow.study.stages.provenance import differences, origin
 from latflow.study.verify import verify
@@ -77,3 +79,16 @@ def test_it_goes_on_bit_for_bit_and_its_estimates_are_made_anew(run: Path) -> No
         assert len(found) == len(wanted)
         if not differences(json.loads(manifest.read_text())["origin"], origin()):
             assert found == wanted
+
+
+@pytest.mark.parametrize("run", ["phi4"], indirect=True)
+def test_it_kept_no_optimiser_and_says_how_to_train_on(run: Path) -> None:
+    """Its limits cannot be raised in place; lower ones, which are met, change nothing."""
+    config = load_study(run / "study.toml")
+    done = config.training.stop.steps
+    with pytest.raises(ConfigError, match=rf"steps: {done} → {2 * done}; .* kept no state .* --run-dir NEW --from "):
+        examined(with_overrides(config, {"training.stop.steps": str(2 * done)}), run, stages=("train",))
+    lower = with_overrides(config, {"training.stop.steps": str(done - 1)})
+    order = examined(lower, run, stages=("train",))
+    assert order.config == config
+    assert "is met already" in order.notes[0]

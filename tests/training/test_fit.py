@@ -13,6 +13,7 @@ from latflow.actions import exact
 from latflow.actions.scalar import PhiFour
 from latflow.flows.architectures import real_nvp
 from latflow.lattice import Lattice
+from latflow.training import descent
 from latflow.training.evaluation import Evaluation
 from latflow.training.fit import FitHooks, FitProgress, TrainingDiverged, fit, resume
 from latflow.training.losses import AbstractLoss, ReverseKL
@@ -124,6 +125,72 @@ def test_interruption_between_steps_is_repeated_after_the_restart(uninterrupted)
     assert same(resumed.state, result.state)
 
 
+class Stop(Exception):
+    """A planned interruption."""
+
+
+class Saving(Recorder):
+    """Keeps what a run saves between evaluations too, and stops it after a number of steps."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.after, self.ahead = after, None
+
+    def steps(self, state, seconds):
+        assert seconds > 0
+        self.ahead = state
+        if int(state.step) >= self.after:
+            raise Stop
+
+    def progress(self):
+        return FitProgress(self.states[-1], 100.0, self.records, self.ahead)
+
+
+@pytest.fixture
+def single_steps(monkeypatch):
+    """A pause after every step."""
+    monkeypatch.setattr(descent, "_SECONDS_OF_CHUNK", 0.0)
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("after", [1, 13, 29])
+def test_resume_between_evaluations_is_bitwise(uninterrupted, after):
+    """Wherever the save falls: the same weights, moments and records, and no step is made twice."""
+    result, _ = uninterrupted
+    saving = Saving(after)
+    with pytest.raises(Stop):
+        train(on_progress=saving, on_steps=saving.steps)
+    assert int(saving.states[-1].step) < int(saving.ahead.step) < 30
+    again = []
+    resumed = train(progress=saving.progress(), on_steps=lambda state, _: again.append(int(state.step)))
+    assert same(resumed.state, result.state)
+    assert without_timings(resumed.history) == without_timings(result.history)
+    assert all(step > int(saving.ahead.step) for step in again)
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_fault_after_a_resume_between_evaluations_returns_to_the_evaluation():
+    fraction = 0.02
+    fault = first_fault(jax.random.key(2), fraction, 100)
+    steps = 10 * (fault // 10 + 2)
+    whole = train(steps=steps, loss=faulty("loss", fraction))
+    for after in (10 * (fault // 10) + 1, fault + 2):  # before the fault, and after the return
+        saving = Saving(after)
+        with pytest.raises(Stop):
+            train(steps=steps, loss=faulty("loss", fraction), on_progress=saving, on_steps=saving.steps)
+        resumed = train(steps=steps, loss=faulty("loss", fraction), progress=saving.progress())
+        assert same(resumed.state, whole.state)
+        assert without_timings(resumed.history) == without_timings(whole.history)
+
+
+def test_a_finished_training_goes_on_to_higher_limits(uninterrupted):
+    """Where the learning rate does not depend on the limit, the bits are those of one training."""
+    result, _ = uninterrupted
+    further = train(progress=train(steps=13), steps=30)
+    assert [record["step"] for record in further.history] == [0, 10, 13, 20, 30]
+    assert same(further.state, result.state)
+
+
 def test_resume_of_a_finished_training_does_nothing(uninterrupted):
     result, _ = uninterrupted
     again = train(progress=FitProgress(result.state, history=result.history))
@@ -165,7 +232,7 @@ def test_nothing_is_compiled_after_the_first_chunk():
     [
         ({"acceptance": 0.05}, "acceptance"),
         ({"ess": 0.05}, "ess"),
-        ({"seconds": 0.0}, "seconds"),
+        ({"minutes": 0.0}, "minutes"),
         ({"steps": 10}, "steps"),
     ],
 )
@@ -271,7 +338,7 @@ def test_state_holds_what_the_next_step_needs():
 
 def test_a_time_limit_acts_between_steps(uninterrupted):
     """Time that is up after the first step ends the training there; going on gives the bits of one sitting."""
-    short = train(stop=StopCriterion(seconds=0.0), every=10)
-    assert (short.stopped_by, [record["step"] for record in short.history]) == ("seconds", [0, 1])
+    short = train(stop=StopCriterion(minutes=0.0), every=10)
+    assert (short.stopped_by, [record["step"] for record in short.history]) == ("minutes", [0, 1])
     whole = train(progress=FitProgress(short.state, short.seconds, short.history))
     assert same(whole.state, uninterrupted[0].state)

@@ -16,7 +16,7 @@ def record(**changes):
         ("acceptance", 0.7, {"acceptance": 0.7}, {"acceptance": 0.69}),
         ("ess", 0.6, {"reweighting_ess": 0.61}, {"reweighting_ess": 0.59}),
         ("steps", 200, {"step": 200}, {"step": 199}),
-        ("seconds", 60.0, {"seconds": 60.5}, {"seconds": 59.9}),
+        ("minutes", 1.0, {"seconds": 60.5}, {"seconds": 59.9}),
     ],
 )
 def test_limits(limit, value, met, unmet):
@@ -34,7 +34,7 @@ def test_plateau_counts_evaluations_since_the_lowest_loss():
 
 
 def test_first_of_several():
-    stop = StopCriterion(acceptance=0.9, steps=100, seconds=5.0)
+    stop = StopCriterion(acceptance=0.9, steps=100, minutes=0.1)
     assert stop.reason([record()]) == "steps"
 
 
@@ -45,3 +45,11 @@ def test_nothing_is_met_before_the_first_evaluation():
 def test_no_limit_at_all_is_refused():
     with pytest.raises(ConfigError, match=r"training\.stop"):
         StopCriterion()
+
+
+def test_seconds_are_read_as_minutes_and_deprecated():
+    with pytest.warns(DeprecationWarning, match=r"deprecated: say minutes=1\.5"):
+        stop = StopCriterion(seconds=90.0)
+    assert stop == StopCriterion(minutes=1.5)
+    with pytest.raises(ConfigError, match="minutes and seconds; allowed: minutes"):
+        StopCriterion(seconds=90.0, minutes=1.5)

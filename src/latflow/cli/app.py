@@ -355,7 +355,14 @@ def _go(config: "StudyConfig", place: Path | None, options: StageOptions, stages
 
     directory = options.run_dir or place or Path("runs") / config.name
     if options.dry_run:
-        dry_run(config, directory, stages=stages, samplers=options.samplers, machine=options.json)
+        dry_run(
+            config,
+            directory,
+            stages=stages,
+            samplers=options.samplers,
+            machine=options.json,
+            fork=options.fork,
+        )
     else:
         run(
             config,

@@ -117,7 +117,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     kept = "ledger" if config.sampling.ledger_only else "draws"
     directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-{kept}"
     if wanted.dry_run:
-        dry_run(config, directory, stages=("sample",), samplers=(), machine=machine)
+        dry_run(config, directory, stages=("sample",), samplers=(), machine=machine, fork=wanted.fork)
         return
     refuse_directory(directory)
     directory = claim(config, directory, fork=wanted.fork)

@@ -73,15 +73,23 @@ def report_alone(named: Path) -> bool:
 
 
 def dry_run(
-    config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: tuple[str, ...], machine: bool
+    config: StudyConfig,
+    directory: Path,
+    *,
+    stages: tuple[str, ...],
+    samplers: tuple[str, ...],
+    machine: bool,
+    fork: bool = False,
 ) -> None:
     """Print the resolved study and the plan of what it would need; write nothing.
 
     Raises:
         LatflowError: What `run` would be refused for.
     """
-    order = examined(config, directory, stages=stages, samplers=samplers)
+    order = examined(config, directory, stages=stages, samplers=samplers, fork=fork)
+    config, directory = order.config, order.directory
     prepare_jax()
+    from latflow.study.memory import memory_lines
     from latflow.study.models import course, require_start
     from latflow.study.plan import plan
     from latflow.study.rehearsal import rehearse
@@ -99,7 +107,8 @@ def dry_run(
     emit(config.to_toml(samplers=config.sampling.samplers))
     trained = any(METHODS[name].trained for name in config.sampling.samplers)
     wanted = needs if trained else _without_training(needs)
-    emit("\n".join(f"# {line}" for line in [f"run directory: {directory}", *_plan_lines(wanted)]))
+    first = [f"run directory: {directory}", *order.notes, *memory_lines(needs)]
+    emit("\n".join(f"# {line}" for line in [*first, *_plan_lines(wanted)]))
 
 
 def run(
@@ -152,9 +161,13 @@ def _without_training(needs: dict[str, Any]) -> dict[str, Any]:
     return {name: _without_training(value) if type(value) is dict else value for name, value in kept.items()}
 
 
+_TOLD = ("memory_needed_bytes", "memory_free_bytes")
+"""Figures of a plan that are told in a sentence."""
+
+
 def _plan_lines(needs: dict[str, Any], *, prefix: str = "") -> list[str]:
     lines: list[str] = []
-    for name, value in needs.items():
+    for name, value in ((name, value) for name, value in needs.items() if name not in _TOLD):
         words = f"{prefix}{name.replace('_', ' ')}"
         if type(value) is dict:
             lines += _plan_lines(value, prefix=f"{words}, ")

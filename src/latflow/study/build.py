@@ -4,6 +4,7 @@ Random streams are named here too: every stage draws from its own child of the s
 never changes another one's numbers.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -137,14 +138,30 @@ def _reverse(name: str, batch_size: int) -> AbstractLoss:
 def build_optimiser(config: StudyConfig) -> Optimiser:
     """Adam with the study's schedule and clipping."""
     training = config.training
-    learning_rate = schedule(
+    return _optimiser(
         training.schedule,
-        learning_rate=training.learning_rate,
-        n_steps=training.stop.steps,
-        warmup_steps=training.warmup_steps,
-        final_fraction=training.final_learning_rate_fraction,
+        training.learning_rate,
+        # A constant learning rate does not depend on the number of steps.
+        0 if training.schedule == "constant" else training.stop.steps,
+        training.warmup_steps,
+        training.final_learning_rate_fraction,
+        training.gradient_clip,
     )
-    return adam(learning_rate, gradient_clip=training.gradient_clip)
+
+
+@functools.lru_cache
+def _optimiser(
+    name: str, learning_rate: float, n_steps: int, warmup_steps: int, final_fraction: float, gradient_clip: float
+) -> Optimiser:
+    """One object for equal settings, so that a training that goes on in the same process compiles nothing again."""
+    curve = schedule(
+        name,
+        learning_rate=learning_rate,
+        n_steps=n_steps,
+        warmup_steps=warmup_steps,
+        final_fraction=final_fraction,
+    )
+    return adam(curve, gradient_clip=gradient_clip)
 
 
 def build_stop(config: StudyConfig) -> StopCriterion:
@@ -154,6 +171,6 @@ def build_stop(config: StudyConfig) -> StopCriterion:
         acceptance=stop.acceptance,
         ess=stop.ess,
         steps=stop.steps,
-        seconds=None if stop.minutes is None else 60 * stop.minutes,
+        minutes=stop.minutes,
         plateau=stop.plateau,
     )

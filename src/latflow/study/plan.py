@@ -16,6 +16,7 @@ from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS
+from latflow.study.memory import free_bytes, needed_bytes
 from latflow.study.methods import build_scheme, update_seconds
 from latflow.study.theories import study_physics
 
@@ -51,8 +52,9 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     """Parameter count, memory and time of a study, without allocating a weight.
 
     Returns:
-        Plain data: ``parameters``, ``memory_bytes`` per part, ``seconds`` per stage and ``disk_bytes``; seconds are
-        estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
+        Plain data: ``parameters``, ``memory_bytes`` per part, ``memory_needed_bytes`` at once and
+        ``memory_free_bytes``, null where the system does not tell, ``seconds`` per stage and ``disk_bytes``. Seconds
+        are estimates from operation counts at a nominal speed and are bounded by ``training.stop.minutes``.
     """
     study_physics(config)  # refuses what the run would refuse
     has_flow = any(METHODS[name].trained for name in config.sampling.samplers)
@@ -70,13 +72,16 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     draws = config.sampling.configurations
     kept = sum(name not in GIVEN for name in config.sampling.samplers)
     activations = training.batch_size * (units + 4 * volume) * itemsize
+    memory = {
+        "program": BASE_BYTES,
+        "training": int(4 * parameters * itemsize + 3 * activations) if has_flow else 0,
+        "block": config.sampling.block_size * (configuration + _RECORD_BYTES),
+    }
     return {
         "parameters": parameters,
-        "memory_bytes": {
-            "program": BASE_BYTES,
-            "training": int(4 * parameters * itemsize + 3 * activations) if has_flow else 0,
-            "block": config.sampling.block_size * (configuration + _RECORD_BYTES),
-        },
+        "memory_bytes": memory,
+        "memory_needed_bytes": needed_bytes(memory),
+        "memory_free_bytes": free_bytes(),
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
             "sample_flow": config.flow.drawing * 2.0 * products * draws / NOMINAL_FLOPS

@@ -14,6 +14,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import method_of
 from latflow.study.config.reading import did_you_mean
 from latflow.study.given_start import require_given
+from latflow.study.limits import settled
 from latflow.study.stages.claims import claim, trains
 
 
@@ -27,6 +28,7 @@ class Order:
         stages: What is to be done.
         samplers: The samplers for which it is done.
         needs_model: Whether the stages train a flow that one of the samplers needs.
+        notes: What is not done as it was asked for, in words.
     """
 
     config: StudyConfig
@@ -34,6 +36,7 @@ class Order:
     stages: tuple[str, ...]
     samplers: tuple[str, ...]
     needs_model: bool
+    notes: tuple[str, ...] = ()
 
 
 def ordered(
@@ -55,28 +58,35 @@ def ordered(
         MissingInputError, DataError: If a file that the study names is not there or cannot be used, or there is
             nothing to analyse.
     """
-    order = examined(config, directory, stages=stages, samplers=samplers)
-    order = dataclasses.replace(order, directory=claim(config, directory, fork=fork))
-    if "analyse" in stages and "measure" not in stages and not (order.directory / "measurements").is_dir():
-        raise MissingInputError(str(order.directory), value="nothing was measured", hint="run `latflow run` first")
-    return dataclasses.replace(order, needs_model=_trains(order.samplers, stages, order.directory))
+    order = examined(config, directory, stages=stages, samplers=samplers, fork=fork)
+    place = claim(order.config, directory, fork=fork)
+    needs_model = order.needs_model if place == directory else _trains(order.samplers, stages, place)
+    return dataclasses.replace(order, directory=place, needs_model=needs_model)
 
 
-def examined(config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: Sequence[str] = ()) -> Order:
-    """Check what was asked for, as `ordered`, but leave the directory alone."""
+def examined(
+    config: StudyConfig, directory: Path, *, stages: tuple[str, ...], samplers: Sequence[str] = (), fork: bool = False
+) -> Order:
+    """Check what was asked for, as `ordered`, but write nothing."""
     known = config.sampling.samplers
     _refuse_samplers(samplers, known)
     wanted = tuple(samplers or known)
-    if stages == ("train",) and not any(method_of(name).trained for name in wanted):
+    of_flows = any(method_of(name).trained for name in wanted)
+    if stages == ("train",) and not of_flows:
         value, hint = f"no flow among the samplers {', '.join(wanted)}", "name the study's flow"
         raise UsageError("train", value=value, hint=hint)
     refuse_directory(directory)
-    needs_model = _trains(wanted, stages, directory)
+    found = settled(config, directory, trains=of_flows and bool({"train", "sample"} & set(stages)))
+    config = found.config
+    place = claim(config, directory, fork=fork, carry=False)
+    if "analyse" in stages and "measure" not in stages and not (place / "measurements").is_dir():
+        raise MissingInputError(str(place), value="nothing was measured", hint="run `latflow run` first")
+    needs_model = found.goes_on or _trains(wanted, stages, directory)
     if needs_model and config.training.start_from is not None:
         model_path(config.training.start_from)
     if "sample" in stages and config.sampling.start_from is not None:
         require_given(config, directory)
-    return Order(config, directory, stages, wanted, needs_model)
+    return Order(config, place, stages, wanted, needs_model, found.notes)
 
 
 def _trains(samplers: Sequence[str], stages: tuple[str, ...], directory: Path) -> bool:

@@ -7,6 +7,7 @@ from latflow.results import Results
 from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
 from latflow.store.lock import RunLock
+from latflow.study.compiling import CompilerWatch
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.context import Progress, RunContext
@@ -89,7 +90,10 @@ def run_order(
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())
         context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
-        results = _run(context, order)
+        for note in order.notes:
+            progress.line(note)
+        with CompilerWatch(progress):
+            results = _run(context, order)
         if "report" in order.stages and write_report is not None:
             progress.stage("report", "figures and report.html")
             with context.timed(stage="report"):

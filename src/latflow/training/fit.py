@@ -7,7 +7,6 @@ stop.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
 
 import jax
@@ -22,23 +21,39 @@ from latflow.errors import PhysicsStop
 from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.flows.weighted import require_same_fields
 from latflow.randomness import require_float64, require_key
+from latflow.training.descent import Clock, Descent
 from latflow.training.evaluation import Evaluation, Record
 from latflow.training.losses import AbstractLoss, ReverseKL
 from latflow.training.schedules import Optimiser, adam
 from latflow.training.steps import Outcome, TrainingState
 from latflow.training.stop import StopCriterion
 
-# Streams beside those of the steps, which are counted from zero.
+# Stream of the evaluations, beside those of the steps.
 _EVALUATION = 2**32 - 1
-_RETRY = 2**32 - 2
-
-_SECONDS_BETWEEN_PAUSES = 2.0
 
 
 class TrainingDiverged(PhysicsStop):
     """A loss, gradient or weight was not finite, again, after one return to a good state."""
 
     code = "DIVERGED"
+
+
+@dataclasses.dataclass(frozen=True)
+class FitProgress:
+    """State of an unfinished training, from which it is continued bit for bit.
+
+    Args:
+        state: As it was after an evaluation.
+        elapsed: Seconds spent in earlier sittings.
+        history: Records of evaluations, that of `state` last; empty before the first one.
+        ahead: A state of the same training after `state` and before the next evaluation, from which it goes on;
+            without one, from `state`.
+    """
+
+    state: TrainingState
+    elapsed: float = 0.0
+    history: Sequence[Record] = ()
+    ahead: TrainingState | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +66,8 @@ class FitResult:
         stopped_by: Name of the criterion that ended it.
         history: One record per evaluation, those of earlier sittings included.
         seconds: Wall-clock time over all sittings.
+
+    `resume` goes on from it, with further limits.
     """
 
     flow: FlowModel
@@ -59,20 +76,10 @@ class FitResult:
     history: tuple[Record, ...]
     seconds: float
 
-
-@dataclasses.dataclass(frozen=True)
-class FitProgress:
-    """State of an unfinished training, from which it is continued bit for bit.
-
-    Args:
-        state: As it was after an evaluation.
-        elapsed: Seconds spent in earlier sittings.
-        history: Records of evaluations, that of `state` last; empty before the first one.
-    """
-
-    state: TrainingState
-    elapsed: float = 0.0
-    history: Sequence[Record] = ()
+    @property
+    def progress(self) -> FitProgress:
+        """From where the training goes on."""
+        return FitProgress(self.state, self.seconds, self.history)
 
 
 def _ignore(*_: object) -> None:
@@ -86,12 +93,14 @@ class FitHooks:
     Args:
         on_progress: Called after every evaluation with the state and its record; may raise, for instance
             `latflow.errors.Interrupted`, having saved both.
-        on_pause: Called every few seconds between steps; may raise. The steps since the last evaluation are then made
-            again after a restart.
+        on_pause: Called every few seconds between steps; may raise.
+        on_steps: Called there too, before it, with the state between two evaluations and the seconds spent so far. From
+            the state of the last evaluation and this one, `FitProgress.ahead`, nothing has to be made again.
     """
 
     on_progress: Callable[[TrainingState, Record], None] = _ignore
     on_pause: Callable[[], None] = _ignore
+    on_steps: Callable[[TrainingState, float], None] = _ignore
 
 
 def fit(
@@ -144,7 +153,7 @@ def fit(
 
 def resume(
     key: PRNGKey,
-    progress: FitProgress,
+    progress: FitProgress | FitResult,
     action: AbstractAction,
     *,
     stop: StopCriterion,
@@ -153,11 +162,12 @@ def resume(
     evaluation: Evaluation | None = None,
     hooks: FitHooks | None = None,
 ) -> FitResult:
-    """Continue a training that `fit` began, with the same key and settings.
+    """Continue a training that `fit` began, with the same key and settings, bit for bit.
 
     Args:
         key: As `fit` was given it.
-        progress: State of the training, as a hook received it.
+        progress: State of the training, as a hook received it; or the result of one, which goes on if `stop` allows
+            more.
         action: As `fit` was given it, like all that follows; `stop` may differ.
         stop: When to end.
         loss: What is lowered.
@@ -172,6 +182,8 @@ def resume(
         TrainingDiverged: If numbers stop being finite a second time, counted over all sittings.
     """
     require_float64()
+    require_type("progress", progress, FitProgress | FitResult, "what fit(...) returned, or a FitProgress")
+    progress = progress.progress if isinstance(progress, FitResult) else progress
     evaluation = Evaluation() if evaluation is None else evaluation
     hooks = FitHooks() if hooks is None else hooks
     loss = ReverseKL(256) if loss is None else loss
@@ -184,29 +196,40 @@ def resume(
         ("hooks", hooks, FitHooks),
     ):
         require_type(name, given, kind, f"one of {kind.__name__}")
-    clock = _Clock(progress.elapsed)
-    descent = _Descent(key, action, loss, optimiser, hooks.on_pause, clock, stop.seconds)
+    clock = Clock(progress.elapsed)
+    seconds = None if stop.minutes is None else 60 * stop.minutes
+    descent = Descent(key, action, loss, optimiser, hooks.on_pause, hooks.on_steps, clock, seconds)
     journal = _Journal(key, action, optimiser, evaluation, hooks, clock, list(progress.history))
     with jax.default_matmul_precision(MATMUL_PRECISION):
-        return _until(stop, progress.state, descent, journal, every=evaluation.every)
+        return _until(stop, progress, descent, journal, every=evaluation.every)
 
 
 def _until(
-    stop: StopCriterion, state: TrainingState, descent: "_Descent", journal: "_Journal", *, every: int
+    stop: StopCriterion, progress: FitProgress, descent: Descent, journal: "_Journal", *, every: int
 ) -> FitResult:
     """Steps and evaluations in turn until a limit is met."""
-    if not journal.records and not journal.add(state, Outcome.start(), 0):
-        raise _diverged(state)
-    while (reason := stop.reason(journal.records)) is None:
-        target = _next_target(int(state.step), every, stop.steps)
-        after, outcome = descent.to(state, target)
+    good, ahead = progress.state, progress.ahead
+    if not journal.records and not journal.add(good, Outcome.start(), 0):
+        raise _diverged(good)
+    if ahead is not None and int(ahead.rollbacks) > int(good.rollbacks):
+        good = _rolled_back(good)
+    # Between evaluations nothing is known of the flow: no limit is met there.
+    while (reason := None if ahead is not None else _reason(stop, descent, journal)) is None:
+        state, ahead = good if ahead is None else ahead, None
+        after, outcome = descent.to(state, _next_target(int(state.step), every, stop.steps))
         if bool(outcome.finite) and journal.add(after, outcome, int(after.step) - int(state.step)):
-            state = after
+            good, descent.reserve = after, journal.evaluating
             continue
-        if int(state.rollbacks):
+        if int(good.rollbacks):
             raise _diverged(after)
-        state = _rolled_back(state)
-    return FitResult(state.flow, state, reason, tuple(journal.records), journal.clock.total())
+        good = _rolled_back(good)
+    return FitResult(good.flow, good, reason, tuple(journal.records), journal.clock.total())
+
+
+def _reason(stop: StopCriterion, descent: Descent, journal: "_Journal") -> str | None:
+    """The limit that is met: by the records, or by a clock that leaves no time for another evaluation."""
+    late = descent.is_late() and journal.records[-1]["step"] > 0
+    return stop.reason(journal.records) or ("minutes" if late else None)
 
 
 def _require(key: PRNGKey, flow: FlowModel, action: AbstractAction, stop: StopCriterion) -> None:
@@ -218,60 +241,6 @@ def _require(key: PRNGKey, flow: FlowModel, action: AbstractAction, stop: StopCr
 
 
 @dataclasses.dataclass
-class _Descent:
-    """The steps between two evaluations, with pauses; fewer of them once the time is up."""
-
-    key: PRNGKey
-    action: AbstractAction
-    loss: AbstractLoss
-    optimiser: Optimiser
-    on_pause: Callable[[], None]
-    clock: "_Clock"
-    seconds: float | None
-    pace: int = 1
-
-    def to(self, state: TrainingState, target: int) -> tuple[TrainingState, Outcome]:
-        """Steps to `target`, or as far as time allows, with a pause every few seconds.
-
-        Where the pauses fall changes no number.
-        """
-        key = jax.random.fold_in(self.key, _RETRY) if int(state.rollbacks) else self.key
-        outcome = Outcome.start()
-        while int(state.step) < target and bool(outcome.finite):
-            start = time.perf_counter()
-            pause = min(target, int(state.step) + self.pace)
-            state, outcome = self.loss.descend(state, key, pause, action=self.action, optimiser=self.optimiser)
-            jax.block_until_ready(outcome)
-            self._adapt(time.perf_counter() - start)
-            self.on_pause()
-            if self.seconds is not None and self.clock.total() >= self.seconds:
-                break
-        return state, outcome
-
-    def _adapt(self, seconds: float) -> None:
-        if seconds < _SECONDS_BETWEEN_PAUSES / 2:
-            self.pace *= 2
-        elif seconds > 2 * _SECONDS_BETWEEN_PAUSES:
-            self.pace = max(1, self.pace // 2)
-
-
-class _Clock:
-    """Wall-clock time over all sittings, and the rate of steps since it was last asked."""
-
-    def __init__(self, elapsed: float) -> None:
-        self._start = time.perf_counter() - elapsed
-        self._last = time.perf_counter()
-
-    def total(self) -> float:
-        return time.perf_counter() - self._start
-
-    def rate(self, steps: int) -> float:
-        now = time.perf_counter()
-        seconds, self._last = now - self._last, now
-        return steps / seconds if seconds > 0 else 0.0
-
-
-@dataclasses.dataclass
 class _Journal:
     """Evaluations of the flow, recorded and shown to the caller."""
 
@@ -280,13 +249,17 @@ class _Journal:
     optimiser: Optimiser
     evaluation: Evaluation
     hooks: FitHooks
-    clock: _Clock
+    clock: Clock
     records: list[Record]
+    evaluating: float = 0.0
+    """Seconds of the shortest evaluation of this sitting after the first one, which is compiled."""
+    _compiled: bool = False
 
     def add(self, state: TrainingState, outcome: Outcome, steps: int) -> bool:
         """Evaluate a state that was reached by so many steps; false, and no record, if a number is not finite."""
-        key = jax.random.fold_in(jax.random.fold_in(self.key, _EVALUATION), state.step)
+        key, start = jax.random.fold_in(jax.random.fold_in(self.key, _EVALUATION), state.step), self.clock.total()
         found = self.evaluation.of(self.action)(state.flow, key)
+        self._took(self.clock.total() - start)
         if found is None:
             return False
         learning_rate = float(self.optimiser.learning_rate(state.step) * state.learning_rate_scale)
@@ -297,6 +270,11 @@ class _Journal:
         )
         self.hooks.on_progress(state, self.records[-1])
         return True
+
+    def _took(self, seconds: float) -> None:
+        if self._compiled:
+            self.evaluating = min(self.evaluating or seconds, seconds)
+        self._compiled = True
 
 
 def _default_optimiser() -> Optimiser:

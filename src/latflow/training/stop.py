@@ -1,11 +1,15 @@
 """When training ends: at the first criterion that is met, whose name is recorded."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latflow.arguments import count, finite, fraction
 from latflow.errors import ConfigError
+from latflow.training.limits import LIMITS, first_met
+
+_UNIT = "StopCriterion(seconds=...) is deprecated: say minutes={:g}, as training.stop.minutes of a study"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +20,13 @@ class StopCriterion:
         acceptance: Independence-Metropolis acceptance, estimated from the weights of an evaluation.
         ess: Reweighting effective sample size per draw, of the same weights.
         steps: Optimiser steps.
-        seconds: Wall-clock time, over all sittings.
+        seconds: Deprecated: 60 of them are one of `minutes`.
         plateau: Evaluations in a row without a new lowest loss.
+        minutes: Wall-clock time, over all sittings.
 
     Raises:
         TypeError: If a limit is no number.
-        ConfigError: If no limit is given, or one is out of range.
+        ConfigError: If no limit is given, one is out of range, or the time is given twice.
     """
 
     acceptance: float | None = None
@@ -29,6 +34,7 @@ class StopCriterion:
     steps: int | None = None
     seconds: float | None = None
     plateau: int | None = None
+    minutes: float | None = None
 
     def __post_init__(self) -> None:
         if all(limit is None for limit in dataclasses.astuple(self)):
@@ -39,8 +45,24 @@ class StopCriterion:
         for name, least in (("steps", 0), ("plateau", 1)):
             if (limit := getattr(self, name)) is not None:
                 count(f"training.stop.{name}", limit, least=least)
-        if self.seconds is not None and not float(finite("training.stop.seconds", self.seconds)) >= 0:
-            raise ConfigError([f"training.stop.seconds: {self.seconds}; allowed: at least 0"])
+        for name in ("seconds", "minutes"):
+            if (time := getattr(self, name)) is not None and not float(finite(f"training.stop.{name}", time)) >= 0:
+                raise ConfigError([f"training.stop.{name}: {time}; allowed: at least 0"])
+        if self.seconds is not None:
+            self._in_minutes(self.seconds)
+
+    def _in_minutes(self, seconds: float) -> None:
+        """The deprecated argument in the unit of all limits."""
+        if self.minutes is not None:
+            raise ConfigError(["training.stop: minutes and seconds; allowed: minutes"])
+        warnings.warn(_UNIT.format(seconds / 60), DeprecationWarning, stacklevel=4)
+        object.__setattr__(self, "minutes", seconds / 60)
+        object.__setattr__(self, "seconds", None)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits by name; None where there is none."""
+        return {name: getattr(self, name) for name in LIMITS}
 
     def reason(self, history: Sequence[Mapping[str, Any]]) -> str | None:
         """The name of the first criterion that the last record of `history` meets, or none.
@@ -48,20 +70,4 @@ class StopCriterion:
         Args:
             history: Evaluations so far, oldest first, as `fit` records them.
         """
-        if not history:
-            return None
-        last = history[-1]
-        met = {
-            "acceptance": self.acceptance is not None and last["acceptance"] >= self.acceptance,
-            "ess": self.ess is not None and last["reweighting_ess"] >= self.ess,
-            "steps": self.steps is not None and last["step"] >= self.steps,
-            # Time may run out while the first step is compiled; at least one step is made.
-            "seconds": self.seconds is not None and last["step"] > 0 and last["seconds"] >= self.seconds,
-            "plateau": self.plateau is not None and _evaluations_since_best(history) >= self.plateau,
-        }
-        return next((name for name, is_met in met.items() if is_met), None)
-
-
-def _evaluations_since_best(history: Sequence[Mapping[str, Any]]) -> int:
-    losses = [record["loss"] for record in history]
-    return len(losses) - 1 - losses.index(min(losses))
+        return first_met(self.limits, history)

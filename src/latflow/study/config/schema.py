@@ -31,6 +31,7 @@ class Key:
         shape: ``table``, ``list``, ``text`` or ``scalar``.
         choices: The words that are accepted, if the key or its entries are enumerations.
         needs: Another key of its section without which it says nothing; empty if it stands for itself.
+        default_words: What stands for the default where it follows from other keys.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Key:
     shape: str
     choices: tuple[str, ...]
     needs: str = ""
+    default_words: str = ""
 
     @property
     def name(self) -> str:
@@ -74,6 +76,8 @@ def key_table(model: type[BaseModel]) -> str:
 def _default_text(key: Key) -> str:
     if key.default is REQUIRED:
         return "required"
+    if key.default_words:
+        return key.default_words
     return "unset" if key.default is None else f"`{toml_value(key.default)}`"
 
 
@@ -101,6 +105,7 @@ def _walk(node: _Node, defs: _Node, *, section: str, variant: str) -> Iterator[K
             shape=_shape(target),
             choices=_choices(target),
             needs=field.get("needs", ""),
+            default_words=field.get("default_words", ""),
         )
         yield from _contents(target, defs, path=path, variant=variant)
 

@@ -1,8 +1,8 @@
 """What a study does with its theory: training, sampling, and what is measured beside the observables."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latflow.study.config.methods import METHODS, USUAL
 from latflow.tables import (
@@ -39,6 +39,14 @@ class StopConfig(AbstractSection):
     plateau: Count | None = Field(default=None, description="stop after so many evaluations without improvement")
 
 
+WARMUP_SHARE, MOST_WARMUP = 10, 100
+
+
+def default_warmup(steps: int) -> int:
+    """Steps of warm-up where a study does not say: a tenth of all, at most 100."""
+    return min(MOST_WARMUP, steps // WARMUP_SHARE)
+
+
 class CurriculumConfig(AbstractSection):
     """Smaller lattices on which the flow is trained first; their numbers are lists of equal length."""
 
@@ -69,7 +77,11 @@ class TrainingConfig(AbstractSection):
     schedule: Literal["constant", "cosine", "exponential"] = Field(
         default="cosine", description="decay of the learning rate over stop.steps"
     )
-    warmup_steps: Number = Field(default=100, description="steps of linear rise from zero")
+    warmup_steps: Number = Field(
+        default=cast("Any", None),
+        description="steps of linear rise from zero",
+        json_schema_extra={"default_words": "a tenth of `training.stop.steps`, at most 100"},
+    )
     final_learning_rate_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.01, description="last learning rate over the highest"
     )
@@ -85,6 +97,17 @@ class TrainingConfig(AbstractSection):
     )
     stop: StopConfig = Field(default_factory=StopConfig)
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_warmup(cls, data: Any) -> Any:
+        """The warm-up as a number, whether or not it was given: it is part of what a model depends on."""
+        if type(data) is not dict or "warmup_steps" in data:
+            return data
+        stop: Any = data.get("stop", {})
+        given: Any = stop.get("steps") if isinstance(stop, dict) else getattr(stop, "steps", None)
+        steps: int = given if isinstance(given, int) and given > 0 else StopConfig().steps
+        return {**data, "warmup_steps": default_warmup(steps)}
 
 
 class SamplingConfig(AbstractSection):

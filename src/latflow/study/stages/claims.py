@@ -14,19 +14,32 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.stages import MEASURED_ONLY
 from latflow.study.context import model_identity
 from latflow.tables import AbstractSection
+from latflow.training.limits import LIMITS
 
 _BEFORE_STUDY = {"model", "run.lock"}
 """What a directory may hold before a study is written to it: a model to draw from, the lock of a killed process."""
 
-FREE_KEYS = ("sampling.configurations", "sampling.samplers", "training.checkpoint_minutes")
+FREE_KEYS = (
+    "sampling.configurations",
+    "sampling.samplers",
+    "training.checkpoint_minutes",
+    *(f"training.stop.{name}" for name in LIMITS),
+)
 """Keys that may change between two starts in one directory: they add to a run without contradicting it.
 
-So may the tables of `MEASURED_ONLY`: ensembles stay as they are and are measured again.
+What becomes of other limits of the training says `latflow.study.limits`. The tables of `MEASURED_ONLY` may change too:
+ensembles stay as they are and are measured again.
 """
 
 
-def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
+def claim(config: StudyConfig, directory: Path, *, fork: bool, carry: bool = True) -> Path:
     """The directory this study may run in: `directory`, or a fork of it.
+
+    Args:
+        config: The study.
+        directory: Where it is to run.
+        fork: If `directory` holds another configuration, go on beside it.
+        carry: Copy the model into a fork where the change does not touch it; else nothing is written.
 
     Raises:
         ConfigError: If `directory` holds another configuration and `fork` is false; names every differing key.
@@ -42,7 +55,8 @@ def claim(config: StudyConfig, directory: Path, *, fork: bool) -> Path:
         hint = "use --fork to go on beside it, or --run-dir for another place"
         raise ConfigError([f"{directory}: belongs to another study; {line}; {hint}" for line in differences])
     forked = directory.with_name(f"{directory.name}-{config.digest()[:8]}")
-    _carry_over(config, directory, forked)
+    if carry:
+        _carry_over(config, directory, forked)
     return forked
 
 

@@ -29,6 +29,8 @@ def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[EstimateReco
     for record in metrics:
         if record.get("stage") == "sample":
             seconds.setdefault(record["sampler"], {})[record["block"]] = record
+        for sampler in record.get("samplers", ()) if record.get("stage") == "superseded" else ():
+            seconds.pop(sampler, None)  # draws of an earlier model, which are used no more
     return {sampler: _cost(blocks, *_slowest(sampler, estimates)) for sampler, blocks in seconds.items()}
 
 

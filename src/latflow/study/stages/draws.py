@@ -16,13 +16,13 @@ from latflow.study.context import RunContext, identity
 from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.sources import Source, draw_keys, source
-from latflow.study.stages.training import model_is_trained, train, warn_outside_range
+from latflow.study.stages.training import is_up_to_date, train, warn_outside_range
 
 
 def sample_draws(context: RunContext, name: str) -> None:
     """Bring the ensemble of a method of draws to the size the study asks for; trains first if it needs a model."""
     config = context.config
-    if method_of(name).trained and not model_is_trained(context):
+    if method_of(name).trained and not is_up_to_date(context):
         train(context)
     found = source(context, name)
     if method_of(name).trained:

@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import math
-import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +27,17 @@ from latflow.study.build import (
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, model_identity
+from latflow.study.limits import is_kept, limits_of, own_history, training_records
 from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory, specify
-from latflow.study.stages.provenance import origin, require_generator
+from latflow.study.stages.checkpoints import Limits, Saver, begun, keep_the_last, say_what_changes
+from latflow.study.stages.provenance import origin
+from latflow.study.stages.superseded import model_hash, put_aside
 from latflow.study.stages.targets import target_draws
 from latflow.study.theories import house_log_z
 from latflow.training.evaluation import Evaluation
-from latflow.training.fit import FitHooks, FitProgress, FitResult, resume
-from latflow.training.model_file import ModelMismatchError, load_checkpoint, load_model, save_checkpoint, save_model
+from latflow.training.fit import FitHooks, FitResult, resume
+from latflow.training.limits import first_met
+from latflow.training.model_file import ModelMismatchError, load_model, read_header, save_model
 from latflow.training.ranges import probes
 from latflow.training.steps import TrainingState
 
@@ -44,6 +45,11 @@ from latflow.training.steps import TrainingState
 def model_directory(context: RunContext) -> Path:
     """The directory of the model of a run."""
     return context.path("model")
+
+
+def checkpoint_directory(context: RunContext) -> Path:
+    """Where the checkpoints of a training are, and that of its end when it is finished."""
+    return model_directory(context) / "checkpoints"
 
 
 def model_is_trained(context: RunContext) -> bool:
@@ -139,18 +145,22 @@ def _specification(config: StudyConfig, integration: dict[str, Any]) -> dict[str
 
 
 def train(context: RunContext) -> None:
-    """Train the flow of the study, or do nothing if its model is there already."""
+    """Train the flow of the study, or go on where its limits were raised; do nothing if its model is there already."""
     if model_is_trained(context):
-        context.progress.line("train    up to date")
-        return
+        stop = _limits_to_leave(context)
+        if stop is None:
+            context.progress.line("train    up to date")
+            return
+        step = training_records(model_directory(context))[-1]["step"]
+        put_aside(context, step=step, stop=stop)
     context.progress.stage("train", describe(context))
     with context.timed(stage="train"):
-        result = _fit(context)
-    _write(context, result)
+        result, limits = _fit(context)
+    _write(context, result, limits)
     last = result.history[-1]
     for line in _before_and_after(context.config, result):
         context.progress.line(f"train    {line}")
-    if result.stopped_by == "seconds":
+    if result.stopped_by == "minutes":
         context.progress.line(
             "train    ended by its time limit: elsewhere it ends at another step; a limit of steps holds everywhere"
         )
@@ -158,6 +168,36 @@ def train(context: RunContext) -> None:
         f"train    stopped by {result.stopped_by} after {last['step']} steps, {result.seconds:.0f} s: "
         f"acceptance {last['acceptance']:.3f}, reweighting ESS {last['reweighting_ess']:.3f}"
     )
+
+
+def is_up_to_date(context: RunContext) -> bool:
+    """Whether there is a model, and the limits of the study ask for no more training of it."""
+    return model_is_trained(context) and _limits_to_leave(context) is None
+
+
+def _limits_to_leave(context: RunContext) -> dict[str, Any] | None:
+    """The limits of the model of a run where the study has others that let its training go on; else None.
+
+    A model that was brought from elsewhere is used as it is.
+    """
+    directory, config = model_directory(context), context.config
+    header = read_header(directory)
+    recorded = header.get("limits")
+    if not recorded or not is_kept(directory) or recorded[-1]["stop"] == limits_of(config):
+        return None
+    if _without_limits(header["identity"]) != _without_limits(model_identity(config)):
+        return None
+    met = first_met(limits_of(config), own_history(training_records(directory)))
+    return recorded[-1]["stop"] if met is None else None
+
+
+def _without_limits(identity: dict[str, Any]) -> dict[str, Any]:
+    """All that a model depends on beside the limits of its training."""
+    training = {name: value for name, value in identity["training"].items() if name not in _LIMITS}
+    return {**identity, "training": training}
+
+
+_LIMITS = ("stop", "checkpoint_minutes")
 
 
 def _before_and_after(config: StudyConfig, result: FitResult) -> list[str]:
@@ -184,16 +224,19 @@ def describe(context: RunContext) -> str:
     return f"{flow.kind}, batch {training.batch_size}, {training.precision}{steps}"
 
 
-def _fit(context: RunContext) -> FitResult:
+def _fit(context: RunContext) -> tuple[FitResult, Limits]:
     """The trainings of the curriculum one after another, each from the flow of the one before, then that of the study.
 
-    The result of the last one holds the steps and seconds of all; records of earlier ones name their lattice.
+    The result of the last one holds the steps and seconds of all; records of earlier ones name their lattice. The
+    limits are those of the last.
     """
     trainings = course(context.config)
     results: list[FitResult] = []
+    limits: Limits = []
     for i, config in enumerate(trainings):
         flow = adapted(results[-1].flow, config, config) if results else _first_flow(context, config)
-        results.append(_fit_one(dataclasses.replace(context, config=config), i, flow, len(trainings)))
+        result, limits = _fit_one(dataclasses.replace(context, config=config), i, flow, len(trainings))
+        results.append(result)
     records: list[dict[str, Any]] = []
     seconds = 0.0
     for config, result in zip(trainings, results, strict=True):
@@ -204,7 +247,7 @@ def _fit(context: RunContext) -> FitResult:
             for record in result.history
         ]
         seconds += result.seconds
-    return dataclasses.replace(results[-1], history=tuple(records), seconds=seconds)
+    return dataclasses.replace(results[-1], history=tuple(records), seconds=seconds), limits
 
 
 def _first_flow(context: RunContext, config: StudyConfig) -> FlowModel:
@@ -225,28 +268,20 @@ def _covered(config: StudyConfig) -> list[int]:
     return [extent for extent in config.training.curriculum.extents if extent not in trained]
 
 
-def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) -> FitResult:
+def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) -> tuple[FitResult, Limits]:
     config = context.config
     last = index == n_stages - 1
-    directory = model_directory(context) / "checkpoints"
+    directory = checkpoint_directory(context)
     directory = directory if n_stages == 1 else directory / f"stage-{index:02d}"
     optimiser = build_optimiser(config)
-    template = TrainingState.start(flow, optimiser)
-    checkpoint = load_checkpoint(directory, template)
-    progress = FitProgress(template)
-    if checkpoint is not None:
-        header = checkpoint.header
-        require_generator(header.get("origin"), what=str(directory))
-        progress = FitProgress(checkpoint.state, elapsed=header["seconds"], history=tuple(header["history"]))
-        for skipped in checkpoint.skipped:
-            context.progress.line(f"train    checkpoint {skipped} is damaged; going on from step {checkpoint.step}")
-        context.progress.line(f"train    resumed at step {checkpoint.step}")
-    saver = _Saver(context, directory, list(progress.history))
+    found = begun(context, directory, TrainingState.start(flow, optimiser))
+    say_what_changes(context, found, optimiser)
+    saver = Saver.of(context, directory, found)
     targets = target_draws(context, directory) if config.training.loss == "mixture" else None
     key = stream(config, "train") if last else jax.random.fold_in(stream(config, "curriculum"), index)
     result = resume(
         key,
-        progress,
+        found.progress,
         build_action(config),
         loss=build_loss(config, targets=targets),
         optimiser=optimiser,
@@ -257,52 +292,11 @@ def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) ->
             log_z=house_log_z(config),
             assess=build_assessment(config),
         ),
-        hooks=FitHooks(on_progress=saver.evaluated, on_pause=saver.pause),
+        hooks=FitHooks(on_progress=saver.evaluated, on_pause=saver.pause, on_steps=saver.stepped),
     )
-    if not last:
-        saver.finish()
-    return result
-
-
-@dataclasses.dataclass
-class _Saver:
-    """Writes checkpoints when they are due or a signal came, always at an evaluation: there the state is good."""
-
-    context: RunContext
-    directory: Path
-    history: list[dict[str, Any]]
-    state: TrainingState | None = None
-    saved_at: float = dataclasses.field(default_factory=time.monotonic)
-
-    def evaluated(self, state: TrainingState, record: dict[str, Any]) -> None:
-        """Keep the state, show the record, save if due."""
-        self.history.append(record)
-        self.state = state
-        stop = self.context.config.training.stop
-        left = (stop.steps - record["step"]) / record["steps_per_second"] if record["steps_per_second"] else None
-        if stop.minutes is not None:
-            left = min(60 * stop.minutes - record["seconds"], math.inf if left is None else left)
-        fields = record if left is None else {**record, "seconds_left": max(0.0, left)}
-        self.context.progress.update("train", record["step"], stop.steps, fields)
-        if time.monotonic() - self.saved_at > 60 * self.context.config.training.checkpoint_minutes:
-            self._save(state)
-        self.pause()
-
-    def pause(self) -> None:
-        """Between steps: if a signal came, save the last good state and leave."""
-        if self.context.interrupts.requested and self.state is not None:
-            self._save(self.state)
-        self.context.interrupts.check()
-
-    def finish(self) -> None:
-        """Save the last state of a stage of the curriculum, from which a restart goes on to the next one."""
-        if self.state is not None:
-            self._save(self.state)
-
-    def _save(self, state: TrainingState) -> None:
-        header = {"history": self.history, "seconds": self.history[-1]["seconds"], "origin": origin()}
-        save_checkpoint(self.directory, state, step=self.history[-1]["step"], header=header)
-        self.saved_at = time.monotonic()
+    # From here a restart goes on to the next lattice, and a finished training to higher limits.
+    saver.save()
+    return result, saver.limits
 
 
 def _start(context: RunContext, result: FitResult) -> dict[str, Any]:
@@ -320,7 +314,17 @@ def _start(context: RunContext, result: FitResult) -> dict[str, Any]:
     }
 
 
-def _write(context: RunContext, result: FitResult) -> None:
+def _limits(context: RunContext, limits: Limits, result: FitResult) -> Limits:
+    """Limits that were in force one after another, with the hash of the model in which the ones before ended.
+
+    They count the steps of the study's own lattice, the log those of a curriculum too.
+    """
+    offset = result.history[-1]["step"] - int(result.state.step)
+    hashes = [model_hash(context, offset + entry["from"]) for entry in limits]
+    return [entry if sha is None else {**entry, "after": sha} for entry, sha in zip(limits, hashes, strict=True)]
+
+
+def _write(context: RunContext, result: FitResult, limits: Limits) -> None:
     directory = model_directory(context)
     make_directory(directory)
     lines = "".join(json.dumps(record, sort_keys=True) + "\n" for record in result.history)
@@ -332,6 +336,7 @@ def _write(context: RunContext, result: FitResult) -> None:
         "identity": model_identity(context.config),
         "stopped_by": result.stopped_by,
         "training": last,
+        "limits": _limits(context, limits, result),
         **range_facts(context.config),
         "origin": origin(),
         **_start(context, result),
@@ -340,4 +345,4 @@ def _write(context: RunContext, result: FitResult) -> None:
     }
     save_model(directory, result.flow, header=header)
     # Only now: until the model stands, the checkpoints are what a killed run goes on from.
-    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    keep_the_last(checkpoint_directory(context))

@@ -1,0 +1,65 @@
+"""How much memory this machine has left for a run, to be held against the estimate of a plan."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_MEMINFO = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def free_bytes() -> int | None:
+    """Bytes that a new process may still take; None where the system does not tell.
+
+    On a CPU what the system calls available, or what the control group leaves of its limit; on an accelerator what its
+    memory leaves.
+    """
+    stats = jax.devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
+    known = [found for found in (_available(), _left_to_group()) if found is not None]
+    return min(known, default=None)
+
+
+def needed_bytes(memory: Mapping[str, int]) -> int:
+    """The most that a run holds at once: the program, and a training or a block, which follow one another.
+
+    Args:
+        memory: ``memory_bytes`` of a plan.
+    """
+    return memory["program"] + max(memory["training"], memory["block"])
+
+
+def memory_lines(needs: Mapping[str, Any]) -> list[str]:
+    """The estimate of a plan against what is free, in words, with a warning where it does not fit."""
+    needed, free = needs.get("memory_needed_bytes"), needs.get("memory_free_bytes")
+    if needed is None:
+        return []
+    if free is None:
+        return [f"memory: needs about {_words(needed)}; this machine does not say what is free"]
+    lines = [f"memory: needs about {_words(needed)}, this machine has {_words(free)} free"]
+    hint = "a smaller training.batch_size or sampling.block_size needs less"
+    return lines if needed <= free else [*lines, f"warning: this may not fit; {hint}"]
+
+
+def _words(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def _available() -> int | None:
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:  # only Linux has it
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_to_group() -> int | None:
+    """What the limit of the control group leaves; pages of files that it could give back count as used."""
+    try:
+        limit, used = ((_GROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return None
+    return max(0, int(limit) - int(used)) if limit.isdigit() else None
