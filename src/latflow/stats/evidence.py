@@ -93,6 +93,7 @@ class Evidence:
         forward: From draws of the flow.
         reverse: From draws of the target.
         starts: Independent chains of target draws, from over-dispersed starts.
+        records: Of each of these chains.
         r_hat: Largest R̂ of them over observables that do not tell the sectors apart.
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
@@ -103,6 +104,7 @@ class Evidence:
     forward: Side
     reverse: Side
     starts: int
+    records: int
     r_hat: float
     shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
@@ -110,12 +112,12 @@ class Evidence:
     reliability: Reliability | None = None
 
     def told(self, beyond: float) -> FromTarget | None:
-        """What the target draws say about those of the flow; None if they are too few or disagree among each other.
+        """What the target draws say about those of the flow; None if they are too few, too short or disagree.
 
         Args:
             beyond: Part of them whose weight is larger than that of any draw of the flow.
         """
-        if self.starts < LEAST_STARTS or not self.r_hat <= R_HAT_LIMIT:
+        if self.starts < LEAST_STARTS or self.records < R_HAT_RECORDS or not self.r_hat <= R_HAT_LIMIT:
             return None
         return FromTarget(self.gap if self.reverse.tail <= TAIL_LIMIT else None, beyond)
 
@@ -196,7 +198,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
     Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
-    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
+    unresolved sectors. Chains that agree but are too short to show a drift: no verdict. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
     that are not reliable: no verdict, since every difference may then be the flow's own. Gap below −5σ, where
     the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
     observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
@@ -214,8 +216,11 @@ def verdict_on(evidence: Evidence) -> Verdict:
 
     if not passed[STARTS]:
         return verdict("no verdict", f"target draws from {evidence.starts} starts; at least {LEAST_STARTS} are needed")
-    if R_HAT in silent:
+    if math.isnan(evidence.r_hat):
         return verdict("no verdict", "no observable along the target chains tells whether they agree among each other")
+    if R_HAT in silent:
+        short = f"target chains of {evidence.records} records, too short for their agreement to mean anything"
+        return verdict("no verdict", f"{short}; at least {R_HAT_RECORDS} are needed")
     if not passed[R_HAT]:
         return verdict("unresolved sectors", f"the target chains disagree among each other, R̂ = {evidence.r_hat:.3g}")
     if gap > SIGMAS * error:
@@ -243,7 +248,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
 
 
-STARTS, R_HAT, GAP = "starts of the target chains", "R̂ across starts", "reverse − forward log Z"
+STARTS, RECORDS = "starts of the target chains", "records of a target chain"
+R_HAT, GAP = "R̂ across starts", "reverse − forward log Z"
 RESOLUTION = "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
 DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
@@ -259,7 +265,8 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
         *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
-        Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT, informative=not math.isnan(e.r_hat)),
+        Check(RECORDS, e.records, None, f"≥ {R_HAT_RECORDS}", e.records >= R_HAT_RECORDS),
+        _agreement(e),
         *([] if e.reliability is None else [_reliable(e.reliability)]),
         Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
         Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
@@ -270,6 +277,13 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         Check("ESS of w over flow draws", e.forward.ess, None, "", passed=True),
         Check("ESS of 1/w over target draws", e.reverse.ess, None, "", passed=True),
     )
+
+
+def _agreement(e: Evidence) -> Check:
+    """R̂, which shows that chains disagree whatever their length, and that they agree only if they are long enough."""
+    apart = e.r_hat > R_HAT_LIMIT
+    told = not math.isnan(e.r_hat) and (apart or e.records >= R_HAT_RECORDS)
+    return Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", told and not apart, informative=told)
 
 
 def _reliable(found: Reliability) -> Check:

@@ -134,7 +134,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 3
+REVISION = 4
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 

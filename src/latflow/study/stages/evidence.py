@@ -171,6 +171,7 @@ def _evidence(
         forward=forward,
         reverse=reverse_side(target_weights),
         starts=len(target_weights),
+        records=len(target.column(next(iter(target.manifest["identity"]["observables"])))),
         r_hat=_largest_r_hat(target, physics.starts),
         shares=shares,
         compared=(*compared, *further),
