@@ -766,6 +766,27 @@ BUGS = (
         "tests/stats/test_reliability.py::test_evidence_speaks_only_where_it_says_something",
     ),
     Bug(
+        "images that no draw has reached are not counted",
+        "stats/reliability.py",
+        "not unseen * math.sqrt(r.effective or 0.0) <= HIDDEN_LIMIT",
+        "not unseen <= HIDDEN_LIMIT",
+        "tests/stats/test_images.py::test_a_lost_vacuum_is_seen[0.0]",
+    ),
+    Bug(
+        "images where the action is another count",
+        "theories/images.py",
+        "if not np.max(np.abs(at_images - own)) <= _EVEN * scale:",
+        "if np.max(np.abs(at_images - own)) < 0:",
+        "tests/test_in_memory.py::test_images_are_used_only_where_the_action_is_the_same",
+    ),
+    Bug(
+        "chains that are too short agree",
+        "stats/evidence.py",
+        "told = not math.isnan(e.r_hat) and (apart or e.records >= R_HAT_RECORDS)",
+        "told = not math.isnan(e.r_hat)",
+        "tests/stats/test_evidence.py::test_short_chains_agree_for_nothing",
+    ),
+    Bug(
         "an error that is a bound used for a pull",
         "stats/estimates.py",
         "trusted = a.state == RELIABLE and b.state == RELIABLE",

@@ -145,15 +145,20 @@ def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
     """Print number of draws (a multiple of the block size), acceptance, reweighting ESS, log Z and its state."""
     from latflow.report.numbers import shown
     from latflow.stats.estimates import UNRESOLVED
-    from latflow.stats.reliability import judge_draws
+    from latflow.stats.reliability import judge_draws, with_images
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
+    from latflow.store.interrupts import Interrupts
+    from latflow.study.config import load_study
+    from latflow.study.context import RunContext, Silent
+    from latflow.study.stages.images import unseen_by_flow
 
     ensemble = Ensemble.open(directory / "ensembles" / "flow", writable=False)
     weights, accepted = ensemble.column("log_weight"), ensemble.column("accepted")
     partition, ess = log_z(weights), float(reweighting_ess(weights))
     figures = {"acceptance": float(accepted.mean()), "reweighting_ess": ess}
-    judged = judge_draws(weights, accepted)
+    context = RunContext(load_study(directory / "study.toml"), directory, Silent(), Interrupts())
+    judged = with_images(judge_draws(weights, accepted), unseen_by_flow(context))
     found = (None, None) if judged.state == UNRESOLVED else (partition.value, partition.error)
     if machine:
         told = {"log_z": found[0], "log_z_error": found[1], "state": judged.state, "reasons": judged.reasons}

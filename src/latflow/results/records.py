@@ -159,6 +159,9 @@ class ReliabilityRecord(AbstractRecord):
     beyond: Real = Field(
         default=None, description="part of the target draws with larger weights than any draw of the flow"
     )
+    unseen: Real = Field(
+        default=None, description="the same of the draws and their images; null without a symmetry, or if not looked at"
+    )
 
 
 class FlowFigures(AbstractRecord):

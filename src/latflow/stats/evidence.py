@@ -198,11 +198,11 @@ def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
     Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
-    unresolved sectors. Chains that agree but are too short to show a drift: no verdict. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
-    that are not reliable: no verdict, since every difference may then be the flow's own. Gap below −5σ, where
-    the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
-    observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
-    Evidence that would have missed a lost mode: no verdict.
+    unresolved sectors. Chains that agree but are too short to show a drift: no verdict. Gap above 5σ: collapsed,
+    provided that the reverse estimate is reliable. Averages of the flow that are not reliable: no verdict, since every
+    difference may then be the flow's own. Gap below −5σ, where the target draws miss something: unresolved sectors, and
+    the same for sectors with wrong weights. A difference in an observable that is the same in every sector: unresolved
+    sectors, since either side may lack fields between them. Evidence that would have missed a lost mode: no verdict.
     """
     checks = _checks(evidence)
     passed = {check.name: check.passed for check in checks}

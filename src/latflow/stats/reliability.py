@@ -2,8 +2,9 @@ r"""Whether averages of weighted draws, and of the accept/reject chain through t
 
 Both are exact for infinitely many draws, whatever the flow. For the draws that there are, they are right only if the
 draws have seen the largest weights that matter: a flow that is too narrow somewhere draws such fields rarely, and until
-it does, averages are wrong and their errors tidy and small. Nothing in this module can see what no draw has reached;
-only draws of the target can, by the difference of log Z from both sides (`latflow.stats.evidence`).
+it does, averages are wrong and their errors tidy and small. What no draw has reached shows in images of the draws, if
+a symmetry of the action leads there (`latflow.stats.images`); elsewhere only draws of the target can tell, by the
+difference of log Z from both sides (`latflow.stats.evidence`).
 
 The thresholds are those of ``benchmarks/reliability.py``, whose figures stand in docs/results/reliability.md: among
 averages called reliable there, the interval of one error covers the exact value as often as it should.
@@ -93,6 +94,7 @@ class Reliability:
         gap: Reverse − forward log Z in its errors.
         lost_weight: 1 − e^{−gap}, what the draws do not account for.
         beyond: Part of the draws of the target whose weight is larger than that of any draw of the flow.
+        unseen: The same of draws and their images under a symmetry of the action.
     """
 
     state: State
@@ -111,6 +113,7 @@ class Reliability:
     gap: float | None = None
     lost_weight: float | None = None
     beyond: float | None = None
+    unseen: float | None = None
 
     @property
     def is_reliable(self) -> bool:
@@ -205,6 +208,19 @@ def with_evidence(found: Reliability, evidence: FromTarget | None) -> Reliabilit
     return _judged(told)
 
 
+def with_images(found: Reliability, unseen: float | None) -> Reliability:
+    """The judgement made anew from its numbers and from what images of the draws under a symmetry show.
+
+    Nothing less is asked of the weights: images show lost vacua, not all that a flow may have missed.
+
+    Args:
+        found: From the draws of the flow.
+        unseen: Part of the theory in which images have larger weights than any draw (`latflow.stats.images.unseen`);
+            None where there is no symmetry.
+    """
+    return found if unseen is None else _judged(dataclasses.replace(found, unseen=unseen))
+
+
 def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
     """Judge averages over chains of which no weights are known, by the longest run of equal records.
 
@@ -295,8 +311,8 @@ def _of_order(r: Reliability) -> list[_Finding]:
 
 
 def _of_evidence(r: Reliability) -> list[_Finding]:
-    """What draws of the target say."""
-    gap, lost, beyond = r.gap or 0.0, r.lost_weight or 0.0, r.beyond or 0.0
+    """What draws of the target say, and images of the flow's own draws."""
+    gap, lost, beyond, unseen = r.gap or 0.0, r.lost_weight or 0.0, r.beyond or 0.0, r.unseen or 0.0
     return [
         (
             gap > GAP_LIMIT,
@@ -307,6 +323,11 @@ def _of_evidence(r: Reliability) -> list[_Finding]:
             not beyond * math.sqrt(r.effective or 0.0) <= HIDDEN_LIMIT,
             not beyond <= LOST_RESOLVED,
             f"{100 * beyond:.3g} % of the draws of the target have larger weights than any draw of the flow",
+        ),
+        (
+            not unseen * math.sqrt(r.effective or 0.0) <= HIDDEN_LIMIT,
+            not unseen <= LOST_RESOLVED,
+            f"a symmetry of the action leads to {100 * unseen:.3g} % of the theory that no draw has reached",
         ),
     ]
 

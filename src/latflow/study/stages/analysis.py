@@ -33,7 +33,7 @@ from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
-from latflow.stats.reliability import Reliability, all_bounded, judge_draws
+from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_images
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
@@ -50,6 +50,7 @@ from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
 from latflow.study.stages.figures_of_merit import flow_figures, weights_of
 from latflow.study.stages.files import by_replicas, of_equal_length
+from latflow.study.stages.images import unseen_by_flow
 from latflow.study.stages.measuring import is_as_asked
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
@@ -204,6 +205,8 @@ def _weighed(
     weighed = evidence.weigh(context, found, judged.get(FLOW))
     reverse = {} if weighed.reverse is None else {REVERSE: _partition(context, weighed.reverse)}
     judged = judged if weighed.reliability is None else {**judged, FLOW: weighed.reliability}
+    if FLOW in judged and judged[FLOW].beyond is None:
+        judged = {**judged, FLOW: with_images(judged[FLOW], unseen_by_flow(context))}
     states = {
         name: all_bounded(found[name], reliability)
         for sampler, reliability in judged.items()
