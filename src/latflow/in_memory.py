@@ -277,7 +277,8 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
         fields: Configurations with axes (record, chain, *shape of one field).
 
     Returns:
-        Per observable, one estimate per component. If a chain stood still for too long a part of it, as those of poor
+        Per observable, one estimate per component; `slow_mode` names the slow quantity, such as a topological charge,
+        whose tail is in error and `tau_int` (`latflow.stats.slow_modes`). If a chain stood still for too long a part of it, as those of poor
         flows do, their `state` says so, and a warning is given.
 
     Raises:
@@ -294,7 +295,7 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
     found = judge_chain(_repeats(fields))
     _warn("lf.estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, series, None), found)
+    return all_bounded(all_estimates(known.all_estimators, series, known.along(series)), found)
 
 
 def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray, "chains n"]:

@@ -263,9 +263,13 @@ def _naming(sampler: str) -> Iterator[None]:
 def _chain(
     context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
 ) -> dict[str, list[Estimate]]:
-    """Γ-method estimates of columns with axes (records, chains, ...)."""
-    series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    return all_estimates(study_physics(context.config).all_estimators, series, replicas)
+    """Γ-method estimates of columns with axes (records, chains, ...), tails of slow modes included."""
+    series, known = _by_chain(columns), study_physics(context.config)
+    return all_estimates(known.all_estimators, series, known.along(series, replicas))
+
+
+def _by_chain(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
 
 
 def _agreement(
@@ -316,7 +320,8 @@ def _defect(context: RunContext, sampler: str) -> float | None:
 
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
     """The independence-Metropolis chain: the draw at `index` repeats while proposals are rejected."""
-    return _chain(context, {name: column[index][:, None] for name, column in columns.items()})
+    chain = _by_chain({name: column[index][:, None] for name, column in columns.items()})
+    return all_estimates(study_physics(context.config).all_estimators, chain, None)
 
 
 def _reweighted(
@@ -345,6 +350,7 @@ def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[
             tau_int_error=_field(components, "tau_int_error"),
             n=components[0].n,
             state=None if sampler in CHAINS else components[0].state,
+            slow_mode=next((component.slow_mode for component in components if component.slow_mode), None),
             reference=None if reference is None else _reference(reference),
             reference_error=None if reference is None else reference.error,
             reference_source=None if reference is None else reference.source,
