@@ -278,8 +278,8 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
 
     Returns:
         Per observable, one estimate per component; `slow_mode` names the slow quantity, such as a topological charge,
-        whose tail is in error and `tau_int` (`latflow.stats.slow_modes`). If a chain stood still for too long a part of it, as those of poor
-        flows do, their `state` says so, and a warning is given.
+        whose tail is in error and `tau_int` (`latflow.stats.slow_modes`). If a chain stood still for too long a part of
+        it, as those of poor flows do, their `state` says so, and a warning is given.
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
