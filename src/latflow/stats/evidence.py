@@ -84,6 +84,13 @@ class SectorShare:
         """Whether it is the expected one; a number that is none does not agree."""
         return self.expected is None or abs(self.value - self.expected) <= SIGMAS * self.error
 
+    @property
+    def informs(self) -> bool:
+        """Whether it could have disagreed: it is a number, and its error not so large that any weight would agree."""
+        if self.expected is None or math.isnan(self.value):
+            return self.expected is None
+        return SIGMAS * self.error <= max(self.expected, 1 - self.expected)
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -236,13 +243,14 @@ def verdict_on(evidence: Evidence) -> Verdict:
         return verdict("no verdict", told, "so large an error says nothing")
     if not passed[GAP]:
         return verdict("unresolved sectors", told, "the target draws miss what the flow has, or were not independent")
-    wrong = [share for share in evidence.shares if not share.agrees]
+    wrong = [share for share in evidence.shares if share.informs and not share.agrees]
     if wrong:
         return verdict("unresolved sectors", *(f"{s.name} {s.value:.4g} ± {s.error:.2g}, {_known(s)}" for s in wrong))
     failed = [check for check in checks if not check.passed]
     if failed:
         # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
-        differ = all(check.name.endswith((DIFFERENCE, KNOWN)) and check.is_finite for check in failed)
+        ends = (DIFFERENCE, KNOWN)
+        differ = all(each.name.endswith(ends) and each.is_finite and each.informative for each in failed)
         status = "unresolved sectors" if differ else "no verdict"
         return verdict(status, *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
@@ -256,20 +264,20 @@ DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
-    """The lines of the evidence. Comparisons are written so that NaN fails."""
+    """The lines of the evidence. Comparisons are written so that NaN fails; what could not fail is uninformative."""
     gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
     within = abs(gap.value) <= SIGMAS * gap.error
-    told = not math.isnan(gap.value) and (gap.error <= UNINFORMATIVE or not within)
+    told = not math.isnan(gap.value + gap.error) and (gap.error <= UNINFORMATIVE or not within)
     return (
         Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", told and within, informative=told),
-        Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
-        *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
+        _at_most(RESOLUTION, e.resolution, RESOLUTION_LIMIT),
+        *(_share(share) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
         Check(RECORDS, e.records, None, f"≥ {R_HAT_RECORDS}", e.records >= R_HAT_RECORDS),
         _agreement(e),
         *([] if e.reliability is None else [_reliable(e.reliability)]),
-        Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
-        Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
+        _at_most(FORWARD_TAIL, e.forward.tail, TAIL_LIMIT),
+        _at_most(REVERSE_TAIL, e.reverse.tail, TAIL_LIMIT),
         *(_compared(comparison, sigmas) for comparison in e.compared),
         *([] if e.known is None else [_held_to(e.known, e.forward)]),
         Check("log Z, forward", e.forward.log_z, e.forward.error, "", passed=True),
@@ -288,14 +296,32 @@ def _agreement(e: Evidence) -> Check:
 
 def _reliable(found: Reliability) -> Check:
     """The judgement on the averages of the flow; their N·ESS is its number."""
-    return Check(f"averages of the flow {found.state}; N·ESS", found.effective, None, RELIABLE, found.is_reliable)
+    name, told = f"averages of the flow {found.state}; N·ESS", found.effective is not None and found.n > 0
+    return Check(name, found.effective, None, RELIABLE, told and found.is_reliable, informative=told)
+
+
+def _at_most(name: str, value: float, limit: float) -> Check:
+    return Check(name, value, None, f"≤ {limit:g}", value <= limit, informative=not math.isnan(value))
+
+
+def _share(share: SectorShare) -> Check:
+    """Nothing is asked of a weight that is not known: it is compared with that of the target draws."""
+    limit = "" if share.expected is None else _known(share)
+    passed = share.informs and share.agrees
+    return Check(share.name, share.value, share.error, limit, passed, informative=share.informs)
+
+
+def _vanishes(name: str, found: Estimate, sigmas: float, limit: str) -> Check:
+    """A difference, which says nothing where it is no number, or has no finite error."""
+    told = not math.isnan(found.value) and math.isfinite(found.error)
+    within = told and abs(found.value) <= sigmas * found.error
+    return Check(name, found.value, found.error, f"within {limit}σ of 0", within, informative=told)
 
 
 def _held_to(known: Estimate, forward: Side) -> Check:
     """Both directions may miss the same sector; a known log Z tells."""
-    value, error = forward.log_z - known.value, math.hypot(forward.error, known.error)
-    within = abs(value) <= SIGMAS * error
-    return Check(f"log Z{KNOWN}", value, error, f"within {SIGMAS:g}σ of 0", within)
+    difference = Estimate(forward.log_z - known.value, math.hypot(forward.error, known.error))
+    return _vanishes(f"log Z{KNOWN}", difference, SIGMAS, f"{SIGMAS:g}")
 
 
 def _known(share: SectorShare) -> str:
@@ -311,10 +337,8 @@ def allowed_sigmas(n: int) -> float:
 
 
 def _compared(comparison: Comparison, sigmas: float) -> Check:
-    found = comparison.difference
-    within = abs(found.value) <= sigmas * found.error
     name = f"{comparison.name.replace('_', ' ')}{DIFFERENCE}"
-    return Check(name, found.value, found.error, f"within {sigmas:.1f}σ of 0", within)
+    return _vanishes(name, comparison.difference, sigmas, f"{sigmas:.1f}")
 
 
 def _sentence(check: Check) -> str:

@@ -66,6 +66,9 @@ GAP_LIMIT = 5.0
 REMEDY = "Train the flow longer or with more layers, or use HMC; more draws help only where all weights are bounded."
 """What to do about averages that are not reliable."""
 
+LEAST_RECORDS = 2
+"""A chain of fewer records cannot stand still, so that it moves says nothing."""
+
 LEAST_RUN = 5
 """Shorter runs of equal records say nothing, however short the chain."""
 
@@ -228,7 +231,11 @@ def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
         repeats: Whether a record is equal to the one before it; false for the first of a chain.
     """
     longest = max((longest_run(chain) for chain in repeats), default=0)
-    return _judged(Reliability(RELIABLE, (), repeats.size, longest_run=longest))
+    found = Reliability(RELIABLE, (), repeats.size, longest_run=longest)
+    if repeats.shape[1] < LEAST_RECORDS or not repeats.size:
+        few = f"{repeats.shape[1]} records of {repeats.shape[0]} chains: nothing can be told from them"
+        return dataclasses.replace(found, state=UNRESOLVED, reasons=(few,))
+    return _judged(found)
 
 
 def longest_run(flags: Bool[np.ndarray, " n"]) -> int:
@@ -258,6 +265,7 @@ _Finding: TypeAlias = tuple[bool, bool, str]
 def _judged(found: Reliability) -> Reliability:
     """With the state and the reasons that follow from the numbers; equal weights are plain draws of the target."""
     equal = found.tail == -math.inf and found.effective is not None and found.effective > (1 - _ROUNDING) * found.n
+    equal = equal and found.n >= LEAST_RESOLVED
     of_weights = [] if equal or found.effective is None else _of_weights(found)
     against = [each for each in (*of_weights, *_of_order(found), *_of_evidence(found)) if each[0] or each[1]]
     state = UNRESOLVED if any(none for _, none, _ in against) else UNDERESTIMATED if against else RELIABLE

@@ -290,7 +290,7 @@ def _agreement(
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found: dict[str, float | None] = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
-    apart = any(value is not None and value > R_HAT_LIMIT for value in found.values())
+    apart = not all(value is not None and value <= R_HAT_LIMIT for value in found.values())
     return ChainAgreement(
         chains=chains,
         records=records,
