@@ -5,9 +5,10 @@ Every flow has a theory whose averages are known. Its draws are cut into samples
 known ones: how often is the difference within one and within three of the printed errors?
 
 Flows: the free field with wrong widths and means of its modes, many of them too narrow; heavy tails, normal proposals
-for Student's density; two vacua of which one is drawn rarely or never; and real NVPs for φ⁴ on 2 × 2 (transfer matrix)
-and on 4 × 4 (HMC of 64 chains), from the first steps of a training to its end. Samples are judged once with draws of
-the target at hand, as `latflow run` has them, and once without, as `lf.sample`.
+for Student's density; two vacua of which one is drawn rarely or never, with and without a symmetry between them; and
+real NVPs for φ⁴ on 2 × 2 (transfer matrix) and on 4 × 4 (HMC of 64 chains), from the first steps of a training to its
+end. Samples are judged once with draws of the target at hand, as `latflow run` has them, and once without, as
+`lf.sample`, which looks at images of the draws where there is a symmetry, here φ → −φ.
 """
 
 import argparse
@@ -41,12 +42,14 @@ from latflow.samplers.independence import accept_sequence  # noqa: E402
 from latflow.samplers.integrators import SCHEMES  # noqa: E402
 from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, Estimate  # noqa: E402
 from latflow.stats.gamma import gamma_estimate  # noqa: E402
+from latflow.stats.images import representatives, unseen  # noqa: E402
 from latflow.stats.reliability import (  # noqa: E402
     FEWEST_EFFECTIVE,
     TAIL_LIMIT,
     FromTarget,
     Reliability,
     judge_draws,
+    with_images,
 )
 from latflow.stats.sides import forward_side, reverse_side  # noqa: E402
 from latflow.stats.weights import independence_acceptance, pareto_k, reweighting_ess, weighted_estimates  # noqa: E402
@@ -59,7 +62,7 @@ SIZES = {1024: 16, 4096: 48, 16384: 16}
 
 POOL = 2**18
 
-VACUA = "two vacua"
+VACUA, EQUAL = "two vacua", "two equal vacua"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Draws:
         columns: Observables by name.
         known: Their means in the theory, with errors.
         target: ln w at draws of the target, chains × records × 1.
+        at_images: ln w at −φ of draws with these numbers; None without such a symmetry.
     """
 
     family: str
@@ -81,6 +85,7 @@ class Draws:
     columns: dict[str, np.ndarray]
     known: dict[str, Estimate]
     target: np.ndarray
+    at_images: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,16 +114,16 @@ def free_fields(rng: np.random.Generator, n: int, pool: int):
         factor = np.exp(common + scatter * rng.normal(size=16))
         mean = 0.2 * rng.random() * rng.normal(size=16)
 
-        def draw(size: int, factor=factor, mean=mean) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-            z = rng.normal(size=(size, 16))
-            x = mean + factor * z
-            log_w = np.sum(np.log(factor) + 0.5 * z**2 - 0.5 * x**2, axis=1)
-            fields = widths * x
-            return log_w, {"phi squared": np.mean(fields**2, axis=1), "zero mode": fields[:, 0] ** 2}
+        def log_weights(x: np.ndarray, factor=factor, mean=mean) -> np.ndarray:
+            return np.sum(np.log(factor) + 0.5 * ((x - mean) / factor) ** 2 - 0.5 * x**2, axis=-1)
 
-        x = rng.normal(size=(64, 64, 16))
-        target = np.sum(np.log(factor) + 0.5 * ((x - mean) / factor) ** 2 - 0.5 * x**2, axis=-1)[..., None]
-        yield Draws("free field", f"scatter {scatter:.2f}, all {common:+.2f}", *draw(pool), known, target)
+        target = log_weights(rng.normal(size=(64, 64, 16)))[..., None]
+        x = mean + factor * rng.normal(size=(pool, 16))
+        fields = widths * x
+        columns = {"phi squared": np.mean(fields**2, axis=1), "zero mode": fields[:, 0] ** 2}
+        name = f"scatter {scatter:.2f}, all {common:+.2f}"
+        images = lambda i, x=x, log_weights=log_weights: log_weights(-x[i])  # noqa: E731
+        yield Draws("free field", name, log_weights(x), columns, known, target, images)
 
 
 def heavy_tails(rng: np.random.Generator, n: int, pool: int):
@@ -146,9 +151,9 @@ def heavy_tails(rng: np.random.Generator, n: int, pool: int):
         yield Draws("heavy tails", f"width {width:.2f}", log_p(x) - log_q(x), columns, known, target)
 
 
-def two_vacua(rng: np.random.Generator, n: int, pool: int):
-    """Two narrow vacua in eight dimensions, 70 : 30; the flow draws the second with a share from 0 to 1/2."""
-    at, weight = 2.0, 0.3
+def two_vacua(rng: np.random.Generator, n: int, pool: int, family: str, weight: float):
+    """Two narrow vacua in eight dimensions, the second of this weight; the flow draws it with a share from 0 to 1/2."""
+    at = 2.0
 
     def log_mixture(x: np.ndarray, share: float, width: float) -> np.ndarray:
         parts = [np.sum(-0.5 * ((x - a) / width) ** 2, axis=-1) for a in (at, -at)]
@@ -168,16 +173,21 @@ def two_vacua(rng: np.random.Generator, n: int, pool: int):
         log_w = log_mixture(x, weight, 1.0) - log_mixture(x, share, width)
         target = (log_mixture(y, weight, 1.0) - log_mixture(y, share, width))[..., None]
         columns = {"mean field": np.mean(x, axis=1), "square": np.mean(x**2, axis=1)}
-        yield Draws(VACUA, f"share {share:.1e}, width {width}", log_w, columns, known, target)
+
+        def images(i: np.ndarray, x=x, share=share, width=width) -> np.ndarray:
+            return log_mixture(-x[i], weight, 1.0) - log_mixture(-x[i], share, width)
+
+        even = images if weight == 0.5 else None
+        yield Draws(family, f"share {share:.1e}, width {width}", log_w, columns, known, target, even)
 
 
 @eqx.filter_jit
-def drawn(sampler: FlowSampler, key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
-    """Log-weights and even observables of fresh draws."""
+def drawn(sampler: FlowSampler, key: jax.Array, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Fields, log-weights and even observables of fresh draws."""
 
-    def one(k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(k: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         draw = sampler.draw(k)
-        return draw.log_weight, observables(draw.x)
+        return draw.x, draw.log_weight, observables(draw.x)
 
     return jax.lax.map(one, jax.random.split(key, n), batch_size=EVALUATION_DRAWS)
 
@@ -233,10 +243,12 @@ def trained(extent: int, couplings: list[float], steps: list[int], pool: int, n_
             )
             assert bool(outcome.finite)
             sampler = FlowSampler(state.flow, action)
-            log_w, values = map(np.asarray, drawn(sampler, jax.random.fold_in(key, 10 + target), pool))
+            x, log_w, values = map(np.asarray, drawn(sampler, jax.random.fold_in(key, 10 + target), pool))
             there = np.asarray(at_target(sampler, jnp.asarray(thinned))).reshape(-1, 64).T[..., None]
             found = dict(zip(NAMES, values.T, strict=True))
-            yield Draws(f"φ⁴ {extent} × {extent}", f"λ = {coupling:g}, {target} steps", log_w, found, known, there)
+            images = lambda i, x=x, sampler=sampler: np.asarray(at_target(sampler, jnp.asarray(-x[i])))  # noqa: E731
+            name = f"λ = {coupling:g}, {target} steps"
+            yield Draws(f"φ⁴ {extent} × {extent}", name, log_w, found, known, there, images)
 
 
 def samples_of(flow: int, draws: Draws, sizes: dict[int, int], rng: np.random.Generator):
@@ -252,12 +264,16 @@ def samples_of(flow: int, draws: Draws, sizes: dict[int, int], rng: np.random.Ge
             gap = Estimate(reverse.log_z - forward.log_z, math.hypot(forward.error, reverse.error))
             told = FromTarget(gap if reverse.tail <= TAIL_LIMIT else None, float(np.mean(draws.target > log_w.max())))
             weighted = weighted_estimates(columns, log_w, lambda means: means)
+            blind = judge_draws(log_w, accepted, columns=columns)
+            if draws.at_images is not None:
+                at_images = draws.at_images(r * n + representatives(log_w))
+                blind = with_images(blind, unseen(at_images[:, None], log_w))
             yield Sample(
                 draws.family,
                 flow,
                 n,
                 judge_draws(log_w, accepted, evidence=told, columns=columns),
-                judge_draws(log_w, accepted, columns=columns),
+                blind,
                 independence_acceptance(log_w),
                 *truth,
                 tuple(pulled(weighted[name][0], known) for name, known in draws.known.items()),
@@ -283,12 +299,13 @@ def flows(arguments: argparse.Namespace):
     if arguments.quick:
         yield from free_fields(rng, 8, 2**13)
         yield from heavy_tails(rng, 3, 2**13)
-        yield from two_vacua(rng, 4, 2**13)
+        yield from two_vacua(rng, 4, 2**13, VACUA, 0.3)
+        yield from two_vacua(rng, 4, 2**13, EQUAL, 0.5)
         yield from trained(2, [8.0], [20, 200], 2**13, 64, arguments.seed, n_layers=4, hidden=(16,))
         return
     yield from free_fields(rng, 80, POOL)
     yield from heavy_tails(rng, 12, POOL)
-    yield from two_vacua(rng, 32, POOL)
+    yield from two_vacua(rng, 32, POOL, VACUA, 0.3)
     steps = [0, 10, 20, 30, 45, 60, 80, 110, 150, 200, 300, 450, 700, 1000, 1500]
     couplings = [4.0, 6.0, 8.0, 12.0]
     yield from trained(2, couplings, [*steps[1::2], 3000], POOL, 4000, arguments.seed, n_layers=4, hidden=(16,))
@@ -296,6 +313,7 @@ def flows(arguments: argparse.Namespace):
     even = {"n_layers": 6, "hidden": (32,), "kernel_size": 3, "z2": True}
     later = [50, 100, 200, 400, 800, 1500, 2500, 4000]
     yield from trained(4, couplings, later, POOL, 20_000, arguments.seed + 1, **even)
+    yield from two_vacua(rng, 16, POOL, EQUAL, 0.5)
 
 
 def coverage(pulls: list[tuple[float, ...]]) -> tuple[float, float]:
@@ -329,7 +347,7 @@ def good_flows(samples: list[Sample]) -> list[Sample]:
     groups: dict[tuple[int, int], list[Sample]] = {}
     for s in samples:
         wide = s.true_ess >= 0.1 and s.true_tail <= 0.4 and s.n * s.true_ess >= 200
-        if wide and s.family != VACUA:
+        if wide and s.family not in (VACUA, EQUAL):
             groups.setdefault((s.flow, s.n), []).append(s)
     right = []
     for found in groups.values():
@@ -358,10 +376,15 @@ def lines_of(samples: list[Sample]) -> list[str]:
         "Without them, as in `lf.sample`:",
         "",
         *table("state", by_state(samples, lambda s: s.blind)),
-        "*Reliable* without them, flows of two vacua and all others:",
+        "*Reliable* without them, flows of two vacua (70 : 30; 50 : 50 with the symmetry φ → −φ) and all others:",
         "",
         *table(
-            "flow", {name: [s for s in alone if (s.family == VACUA) == (name == VACUA)] for name in (VACUA, "others")}
+            "flow",
+            {
+                VACUA: [s for s in alone if s.family == VACUA],
+                EQUAL: [s for s in alone if s.family == EQUAL],
+                "others": [s for s in alone if s.family not in (VACUA, EQUAL)],
+            },
         ),
         "*Reliable*, with draws of the target, by kind of flow and by draws:",
         "",
@@ -407,7 +430,7 @@ def figure(samples: list[Sample], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="17 flows and a few samples")
+    parser.add_argument("--quick", action="store_true", help="21 flows and a few samples")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", type=Path, help="put the tables into this page, and the figure beside it")
     arguments = parser.parse_args()

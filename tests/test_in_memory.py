@@ -7,8 +7,11 @@ import pytest
 from typing_extensions import override
 
 import latflow as lf
+from latflow.actions.base import AbstractAction
 from latflow.actions.exact import draw_free_field
+from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
+from latflow.flows.weighted import FlowSampler
 from latflow.samplers.base import AbstractKernel, AbstractWeightedSampler, Transition, Weighted
 
 ACTION = lf.FreeField(lf.Lattice((2, 2)), mass_squared=2.0)
@@ -125,6 +128,63 @@ def test_a_good_flow_stays_reliable():
     assert found.state == samples.log_z.state == "reliable"
     (found,) = lf.estimates(ACTION, samples.fields[:, None])["phi_squared"]
     assert found.state == "reliable"
+
+
+class Vacua(AbstractDistribution):
+    """Normal numbers about +1.36, near one vacuum of `BROKEN`, or about both vacua."""
+
+    both: bool
+    space = lf.ScalarSpace((2, 2))
+
+    @override
+    def sample_and_log_prob(self, key):
+        sign = jnp.where(jax.random.uniform(key) < 0.5, -1.0, 1.0) if self.both else 1.0
+        x = sign * 1.36 + 0.19 * jax.random.normal(jax.random.fold_in(key, 1), (2, 2))
+        return x, self.log_prob(x)
+
+    @override
+    def log_prob(self, x):
+        def about(centre):
+            return jnp.sum(jax.scipy.stats.norm.logpdf(x, centre, 0.19))
+
+        both = jnp.logaddexp(about(1.36), about(-1.36)) - jnp.log(2.0)
+        return both if self.both else about(1.36)
+
+
+BROKEN = lf.PhiFour(lf.Lattice((2, 2)), mass_squared=-6.0, coupling=1.5)
+
+
+def test_a_lost_vacuum_is_seen_by_symmetry():
+    """Its weights are those of a good flow; φ → −φ leads to the other half of the theory."""
+    with pytest.warns(lf.UnreliableWarning, match="a symmetry of the action leads to 50 % of the theory"):
+        samples = lf.sample(jax.random.key(3), FlowSampler(Vacua(both=False), BROKEN), n=4096)
+    assert len(samples.reliability.reasons) == 1
+    assert samples.reliability.unseen == 0.5
+    assert samples.log_z.state == "error underestimated"
+    with pytest.warns(lf.UnreliableWarning, match="a symmetry of the action"):
+        (found,) = lf.reweighted_estimates(BROKEN, samples)["phi_squared"]
+    assert found.state == "error underestimated"
+    seen = lf.sample(jax.random.key(3), FlowSampler(Vacua(both=True), BROKEN), n=4096)
+    assert (seen.reliability.state, seen.reliability.unseen) == ("reliable", 0.0)
+
+
+class Tilted(AbstractAction):
+    """φ⁴ in a field: φ → −φ is no symmetry."""
+
+    space = BROKEN.space
+
+    @override
+    def __call__(self, x):
+        return BROKEN(x) + 0.1 * jnp.sum(x)
+
+    @override
+    def force(self, x):
+        return BROKEN.force(x) + 0.1
+
+
+def test_images_are_used_only_where_the_action_is_the_same():
+    samples = lf.sample(jax.random.key(3), FlowSampler(Vacua(both=False), Tilted()), n=4096)
+    assert samples.reliability.unseen is None
 
 
 def test_kernels_know_their_space():

@@ -4,6 +4,7 @@ For notebooks and tests; a study that should be kept, resumed and reported belon
 """
 
 import dataclasses
+import functools
 import math
 import warnings
 from pathlib import Path
@@ -30,11 +31,20 @@ from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, w
 from latflow.samplers.draws import weighted_block
 from latflow.stats.estimates import Estimate
 from latflow.stats.quantities import all_estimates
-from latflow.stats.reliability import REMEDY, Reliability, all_bounded, bounded, judge_chain, judge_draws
+from latflow.stats.reliability import (
+    REMEDY,
+    Reliability,
+    all_bounded,
+    bounded,
+    judge_chain,
+    judge_draws,
+    with_images,
+)
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.models import load_production
-from latflow.theories.any_action import physics_of
+from latflow.theories.any_action import physics_of, sectors_of
+from latflow.theories.images import unseen_images
 
 # Child of the root key on which the accuracy of a continuous flow is measured.
 _ACCURACY = 2**32 - 1
@@ -50,7 +60,8 @@ class FlowSamples:
         index: For every step, the draw the exact chain stands at.
         acceptance: Fraction of accepted proposals.
         reliability: Whether averages of these draws and of the chain can be believed with their errors, and why not.
-            What no draw has reached, such as a second vacuum, it cannot see: only draws of the target can.
+            What no draw has reached it sees only where a symmetry of the action leads there, as φ → −φ does to a
+            second vacuum; elsewhere only draws of the target can tell.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -119,6 +130,7 @@ def sample(
         log_weight = float(block["log_weight"][index - first]) if index >= first else log_weight
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     found = judge_draws(columns["log_weight"], columns["accepted"])
+    found = with_images(found, _unseen(sampler, columns["fields"], columns["log_weight"]))
     _warn("lf.sample", found)
     return FlowSamples(
         proposals=columns["fields"],
@@ -127,6 +139,23 @@ def sample(
         acceptance=float(columns["accepted"].mean()),
         reliability=found,
     )
+
+
+@functools.singledispatch
+def _unseen(
+    sampler: AbstractWeightedSampler, fields: Inexact[np.ndarray, "n *shape"], log_weights: Float[np.ndarray, " n"]
+) -> float | None:
+    """What images of the draws show that no draw has reached; None for samplers without a density."""
+    del sampler, fields, log_weights
+    return None
+
+
+@_unseen.register
+def _unseen_by_flow(
+    sampler: FlowSampler, fields: Inexact[np.ndarray, "n *shape"], log_weights: Float[np.ndarray, " n"]
+) -> float | None:
+    action = sampler.action
+    return unseen_images(sampler.flow, action, sectors_of(action), fields, log_weights)
 
 
 def _warn(name: str, found: Reliability) -> None:
@@ -248,8 +277,9 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
         fields: Configurations with axes (record, chain, *shape of one field).
 
     Returns:
-        Per observable, one estimate per component. If a chain stood still for too long a part of it, as those of poor
-        flows do, their `state` says so, and a warning is given.
+        Per observable, one estimate per component; `slow_mode` names the slow quantity, such as a topological charge,
+        whose tail is in error and `tau_int` (`latflow.stats.slow_modes`). If a chain stood still for too long a part of
+        it, as those of poor flows do, their `state` says so, and a warning is given.
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
@@ -265,7 +295,7 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
     found = judge_chain(_repeats(fields))
     _warn("lf.estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, series, None), found)
+    return all_bounded(all_estimates(known.all_estimators, series, known.along(series)), found)
 
 
 def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray, "chains n"]:
@@ -294,5 +324,6 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[s
     columns = measure(known.observables, samples.proposals)
     accepted = np.diff(samples.index, prepend=-1) != 0
     found = judge_draws(samples.log_weight, accepted, columns=columns)
+    found = with_images(found, samples.reliability.unseen)
     _warn("lf.reweighted_estimates", found)
     return all_bounded(all_estimates(known.all_estimators, columns, samples.log_weight), found)

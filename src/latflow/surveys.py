@@ -27,8 +27,10 @@ from latflow.flows.weighted import FlowSampler, require_same_fields
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.draws import draw_block
 from latflow.stats.estimates import RELIABLE, Estimate
-from latflow.stats.reliability import REMEDY, bounded, judge_draws
+from latflow.stats.reliability import REMEDY, bounded, judge_draws, with_images
 from latflow.stats.weights import independence_acceptance, log_z, reweighting_ess, weighted_estimates
+from latflow.theories.any_action import sectors_of
+from latflow.theories.images import unseen_images
 
 _DRAWS, _ACCURACY = 0, 1
 
@@ -120,13 +122,15 @@ def _named(model: FlowModel, parameter: str | None) -> str:
 def _point(key: PRNGKey, model: FlowModel, action: AbstractAction, name: str, value: float, n: int) -> SurveyPoint:
     flow = accurate(jax.random.fold_in(key, _ACCURACY), flow_for(model, action))
     sampler = FlowSampler(flow, action)
-    log_weights, slopes = [], []
+    log_weights, slopes, fields = [], [], np.empty(0)
     for first in range(0, n, SURVEY_DRAWS):
         drawn = draw_block(sampler, jax.random.fold_in(key, _DRAWS), first=first, n=SURVEY_DRAWS)
         log_weights.append(np.asarray(drawn.log_weight))
         slopes.append(np.asarray(_slopes(action, name, drawn.x)))
+        fields = np.asarray(drawn.x) if first == 0 else fields
     weights, columns = np.concatenate(log_weights), {"slope": np.concatenate(slopes)}
     judged = judge_draws(weights, columns=columns)
+    judged = with_images(judged, unseen_images(flow, action, sectors_of(action), fields, weights))
     return SurveyPoint(
         value,
         float(independence_acceptance(weights)),

@@ -124,6 +124,18 @@ def test_numbers_of_the_results_stand_in_the_page(page: Page, full_run: Path) ->
     assert page.text.count("FAIL") == 0
 
 
+def test_what_may_be_believed_stands_first_and_outcomes_stand_before_what_a_small_screen_hides(
+    full_report: Path,
+) -> None:
+    """At 390 pixels the last columns of a table are out of view."""
+    text = full_report.read_text(encoding="utf-8")
+    assert text.index('id="belief"') < text.index("Verdict: ")
+    evidence = text[text.index('aria-label="Evidence"') :]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', evidence[: evidence.index("</thead>")])
+    assert heads == ["outcome", "check", "measured", "limit"]
+    assert evidence.index("<td>pass</td>") < evidence.index("log Z forward")
+
+
 def test_figures_are_the_same_bytes_each_time(full_report: Path) -> None:
     run = data.load(full_report.parent)
     with style():

@@ -44,6 +44,14 @@ def test_what_is_printed_is_within_rounding_of_what_was_given(value: float, erro
     assert abs(float(shown.replace("−", "-")) - value) <= 0.06 * error
 
 
+@pytest.mark.parametrize("error", [3e-8, 3e-6, 3e-5])
+@pytest.mark.parametrize("value", [0.0012, 1.2e-4, 9.9e-5, 1.2e-6])
+def test_numbers_of_one_size_are_written_in_one_way(value: float, error: float) -> None:
+    """0.0012 stood beside 1.2e−03 in one column, as their errors were of other sizes."""
+    error = min(error, value / 2)
+    assert ("e" in compact(value, error)) == ("e" in plain(value)) == ("e" in compact(value)) == (value < 1e-4)
+
+
 def test_counts_durations_and_pulls() -> None:
     assert count(1234567) == "1\u202f234\u202f567"
     assert count(None) == plain(None) == duration(None) == signed(math.nan) == ABSENT

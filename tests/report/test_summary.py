@@ -1,15 +1,30 @@
 from pathlib import Path
 
+import pytest
+
 from latflow.report import summary_lines
+from latflow.report.belief import belief
+from latflow.report.cost import common_observable, cost_rows
 from latflow.report.numbers import compact
-from latflow.results import EstimateRecord, FlowFigures, Observable, ReliabilityRecord, Results, read
+from latflow.results import (
+    ChainAgreement,
+    EstimateRecord,
+    FlowFigures,
+    Observable,
+    ReliabilityRecord,
+    Results,
+    SamplerCost,
+    read,
+)
 from latflow.results.records import Axis
 from latflow.stats.estimates import State
+from latflow.stats.evidence import Verdict
 
 
 def test_every_estimate_stands_in_its_row_and_column(full_run: Path) -> None:
     results = read(full_run / "results.json")
-    lines = summary_lines(results)
+    first, *lines = summary_lines(results)
+    assert first.startswith("Averages of ")
     header = lines[0].split()
     assert header == ["observable", "flow", "reweighted", "HMC", "local", "reference"]
     for e in results.estimates:
@@ -19,7 +34,7 @@ def test_every_estimate_stands_in_its_row_and_column(full_run: Path) -> None:
         column = ["flow", "reweighted", "hmc", "local"].index(e.sampler) + 1
         assert row[column].rstrip("!") == compact(e.value, e.error)
         assert row[5] == compact(e.reference, e.reference_error)
-    assert max(len(line) for line in lines[:14]) <= 100
+    assert max(len(line) for line in lines[:12]) <= 100
 
 
 def test_deviations_beyond_three_sigma_are_marked() -> None:
@@ -51,7 +66,7 @@ def judged(state: State, value: float | None, error: float | None) -> Results:
 
 def test_errors_that_are_bounds_are_written_so_and_not_compared() -> None:
     lines = summary_lines(judged("error underestimated", 0.12521, 0.00172))
-    assert lines[2].split() == ["phi_squared", "0.1252(≥17)", "0.2000(10)", "0.2"]
+    assert lines[3].split() == ["phi_squared", "0.1252(≥17)", "0.2000(10)", "0.2"]
     told = next(line for line in lines if line.startswith("flow: error underestimated"))
     assert "(≥…) is only a lower bound" in told
     assert told.endswith("Why: N·ESS is 60, at least 100 are needed.")
@@ -60,7 +75,7 @@ def test_errors_that_are_bounds_are_written_so_and_not_compared() -> None:
 
 def test_what_is_not_resolved_has_no_number() -> None:
     lines = summary_lines(judged("not resolved", None, None))
-    assert lines[2].split() == ["phi_squared", "not", "resolved", "0.2000(10)", "0.2"]
+    assert lines[3].split() == ["phi_squared", "not", "resolved", "0.2000(10)", "0.2"]
     assert any(line.startswith("flow: not resolved, there is no number") for line in lines)
     # not even where a file holds one
     assert "0.0084" not in "\n".join(summary_lines(judged("not resolved", 0.0084, 0.0012)))
@@ -68,8 +83,114 @@ def test_what_is_not_resolved_has_no_number() -> None:
 
 def test_reliable_averages_look_as_ever() -> None:
     lines = summary_lines(judged("reliable", 0.12521, 0.00172))
-    assert lines[2].split() == ["phi_squared", "0.1252(17)!", "0.2000(10)", "0.2"]
+    assert lines[3].split() == ["phi_squared", "0.1252(17)!", "0.2000(10)", "0.2"]
     assert not any("reliable" in line or "≥" in line for line in lines)
+
+
+def agreement(agree: bool | None) -> ChainAgreement:
+    return ChainAgreement(chains=8, records=100, r_hat={"phi_squared": 1.0}, limit=1.1, agree=agree)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "agree", "start", "says"),
+    [
+        ("reliable", "exact", True, "mixed", "Averages of flow and HMC may be believed with their errors."),
+        (
+            "error underestimated",
+            "no verdict",
+            True,
+            "mixed",
+            (
+                "Averages of HMC may be believed with their errors; "
+                "those of flow must not be believed: error underestimated, by their weights."
+            ),
+        ),
+        (
+            "reliable",
+            "collapsed",
+            False,
+            "mixed",
+            (
+                "Averages of flow must not be believed: the flow never draws a part of the theory; "
+                "those of HMC must not be believed: their chains do not agree (R̂)."
+            ),
+        ),
+        (
+            "reliable",
+            "no verdict",
+            None,
+            "mixed",
+            (
+                "Averages of flow are open: their weights look good, "
+                "but there is no verdict on what the flow may never draw; "
+                "those of HMC are open: nothing tells whether their chains agree."
+            ),
+        ),
+        (
+            "reliable",
+            "exact",
+            True,
+            "cold",
+            (
+                "Averages of flow may be believed with their errors; those of HMC are open: "
+                "their chains agree, but all began in or near one configuration."
+            ),
+        ),
+    ],
+)
+def test_the_first_line_says_what_may_be_believed(
+    state: State, status: str, agree: bool | None, start: str, says: str
+) -> None:
+    found = judged(state, 0.2, 0.01)
+    changes = {"chains": {"hmc": agreement(agree)}, "samplers": {"hmc": {"start": start}}, "verdict": Verdict(status)}
+    assert summary_lines(found.model_copy(update=changes))[0] == says
+
+
+def test_what_no_judgement_stands_behind_is_not_believed() -> None:
+    """No state, no chains, no verdict."""
+    rows = judged("reliable", 0.2, 0.01).estimates
+    words = judged("reliable", 0.2, 0.01).observables
+    plain_rows = tuple(row.model_copy(update={"state": None}) for row in rows)
+    bare = Results(study="s", estimates=plain_rows, observables=words)
+    assert "may be believed with" not in belief(bare)
+    assert belief(bare).count("are open") == 2
+    assert belief(Results(study="s")) == ""
+
+
+def test_columns_of_a_flow_are_explained_and_tails_are_told() -> None:
+    lines = summary_lines(judged("reliable", 0.2, 0.01))
+    assert "flow: the accept/reject chain through draws of the flow" in lines
+    slow = EstimateRecord(
+        observable="phi_squared", sampler="hmc", value=0.2, error=0.01, n=100, slow_mode="topological_charge²"
+    )
+    told = "\n".join(
+        summary_lines(Results(study="s", estimates=(slow,), observables=judged("reliable", 0, 0).observables))
+    )
+    assert "HMC: errors and τ_int of phi_squared include the tail of topological charge²" in told
+
+
+def test_costs_compare_one_observable() -> None:
+    """τ_int of one observable, slowest of those that all have; HMC alone has a slower one."""
+    rows = tuple(
+        EstimateRecord(observable=o, sampler=s, value=1.0, error=0.1, tau_int=tau, tau_int_error=0.1, n=100)
+        for o, s, tau in (
+            ("a", "flow", 2.0),
+            ("a", "hmc", 3.0),
+            ("b", "flow", 1.0),
+            ("b", "hmc", 8.0),
+            ("c", "hmc", 90.0),
+        )
+    )
+    cost = {
+        "flow": SamplerCost(seconds_per_configuration=0.01, tau_int=2.0, tau_int_of="a", seconds_per_independent=0.04),
+        "hmc": SamplerCost(seconds_per_configuration=0.02, tau_int=90.0, tau_int_of="c", seconds_per_independent=3.6),
+    }
+    words = {name: Observable(title=name, symbol=name, math=name) for name in "abc"}
+    results = Results(study="s", estimates=rows, cost=cost, observables=words)
+    assert common_observable(results) == "b"
+    line = next(line for line in summary_lines(results) if line.startswith("time per independent"))
+    assert line == "time per independent configuration (τ_int of b): flow 20 ms, HMC 320 ms"
+    assert [(row.tau_int, row.slowest) for row in cost_rows(results)] == [("1", "b"), ("8", "b")]
 
 
 def test_flow_cost_and_verdict_follow(full_run: Path) -> None:
@@ -90,7 +211,7 @@ def test_arrays_alone_are_not_taken_for_nothing() -> None:
         tau_int_error=(0.1, 0.1),
     )
     lines = summary_lines(Results(study="s", estimates=(row,), observables=words))
-    assert lines[0] == "arrays only, see the report: two_point"
+    assert lines[1] == "arrays only, see the report: two_point"
 
 
 def test_nothing_analysed_is_said_and_is_no_pass() -> None:

@@ -263,3 +263,18 @@ def test_chains_along_which_nothing_varies_are_uninformative() -> None:
     (table,) = chains.chain_tables(Results(study="s", chains={"heatbath": entry}))
     assert table.tone == "open"
     assert "uninformative" in table.words
+
+
+@pytest.mark.parametrize(
+    ("start", "said"), [("mixed", "different starts"), ("cold", "one configuration"), (None, "its")]
+)
+def test_chains_from_one_configuration_do_not_say_that_starts_disagree(start: str | None, said: str) -> None:
+    samplers = {"hmc": {} if start is None else {"start": start}}
+    found = {}
+    for agree in (False, True):
+        entry = ChainAgreement(chains=4, records=64, r_hat={"plaquette": 2.0}, limit=1.1, agree=agree)
+        (found[agree],) = chains.chain_tables(Results(study="s", chains={"hmc": entry}, samplers=samplers))
+    assert said in found[False].apart
+    assert ("different starts" in found[False].apart) == (start == "mixed")
+    assert found[True].tone == ("open" if start == "cold" else "good")
+    assert ("one configuration" in found[True].words) == (start == "cold")

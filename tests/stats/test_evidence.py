@@ -27,6 +27,7 @@ GOOD = Evidence(
     forward=Side(7.0, 0.002, 0.8, 0.3, 100_000),
     reverse=Side(7.01, 0.01, 0.7, 0.2, 8192),
     starts=64,
+    records=128,
     r_hat=1.01,
     shares=(SectorShare("weight at positive mean field", 0.502, 0.001, 0.5, "½ by symmetry"),),
 )
@@ -72,12 +73,18 @@ def changed(**values):
         (changed(shares=share(0.51, expected=None)), "exact"),
         (changed(shares=share(1.0, 0.1)), "exact"),
         (changed(shares=share(1.0, 0.09)), "unresolved sectors"),
-        (changed(shares=share(math.nan)), "unresolved sectors"),
+        (changed(shares=share(math.nan)), "no verdict"),
+        (changed(shares=share(0.5, 0.2)), "no verdict"),
+        (changed(shares=share(0.5, math.inf)), "no verdict"),
         (changed(shares=share(0.502) + share(0.1, 0.01, expected=0.2)), "unresolved sectors"),
         (changed(shares=()), "exact"),
         (changed(r_hat=1.2), "unresolved sectors"),
         (changed(r_hat=math.nan), "no verdict"),
         (changed(r_hat=math.inf), "unresolved sectors"),
+        (changed(records=32), "exact"),
+        (changed(records=8), "no verdict"),
+        (changed(records=31, reverse_log_z=8.0), "no verdict"),
+        (changed(records=8, r_hat=1.2), "unresolved sectors"),
         (changed(starts=7), "no verdict"),
         (changed(starts=7, reverse_log_z=8.0), "no verdict"),
         (changed(reverse_error=0.03), "no verdict"),
@@ -112,6 +119,18 @@ def test_what_says_nothing_is_uninformative_and_no_pass():
     assert "no observable" in silent.reasons[0]
     assert [check.name for check in silent.evidence if not check.informative] == ["R̂ across starts"]
     assert all(check.informative for check in verdict_on(GOOD).evidence)
+
+
+def test_short_chains_agree_for_nothing():
+    """64 chains of 8 independent records were exact, while their agreement says nothing below 32."""
+    short = verdict_on(changed(records=8))
+    assert "target chains of 8 records" in short.reasons[0]
+    checks = {check.name: check for check in short.evidence}
+    assert (checks["R̂ across starts"].passed, checks["R̂ across starts"].informative) == (False, False)
+    assert not checks["records of a target chain"].passed
+    assert changed(records=8).told(0.0) is None
+    apart = {check.name: check for check in verdict_on(changed(records=8, r_hat=1.2)).evidence}
+    assert (apart["R̂ across starts"].passed, apart["R̂ across starts"].informative) == (False, True)
 
 
 UNRELIABLE = Reliability("error underestimated", ("N·ESS is 60, at least 100 are needed",), 4000, effective=60.0)

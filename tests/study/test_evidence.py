@@ -159,6 +159,16 @@ def test_too_little_evidence_is_no_verdict(changes: dict[str, Any], reason: str,
     assert reason in verdict.reasons[0]
 
 
+def test_without_target_draws_a_symmetry_shows_the_lost_vacuum(tmp_path: Path) -> None:
+    """φ → −φ leads there: no average of the flow is called reliable."""
+    config = study(tmp_path / "study.toml", configurations=4096, samplers=["flow"])
+    results = finished(config, tmp_path / "run")
+    judged = results.flow.reliability
+    assert judged.unseen == pytest.approx(0.5, abs=0.01)
+    assert any("a symmetry of the action" in reason for reason in judged.reasons)
+    assert {row.state for row in results.estimates} == {judged.state} == {"error underestimated"}
+
+
 def test_verify_recomputes_the_evidence(collapsed: Path) -> None:
     (check,) = [check for check in verify(collapsed) if check.name.startswith("evidence")]
     assert check.passed, check

@@ -50,7 +50,7 @@ def test_chains_start_in_every_vacuum_that_counts() -> None:
 
 def test_a_known_log_z_that_is_missed_is_not_exact() -> None:
     side = Side(7.0, 0.002, 0.8, 0.3, 100_000)
-    agreeing = Evidence(side, Side(7.001, 0.01, 0.7, 0.2, 8192), starts=64, r_hat=1.01)
+    agreeing = Evidence(side, Side(7.001, 0.01, 0.7, 0.2, 8192), starts=64, records=128, r_hat=1.01)
     assert verdict_on(agreeing).status == "exact"
     for known, status in ((7.005, "exact"), (7.35, "unresolved sectors")):
         judged = Evidence(**{**vars(agreeing), "known": Estimate(known, 0.0)})

@@ -147,10 +147,14 @@ def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
     from latflow.report.field import measured_by
     from latflow.report.numbers import shown
     from latflow.stats.estimates import UNRESOLVED
-    from latflow.stats.reliability import judge_draws
+    from latflow.stats.reliability import judge_draws, with_images
     from latflow.stats.weights import log_z, reweighting_ess
     from latflow.store.ensemble import Ensemble
+    from latflow.store.interrupts import Interrupts
+    from latflow.study.config import load_study
     from latflow.study.config.reading import read_table
+    from latflow.study.context import RunContext, Silent
+    from latflow.study.stages.images import unseen_by_flow
     from latflow.study.wording import stored_normalisation
 
     ensemble = Ensemble.open(directory / "ensembles" / "flow", writable=False)
@@ -159,7 +163,8 @@ def _show_draws(directory: Path, *, asked: int, machine: bool) -> None:
     weights = weights + (0.0 if field is None else field.log_z_shift)
     partition, ess = log_z(weights), float(reweighting_ess(weights))
     figures = {"acceptance": float(accepted.mean()), "reweighting_ess": ess}
-    judged = judge_draws(weights, accepted)
+    context = RunContext(load_study(directory / "study.toml"), directory, Silent(), Interrupts())
+    judged = with_images(judge_draws(weights, accepted), unseen_by_flow(context))
     found = (None, None) if judged.state == UNRESOLVED else (partition.value, partition.error)
     if machine:
         told = {"log_z": found[0], "log_z_error": found[1], "state": judged.state, "reasons": judged.reasons}

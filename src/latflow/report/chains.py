@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from latflow.report.names import SAMPLERS, SamplerStyle, order_of, sampler_style
 from latflow.report.numbers import count, plain
+from latflow.report.starts import apart, of_one_configuration
 from latflow.results import Results
 
 
@@ -20,6 +21,8 @@ class ChainTable:
         least: Records that it takes.
         limit: Of R̂.
         defect: Largest distance of a link from its group; empty where there is none.
+        apart: What chains that do not agree have failed to do.
+        one_start: Whether all began in one configuration.
     """
 
     sampler: SamplerStyle
@@ -30,11 +33,13 @@ class ChainTable:
     least: str
     limit: str
     defect: str
+    apart: str = "its chains have not come together"
+    one_start: bool = False
 
     @property
     def tone(self) -> str:
         """`good`, `bad` or `open`."""
-        return {True: "good", False: "bad", None: "open"}[self.agree]
+        return "open" if self.agree and self.one_start else {True: "good", False: "bad", None: "open"}[self.agree]
 
     @property
     def words(self) -> str:
@@ -43,7 +48,8 @@ class ChainTable:
             return "are uninformative: no column in which they must agree varies"
         if self.agree is None:
             return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
-        return "agree" if self.agree else "do not agree"
+        agree = "agree, but all began in or near one configuration" if self.one_start else "agree"
+        return agree if self.agree else "do not agree"
 
 
 def chain_tables(results: Results) -> list[ChainTable]:
@@ -68,6 +74,8 @@ def chain_tables(results: Results) -> list[ChainTable]:
                 least=count(entry.least_records),
                 limit=plain(entry.limit),
                 defect="" if entry.defect is None else plain(entry.defect, 2),
+                apart=apart(results, sampler),
+                one_start=of_one_configuration(results, sampler),
             )
         )
     return tables

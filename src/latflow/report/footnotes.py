@@ -29,6 +29,33 @@ def not_reliable(results: Results) -> str:
     return "; ".join(told) + (f". Why: {'; '.join(reasons)}" if reasons else "") + ("." if told else "")
 
 
+def legend(results: Results) -> str:
+    """What the columns of a flow mean, those that are there; empty without one."""
+    found = {row.sampler for row in results.estimates}
+    return "; ".join(f"{sampler_style(name).label}: {words}" for name, words in _LEGEND.items() if name in found)
+
+
+_LEGEND = {
+    "flow": "the accept/reject chain through draws of the flow",
+    "reweighted": "the same draws, each with its weight",
+    "reverse": "log Z from draws of the target, sent backwards through the flow",
+}
+
+
+def slow_tails(results: Results) -> str:
+    """Whose errors include the tail of a slow quantity of the same chains; empty if none do."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in results.estimates:
+        if row.slow_mode is not None:
+            found.setdefault((row.sampler, row.slow_mode), []).append(row.observable)
+    told = [
+        f"{sampler_style(sampler).label}: errors and τ_int of {', '.join(results.in_order(set(names)))} include "
+        f"the tail of {mode.replace('_', ' ')}, which moves more slowly"
+        for (sampler, mode), names in found.items()
+    ]
+    return "; ".join(told) + ("." if told else "")
+
+
 def without_logarithm(results: Results) -> str:
     """Why Creutz ratios have no value, ratio by ratio with its samplers; empty if all have one."""
     missing: dict[str, list[str]] = {}

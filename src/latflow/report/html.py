@@ -14,11 +14,12 @@ import jinja2
 from markupsafe import Markup, escape
 
 from latflow.report import chains, data, diagnostics, figures, flowed, gauge, tables
+from latflow.report.belief import belief
 from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
-from latflow.report.footnotes import not_reliable, without_logarithm
+from latflow.report.footnotes import legend, not_reliable, slow_tails, without_logarithm
 from latflow.report.settings import settings_table
 from latflow.store.atomic import write_bytes
 
@@ -165,6 +166,9 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "vectors": tables.vector_tables(run),
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
         "unreliable": not_reliable(run.results),
+        "belief": belief(run.results),
+        "legend": legend(run.results),
+        "slow": slow_tails(run.results),
         "footnote": without_logarithm(run.results),
         "settings": settings_table(run.results),
         "cost": cost_rows(run.results),

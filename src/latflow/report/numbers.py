@@ -11,8 +11,9 @@ from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED, State
 ABSENT = "–"
 """Printed where a number is missing; never a zero, never an empty cell."""
 
-_SMALLEST_PLAIN_DECIMALS = 7
-"""More decimals than this are written with a power of ten."""
+_SMALLEST_PLAIN = 1e-4
+"""What is smaller, value and error, is written with a power of ten, whatever its digits: so every number of one size is
+written in one way, with its error or alone."""
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -54,7 +55,7 @@ def _compact(value: float | None, error: float | None) -> str:
         return f"{value:.6g}(?)"
     decimals = _decimals(error)
     largest = max(abs(value), error)
-    if decimals > _SMALLEST_PLAIN_DECIMALS and largest < 1e-3:
+    if largest < _SMALLEST_PLAIN:
         power = math.floor(math.log10(largest))
         return f"{_compact(value / 10.0**power, error / 10.0**power)}e{power:+03d}"
     if decimals < 0:

@@ -1,21 +1,23 @@
 """The report's first table as plain lines for a terminal: observables down, samplers across, reference last."""
 
+from latflow.report.belief import belief
 from latflow.report.chains import ChainTable, chain_tables
+from latflow.report.cost import IndependentCost, independent_cost
 from latflow.report.data import flow_times
 from latflow.report.field import field_lines
-from latflow.report.footnotes import not_reliable
+from latflow.report.footnotes import legend, not_reliable, slow_tails
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
 from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, state_of, verdict_box
 from latflow.report.tunnelling import MASSES, tunnelling
-from latflow.results import EstimateRecord, FlowFigures, Results, SamplerCost
+from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import LEVEL
 
 
 def summary_lines(results: Results) -> list[str]:
-    """Every scalar observable of every sampler with its error, the flow's figures of merit, cost and verdict.
+    """What may be believed, every scalar observable of every sampler, the flow's figures of merit, cost and verdict.
 
     An estimate more than three combined standard deviations from its reference carries an exclamation mark. An error
     that is only a lower bound is written (≥…), and what is not resolved has no number; a line says why. Another says
@@ -29,8 +31,10 @@ def summary_lines(results: Results) -> list[str]:
     """
     told = not_reliable(results)
     masses = next((f"pole_mass: {text}" for name in MASSES if (text := tunnelling(results, name))), "")
-    notes = [*_scales(results), *filter(None, (told, masses if results.of(MASSES[0]) else ""))]
-    return [*_table(results), *field_lines(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
+    said = (legend(results), slow_tails(results), told, masses if results.of(MASSES[0]) else "")
+    notes = [*field_lines(results), *_scales(results), *filter(None, said)]
+    first = list(filter(None, [belief(results)]))
+    return [*first, *_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
 
 
 def _table(results: Results) -> list[str]:
@@ -90,18 +94,17 @@ def _flow(results: Results) -> list[str]:
 
 
 def _cost(results: Results) -> list[str]:
-    parts = [
-        f"{sampler_style(s).label} {duration(results.cost[s].seconds_per_independent, 2)}{_rests_on(results.cost[s])}"
-        for s in samplers_of(results)
-        if s in results.cost and results.cost[s].seconds_per_independent is not None
-    ]
-    return ["time per independent configuration: " + ", ".join(parts)] if parts else []
+    paid = [each for s in samplers_of(results) if (each := independent_cost(results, s)).seconds is not None]
+    named = dict.fromkeys(each.observable for each in paid)
+    one = f" (τ_int of {next(iter(named))})" if len(named) == 1 and next(iter(named)) else ""
+    parts = [f"{sampler_style(s.sampler).label} {duration(s.seconds, 2)}{_rests_on(s, named=not one)}" for s in paid]
+    return [f"time per independent configuration{one}: " + ", ".join(parts)] if parts else []
 
 
-def _rests_on(entry: SamplerCost) -> str:
-    """The observable whose τ_int a cost counts, and whether the cost includes compilation."""
-    words = [f"τ_int of {entry.tau_int_of}"] if entry.tau_int_of else []
-    words += ["compilation included"] if entry.compilation_included else []
+def _rests_on(paid: IndependentCost, *, named: bool) -> str:
+    """The observable whose τ_int a cost counts, where it is not that of all, and whether compilation is in it."""
+    words = [f"τ_int of {paid.observable}"] if named and paid.observable else []
+    words += ["compilation included"] if paid.compilation_included else []
     return f" ({', '.join(words)})" if words else ""
 
 

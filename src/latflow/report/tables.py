@@ -27,6 +27,9 @@ from latflow.stats.evidence import Check, Verdict
 SUSPICIOUS = 3.0
 """A pull beyond this many combined standard deviations is marked."""
 
+DOUBTFUL = "pass, but !"
+"""Outcome of a check that is allowed, whose difference is beyond `SUSPICIOUS`."""
+
 DISTRIBUTION = "topological_charge_distribution"
 
 UNLIKELY = 1e-4
@@ -89,7 +92,7 @@ class VectorTable:
 
 
 class CheckCells(NamedTuple):
-    """One check behind a verdict, formatted; outcome `pass`, `FAIL`, `uninformative`, or a dash without a limit."""
+    """One check behind a verdict, formatted; outcome `pass`, `DOUBTFUL`, `FAIL`, `uninformative`, or a dash."""
 
     name: str
     value: str
@@ -160,9 +163,18 @@ def verdict_box(verdict: Verdict) -> VerdictBox:
 
 def _check_cells(check: Check) -> CheckCells:
     value = compact(check.value, check.error) if check.error else measured(check.value)
-    judged = ("pass" if check.passed else "FAIL") if check.informative else "uninformative"
-    outcome = judged if check.limit else ABSENT
+    outcome = _outcome(check) if check.limit else ABSENT
     return CheckCells(check.name, value, check.limit or ABSENT, outcome)
+
+
+def _outcome(check: Check) -> str:
+    """The mark of the tables stands here too: a difference that has an exclamation mark there is not a plain pass."""
+    if not check.informative:
+        return "uninformative"
+    if not check.passed:
+        return "FAIL"
+    differs = check.limit.startswith("within") and check.error and check.is_finite
+    return DOUBTFUL if differs and abs(check.value or 0.0) > SUSPICIOUS * (check.error or 0.0) else "pass"
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:

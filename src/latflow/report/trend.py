@@ -173,7 +173,7 @@ def trend_lines(found: Trend) -> list[str]:
         rows = [[plain(f.x), plain(f.trajectory, 3), compact(f.gamma, f.gamma_error)] for f in found.freezing]
         words = f"**γ({STRETCH:g})** = 2⟨Q²⟩/⟨ΔQ²⟩ over {STRETCH:g} units of molecular-dynamics time, ⟨Q²⟩ exact"
         lines += [words, "", *markdown_table(head, rows), ""]
-    short = f"≥: a chain holds less than {LENGTH:g} τ_int, or chains of different starts disagree (R̂)."
+    short = f"≥: a chain holds less than {LENGTH:g} τ_int, or chains disagree (R̂)."
     if found.field:
         lines += [f"Means of {found.field}.", ""]
     return [*lines, f"{short} ≤: records, which lie several updates apart, are not correlated."]

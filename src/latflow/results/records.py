@@ -127,6 +127,11 @@ class EstimateRecord(AbstractRecord):
         description="whether value and error are to be believed; `error underestimated`: the error is a lower bound, "
         "`not resolved`: there is no value; null where it was not judged: chains, and older files",
     )
+    slow_mode: str | None = Field(
+        default=None,
+        description="slow quantity of the chain whose tail is in error and tau_int, of an array in those of any entry; "
+        "null where there is none",
+    )
     reference: Reals = Field(default=None, description="known value to compare with")
     reference_error: Real = Field(default=None, description="its error, 0 if exact")
     reference_source: str | None = Field(default=None, description="where it comes from")
@@ -185,6 +190,9 @@ class ReliabilityRecord(AbstractRecord):
     lost_weight: Real = Field(default=None, description="1 − exp(−gap): weight that the draws do not account for")
     beyond: Real = Field(
         default=None, description="part of the target draws with larger weights than any draw of the flow"
+    )
+    unseen: Real = Field(
+        default=None, description="the same of the draws and their images; null without a symmetry, or if not looked at"
     )
 
 

@@ -60,11 +60,13 @@ class Estimate:
     Args:
         value: The estimate; NaN if the quantity does not exist for these data.
         error: One standard deviation; NaN if it cannot be given.
-        tau_int: Integrated autocorrelation time in records, 1/2 for independent ones; None for weighted draws.
+        tau_int: Integrated autocorrelation time in records, 1/2 for independent ones, less where neighbours are
+            anticorrelated; None for weighted draws.
         tau_int_error: Its standard deviation.
         n: Number of records (over all chains) or draws behind it.
         state: Whether value and error are to be believed: `RELIABLE`; `UNDERESTIMATED`, the error is a lower bound; or
             `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). It makes no difference to equality.
+        slow_mode: The slow quantity whose tail is in `error` and `tau_int`; empty where there is none.
     """
 
     value: float
@@ -73,6 +75,7 @@ class Estimate:
     tau_int_error: float | None = None
     n: int = 0
     state: State = dataclasses.field(default=RELIABLE, compare=False, repr=False)
+    slow_mode: str = dataclasses.field(default="", compare=False, repr=False)
 
     @property
     def exists(self) -> bool:

@@ -84,6 +84,13 @@ class SectorShare:
         """Whether it is the expected one; a number that is none does not agree."""
         return self.expected is None or abs(self.value - self.expected) <= SIGMAS * self.error
 
+    @property
+    def informs(self) -> bool:
+        """Whether it could have disagreed: it is a number, and its error not so large that any weight would agree."""
+        if self.expected is None or math.isnan(self.value):
+            return self.expected is None
+        return SIGMAS * self.error <= max(self.expected, 1 - self.expected)
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -93,6 +100,7 @@ class Evidence:
         forward: From draws of the flow.
         reverse: From draws of the target.
         starts: Independent chains of target draws, from over-dispersed starts.
+        records: Of each of these chains.
         r_hat: Largest R̂ of them over observables that do not tell the sectors apart.
         shares: Weights of sectors among the draws of the flow.
         compared: Observables that are the same in every sector.
@@ -103,6 +111,7 @@ class Evidence:
     forward: Side
     reverse: Side
     starts: int
+    records: int
     r_hat: float
     shares: tuple[SectorShare, ...] = ()
     compared: tuple[Comparison, ...] = ()
@@ -110,12 +119,12 @@ class Evidence:
     reliability: Reliability | None = None
 
     def told(self, beyond: float) -> FromTarget | None:
-        """What the target draws say about those of the flow; None if they are too few or disagree among each other.
+        """What the target draws say about those of the flow; None if they are too few, too short or disagree.
 
         Args:
             beyond: Part of them whose weight is larger than that of any draw of the flow.
         """
-        if self.starts < LEAST_STARTS or not self.r_hat <= R_HAT_LIMIT:
+        if self.starts < LEAST_STARTS or self.records < R_HAT_RECORDS or not self.r_hat <= R_HAT_LIMIT:
             return None
         return FromTarget(self.gap if self.reverse.tail <= TAIL_LIMIT else None, beyond)
 
@@ -196,11 +205,11 @@ def verdict_on(evidence: Evidence) -> Verdict:
     """The verdict on a flow.
 
     Tested in this order. Too few starts of target chains: no verdict. Target chains that disagree among each other:
-    unresolved sectors. Gap above 5σ: collapsed, provided that the reverse estimate is reliable. Averages of the flow
-    that are not reliable: no verdict, since every difference may then be the flow's own. Gap below −5σ, where
-    the target draws miss something: unresolved sectors, and the same for sectors with wrong weights. A difference in an
-    observable that is the same in every sector: unresolved sectors, since either side may lack fields between them.
-    Evidence that would have missed a lost mode: no verdict.
+    unresolved sectors. Chains that agree but are too short to show a drift: no verdict. Gap above 5σ: collapsed,
+    provided that the reverse estimate is reliable. Averages of the flow that are not reliable: no verdict, since every
+    difference may then be the flow's own. Gap below −5σ, where the target draws miss something: unresolved sectors, and
+    the same for sectors with wrong weights. A difference in an observable that is the same in every sector: unresolved
+    sectors, since either side may lack fields between them. Evidence that would have missed a lost mode: no verdict.
     """
     checks = _checks(evidence)
     passed = {check.name: check.passed for check in checks}
@@ -214,8 +223,11 @@ def verdict_on(evidence: Evidence) -> Verdict:
 
     if not passed[STARTS]:
         return verdict("no verdict", f"target draws from {evidence.starts} starts; at least {LEAST_STARTS} are needed")
-    if R_HAT in silent:
+    if math.isnan(evidence.r_hat):
         return verdict("no verdict", "no observable along the target chains tells whether they agree among each other")
+    if R_HAT in silent:
+        short = f"target chains of {evidence.records} records, too short for their agreement to mean anything"
+        return verdict("no verdict", f"{short}; at least {R_HAT_RECORDS} are needed")
     if not passed[R_HAT]:
         return verdict("unresolved sectors", f"the target chains disagree among each other, R̂ = {evidence.r_hat:.3g}")
     if gap > SIGMAS * error:
@@ -231,38 +243,41 @@ def verdict_on(evidence: Evidence) -> Verdict:
         return verdict("no verdict", told, "so large an error says nothing")
     if not passed[GAP]:
         return verdict("unresolved sectors", told, "the target draws miss what the flow has, or were not independent")
-    wrong = [share for share in evidence.shares if not share.agrees]
+    wrong = [share for share in evidence.shares if share.informs and not share.agrees]
     if wrong:
         return verdict("unresolved sectors", *(f"{s.name} {s.value:.4g} ± {s.error:.2g}, {_known(s)}" for s in wrong))
     failed = [check for check in checks if not check.passed]
     if failed:
         # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
-        differ = all(check.name.endswith((DIFFERENCE, KNOWN)) and check.is_finite for check in failed)
+        ends = (DIFFERENCE, KNOWN)
+        differ = all(each.name.endswith(ends) and each.is_finite and each.informative for each in failed)
         status = "unresolved sectors" if differ else "no verdict"
         return verdict(status, *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
 
 
-STARTS, R_HAT, GAP = "starts of the target chains", "R̂ across starts", "reverse − forward log Z"
+STARTS, RECORDS = "starts of the target chains", "records of a target chain"
+R_HAT, GAP = "R̂ across starts", "reverse − forward log Z"
 RESOLUTION = "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
 DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
-    """The lines of the evidence. Comparisons are written so that NaN fails."""
+    """The lines of the evidence. Comparisons are written so that NaN fails; what could not fail is uninformative."""
     gap, sigmas = e.gap, allowed_sigmas(len(e.compared))
     within = abs(gap.value) <= SIGMAS * gap.error
-    told = not math.isnan(gap.value) and (gap.error <= UNINFORMATIVE or not within)
+    told = not math.isnan(gap.value + gap.error) and (gap.error <= UNINFORMATIVE or not within)
     return (
         Check(GAP, gap.value, gap.error, f"within {SIGMAS:g}σ of 0", told and within, informative=told),
-        Check(RESOLUTION, e.resolution, None, f"≤ {RESOLUTION_LIMIT:g}", e.resolution <= RESOLUTION_LIMIT),
-        *(Check(share.name, share.value, share.error, _known(share), share.agrees) for share in e.shares),
+        _at_most(RESOLUTION, e.resolution, RESOLUTION_LIMIT),
+        *(_share(share) for share in e.shares),
         Check(STARTS, e.starts, None, f"≥ {LEAST_STARTS}", e.starts >= LEAST_STARTS),
-        Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.r_hat <= R_HAT_LIMIT, informative=not math.isnan(e.r_hat)),
+        Check(RECORDS, e.records, None, f"≥ {R_HAT_RECORDS}", e.records >= R_HAT_RECORDS),
+        _agreement(e),
         *([] if e.reliability is None else [_reliable(e.reliability)]),
-        Check(FORWARD_TAIL, e.forward.tail, None, f"≤ {TAIL_LIMIT:g}", e.forward.tail <= TAIL_LIMIT),
-        Check(REVERSE_TAIL, e.reverse.tail, None, f"≤ {TAIL_LIMIT:g}", e.reverse.tail <= TAIL_LIMIT),
+        _at_most(FORWARD_TAIL, e.forward.tail, TAIL_LIMIT),
+        _at_most(REVERSE_TAIL, e.reverse.tail, TAIL_LIMIT),
         *(_compared(comparison, sigmas) for comparison in e.compared),
         *([] if e.known is None else [_held_to(e.known, e.forward)]),
         Check("log Z, forward", e.forward.log_z, e.forward.error, "", passed=True),
@@ -272,16 +287,41 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
     )
 
 
+def _agreement(e: Evidence) -> Check:
+    """R̂, which shows that chains disagree whatever their length, and that they agree only if they are long enough."""
+    apart = e.r_hat > R_HAT_LIMIT
+    told = not math.isnan(e.r_hat) and (apart or e.records >= R_HAT_RECORDS)
+    return Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", told and not apart, informative=told)
+
+
 def _reliable(found: Reliability) -> Check:
     """The judgement on the averages of the flow; their N·ESS is its number."""
-    return Check(f"averages of the flow {found.state}; N·ESS", found.effective, None, RELIABLE, found.is_reliable)
+    name, told = f"averages of the flow {found.state}; N·ESS", found.effective is not None and found.n > 0
+    return Check(name, found.effective, None, RELIABLE, told and found.is_reliable, informative=told)
+
+
+def _at_most(name: str, value: float, limit: float) -> Check:
+    return Check(name, value, None, f"≤ {limit:g}", value <= limit, informative=not math.isnan(value))
+
+
+def _share(share: SectorShare) -> Check:
+    """Nothing is asked of a weight that is not known: it is compared with that of the target draws."""
+    limit = "" if share.expected is None else _known(share)
+    passed = share.informs and share.agrees
+    return Check(share.name, share.value, share.error, limit, passed, informative=share.informs)
+
+
+def _vanishes(name: str, found: Estimate, sigmas: float, limit: str) -> Check:
+    """A difference, which says nothing where it is no number, or has no finite error."""
+    told = not math.isnan(found.value) and math.isfinite(found.error)
+    within = told and abs(found.value) <= sigmas * found.error
+    return Check(name, found.value, found.error, f"within {limit}σ of 0", within, informative=told)
 
 
 def _held_to(known: Estimate, forward: Side) -> Check:
     """Both directions may miss the same sector; a known log Z tells."""
-    value, error = forward.log_z - known.value, math.hypot(forward.error, known.error)
-    within = abs(value) <= SIGMAS * error
-    return Check(f"log Z{KNOWN}", value, error, f"within {SIGMAS:g}σ of 0", within)
+    difference = Estimate(forward.log_z - known.value, math.hypot(forward.error, known.error))
+    return _vanishes(f"log Z{KNOWN}", difference, SIGMAS, f"{SIGMAS:g}")
 
 
 def _known(share: SectorShare) -> str:
@@ -297,10 +337,8 @@ def allowed_sigmas(n: int) -> float:
 
 
 def _compared(comparison: Comparison, sigmas: float) -> Check:
-    found = comparison.difference
-    within = abs(found.value) <= sigmas * found.error
     name = f"{comparison.name.replace('_', ' ')}{DIFFERENCE}"
-    return Check(name, found.value, found.error, f"within {sigmas:.1f}σ of 0", within)
+    return _vanishes(name, comparison.difference, sigmas, f"{sigmas:.1f}")
 
 
 def _sentence(check: Check) -> str:

@@ -19,7 +19,7 @@ from scipy.optimize import root_scalar
 
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.gamma import chain_estimates
-from latflow.stats.replicas import Replicas
+from latflow.stats.replicas import Along
 
 LEVEL = 0.3
 """Value of both combinations of E that defines the scales."""
@@ -33,7 +33,7 @@ def flow_scale_estimates(
     energy: Float[np.ndarray, "chains n times"],
     *,
     level: float = LEVEL,
-    replicas: Replicas | None = None,
+    replicas: Along = None,
 ) -> dict[str, list[Estimate]]:
     """t₀ and w₀ with errors, and t²⟨E⟩ along the flow.
 

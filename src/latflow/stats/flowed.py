@@ -12,7 +12,7 @@ from jaxtyping import Float
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import flow_scale_estimates
 from latflow.stats.gamma import chain_estimates
-from latflow.stats.replicas import Replicas
+from latflow.stats.replicas import Along
 
 FLOW = "gradient_flow"
 """The measured column."""
@@ -28,7 +28,7 @@ def flowed_estimates(
     time: Float[np.ndarray, " times"],
     *,
     volume: int,
-    replicas: Replicas | None = None,
+    replicas: Along = None,
 ) -> dict[str, list[Estimate]]:
     r"""All estimates from a column of the gradient flow.
 
@@ -54,9 +54,7 @@ def charge_column(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {CLOVER_CHARGE: columns[FLOW][..., _CHARGE, -1]}
 
 
-def _charge(
-    charge: Float[np.ndarray, "chains n times"], volume: int, replicas: Replicas | None
-) -> dict[str, list[Estimate]]:
+def _charge(charge: Float[np.ndarray, "chains n times"], volume: int, replicas: Along) -> dict[str, list[Estimate]]:
     def derive(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         last = means["square"][-1]
         return {

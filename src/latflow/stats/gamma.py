@@ -3,6 +3,8 @@ r"""The Γ method: errors and autocorrelation times of quantities measured along
 Fluctuations are taken about the mean over all chains (Wolff, hep-lat/0306017, section 3.2), so that chains which
 disagree enlarge the error, and the summation window is the automatic one with S = 2. The estimator is that of pyerrors,
 called once per quantity on its projected series with one replicum per chain; pyerrors is imported when first used.
+Two cases that its window misses are put right: tails of slow modes that are named, and neighbours that are
+anticorrelated (`latflow.stats.slow_modes`).
 """
 
 import functools
@@ -25,34 +27,38 @@ from latflow.stats.propagation import (
     require_usable,
     scale_of_squares,
 )
-from latflow.stats.replicas import Replicas
+from latflow.stats.replicas import Along, Chains, Replicas, as_chains
+from latflow.stats.slow_modes import SLOW, SlowMode, below_half, tail
 
 
 def chain_estimates(
-    series: Mapping[str, np.ndarray], derive: Derive, *, replicas: Replicas | None = None
+    series: Mapping[str, np.ndarray], derive: Derive, *, replicas: Along = None
 ) -> dict[str, list[Estimate]]:
     """Derived quantities of Markov chains with errors and autocorrelation times.
 
     Args:
         series: Columns (chains, n) or (chains, n, k) by name.
         derive: Function of the named means, shapes () or (k,).
-        replicas: Numbers of the records of columns (1, n), where they have gaps or replicas of different lengths.
+        replicas: Numbers of the records of columns (1, n), where they have gaps or replicas of different lengths; or
+            `Chains`, which may name slow modes too.
 
     Returns:
         One estimate per component of every derived quantity, `tau_int` in records, or in the common step of the
-        numbers. NaN where it does not exist.
+        numbers. NaN where it does not exist. Where a slow mode leaves a tail, error and `tau_int` include it, and
+        `slow_mode` names it.
 
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the columns cannot be analysed.
     """
     layout, matrix = pack(series, leading=2)
     require_usable(layout, matrix)
-    if replicas is not None:
-        replicas.require(matrix.shape[1])
+    chains = as_chains(replicas)
+    if chains.replicas is not None:
+        chains.replicas.require(matrix.shape[1])
     linear = _linearised(layout, matrix, derive)
     deltas = matrix - matrix.mean(axis=(0, 1))
     pairs = zip(linear.values, linear.jacobian, strict=True)
-    flat = [_estimate(float(value), deltas @ gradient, replicas) for value, gradient in pairs]
+    flat = [_estimate(float(value), deltas @ gradient, chains) for value, gradient in pairs]
     places = zip(linear.layout.names, linear.layout.offsets(), strict=True)
     return {name: flat[where] for name, where in places}
 
@@ -93,26 +99,65 @@ def _linearised(layout: Layout, matrix: Float[np.ndarray, "chains n total"], der
     return linearise(derive, layout, means, errors=errors)
 
 
-def _estimate(value: float, deltas: Float[np.ndarray, "chains n"], replicas: Replicas | None = None) -> Estimate:
+def slow_modes(
+    columns: Mapping[str, Float[np.ndarray, "chains n"]], replicas: Replicas | None = None
+) -> tuple[SlowMode, ...]:
+    """Those of some columns of chains that move slowly; columns that never change, or cannot be analysed, say nothing.
+
+    Args:
+        columns: One number per record, by name.
+        replicas: As for `chain_estimates`.
+    """
+    found = []
+    for name, column in columns.items():
+        deltas = np.asarray(column, dtype=float) - np.mean(column)
+        size = float(deltas.std())
+        if not (math.isfinite(size) and size > _LEAST_SPREAD * max(float(np.max(np.abs(column))), _LEAST_SPREAD)):
+            continue
+        observable = _analysed(0.0, deltas / size, replicas)
+        tau, window = float(observable.e_tauint["chain"]), int(observable.e_windowsize["chain"])
+        if tau > SLOW:
+            sums = 0.5 + np.cumsum(np.concatenate([[0.0], observable.e_rho["chain"][1 : window + 1]]))
+            found.append(SlowMode(name, deltas / size, sums, tau, float(observable.e_dtauint["chain"])))
+    return tuple(found)
+
+
+_LEAST_SPREAD = 1e-9
+"""Columns that vary by a smaller share of their size do not move."""
+
+
+def _estimate(value: float, deltas: Float[np.ndarray, "chains n"], chains: Chains) -> Estimate:
     """The estimate of a quantity at `value` whose fluctuations about it, to first order, are `deltas`."""
     if not (math.isfinite(value) and np.all(np.isfinite(deltas))):
         return Estimate(value, math.nan, n=deltas.size)
     # the estimator squares fluctuations: those that are too small or too large for it are scaled by a power of two
     scale = scale_of_squares(deltas)
-    pieces = _replicas(deltas * scale) if replicas is None else replicas.split(deltas[0] * scale)
+    # at scale 1 value and fluctuations are those of the quantity itself
+    observable = _analysed(value if scale == 1 else 0.0, deltas * scale, chains.replicas)
+    tau, tau_error = float(observable.e_tauint["chain"]), float(observable.e_dtauint["chain"])
+    window, error = int(observable.e_windowsize["chain"]), float(observable.dvalue) / scale
+    lower = below_half(observable.e_rho["chain"], deltas.size)
+    if lower is not None:
+        (less, window), clamped = lower, tau
+        tau, error = less, error * math.sqrt(less / clamped)
+        tau_error = 2 * tau * math.sqrt(abs(window + 0.5 - tau) / deltas.size)
+    added = tail(chains.slow, deltas * scale, tau=tau, window=window)
+    if not added.mode:
+        return Estimate(value, error, tau_int=tau, tau_int_error=tau_error, n=deltas.size)
+    whole, error = tau + added.tau, error * math.sqrt(1 + added.tau / tau)
+    spread = math.hypot(tau_error, added.error)
+    return Estimate(value, error, tau_int=whole, tau_int_error=spread, n=deltas.size, slow_mode=added.mode)
+
+
+def _analysed(value: float, deltas: Float[np.ndarray, "chains n"], replicas: Replicas | None) -> Any:
+    """The fluctuations as an observable of pyerrors, analysed."""
+    pieces = _replicas(deltas) if replicas is None else replicas.split(deltas[0])
     places = None if replicas is None else [list(numbers) for numbers in replicas.numbers]
     names = [f"chain|{index:06d}" for index in range(len(pieces))]
     # with `means` the samples are taken as fluctuations: about the mean of all chains, not about each chain's own
-    means = [value if scale == 1 else 0.0] * len(pieces)
-    observable = load_pyerrors().Obs(pieces, names, idl=places, means=means)
+    observable = load_pyerrors().Obs(pieces, names, idl=places, means=[value] * len(pieces))
     observable.gamma_method(S=2.0)
-    return Estimate(
-        value,
-        float(observable.dvalue) / scale,
-        tau_int=float(observable.e_tauint["chain"]),
-        tau_int_error=float(observable.e_dtauint["chain"]),
-        n=deltas.size,
-    )
+    return observable
 
 
 def _replicas(deltas: Float[np.ndarray, "chains n"]) -> list[np.ndarray]:

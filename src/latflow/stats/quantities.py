@@ -17,7 +17,7 @@ from typing_extensions import override
 from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
-from latflow.stats.replicas import Replicas
+from latflow.stats.replicas import Along, Chains, Replicas
 from latflow.stats.weights import weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
@@ -27,8 +27,8 @@ Series: TypeAlias = Mapping[str, np.ndarray]
 Estimates: TypeAlias = dict[str, list[Estimate]]
 """One estimate per component of every quantity."""
 
-LogWeights: TypeAlias = Float[np.ndarray, " n"] | Replicas | None
-"""Of weighted draws; None for chains, or `Replicas` for a chain (1, n, …) whose records have numbers."""
+LogWeights: TypeAlias = Float[np.ndarray, " n"] | Along
+"""Of weighted draws; for chains None, `Replicas` for one (1, n, …) whose records have numbers, or `Chains`."""
 
 
 Value: TypeAlias = np.ndarray | np.floating | float
@@ -59,7 +59,7 @@ class AbstractEstimator(abc.ABC):
 
         Args:
             series: Columns (chains, n, …), or (n, …) of weighted draws.
-            log_weights: Of weighted draws; None or `Replicas` for chains, see `are_weighted`.
+            log_weights: Of weighted draws; None, `Replicas` or `Chains` for chains, see `are_weighted`.
 
         Raises:
             DataError: If a column cannot be analysed.
@@ -68,7 +68,7 @@ class AbstractEstimator(abc.ABC):
 
 def are_weighted(log_weights: LogWeights) -> bool:
     """Whether columns are those of weighted draws, not of chains."""
-    return not (log_weights is None or isinstance(log_weights, Replicas))
+    return not (log_weights is None or isinstance(log_weights, Replicas | Chains))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +181,7 @@ class MeanOf(AbstractEstimator):
 
 def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
     """Estimates of chains by the Γ method, of weighted draws by ratios."""
-    if log_weights is None or isinstance(log_weights, Replicas):
+    if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_estimates(columns, derive, replicas=log_weights)
     return weighted_estimates(columns, log_weights, derive)
 
@@ -193,6 +193,6 @@ def all_estimates(estimators: Collection[AbstractEstimator], series: Series, log
 
 def _covariance(series: Series, log_weights: LogWeights, fit: Fit) -> np.ndarray:
     columns = {name: series[name] for name in fit.columns}
-    if log_weights is None or isinstance(log_weights, Replicas):
+    if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_covariance(columns, fit.derive)
     return weighted_covariance(columns, log_weights, fit.derive)

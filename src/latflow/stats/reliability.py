@@ -2,8 +2,9 @@ r"""Whether averages of weighted draws, and of the accept/reject chain through t
 
 Both are exact for infinitely many draws, whatever the flow. For the draws that there are, they are right only if the
 draws have seen the largest weights that matter: a flow that is too narrow somewhere draws such fields rarely, and until
-it does, averages are wrong and their errors tidy and small. Nothing in this module can see what no draw has reached;
-only draws of the target can, by the difference of log Z from both sides (`latflow.stats.evidence`).
+it does, averages are wrong and their errors tidy and small. What no draw has reached shows in images of the draws, if
+a symmetry of the action leads there (`latflow.stats.images`); elsewhere only draws of the target can tell, by the
+difference of log Z from both sides (`latflow.stats.evidence`).
 
 The thresholds are those of ``benchmarks/reliability.py``, whose figures stand in docs/results/reliability.md: among
 averages called reliable there, the interval of one error covers the exact value as often as it should.
@@ -65,6 +66,9 @@ GAP_LIMIT = 5.0
 REMEDY = "Train the flow longer or with more layers, or use HMC; more draws help only where all weights are bounded."
 """What to do about averages that are not reliable."""
 
+LEAST_RECORDS = 2
+"""A chain of fewer records cannot stand still, so that it moves says nothing."""
+
 LEAST_RUN = 5
 """Shorter runs of equal records say nothing, however short the chain."""
 
@@ -93,6 +97,7 @@ class Reliability:
         gap: Reverse − forward log Z in its errors.
         lost_weight: 1 − e^{−gap}, what the draws do not account for.
         beyond: Part of the draws of the target whose weight is larger than that of any draw of the flow.
+        unseen: The same of draws and their images under a symmetry of the action.
     """
 
     state: State
@@ -111,6 +116,7 @@ class Reliability:
     gap: float | None = None
     lost_weight: float | None = None
     beyond: float | None = None
+    unseen: float | None = None
 
     @property
     def is_reliable(self) -> bool:
@@ -205,6 +211,19 @@ def with_evidence(found: Reliability, evidence: FromTarget | None) -> Reliabilit
     return _judged(told)
 
 
+def with_images(found: Reliability, unseen: float | None) -> Reliability:
+    """The judgement made anew from its numbers and from what images of the draws under a symmetry show.
+
+    Nothing less is asked of the weights: images show lost vacua, not all that a flow may have missed.
+
+    Args:
+        found: From the draws of the flow.
+        unseen: Part of the theory in which images have larger weights than any draw (`latflow.stats.images.unseen`);
+            None where there is no symmetry.
+    """
+    return found if unseen is None else _judged(dataclasses.replace(found, unseen=unseen))
+
+
 def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
     """Judge averages over chains of which no weights are known, by the longest run of equal records.
 
@@ -212,7 +231,11 @@ def judge_chain(repeats: Bool[np.ndarray, "chains n"]) -> Reliability:
         repeats: Whether a record is equal to the one before it; false for the first of a chain.
     """
     longest = max((longest_run(chain) for chain in repeats), default=0)
-    return _judged(Reliability(RELIABLE, (), repeats.size, longest_run=longest))
+    found = Reliability(RELIABLE, (), repeats.size, longest_run=longest)
+    if repeats.shape[1] < LEAST_RECORDS or not repeats.size:
+        few = f"{repeats.shape[1]} records of {repeats.shape[0]} chains: nothing can be told from them"
+        return dataclasses.replace(found, state=UNRESOLVED, reasons=(few,))
+    return _judged(found)
 
 
 def longest_run(flags: Bool[np.ndarray, " n"]) -> int:
@@ -242,6 +265,7 @@ _Finding: TypeAlias = tuple[bool, bool, str]
 def _judged(found: Reliability) -> Reliability:
     """With the state and the reasons that follow from the numbers; equal weights are plain draws of the target."""
     equal = found.tail == -math.inf and found.effective is not None and found.effective > (1 - _ROUNDING) * found.n
+    equal = equal and found.n >= LEAST_RESOLVED
     of_weights = [] if equal or found.effective is None else _of_weights(found)
     against = [each for each in (*of_weights, *_of_order(found), *_of_evidence(found)) if each[0] or each[1]]
     state = UNRESOLVED if any(none for _, none, _ in against) else UNDERESTIMATED if against else RELIABLE
@@ -295,8 +319,8 @@ def _of_order(r: Reliability) -> list[_Finding]:
 
 
 def _of_evidence(r: Reliability) -> list[_Finding]:
-    """What draws of the target say."""
-    gap, lost, beyond = r.gap or 0.0, r.lost_weight or 0.0, r.beyond or 0.0
+    """What draws of the target say, and images of the flow's own draws."""
+    gap, lost, beyond, unseen = r.gap or 0.0, r.lost_weight or 0.0, r.beyond or 0.0, r.unseen or 0.0
     return [
         (
             gap > GAP_LIMIT,
@@ -307,6 +331,11 @@ def _of_evidence(r: Reliability) -> list[_Finding]:
             not beyond * math.sqrt(r.effective or 0.0) <= HIDDEN_LIMIT,
             not beyond <= LOST_RESOLVED,
             f"{100 * beyond:.3g} % of the draws of the target have larger weights than any draw of the flow",
+        ),
+        (
+            not unseen * math.sqrt(r.effective or 0.0) <= HIDDEN_LIMIT,
+            not unseen <= LOST_RESOLVED,
+            f"a symmetry of the action leads to {100 * unseen:.3g} % of the theory that no draw has reached",
         ),
     ]
 

@@ -7,12 +7,14 @@ times are then counted in the greatest common step, which is one record where nu
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Int
 
 from latflow.stats.estimates import SeriesShapeError, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
+from latflow.stats.slow_modes import SlowMode
 
 _WIDEST = 100
 _ALWAYS = 10**6
@@ -90,3 +92,24 @@ class Replicas:
     def split(self, series: np.ndarray) -> list[np.ndarray]:
         """The records of every replica, along the first axis."""
         return np.split(series, np.cumsum([len(numbers) for numbers in self.numbers])[:-1])
+
+
+class Chains(NamedTuple):
+    """What is known of Markov chains beside their columns.
+
+    Attributes:
+        replicas: Numbers of their records; None where all have as many, without gaps.
+        slow: Quantities that move slowly along them, whose tails belong to the errors of what depends on them.
+    """
+
+    replicas: Replicas | None = None
+    slow: tuple[SlowMode, ...] = ()
+
+
+Along: TypeAlias = Chains | Replicas | None
+"""Of chains: what is known beside their columns, or the numbers of their records alone, or nothing."""
+
+
+def as_chains(along: Along) -> Chains:
+    """The same as `Chains`."""
+    return along if isinstance(along, Chains) else Chains(along)

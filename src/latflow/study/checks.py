@@ -15,7 +15,8 @@ class Check:
         value: What was found.
         limit: What was allowed.
         passed: Whether it holds.
-        state: One word in place of PASS or FAIL; `OUT_OF_DATE` for what the next analysis makes anew.
+        state: One word in place of PASS or FAIL; `OUT_OF_DATE` for what the next analysis makes anew, `UNINFORMATIVE`
+            where there was nothing to look at.
     """
 
     name: str
@@ -24,6 +25,9 @@ class Check:
     passed: bool
     state: str = ""
 
+
+UNINFORMATIVE = "UNINFORMATIVE"
+"""State of what had nothing to look at: no damage, and no pass."""
 
 OUT_OF_DATE = "OUT OF DATE"
 """State of what was right when it was made, and rests on less than there is now: no damage."""

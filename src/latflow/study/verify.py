@@ -27,7 +27,7 @@ from latflow.store.records import JSON, ChecksumError
 from latflow.study.absent import absent
 from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
-from latflow.study.checks import INSTALLED, OUT_OF_DATE, Check
+from latflow.study.checks import INSTALLED, OUT_OF_DATE, UNINFORMATIVE, Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
@@ -158,7 +158,9 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", p, "none damaged", passed=False)
         for p in problems
     ]
-    if problems or root is None or not ensemble.n_blocks:
+    if not problems and not ensemble.n_blocks:
+        return [Check(f"{name}: blocks", "none yet", "none damaged", passed=True, state=UNINFORMATIVE)]
+    if problems or root is None:
         return checks or [
             Check(f"{name}: {ensemble.n_blocks} blocks, hashes and ledger", "intact", "none damaged", passed=True)
         ]

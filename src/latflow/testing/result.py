@@ -14,6 +14,9 @@ from jaxtyping import Float
 
 _ROUNDING = 1e-14
 
+LEAST_SAMPLES = 2
+"""Fewest samples that have a scatter."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LawResult:
@@ -59,8 +62,10 @@ def judge_mean(
         sigmas: Largest accepted deviation in standard errors.
     """
     n = samples.size
+    if n < LEAST_SAMPLES or not np.all(np.isfinite(samples)):
+        return LawResult(name, math.nan, sigmas, passed=False, detail=f"nothing to tell it from: n = {n}")
     # identical samples are as good as their rounding
     error = max(float(np.std(samples, ddof=1) / math.sqrt(n)), _ROUNDING * max(1.0, abs(expected)))
     z = abs(float(np.mean(samples)) - expected) / error
     detail = f"{np.mean(samples):.6g} ± {error:.2g}, exact {expected:.6g}, n = {n}"
-    return LawResult(name, z, sigmas, z <= sigmas and error <= max_error, detail)
+    return LawResult(name, z, sigmas, z <= sigmas and error <= max_error and math.isfinite(error), detail)

@@ -4,9 +4,10 @@ import functools
 
 from latflow.actions.base import AbstractAction
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
-from latflow.theories.gauge.fields import gauge_physics
+from latflow.theories.gauge.fields import gauge_physics, sectors_of_links
 from latflow.theories.physics import Physics
 from latflow.theories.scalar.physics import scalar_physics
+from latflow.theories.sectors import AbstractSectors, NoSectors, SignSectors
 
 
 def physics_of(action: AbstractAction) -> Physics:
@@ -16,6 +17,28 @@ def physics_of(action: AbstractAction) -> Physics:
         TypeError: If nothing is known of fields of its space.
     """
     return _physics(action.space, action)
+
+
+def sectors_of(action: AbstractAction) -> AbstractSectors:
+    """Sectors of the fields of any action; none where nothing is known of its space."""
+    return _sectors(action.space)
+
+
+@functools.singledispatch
+def _sectors(space: AbstractFieldSpace) -> AbstractSectors:
+    del space
+    return NoSectors()
+
+
+@_sectors.register
+def _of_scalars(space: ScalarSpace) -> AbstractSectors:
+    del space
+    return SignSectors()
+
+
+@_sectors.register
+def _of_links(space: GaugeSpace) -> AbstractSectors:
+    return sectors_of_links(space)
 
 
 @functools.singledispatch

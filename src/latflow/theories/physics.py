@@ -11,7 +11,9 @@ from jaxtyping import Array
 
 from latflow.actions.base import AbstractAction
 from latflow.observables.base import AbstractObservable
+from latflow.stats.gamma import slow_modes
 from latflow.stats.quantities import AbstractEstimator
+from latflow.stats.replicas import Chains, Replicas
 from latflow.theories.sectors import AbstractSectors
 from latflow.words import ObservableWords
 
@@ -49,6 +51,19 @@ class Physics(NamedTuple):
     def all_compared(self) -> tuple[str, ...]:
         """The estimates that a verdict compares, those of observables that are blind to sectors included."""
         return (*self.compared, *(o.name for o in self.observables if o.sector_blind and o.words is not None))
+
+    def along(self, series: Mapping[str, np.ndarray], replicas: Replicas | None = None) -> Chains:
+        """The slow quantities of chains: of all columns of one number per record, and of squares of odd ones.
+
+        Args:
+            series: Columns (chains, n, …) by name.
+            replicas: Numbers of the records, where they have gaps or replicas of different lengths.
+        """
+        charges = self.further(series)
+        scalars = {name: column for name, column in {**series, **charges}.items() if np.ndim(column) == 2}
+        odd = [name for name in (*self.sectors.columns, *charges) if name in scalars]
+        squares = {f"{name}²": np.asarray(scalars[name], dtype=float) ** 2 for name in odd}
+        return Chains(replicas, slow_modes({**scalars, **squares}, replicas))
 
     def words(self) -> dict[str, ObservableWords]:
         """How all its estimates are written."""

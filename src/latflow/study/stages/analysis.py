@@ -33,7 +33,7 @@ from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
-from latflow.stats.reliability import Reliability, all_bounded, judge_draws
+from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_images
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
 from latflow.stats.weights import (
@@ -50,6 +50,7 @@ from latflow.study.stages import evidence
 from latflow.study.stages.cost import costs
 from latflow.study.stages.figures_of_merit import flow_figures, weights_of
 from latflow.study.stages.files import by_replicas, of_equal_length
+from latflow.study.stages.images import unseen_by_flow
 from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.settings import sampler_settings
@@ -205,6 +206,8 @@ def _weighed(
     weighed = evidence.weigh(context, found, judged.get(FLOW))
     reverse = {} if weighed.reverse is None else {REVERSE: _partition(context, weighed.reverse)}
     judged = judged if weighed.reliability is None else {**judged, FLOW: weighed.reliability}
+    if FLOW in judged and judged[FLOW].beyond is None:
+        judged = {**judged, FLOW: with_images(judged[FLOW], unseen_by_flow(context))}
     states = {
         name: all_bounded(found[name], reliability)
         for sampler, reliability in judged.items()
@@ -262,10 +265,14 @@ def _naming(sampler: str) -> Iterator[None]:
 def _chain(
     context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
 ) -> dict[str, list[Estimate]]:
-    """Γ-method estimates of columns with axes (records, chains, ...), for the field of the study."""
-    series = {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
-    found = all_estimates(study_physics(context.config).all_estimators, series, replicas)
+    """Γ-method estimates of columns (records, chains, ...), tails of slow modes included, for the field of the study."""
+    series, known = _by_chain(columns), study_physics(context.config)
+    found = all_estimates(known.all_estimators, series, known.along(series, replicas))
     return in_study_field(context.config, found)
+
+
+def _by_chain(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
 
 
 def _agreement(
@@ -286,7 +293,7 @@ def _agreement(
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found: dict[str, float | None] = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
-    apart = any(value is not None and value > R_HAT_LIMIT for value in found.values())
+    apart = not all(value is not None and value <= R_HAT_LIMIT for value in found.values())
     return ChainAgreement(
         chains=chains,
         records=records,
@@ -316,7 +323,8 @@ def _defect(context: RunContext, sampler: str) -> float | None:
 
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
     """The independence-Metropolis chain: the draw at `index` repeats while proposals are rejected."""
-    return _chain(context, {name: column[index][:, None] for name, column in columns.items()})
+    chain = _by_chain({name: column[index][:, None] for name, column in columns.items()})
+    return all_estimates(study_physics(context.config).all_estimators, chain, None)
 
 
 def _reweighted(
@@ -345,6 +353,7 @@ def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[
             tau_int_error=_field(components, "tau_int_error"),
             n=components[0].n,
             state=None if sampler in CHAINS else components[0].state,
+            slow_mode=next((component.slow_mode for component in components if component.slow_mode), None),
             reference=None if reference is None else _reference(reference),
             reference_error=None if reference is None else reference.error,
             reference_source=None if reference is None else reference.source,

@@ -126,7 +126,8 @@ def deviation(context: RunContext, *, first: int) -> float:
     records = max(1, first // fields.shape[1])
     now = _densities(load_flow(context)[0], study_physics(context.config), fields[:records])
     pairs = zip(now, (block.arrays["action"], block.arrays["log_prob"]), strict=True)
-    return max(float(np.max(np.abs(new - old[:records]))) for new, old in pairs)
+    # NaN is the largest of all, which it is not for Python's max
+    return float(np.max([np.max(np.abs(new - old[:records])) for new, old in pairs]))
 
 
 def _weigh(context: RunContext, estimates: Estimates, reliability: Reliability | None) -> Weighed:
@@ -172,6 +173,7 @@ def _evidence(
         forward=forward,
         reverse=reverse_side(target_weights + shift),
         starts=len(target_weights),
+        records=len(target.column(next(iter(target.manifest["identity"]["observables"])))),
         r_hat=_largest_r_hat(target, physics.starts),
         shares=shares,
         compared=(*compared, *further),

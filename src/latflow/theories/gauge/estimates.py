@@ -16,7 +16,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.flowed import FLOW, flowed_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.quantities import AbstractEstimator, Estimates, LogWeights, Series, propagated
-from latflow.stats.replicas import Replicas
+from latflow.stats.replicas import Chains, Replicas
 from latflow.theories.gauge.words import OBSERVABLES
 from latflow.words import ObservableWords
 
@@ -130,7 +130,7 @@ class FlowedEstimator(AbstractEstimator):
 
     @override
     def estimates(self, series: Series, log_weights: LogWeights) -> Estimates:
-        if FLOW not in series or not (log_weights is None or isinstance(log_weights, Replicas)):
+        if FLOW not in series or not (log_weights is None or isinstance(log_weights, Replicas | Chains)):
             return {}
         return flowed_estimates(np.asarray(series[FLOW]), self._times, volume=self._volume, replicas=log_weights)
 

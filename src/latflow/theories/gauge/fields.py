@@ -64,7 +64,7 @@ def gauge_physics(
         action=action,
         observables=gauge_observables(space, action) + asked,
         estimators=_estimators(space, flowed),
-        sectors=_sectors(space, charges),
+        sectors=sectors_of_links(space, charges),
         starts=STARTS,
         compared=COMPARED,
         back=functools.partial(_reunitarised, space) if space.group.element_shape else None,
@@ -96,7 +96,13 @@ def _estimators(space: GaugeSpace, flowed: AlongTheFlow | None) -> tuple[Abstrac
     return tuple(found)
 
 
-def _sectors(space: GaugeSpace, charges: tuple[tuple[int, float], ...]) -> AbstractSectors:
+def sectors_of_links(space: GaugeSpace, charges: tuple[tuple[int, float], ...] = ()) -> AbstractSectors:
+    """Topological charges where they are integers and lattice fields have them; elsewhere none.
+
+    Args:
+        space: Of the links.
+        charges: Exact shares of charges, where known.
+    """
     return ChargeSectors(charges) if _has_integer_charge(space) else NoSectors()
 
 

@@ -1,0 +1,69 @@
+"""What of a run may be believed, in one sentence: from the states of its averages, the verdict and its chains."""
+
+from latflow.report.names import SAMPLERS, order_of, sampler_style
+from latflow.report.starts import of_one_configuration
+from latflow.results import EstimateRecord, Results
+from latflow.stats.estimates import RELIABLE
+from latflow.study.config.methods import DRAWS, METHODS, REVERSE
+
+_DRAWS = {name for method in DRAWS for name in (method, METHODS[method].reweighted)}
+
+_TRUSTED = "may be believed with their errors"
+
+
+def belief(results: Results) -> str:
+    """Whose averages may be believed with their errors, whose not and why, and of whose that is not known.
+
+    Returns:
+        One sentence; empty where nothing has been analysed.
+    """
+    trusted: list[str] = []
+    against: dict[str, list[str]] = {}
+    unknown: dict[str, list[str]] = {}
+    names = {row.sampler: row for row in results.estimates if row.sampler != REVERSE}
+    for sampler in sorted(names, key=lambda name: order_of(name, SAMPLERS)):
+        doubt, reason = _judged(results, names[sampler])
+        group = against if doubt else unknown
+        (trusted if not reason else group.setdefault(reason, [])).append(sampler_style(sampler).label)
+    parts = [f"averages of {_joined(trusted)} {_TRUSTED}"] if trusted else []
+    for groups, verb in ((against, "must not be believed"), (unknown, "are open")):
+        for why, labels in groups.items():
+            parts.append(f"{'those of' if parts else 'averages of'} {_joined(labels)} {verb}: {why}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _judged(results: Results, row: EstimateRecord) -> tuple[bool, str]:
+    """Whether the averages of a sampler must not be believed, or only may not, and why; no reason where they may."""
+    chains = results.chains.get(row.sampler)
+    if chains is not None:
+        return _of_chains(results, row.sampler)
+    if row.state is None and row.sampler not in _DRAWS:
+        return False, "nothing tells whether their chains agree"
+    if row.state is not None and row.state != RELIABLE:
+        return True, f"{row.state}, by their weights"
+    status = results.verdict.status
+    if status == "collapsed":
+        return True, "the flow never draws a part of the theory"
+    if status == "exact":
+        return False, ""
+    return False, f"their weights look good, but there is {_article(status)}"
+
+
+def _of_chains(results: Results, sampler: str) -> tuple[bool, str]:
+    agree = results.chains[sampler].agree
+    if agree is None:
+        return False, "nothing tells whether their chains agree"
+    if not agree:
+        return True, "their chains do not agree (R̂)"
+    one = of_one_configuration(results, sampler)
+    return False, "their chains agree, but all began in or near one configuration" if one else ""
+
+
+def _article(status: str) -> str:
+    return "no verdict on what the flow may never draw" if status == "no verdict" else f"a doubt: {status}"
+
+
+def _joined(labels: list[str]) -> str:
+    *first, last = labels
+    return f"{', '.join(first)} and {last}" if first else last
