@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
+from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 
@@ -32,6 +33,10 @@ class AbstractAction(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Configuration) -> Scalar:
         """S(x), a real number."""
+
+    def __repr__(self) -> str:
+        space = getattr(self, "space", None)
+        return call(type(self).__name__, getattr(space, "summary", ""), **fields_of(self, skipped=("space",)))
 
     @property
     def parameters(self) -> tuple[str, ...]:

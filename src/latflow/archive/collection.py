@@ -51,6 +51,11 @@ class RunTable:
     rows: tuple[Row, ...]
     words: Mapping[str, Observable]
 
+    def __repr__(self) -> str:
+        n = len({row.run for row in self.rows})
+        against = ", ".join(self.keys) or "nothing"
+        return f"RunTable({n} runs against {against}: {', '.join(self.observables)}; {', '.join(self.samplers)})"
+
     @property
     def observables(self) -> tuple[str, ...]:
         """Names of the observables, in order."""
@@ -93,8 +98,8 @@ def found_runs(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def collect(
-    paths: Sequence[Path],
+def collect_runs(
+    paths: Sequence[str | Path],
     *,
     observables: Collection[str] = (),
     samplers: Collection[str] = (),
@@ -113,7 +118,7 @@ def collect(
         UsageError: If no run has an observable, sampler or key that is asked for.
         DataError: If a file is damaged.
     """
-    runs = [load(path) for path in found_runs(paths)]
+    runs = [load(path) for path in found_runs([Path(path) for path in paths])]
     studies = [_parameters(run) for run in runs]
     keys = _asked(against, studies) if against else _differing(studies)
     estimates = [(run, p, e) for run, p in zip(runs, studies, strict=True) for e in run.results.estimates]

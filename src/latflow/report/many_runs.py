@@ -23,12 +23,12 @@ _LETTERS = {
 }
 
 
-def markdown(found: RunTable) -> str:
+def runs_markdown(found: RunTable) -> str:
     """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler."""
     return "\n".join(line for name in found.observables for line in _table(found, name))
 
 
-def figure(found: RunTable, observable: str) -> bytes:
+def runs_figure(found: RunTable, observable: str) -> bytes:
     """An observable against the one parameter in which the runs differ, as SVG.
 
     Raises:

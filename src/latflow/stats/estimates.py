@@ -10,6 +10,7 @@ import math
 from typing import Final, Literal, TypeAlias
 
 from latflow.errors import DataError
+from latflow.stats.rounding import compact
 
 
 class NonFiniteSeriesError(DataError):
@@ -53,9 +54,21 @@ def worst(*states: State) -> State:
     return max(states, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
 
 
+def shown(value: float | None, error: float | None, state: State | None) -> str:
+    """An average with its error as far as its state allows; None is the state of what was not judged.
+
+    >>> shown(0.12521, 0.00172, "error underestimated"), shown(0.0084, 0.0012, "not resolved")
+    ('0.1252(≥17)', 'not resolved')
+    """
+    if state == UNRESOLVED:
+        return UNRESOLVED
+    text = compact(value, error)
+    return text.replace("(", "(≥", 1) if state == UNDERESTIMATED else text
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """One number with its statistical error.
+    """One number with its statistical error, printed as ``0.475(26)``; ``0.475(≥26)`` where that is a lower bound.
 
     Args:
         value: The estimate; NaN if the quantity does not exist for these data.
@@ -73,6 +86,9 @@ class Estimate:
     tau_int_error: float | None = None
     n: int = 0
     state: State = dataclasses.field(default=RELIABLE, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return shown(self.value, self.error, self.state)
 
     @property
     def exists(self) -> bool:

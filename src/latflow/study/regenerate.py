@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from latflow.display import extents
 from latflow.errors import DataError, MissingInputError, UsageError
 from latflow.store.atomic import write_bytes
 from latflow.store.ensemble import Ensemble
@@ -38,8 +39,11 @@ class Regenerated:
     level: Level
     field: Float[np.ndarray, "*shape"]
 
+    def __repr__(self) -> str:
+        return f"Regenerated({self.index}: draw {self.draw} of {extents(self.field.shape)}, {self.level})"
 
-def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
+
+def regenerated(path: str | Path, indices: Sequence[int]) -> list[Regenerated]:
     """Configurations of an ensemble by their numbers, in the order asked for.
 
     Args:
@@ -50,7 +54,7 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
         MissingInputError: If there is no ensemble of draws, or no such configuration.
         DataError: If the draws differ from those of the ledger.
     """
-    path = path.resolve()
+    path = Path(path).resolve()
     folders = [path / "ensembles" / name for name in DRAWS] if (path / "ensembles").is_dir() else [path]
     folder = next((found for found in folders if (found / "manifest.json").is_file()), folders[0])
     root = folder.parent.parent

@@ -59,6 +59,11 @@ class FitResult:
     history: tuple[Record, ...]
     seconds: float
 
+    def __repr__(self) -> str:
+        last = self.history[-1]
+        reached = f"{last['step']} steps in {self.seconds:.3g} s, ended by {self.stopped_by}"
+        return f"FitResult({reached}; acceptance {last['acceptance']:.3f}, {self.flow})"
+
 
 @dataclasses.dataclass(frozen=True)
 class FitProgress:

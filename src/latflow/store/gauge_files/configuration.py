@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from latflow.display import extents
 from latflow.store.gauge_files import measure
 from latflow.store.gauge_files.checks import DAMAGED, FileCheck, noted
 from latflow.store.gauge_files.measure import Links
@@ -51,6 +52,11 @@ class Configuration:
     defect: float
     provenance: Provenance = NOTHING_KNOWN
     open_boundary: bool = False
+
+    def __repr__(self) -> str:
+        failed = f", fails {', '.join(check.name for check in self.failed)}" if self.failed else ""
+        what = f"{self.format}, SU({self.colours}) on {extents(self.shape)}, {self.precision}"
+        return f"Configuration({what}, plaquette {self.plaquette:.6g}{failed})"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -85,7 +85,7 @@ class Written:
 
 
 def export_ensemble(
-    ensemble: Path, folder: Path, format: str, *, precision: str | None = None, force: bool = False
+    ensemble: str | Path, folder: str | Path, format: str, *, precision: str | None = None, force: bool = False
 ) -> Written:
     """Write every configuration of an ensemble into a file of its own.
 
@@ -107,6 +107,7 @@ def export_ensemble(
         DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
     """
+    ensemble, folder = Path(ensemble), Path(folder)
     opened = Ensemble.open(ensemble, writable=False)
     if not opened.n_blocks:
         raise MissingInputError(f"{ensemble}: no configurations yet")
@@ -130,7 +131,7 @@ def export_ensemble(
     return written
 
 
-def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> Written:
+def import_folder(folder: str | Path, ensemble: str | Path, reading: Reading = Reading()) -> Written:
     """Gather the files of a folder, in the order of their names with numbers as numbers, into an ensemble.
 
     Replicas and the numbers of configurations, gaps included, are those of the names, see
@@ -143,6 +144,7 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         DataError: A file that cannot be read, or of another lattice or group than the first.
         CannotCreateError: `ensemble` is an ensemble of other files.
     """
+    folder, ensemble = Path(folder), Path(ensemble)
     found = listing(folder)
     names = found.names
     places(names, [stem(name) for name in names], [""] * len(names))
@@ -187,13 +189,19 @@ def ensemble_places(ensemble: Ensemble) -> list[Place]:
 
 
 def convert_folder(
-    folder: Path, target: Path, format: str, reading: Reading = Reading(), *, precision: str | None = None
+    folder: str | Path,
+    target: str | Path,
+    format: str,
+    reading: Reading = Reading(),
+    *,
+    precision: str | None = None,
 ) -> Written:
     """Write every file of a folder in another format under its own name with another ending.
 
     Returns:
         The names of the files written, and what they could not hold.
     """
+    folder, target = Path(folder), Path(target)
     found = listing(folder)
     names = found.names
     news = [f"{_joined(stem(name))}.{format}" for name in names]
