@@ -56,7 +56,7 @@ def test_the_stub_is_in_step() -> None:
     named = {
         alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    rooms = {name: "latflow" for name in latflow._ROOMS}
+    rooms = dict.fromkeys(latflow._ROOMS, "latflow")
     assert named == {**latflow._HOME, **rooms}
     assert (PACKAGE / "py.typed").is_file()
 

@@ -78,7 +78,9 @@ from latflow.observables.flowed import AlongTheFlow as AlongTheFlow
 from latflow.report.many_runs import runs_figure as runs_figure
 from latflow.report.many_runs import runs_markdown as runs_markdown
 from latflow.samplers.base import AbstractKernel as AbstractKernel
+from latflow.samplers.base import AbstractTunableKernel as AbstractTunableKernel
 from latflow.samplers.base import AbstractWeightedSampler as AbstractWeightedSampler
+from latflow.samplers.base import Transition as Transition
 from latflow.samplers.base import Weighted as Weighted
 from latflow.samplers.heatbath import HeatBath as HeatBath
 from latflow.samplers.hmc import HMC as HMC
@@ -114,7 +116,6 @@ from latflow.store.records import ChecksumError as ChecksumError
 from latflow.study.card import Card as Card
 from latflow.study.card import zoo as zoo
 from latflow.study.foreign import open_configurations as open_configurations
-from latflow.study.free_energy import free_energy_differences as free_energy_differences
 from latflow.study.regenerate import Regenerated as Regenerated
 from latflow.study.regenerate import regenerated as regenerated
 from latflow.study.saving import save_model as save_model

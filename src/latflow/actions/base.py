@@ -19,7 +19,15 @@ from latflow.fields.spaces import AbstractFieldSpace
 
 
 def autodiff_force(action: "AbstractAction", x: Configuration) -> Momentum:
-    """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement."""
+    """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement.
+
+    Args:
+        action: The action.
+        x: One configuration.
+
+    Returns:
+        +∂S/∂p of S(move(x, p)) at p = 0, of the shape of a momentum.
+    """
     real = jnp.finfo(jnp.result_type(*jax.tree.leaves(x))).dtype
     zero = jax.tree.map(lambda p: p.astype(real), action.space.still())
     return jax.grad(lambda p: action(action.space.move(x, p)))(zero)

@@ -119,8 +119,7 @@ class StoredEnsemble:
         values = self.column(name)
         if not self.is_weighted:
             return np.swapaxes(values, 0, 1)
-        standing = self.index[: len(values)]  # a run that goes on may be measured in part
-        return values[standing[standing >= 0]][None]
+        return along_the_chain(values, self.index)
 
     def to_pyerrors(self, names: Collection[str] = ()) -> dict[str, Any]:
         """The means of columns as `pyerrors.Obs`, one replicum for every chain; a list of them for an array.
@@ -197,6 +196,19 @@ class StoredEnsemble:
         words = self.words.get(name)
         told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
         return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
+
+
+def along_the_chain(
+    values: Float[np.ndarray, "draws ..."], index: Int[np.ndarray, " steps"]
+) -> Float[np.ndarray, "one steps ..."]:
+    """A column of draws along the exact chain through them, which repeats its standing draw at every rejection.
+
+    Args:
+        values: One entry for every draw, or for the first ones: a run that goes on may be measured in part.
+        index: For every step, the draw it stands at; negative before the first acceptance.
+    """
+    standing = index[: len(values)]
+    return values[standing[standing >= 0]][None]
 
 
 def frame(data: Any) -> Any:

@@ -24,12 +24,20 @@ _LETTERS = {
 
 
 def runs_markdown(found: RunTable) -> str:
-    """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler."""
+    """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler.
+
+    Args:
+        found: What `collect_runs` returned.
+    """
     return "\n".join(line for name in found.observables for line in _table(found, name))
 
 
 def runs_figure(found: RunTable, observable: str) -> bytes:
     """An observable against the one parameter in which the runs differ, as SVG.
+
+    Args:
+        found: What `collect_runs` returned.
+        observable: Name of the observable.
 
     Raises:
         UsageError: If there is not exactly one parameter, or its values are no numbers.

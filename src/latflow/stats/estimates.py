@@ -101,6 +101,10 @@ def pull(a: Estimate, b: Estimate) -> float:
 
     It is not where an error is only a lower bound: a difference cannot be measured in it.
 
+    Args:
+        a: One estimate.
+        b: The other one, of independent data.
+
     >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
     1.0
     """

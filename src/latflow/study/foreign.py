@@ -161,6 +161,7 @@ def open_configurations(
     shape: Sequence[int] | None = None,
     colours: int | None = None,
     precision: str | None = None,
+    which: int | None = None,
     force: bool = False,
 ) -> AbstractCollection:
     """Gauge configurations of another code: the files of a folder, or an ensemble gathered from one.
@@ -170,6 +171,7 @@ def open_configurations(
         shape: Extents, time last, for files that do not state them.
         colours: N of SU(N), likewise.
         precision: ``float32`` or ``float64``, likewise.
+        which: Number of the configuration, from 0, in ILDG and SciDAC files that hold several.
         force: Take also what fails a check; `Configuration.failed` then names it.
 
     Returns:
@@ -179,7 +181,7 @@ def open_configurations(
         MissingInputError: If there is no such folder, or nothing in it.
         UnsupportedError: For an ensemble that was not gathered from files.
     """
-    return collection(Path(path), Reading(shape, "the caller", force, colours, precision))
+    return collection(Path(path), Reading(shape, "the caller", force, colours, precision, which))
 
 
 def is_collection(path: Path) -> bool:

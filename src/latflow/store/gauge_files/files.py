@@ -162,7 +162,8 @@ def _read(source: Source, hints: Hints, which: int | None) -> Configuration:
     if head.startswith(lime.MAGIC):
         return ildg.read(source, hints, which=which)
     if which:
-        raise UnsupportedError(f"{source.path}: --which", value=str(which), allowed="0: only LIME files hold several")
+        allowed = "0: a file of this format holds one; only ILDG and SciDAC files hold several"
+        raise UnsupportedError(f"{source.path}: --which", value=str(which), allowed=allowed)
     if head.startswith(nersc.MAGIC):
         return nersc.read(source, hints)
     if head[:4] in milc.MAGICS:

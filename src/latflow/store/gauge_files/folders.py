@@ -33,13 +33,14 @@ _SMALLEST_BLOCK = 64 << 20
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files of a folder are read; see `files.read_configuration`."""
+    """How the files of a folder are read; the arguments of `files.read_configuration`, the same for every file."""
 
     shape: Sequence[int] | None = None
     origin: str = "the caller"
     force: bool = False
     colours: int | None = None
     precision: str | None = None
+    which: int | None = None
 
     def read(self, folder: Path, name: str) -> Configuration:
         """One file; its number is that of its name where it states none itself."""
@@ -49,6 +50,7 @@ class Reading:
             colours=self.colours,
             precision=self.precision,
             origin=self.origin,
+            which=self.which,
             force=self.force,
         )
         return replace(found, provenance=numbered(found.provenance, stem(name)))
@@ -137,6 +139,11 @@ def import_folder(folder: str | Path, ensemble: str | Path, reading: Reading = R
     Replicas and the numbers of configurations, gaps included, are those of the names, see
     `latflow.store.gauge_files.replicas`.
 
+    Args:
+        folder: The folder, or one whose sub-folders are replicas.
+        ensemble: Directory of the ensemble; created if absent.
+        reading: What is known of the files that they do not state.
+
     Returns:
         The names of the files, and the checks that some of them fail.
 
@@ -197,6 +204,13 @@ def convert_folder(
     precision: str | None = None,
 ) -> Written:
     """Write every file of a folder in another format under its own name with another ending.
+
+    Args:
+        folder: The folder.
+        target: Where the files go; created if absent.
+        format: One of `files.FORMATS`.
+        reading: What is known of the files that they do not state.
+        precision: ``float32`` or ``float64``; by default that of each file.
 
     Returns:
         The names of the files written, and what they could not hold.
