@@ -19,6 +19,11 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import GIVEN
 from latflow.study.foreign import replicas_of
 
+_AXES = {
+    "record": {"long_name": "record of a chain"},
+    "chain": {"long_name": "Markov chain"},
+    "draw": {"long_name": "independent weighted draw"},
+}
 _LEAST = 5  # pyerrors takes no shorter series
 
 
@@ -151,8 +156,12 @@ class StoredEnsemble:
         xarray = _package("xarray")
         found = {name: self._labelled(xarray, name) for name in names or self.names}
         if self.is_weighted:
-            found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs={"long_name": "ln w"})
+            words = {"long_name": "ln w", "units": "1"}
+            found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs=words)
         facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units"}
+        found |= {
+            name: xarray.DataArray(np.arange(n), dims=(name,), attrs=_AXES[name]) for name, n in self._lengths(found)
+        }
         return xarray.Dataset(found, attrs={**facts, **{f"action_{key}": value for key, value in self.action.items()}})
 
     def to_dataframe(self) -> Any:
@@ -166,11 +175,19 @@ class StoredEnsemble:
         shape = next(iter(columns.values())).shape if columns else (0,) * lead
         numbers = dict(zip(self._axes, np.indices(shape), strict=True))
         weights = {"log_weight": self.log_weight} if self.is_weighted else {}
-        return frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+        found = frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+        titles = {name: words.title for name in columns if (words := self.words.get(name)) is not None}
+        found.attrs |= {"study": self.study, "sampler": self.sampler, "units": "lattice units", "titles": titles}
+        return found
 
     @property
     def _axes(self) -> tuple[str, ...]:
         return ("draw",) if self.is_weighted else ("record", "chain")
+
+    def _lengths(self, found: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """The leading axes that columns have, and how long they are."""
+        sizes = {name: size for array in found.values() for name, size in array.sizes.items()}
+        return [(name, sizes[name]) for name in self._axes if name in sizes]
 
     def _of_draws(self, name: str) -> np.ndarray:
         if not self.is_weighted:
@@ -195,6 +212,7 @@ class StoredEnsemble:
         inner = [f"{name}_{i}" for i in range(values.ndim - len(self._axes))]
         words = self.words.get(name)
         told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
+        told |= {"long_name": told.get("title", name.replace("_", " ")), "units": "lattice units"}
         return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
 
 
