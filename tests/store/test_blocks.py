@@ -263,5 +263,5 @@ def test_datasets_carry_labels_for_other_readers(tmp_path):
     assert found.attributes == {"first": 0}
     assert np.array_equal(found.arrays["x"], arrays["x"])
     with h5py.File(tmp_path / "block.h5", "r") as file:
-        assert dict(file["x"].attrs) == labels["x"]
+        assert {key: text.decode() for key, text in file["x"].attrs.items()} == labels["x"]
         assert not dict(file["y"].attrs)

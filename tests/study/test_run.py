@@ -88,7 +88,7 @@ def test_datasets_say_what_they_are(finished: Path) -> None:
         "measurements/flow": "draw",
     }.items():
         with h5py.File(finished / place / "block-000000.h5", "r") as file:
-            told = {name: dict(dataset.attrs) for name, dataset in file.items()}
+            told = {n: {k: text.decode() for k, text in dataset.attrs.items()} for n, dataset in file.items()}
         assert all({*attributes} >= {"long_name", "axes", "units", "normalisation"} for attributes in told.values())
         name = "fields" if place.startswith("ensembles") else "phi_squared"
         assert told[name]["axes"] == (f"{axes}, x0, x1" if name == "fields" else axes)

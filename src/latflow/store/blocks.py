@@ -69,7 +69,8 @@ def encode_block(
         for name in sorted(stored):
             dataset = file.create_dataset(name, data=stored[name], track_times=False)
             for key, text in ((labels or {}).get(name) or {}).items():
-                dataset.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", len(text.encode())))
+                spelt = text.encode()  # of fixed length: equal contents give equal bytes
+                dataset.attrs.create(key, spelt, dtype=h5py.string_dtype("utf-8", len(spelt)))
     return frame(buffer.getbuffer()[_HEADER:])
 
 
