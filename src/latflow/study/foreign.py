@@ -229,7 +229,8 @@ def projected(found: Configuration, what: str, config: StudyConfig) -> Complex[n
         UnsupportedError: Open boundaries, which are not measured here, or another lattice or group.
     """
     if found.open_boundary:
-        raise UnsupportedError(f"{what}: boundary in time", value="open", allowed="periodic: measured are only such")
+        hint = "`latflow inspect` shows what lies inside"
+        raise UnsupportedError(f"{what}: boundary in time", value="open", allowed="periodic ones", hint=hint)
     if found.shape != tuple(config.lattice.shape) or f"SU({found.colours})" != getattr(config.action, "group", ""):
         has = f"SU({found.colours}), {'x'.join(map(str, found.shape))}"
         raise UnsupportedError(what, value=has, allowed="lattice and group of the study")

@@ -33,7 +33,16 @@ _SMALLEST_BLOCK = 64 << 20
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files of a folder are read; the arguments of `files.read_configuration`, the same for every file."""
+    """How the files of a folder are read: the same for every file, as arguments of `files.read_configuration`.
+
+    Attributes:
+        shape: Extents, time last, of files that do not state them.
+        origin: Where these values come from, in words, for messages.
+        force: Read also what fails a check.
+        colours: N of SU(N), where files do not state it.
+        precision: ``float32`` or ``float64``, likewise.
+        which: Number of the configuration, from 0, in files that hold several.
+    """
 
     shape: Sequence[int] | None = None
     origin: str = "the caller"
@@ -214,6 +223,10 @@ def convert_folder(
 
     Returns:
         The names of the files written, and what they could not hold.
+
+    Raises:
+        DataError: A file that cannot be read, or that the format cannot hold.
+        CannotCreateError: Two files would have one name, or a file of a name holds something else.
     """
     folder, target = Path(folder), Path(target)
     found = listing(folder)
