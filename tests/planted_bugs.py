@@ -1187,6 +1187,55 @@ BUGS = (
         "return max(0.0, round(",
         "tests/study/test_run.py::test_a_poor_flow_does_not_spoil_hmc",
     ),
+    Bug(
+        "a name of the facade that type checkers do not see",
+        "__init__.pyi",
+        "from latflow.in_memory import sample as sample\n",
+        "",
+        "tests/test_facade.py::test_the_stub_is_in_step",
+    ),
+    Bug(
+        "plaquettes beyond an open boundary counted as zero",
+        "store/gauge_files/measure.py",
+        "row * extent / (extent - 1)",
+        "row",
+        f"{GAUGE_FILES}/test_awkward.py::test_averages_with_open_boundaries_are_over_what_is_there",
+    ),
+    Bug(
+        "clovers without all leaves in the charge of open boundaries",
+        "store/gauge_files/loops.py",
+        "slice(1, -1) if open_in_time",
+        "slice(0, -1) if open_in_time",
+        f"{GAUGE_FILES}/test_awkward.py::test_clovers_with_open_boundaries_are_those_inside",
+    ),
+    Bug(
+        "borders of replicas after the last one, too",
+        "report/data.py",
+        "np.cumsum(lengths)[:-1]",
+        "np.cumsum(lengths)",
+        "tests/study/test_foreign.py::test_histories_of_replicas_follow_their_numbers_and_show_where_one_begins",
+    ),
+    Bug(
+        "a model kept under a table of the same sizes that makes another function",
+        "study/saving.py",
+        "if not all(np.array_equal(a, b) for a, b in zip(*draws, strict=True)):",
+        "if not draws:",
+        "tests/study/test_saving.py::test_another_table_is_refused",
+    ),
+    Bug(
+        "blocks of old ensembles go on with other bytes",
+        "store/ensemble.py",
+        'labels if self.manifest.get("labelled") is True else None',
+        "labels",
+        "tests/store/test_ensemble.py::test_ensembles_that_are_not_labelled_go_on_with_the_same_bytes",
+    ),
+    Bug(
+        "a traced coupling printed as a number",
+        "display.py",
+        "except (TypeError, ValueError, RuntimeError):",
+        "except (ValueError, RuntimeError):",
+        "tests/test_display.py::test_traced_and_empty_objects_have_a_line",
+    ),
 )
 
 

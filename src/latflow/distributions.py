@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.arguments import require_type
+from latflow.display import call
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
@@ -25,6 +26,9 @@ class AbstractDistribution(eqx.Module):
     """A normalised density with exact independent draws."""
 
     space: eqx.AbstractVar[AbstractFieldSpace]
+
+    def __repr__(self) -> str:
+        return call(type(self).__name__, getattr(getattr(self, "space", None), "summary", ""))
 
     @property
     def shape(self) -> tuple[int, ...]:

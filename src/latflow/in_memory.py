@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Inexact, Int, PyTree
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, fraction, require_shape, require_type
+from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError, UnreliableWarning
 from latflow.flows.architectures import cast
@@ -69,6 +70,11 @@ class FlowSamples:
     index: Int[np.ndarray, " n"]
     acceptance: float
     reliability: Reliability
+
+    def __repr__(self) -> str:
+        n, *shape = self.proposals.shape
+        what = f"{n} draws of {extents(shape)}, acceptance {self.acceptance:.3f}"
+        return f"FlowSamples({what}, averages {self.reliability.state})"
 
     @property
     def fields(self) -> Inexact[np.ndarray, "n *shape"]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Shaped
 
 from latflow.arguments import require_type
+from latflow.display import extents
 from latflow.errors import ConfigError
 
 
@@ -35,6 +36,9 @@ class Lattice:
             require_type("lattice.shape", n, (int, np.integer), "whole numbers")
         if not self.shape or any(n < 1 for n in self.shape):
             raise ConfigError([f"lattice.shape: {list(self.shape)}; allowed: one or more positive extents"])
+
+    def __repr__(self) -> str:
+        return f"Lattice({extents(self.shape)})"
 
     @property
     def ndim(self) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from latflow.archive.collection import collect, found_runs
+from latflow.archive.collection import collect_runs, found_runs
 from latflow.cli import main
 from latflow.errors import MissingInputError, UsageError
-from latflow.report.many_runs import figure, markdown
+from latflow.report.many_runs import runs_figure, runs_markdown
 from latflow.results import write
 from latflow.study.wording import read_results
 
@@ -49,7 +49,7 @@ def test_a_folder_stands_for_its_runs(folder: Path) -> None:
 
 
 def test_rows_are_ordered_by_what_differs(folder: Path) -> None:
-    found = collect([folder], observables=["phi_squared"], samplers=["hmc"])
+    found = collect_runs([folder], observables=["phi_squared"], samplers=["hmc"])
     assert found.keys == ("action.coupling",)
     assert [row.parameters["action.coupling"] for row in found.rows] == list(COUPLINGS)
     assert [row.estimate.value for row in found.rows] == [coupling / 100 for coupling in COUPLINGS]
@@ -57,7 +57,7 @@ def test_rows_are_ordered_by_what_differs(folder: Path) -> None:
 
 
 def test_markdown(folder: Path) -> None:
-    lines = markdown(collect([folder], observables=["phi_squared"], samplers=["hmc"])).splitlines()
+    lines = runs_markdown(collect_runs([folder], observables=["phi_squared"], samplers=["hmc"])).splitlines()
     assert lines[0] == "**⟨φ²⟩**, field squared"
     assert lines[2] == "| coupling | run | HMC | reference |"
     assert lines[4] == "| 5 | run-4 | 0.0500(10) | 0.05 |"
@@ -65,30 +65,30 @@ def test_markdown(folder: Path) -> None:
 
 
 def test_any_key_of_the_study_is_a_parameter(folder: Path) -> None:
-    found = collect([folder], observables=["phi_squared"], against=["L", "lattice.shape", "hmc.n_steps"])
+    found = collect_runs([folder], observables=["phi_squared"], against=["L", "lattice.shape", "hmc.n_steps"])
     assert {tuple(row.parameters.values()) for row in found.rows} == {
         (4, "4×4", found.rows[0].parameters["hmc.n_steps"])
     }
     with pytest.raises(UsageError, match=r"--against: 'coupling'; allowed: action\.coupling"):
-        collect([folder], against=["coupling"])
+        collect_runs([folder], against=["coupling"])
 
 
 def test_runs_of_two_theories_stand_in_one_table() -> None:
-    found = collect([RUNS / "phi4", RUNS / "links"])
+    found = collect_runs([RUNS / "phi4", RUNS / "links"])
     assert "action.kind" in found.keys
     assert {"phi_squared", "plaquette"} <= set(found.observables)
-    assert "–" in markdown(found)
+    assert "–" in runs_markdown(found)
 
 
 def test_the_figure_is_drawn_against_one_number(folder: Path) -> None:
-    found = collect([folder], observables=["phi_squared"])
-    image = figure(found, "phi_squared")
-    assert image == figure(found, "phi_squared")
+    found = collect_runs([folder], observables=["phi_squared"])
+    image = runs_figure(found, "phi_squared")
+    assert image == runs_figure(found, "phi_squared")
     assert b"<svg" in image
     with pytest.raises(UsageError, match="runs that differ in nothing"):
-        figure(collect([folder / "run-0"]), "phi_squared")
+        runs_figure(collect_runs([folder / "run-0"]), "phi_squared")
     with pytest.raises(UsageError, match=r"lattice\.shape is '4×4'; allowed: numbers, or L"):
-        figure(collect([folder], against=["lattice.shape"]), "phi_squared")
+        runs_figure(collect_runs([folder], against=["lattice.shape"]), "phi_squared")
 
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +126,7 @@ def test_refusals(
 def test_a_run_without_its_study_is_described_by_its_results(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "run-0", tmp_path / "run")
     (tmp_path / "run" / "study.toml").unlink()
-    found = collect([tmp_path / "run"], against=["action.coupling"])
+    found = collect_runs([tmp_path / "run"], against=["action.coupling"])
     theory = read_results(RUNS / "phi4" / "results.json").theory
     assert theory is not None
     assert found.rows[0].parameters["action.coupling"] == theory.action["coupling"]
@@ -142,8 +142,8 @@ def test_averages_that_are_not_reliable_are_marked(tmp_path: Path) -> None:
     )
     (tmp_path / "run").mkdir()
     write(results.model_copy(update={"estimates": rows}), tmp_path / "run" / "results.json")
-    found = collect([tmp_path / "run"], observables=["phi_squared"], samplers=["flow", "reweighted"])
-    text = markdown(found)
+    found = collect_runs([tmp_path / "run"], observables=["phi_squared"], samplers=["flow", "reweighted"])
+    text = runs_markdown(found)
     assert "| 0.1250(≥17) | not resolved |" in text
     assert "(≥…): the error is only a lower bound" in text
     assert [row["state"] for row in csv.DictReader(io.StringIO(found.csv()))] == list(states.values())

@@ -78,7 +78,10 @@ def test_xarray_has_names_axes_and_words(scalar: Run) -> None:
     assert found["two_point"].dims[:2] == ("record", "chain")
     assert found["phi_squared"].attrs["title"] == scalar.results.words("phi_squared").title
     assert found.attrs["action_coupling"] == scalar.study["action"]["coupling"]
-    assert found.attrs["units"] == "lattice units"
+    assert found.attrs["units"] == found["two_point"].attrs["units"] == "lattice units"
+    assert found["phi_squared"].attrs["long_name"] == found["phi_squared"].attrs["title"]
+    assert found["record"].attrs["long_name"] == "record of a chain"
+    assert found["phi_squared"].sel(record=3, chain=5) == scalar.ensemble("hmc").column("phi_squared")[3, 5]
     assert scalar.ensemble("flow").to_xarray(["phi_squared"])["log_weight"].dims == ("draw",)
 
 
@@ -89,6 +92,8 @@ def test_pandas_has_a_row_for_every_record(scalar: Run) -> None:
     assert (len(chains), len(draws)) == (512, 512)
     hmc = scalar.ensemble("hmc").column("phi_squared")
     assert chains.query("record == 3 and chain == 5")["phi_squared"].item() == hmc[3, 5]
+    assert chains.attrs["titles"]["phi_squared"] == scalar.results.words("phi_squared").title
+    assert draws.attrs["units"] == "lattice units"
     estimates = scalar.to_dataframe()
     assert set(estimates["sampler"]) == {row.sampler for row in scalar.results.estimates}
     assert "two_point" not in set(estimates["observable"])

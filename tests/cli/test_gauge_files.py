@@ -179,7 +179,8 @@ def test_ensemble_to_folder_and_back(capsys, folder):
         (("convert", "files", "a.ildg"), 73),
         (("convert", "a.ildg", "files"), 73),
         (("convert", "files", "x", "--reunitarise"), 64),
-        (("convert", "files", "x", "--which", "0"), 64),
+        (("convert", "files", "x", "--which", "1"), 65),
+        (("convert", "ours", "x", "--format", "ildg", "--which", "0"), 64),
         (("convert", "files", "x.d", "--format", "ildg", "--shape", "2", "2", "2", "2"), 65),
     ):
         assert run(capsys, *argv)[0] == exit_code

@@ -250,3 +250,18 @@ def test_random_forgeries_end_in_a_refusal_or_a_block(n):
         except DataError:
             refused += 1
     assert refused > n // 4
+
+
+def test_datasets_carry_labels_for_other_readers(tmp_path):
+    arrays = {"x": np.arange(3.0), "y": np.zeros((3, 2))}
+    labels = {"x": {"long_name": "φ², a title", "axes": "record"}}
+    data = encode_block(arrays, {"first": 0}, labels)
+    assert data == encode_block(arrays, {"first": 0}, labels)
+    assert encode_block(arrays, {"first": 0}, {}) == encode_block(arrays, {"first": 0})
+    (tmp_path / "block.h5").write_bytes(data)
+    found = decode_block(tmp_path / "block.h5")
+    assert found.attributes == {"first": 0}
+    assert np.array_equal(found.arrays["x"], arrays["x"])
+    with h5py.File(tmp_path / "block.h5", "r") as file:
+        assert {key: text.decode() for key, text in file["x"].attrs.items()} == labels["x"]
+        assert not dict(file["y"].attrs)

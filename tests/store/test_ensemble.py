@@ -37,6 +37,17 @@ def test_what_is_appended_is_read(whole):
     assert sorted(os.listdir(whole)) == ["block-000000.h5", "block-000001.h5", "block-000002.h5", LEDGER, MANIFEST]
 
 
+def test_ensembles_that_are_not_labelled_go_on_with_the_same_bytes(memory_path):
+    """Attributes of datasets came later than the first ensembles, whose blocks stay as they would have been."""
+    labels, plain = {"x": {"axes": "record"}}, encode_block(faults.block(0), {"first": 0})
+    for name, manifest in (("old", faults.MANIFEST), ("new", {**faults.MANIFEST, "labelled": True})):
+        ensemble = Ensemble.create(memory_path / name, manifest)
+        ensemble.append(faults.block(0), n=4, attributes={"first": 0}, labels=labels)
+        written = (memory_path / name / "block-000000.h5").read_bytes()
+        assert (written == plain) == (name == "old")
+        assert Ensemble.open_or_create(memory_path / name, faults.MANIFEST).n_blocks == 1
+
+
 def test_the_ledger_says_what_the_files_are(whole):
     ensemble = Ensemble.open(whole)
     lines = (whole / LEDGER).read_bytes().splitlines()

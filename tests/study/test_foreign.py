@@ -9,6 +9,8 @@ import pytest
 import latflow as lf
 from latflow.cli import main
 from latflow.errors import CannotCreateError, ConfigError, DataError
+from latflow.report import data, gauge
+from latflow.report.canvas import Picture
 from latflow.results import Results
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files import measure as annex
@@ -108,6 +110,18 @@ def test_the_run_as_arrays(run: Path) -> None:
     row = read_results(run / "results.json").estimate("plaquette", "files")
     assert row is not None
     assert found.value == pytest.approx(row.value, rel=1e-12)
+
+
+def test_histories_of_replicas_follow_their_numbers_and_show_where_one_begins(folder: Path, run: Path) -> None:
+    opened = data.load(run)
+    history = data.series(opened, "files", "plaquette")
+    names = [f"B1{replica}n{number}" for replica, numbers in NUMBERS.items() for number in numbers]
+    assert history is not None
+    np.testing.assert_allclose(history[0], [read_configuration(folder / name).plaquette for name in names])
+    assert data.borders(opened, "files") == (8,)
+    drawn = gauge.plaquette_history(opened)
+    assert isinstance(drawn, Picture)
+    assert "2 replicas, in all 13 records. Dotted: another replica begins." in drawn.caption
 
 
 def test_the_run_is_verified_and_up_to_date(folder: Path, run: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -78,6 +79,20 @@ def finished(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> P
     directory = tmp_path_factory.mktemp("run") / "tiny"
     run_stages(config, directory, stages=STAGES, progress=Silent())
     return directory
+
+
+def test_datasets_say_what_they_are(finished: Path) -> None:
+    """For readers with h5py alone: names, axes, units and normalisation."""
+    for place, axes in {
+        "ensembles/hmc": "record, chain",
+        "ensembles/flow": "draw",
+        "measurements/flow": "draw",
+    }.items():
+        with h5py.File(finished / place / "block-000000.h5", "r") as file:
+            told = {n: {k: text.decode() for k, text in dataset.attrs.items()} for n, dataset in file.items()}
+        assert all({*attributes} >= {"long_name", "axes", "units", "normalisation"} for attributes in told.values())
+        name = "fields" if place.startswith("ensembles") else "phi_squared"
+        assert told[name]["axes"] == (f"{axes}, x0, x1" if name == "fields" else axes)
 
 
 def test_states_of_averages_stand_in_the_results(finished: Path) -> None:

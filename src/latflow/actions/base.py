@@ -15,12 +15,21 @@ from jaxtyping import Array, Float
 
 from latflow._typing import Configuration, Momentum, PRNGKey, Scalar
 from latflow.arguments import finite
+from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 
 
 def autodiff_force(action: "AbstractAction", x: Configuration) -> Momentum:
-    """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement."""
+    """DS along `move` by reverse-mode differentiation: the gradient in tangent coordinates at zero displacement.
+
+    Args:
+        action: The action.
+        x: One configuration.
+
+    Returns:
+        +∂S/∂p of S(move(x, p)) at p = 0, of the shape of a momentum.
+    """
     real = jnp.finfo(jnp.result_type(*jax.tree.leaves(x))).dtype
     zero = jax.tree.map(lambda p: p.astype(real), action.space.still())
     return jax.grad(lambda p: action(action.space.move(x, p)))(zero)
@@ -34,6 +43,10 @@ class AbstractAction(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Configuration) -> Scalar:
         """S(x), a real number."""
+
+    def __repr__(self) -> str:
+        space = getattr(self, "space", None)
+        return call(type(self).__name__, getattr(space, "summary", ""), **fields_of(self, skipped=("space",)))
 
     @property
     def parameters(self) -> tuple[str, ...]:

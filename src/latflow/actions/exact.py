@@ -49,6 +49,10 @@ def free_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarra
 def free_phi_squared(lattice: Lattice, *, mass_squared: float) -> float:
     r"""$\langle\phi_x^2\rangle$ of the free field.
 
+    Args:
+        lattice: Periodic lattice.
+        mass_squared: m² in lattice units, positive.
+
     >>> round(free_phi_squared(Lattice((8, 8)), mass_squared=1.0), 8)
     0.127087
     """
@@ -57,6 +61,10 @@ def free_phi_squared(lattice: Lattice, *, mass_squared: float) -> float:
 
 def free_log_z(lattice: Lattice, *, mass_squared: float) -> float:
     r"""$\log Z=\tfrac12\sum_k\log[\pi/(\hat k^2+m^2)]$ with Lebesgue measure.
+
+    Args:
+        lattice: Periodic lattice.
+        mass_squared: m² in lattice units, positive.
 
     >>> round(free_log_z(Lattice((8, 8)), mass_squared=1.0), 8)
     -11.62288526

@@ -29,7 +29,11 @@ Weight = tuple[int, ...]
 
 
 def u1_log_z(beta: float, *, volume: int) -> float:
-    """Log Z of U(1) on the torus of `volume` plaquettes.
+    """Log Z of U(1) on the torus of `volume` plaquettes, normalised Haar measure.
+
+    Args:
+        beta: β of Wilson's action, at least 0.
+        volume: Plaquettes of the torus, the number of sites.
 
     >>> round(u1_log_z(2.0, volume=64) + 2.0 * 64, 6)
     52.735587
@@ -40,6 +44,11 @@ def u1_log_z(beta: float, *, volume: int) -> float:
 
 def u1_wilson_loop(beta: float, *, volume: int, area: int = 1) -> float:
     """Expectation value of a contractible loop around `area` plaquettes; of the plaquette for 1.
+
+    Args:
+        beta: β of Wilson's action, at least 0.
+        volume: Plaquettes of the torus, the number of sites.
+        area: Plaquettes inside the loop.
 
     Raises:
         ConfigError: If β is negative or the torus has fewer plaquettes than the loop.
@@ -70,6 +79,10 @@ def u1_polyakov_squared(beta: float, *, space: int, time: int) -> float:
 
 def u1_charge_squared(beta: float, *, volume: int) -> float:
     r"""$\langle Q^2\rangle$ of $Q=\frac1{2\pi}\sum\theta_P$ with angles in (−π, π].
+
+    Args:
+        beta: β of Wilson's action, at least 0.
+        volume: Plaquettes of the torus, the number of sites.
 
     >>> round(u1_charge_squared(7.0, volume=64), 6)
     0.217111
@@ -136,7 +149,12 @@ def _quadrature(beta: float) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray,
 
 
 def sun_log_z(n: int, beta: float, *, volume: int) -> float:
-    """Log Z of SU(n) on the torus of `volume` plaquettes.
+    """Log Z of SU(n) on the torus of `volume` plaquettes, normalised Haar measure.
+
+    Args:
+        n: Colours.
+        beta: β of Wilson's action, at least 0.
+        volume: Plaquettes of the torus, the number of sites.
 
     >>> round(sun_log_z(3, 6.0, volume=64) + 6.0 * 64, 6)
     79.096966
@@ -151,6 +169,12 @@ def sun_wilson_loop(n: int, beta: float, *, volume: int, area: int = 1) -> float
 
     The disc inside carries r', the torus with a hole outside r, and the loop itself joins them:
     $\sum_{r,\,r'\in r\otimes\square}\frac{d_{r'}}{N d_r}F_{r'}^{A}F_r^{V-A}/Z$.
+
+    Args:
+        n: Colours.
+        beta: β of Wilson's action, at least 0.
+        volume: Plaquettes of the torus, the number of sites.
+        area: Plaquettes inside the loop.
 
     Raises:
         ConfigError: If β is negative or the torus has fewer plaquettes than the loop.

@@ -23,6 +23,11 @@ from latflow.study.config.methods import GIVEN
 from latflow.study.foreign import replicas_of
 from latflow.study.wording import powers_of, stored_normalisation
 
+_AXES = {
+    "record": {"long_name": "record of a chain"},
+    "chain": {"long_name": "Markov chain"},
+    "draw": {"long_name": "independent weighted draw"},
+}
 _LEAST = 5  # pyerrors takes no shorter series
 
 
@@ -132,8 +137,7 @@ class StoredEnsemble:
         values = self.column(name)
         if not self.is_weighted:
             return np.swapaxes(values, 0, 1)
-        standing = self.index[: len(values)]  # a run that goes on may be measured in part
-        return values[standing[standing >= 0]][None]
+        return along_the_chain(values, self.index)
 
     def to_pyerrors(self, names: Collection[str] = ()) -> dict[str, Any]:
         """The means of columns as `pyerrors.Obs`, one replicum for every chain; a list of them for an array.
@@ -165,8 +169,12 @@ class StoredEnsemble:
         xarray = _package("xarray")
         found = {name: self._labelled(xarray, name) for name in names or self.names}
         if self.is_weighted:
-            found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs={"long_name": "ln w"})
+            words = {"long_name": "ln w", "units": "1"}
+            found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs=words)
         facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units", **self._field}
+        found |= {
+            name: xarray.DataArray(np.arange(n), dims=(name,), attrs=_AXES[name]) for name, n in self._lengths(found)
+        }
         return xarray.Dataset(found, attrs={**facts, **{f"action_{key}": value for key, value in self.action.items()}})
 
     def to_dataframe(self) -> Any:
@@ -180,7 +188,10 @@ class StoredEnsemble:
         shape = next(iter(columns.values())).shape if columns else (0,) * lead
         numbers = dict(zip(self._axes, np.indices(shape), strict=True))
         weights = {"log_weight": self.log_weight} if self.is_weighted else {}
-        return frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+        found = frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
+        titles = {name: words.title for name in columns if (words := self.words.get(name)) is not None}
+        found.attrs |= {"study": self.study, "sampler": self.sampler, "units": "lattice units", "titles": titles}
+        return found
 
     @property
     def _field(self) -> dict[str, Any]:
@@ -191,6 +202,11 @@ class StoredEnsemble:
     @property
     def _axes(self) -> tuple[str, ...]:
         return ("draw",) if self.is_weighted else ("record", "chain")
+
+    def _lengths(self, found: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """The leading axes that columns have, and how long they are."""
+        sizes = {name: size for array in found.values() for name, size in array.sizes.items()}
+        return [(name, sizes[name]) for name in self._axes if name in sizes]
 
     def _of_draws(self, name: str) -> np.ndarray:
         if not self.is_weighted:
@@ -215,7 +231,21 @@ class StoredEnsemble:
         inner = [f"{name}_{i}" for i in range(values.ndim - len(self._axes))]
         words = self.words.get(name)
         told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
-        return xarray.DataArray(values, dims=(*self._axes, *inner), attrs={**told, **self._field})
+        told |= {"long_name": told.get("title", name.replace("_", " ")), "units": "lattice units", **self._field}
+        return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
+
+
+def along_the_chain(
+    values: Float[np.ndarray, "draws ..."], index: Int[np.ndarray, " steps"]
+) -> Float[np.ndarray, "one steps ..."]:
+    """A column of draws along the exact chain through them, which repeats its standing draw at every rejection.
+
+    Args:
+        values: One entry for every draw, or for the first ones: a run that goes on may be measured in part.
+        index: For every step, the draw it stands at; negative before the first acceptance.
+    """
+    standing = index[: len(values)]
+    return values[standing[standing >= 0]][None]
 
 
 def frame(data: Any) -> Any:

@@ -55,6 +55,11 @@ class RunTable:
     words: Mapping[str, Observable]
     fields: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        n = len({row.run for row in self.rows})
+        against = ", ".join(self.keys) or "nothing"
+        return f"RunTable({n} runs against {against}: {', '.join(self.observables)}; {', '.join(self.samplers)})"
+
     @property
     def observables(self) -> tuple[str, ...]:
         """Names of the observables, in order."""
@@ -97,8 +102,8 @@ def found_runs(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def collect(
-    paths: Sequence[Path],
+def collect_runs(
+    paths: Sequence[str | Path],
     *,
     observables: Collection[str] = (),
     samplers: Collection[str] = (),
@@ -117,7 +122,7 @@ def collect(
         UsageError: If no run has an observable, sampler or key that is asked for.
         DataError: If a file is damaged.
     """
-    runs = [load(path) for path in found_runs(paths)]
+    runs = [load(path) for path in found_runs([Path(path) for path in paths])]
     studies = [_parameters(run) for run in runs]
     keys = _asked(against, studies) if against else _differing(studies)
     estimates = [(run, p, e) for run, p in zip(runs, studies, strict=True) for e in run.results.estimates]

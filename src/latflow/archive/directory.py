@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from latflow.archive.arrays import StoredEnsemble, frame
+from latflow.display import extents
 from latflow.errors import DataError, MissingInputError, UsageError
 from latflow.results import EstimateRecord, FlowFigures, Normalisation, Results, Theory
 from latflow.store.ensemble import Ensemble
@@ -41,6 +42,11 @@ class Run:
     model: Mapping[str, Any] | None
     ensembles: Mapping[str, Ensemble]
     measurements: Mapping[str, Ensemble]
+
+    def __repr__(self) -> str:
+        known = f"{len(self.results.observables)} observables" if self.is_analysed else "not analysed"
+        lattice = "" if self.shape is None else f"{extents(self.shape)}, "
+        return f"Run({self.path}: {lattice}{', '.join(self.samplers) or 'no ensemble'}; {known})"
 
     @property
     def samplers(self) -> list[str]:

@@ -60,7 +60,7 @@ def convert(
         precision: float32 or float64; by default that of the source.
         shape: Extents, time last, if the source does not say them.
         group: SU(N), likewise.
-        which: Number of the configuration, from 0, in a file that holds several.
+        which: Number of the configuration, from 0, in a file that holds several, or in every file of a folder.
         reunitarise: Project the links to the group first.
         force: Convert even what fails a check, and say so.
         json: Machine-readable output.

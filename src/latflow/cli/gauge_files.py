@@ -81,7 +81,7 @@ class Given:
         from latflow.store.gauge_files.folders import Reading
 
         colours, precision = _colours(self.group), _known(_PRECISION, self.precision)
-        return Reading(_extents(self.shape), self._origin, self.force, colours, precision)
+        return Reading(_extents(self.shape), self._origin, self.force, colours, precision, self.which)
 
     @property
     def _origin(self) -> str:
@@ -130,9 +130,8 @@ def convert(
     if not source.exists():
         raise MissingInputError(f"{source}: no such file or folder")
     if source.is_dir():
-        if reunitarise or given.which is not None:
-            option = "--reunitarise" if reunitarise else "--which"
-            raise UsageError(option, hint="for single files; convert them one by one")
+        if reunitarise:
+            raise UsageError("--reunitarise", hint="for single files; convert them one by one")
         said = _convert_many(source, target, format, precision=precision or None, given=given)
     elif target.is_dir():
         raise CannotCreateError(f"{target}: is a directory", allowed="the name of a new file")
@@ -188,6 +187,8 @@ def _convert_many(source: Path, target: Path, format: str, *, precision: str | N
 
     reading = given.reading()
     if (source / "manifest.json").exists():
+        if given.which is not None:
+            raise UsageError("--which", hint="of files; an ensemble is written whole, one file for each configuration")
         if format in ("", _ENSEMBLE):
             raise UsageError("--format", value=format or "missing", allowed=", ".join(FORMATS))
         written = export_ensemble(source, target, format, precision=precision, force=given.force)
@@ -260,9 +261,9 @@ def _loops(found: Configuration) -> dict[str, complex | float | None]:
     """Polyakov loop, energy and charge by the clover; None where it is not there, or takes too long."""
     energy = charge = None
     with np.errstate(all="ignore"):
-        line = polyakov_loop(found.links)
+        line = None if found.open_boundary else polyakov_loop(found.links)
         if len(found.shape) > 1 and math.prod(found.shape) <= LARGEST_VOLUME:
-            energy, charge = clover(found.links)
+            energy, charge = clover(found.links, open_in_time=found.open_boundary)
     return {"polyakov_loop": line, "clover_energy": energy, "clover_charge": charge}
 
 
@@ -283,6 +284,7 @@ def _rows(found: Configuration, looped: Mapping[str, complex | float | None]) ->
     facts = found.summary()
     line, energy, charge = looped["polyakov_loop"], looped["clover_energy"], looped["clover_charge"]
     sums = ", ".join(f"{name} {value}" for name, value in facts["checksums"].items())
+    inside = ", without first and last slice" if found.open_boundary else ""
     return [
         ("format", found.format),
         ("shape", " ".join(map(str, found.shape))),
@@ -291,9 +293,9 @@ def _rows(found: Configuration, looped: Mapping[str, complex | float | None]) ->
         *((_PLAQUETTES[name], f"{value:.12g}") for name, value in found.plaquettes.items() if value is not None),
         ("link trace", f"{found.link_trace.real:.12g} {found.link_trace.imag:+.12g}i"),
         *([("Polyakov loop", f"{line.real:.12g} {line.imag:+.12g}i")] if line is not None else []),
-        *([("E, clover, no flow", f"{energy.real:.12g}")] if energy is not None else []),
-        *([("Q, clover, no flow", f"{charge.real:.12g}")] if charge is not None else []),
-        *([("boundary", "open in time")] if found.open_boundary else []),
+        *([("E, clover, no flow", f"{energy.real:.12g}{inside}")] if energy is not None else []),
+        *([("Q, clover, no flow", f"{charge.real:.12g}{inside}")] if charge is not None else []),
+        *([("boundary", "open in time: averages over what is there, no Polyakov loop")] if found.open_boundary else []),
         ("checksums", sums or "none in the file"),
         ("defect", f"{found.defect:.2g}"),
         *((name, str(value)) for name, value in found.details.items()),

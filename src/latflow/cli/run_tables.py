@@ -73,18 +73,18 @@ def show_table(
         raise UsageError("--format", value=repr(layout), allowed=" or ".join(LAYOUTS))
     if figure is not None:
         refuse_directory(figure.parent)
-    from latflow.archive.collection import collect
+    from latflow.archive.collection import collect_runs
     from latflow.report import many_runs
 
-    found = collect(runs, observables=observables, samplers=samplers, against=against)
+    found = collect_runs(runs, observables=observables, samplers=samplers, against=against)
     if not found.rows:
         raise MissingInputError(str(runs[0]), value="no estimate of a scalar observable")
     if layout == "json":
         emit_json([row.plain() for row in found.rows])
     else:
-        emit(found.csv() if layout == "csv" else many_runs.markdown(found))
+        emit(found.csv() if layout == "csv" else many_runs.runs_markdown(found))
     if figure is not None:
-        _write(figure, many_runs.figure(found, found.observables[0]))
+        _write(figure, many_runs.runs_figure(found, found.observables[0]))
 
 
 def _write(path: Path, image: bytes) -> None:

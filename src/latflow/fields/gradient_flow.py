@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int
 from latflow._typing import Field, Scalar, Tangent
 from latflow.arguments import count, positive
 from latflow.batching import beside, repeat
+from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.field_strength import charge, clover_energy, has_charge, plaquette_energy
 from latflow.fields.link_loops import coefficients_of_loops, loops_with_rectangles, plaquettes_through_links
@@ -73,6 +74,9 @@ class GradientFlow(eqx.Module):
 
     space: GaugeSpace
     c1: float = eqx.field(static=True, default=0.0)
+
+    def __repr__(self) -> str:
+        return call("GradientFlow", **fields_of(self))
 
     @classmethod
     def symanzik(cls, space: GaugeSpace) -> "GradientFlow":

@@ -48,6 +48,11 @@ class ProductSpace(AbstractFieldSpace):
 
     @property
     @override
+    def summary(self) -> str:
+        return "; ".join(f"{name}: {space.summary}" for name, space in self.parts.items())
+
+    @property
+    @override
     def shape(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Shape of every field by name."""
         return self._each(lambda space: space.shape)

@@ -17,6 +17,7 @@ from typing_extensions import override
 from latflow._typing import Configuration, Field, Links, Momentum, PRNGKey, Scalar, Tangent
 from latflow.arguments import counts, require_shape, require_type
 from latflow.batching import trailing
+from latflow.display import call, extents
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
@@ -56,6 +57,14 @@ class AbstractFieldSpace(eqx.Module):
     @abc.abstractmethod
     def cold(self) -> Configuration:
         """The configuration about which narrow starts scatter: zero, or the unit element everywhere."""
+
+    @property
+    def summary(self) -> str:
+        """What it is in a few words, as actions, flows and the space itself are printed with."""
+        return extents(self.shape)
+
+    def __repr__(self) -> str:
+        return call(type(self).__name__, getattr(self, "summary", ""))
 
     def still(self) -> Momentum:
         """The momentum zero."""
@@ -188,6 +197,11 @@ class GaugeSpace(AbstractFieldSpace):
         self.group = group
         self.shape = (d, *group.element_shape, *lattice.shape)
         self.tangent_shape = (d, *group.algebra_shape, *lattice.shape)
+
+    @property
+    @override
+    def summary(self) -> str:
+        return f"{extents(self.lattice.shape)}, {self.group}"
 
     @property
     def ndim(self) -> int:

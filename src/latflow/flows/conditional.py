@@ -18,9 +18,10 @@ from jaxtyping import Array, Float
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractAction
+from latflow.display import call
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
-from latflow.flows.flow import Flow
+from latflow.flows.flow import Flow, weights_of
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
 
 
@@ -50,6 +51,11 @@ class ConditionalFlow(eqx.Module):
         if not 0 < self.lower < self.upper < float("inf"):
             found = f"[{self.lower:g}, {self.upper:g}]"
             raise ConfigError([f"flow.coupling_range: {found}; allowed: two increasing numbers > 0"])
+
+    def __repr__(self) -> str:
+        summary = getattr(getattr(self.coefficients, "space", None), "summary", "")
+        over = f"{self.parameter} from {self.lower:g} to {self.upper:g}"
+        return call("ConditionalFlow", summary, over, weights_of(self))
 
     @property
     def space(self) -> AbstractFieldSpace:

@@ -1,10 +1,16 @@
 """A flow: a prior pushed through a bijection, with its exact density."""
 
+import itertools
+from typing import Any
+
+import equinox as eqx
+import jax
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.arguments import require_type
 from latflow.bijections.base import AbstractBijection
+from latflow.display import call
 from latflow.distributions import AbstractDistribution
 from latflow.fields.spaces import AbstractFieldSpace
 
@@ -29,6 +35,12 @@ class Flow(AbstractDistribution):
         self.prior = prior
         self.bijection = bijection
 
+    @override
+    def __repr__(self) -> str:
+        parts = getattr(self, "prior", None), getattr(self, "bijection", None)
+        layers = " → ".join([type(parts[0]).__name__, *_layers(parts[1])])
+        return call("Flow", getattr(getattr(parts[0], "space", None), "summary", ""), layers, weights_of(self))
+
     @property
     @override
     def space(self) -> AbstractFieldSpace:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -44,3 +56,15 @@ class Flow(AbstractDistribution):
     def log_prob(self, x: Field) -> Scalar:
         z, log_det = self.bijection.inverse_and_log_det(x)
         return self.prior.log_prob(z) + log_det
+
+
+def weights_of(flow: eqx.Module) -> str:
+    """How many numbers a flow has that can be trained, in words."""
+    return f"{sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(flow, eqx.is_inexact_array)))} weights"
+
+
+def _layers(bijection: Any) -> list[str]:
+    """Names of the maps one after another, like ones counted."""
+    names = [type(layer).__name__ for layer in getattr(bijection, "bijections", (bijection,))]
+    runs = [(name, len(list(same))) for name, same in itertools.groupby(names)]
+    return [f"{n} {name}" if n > 1 else name for name, n in runs]

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.bijections.base import AbstractBijection
+from latflow.display import call
 from latflow.distributions import AbstractDistribution
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.flow import Flow
@@ -33,6 +34,10 @@ class Z2Mixture(AbstractDistribution):
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
+
+    @override
+    def __repr__(self) -> str:
+        return call("Z2Mixture", repr(getattr(self, "flow", "")))
 
     @property
     @override

@@ -157,7 +157,7 @@ def build(specification: Specification, key: PRNGKey | None = None, *, what: str
     Raises:
         FormatError: If the flow is of a kind that is not installed, or cannot be built with these sizes on this space.
     """
-    table = _table(specification.flow, what=what)
+    table = flow_table(specification.flow, what=what)
     if specification.space.fields not in table.fields:
         raise FormatError(f"{what}: specification.space", value=f"{specification.space.fields} for flow {table.kind}")
     try:
@@ -237,7 +237,16 @@ def installed_kind(kind: Any, *, what: str) -> str:
     )
 
 
-def _table(plain: dict[str, Any], *, what: str) -> AbstractFlowTable:
+def flow_table(plain: dict[str, Any], *, what: str) -> AbstractFlowTable:
+    """The table ``[flow]`` of plain data, with its defaults.
+
+    Args:
+        plain: The data.
+        what: Where it stands, for messages.
+
+    Raises:
+        FormatError: If the kind is not installed, or a key is wrong; names the first.
+    """
     kind = installed_kind(plain.get("kind"), what=what)
     try:
         return flow_tables()[kind].model_validate(plain)

@@ -24,6 +24,9 @@ class AbstractGroup(eqx.Module):
     algebra_shape: eqx.AbstractVar[tuple[int, ...]]
     trace_norm: eqx.AbstractVar[float]
 
+    def __repr__(self) -> str:
+        return getattr(self, "name", type(self).__name__)
+
     @property
     def n_generators(self) -> int:
         """Dimension of the algebra."""

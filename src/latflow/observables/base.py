@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import Field
+from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.execution import map_pieces, piece_size
 from latflow.stats.quantities import AbstractEstimator, MeanOf
@@ -41,6 +42,9 @@ class AbstractObservable(eqx.Module):
     revision: ClassVar[int] = 1
     section: ClassVar[str] = ""
     sector_blind: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        return call(type(self).__name__, **fields_of(self))
 
     @abc.abstractmethod
     def __call__(self, x: Field) -> Float[Array, "*value"]:

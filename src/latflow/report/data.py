@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latflow.archive.arrays import along_the_chain
 from latflow.archive.directory import Run as Run
 from latflow.archive.directory import load as load
 from latflow.results import Results
@@ -12,6 +13,7 @@ from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import CHAINS, GIVEN
+from latflow.study.foreign import replicas_of
 
 
 def has_flow(run: Run) -> bool:
@@ -93,16 +95,28 @@ def log_weights(run: Run) -> np.ndarray | None:
 def series(run: Run, sampler: str, observable: str) -> np.ndarray | None:
     """History of a measured primitive along the Markov chains, shape (chains, n).
 
-    For the flow the chain repeats its standing draw at every rejection, as its errors require.
+    For the flow the chain repeats its standing draw at every rejection, as its errors require. Configurations of
+    another code stand replica after replica, by their numbers: `borders`.
     """
-    values = _measured(run, sampler, observable)
-    if values is None or sampler in GIVEN or _is_chains(sampler, run.ensembles.get(sampler)):
-        return None if values is None else _chains_first(values)
-    index = _column(run.ensembles.get(sampler), "index")
-    if index is None:
+    values, ensemble = _measured(run, sampler, observable), run.ensembles.get(sampler)
+    if values is None:
         return None
-    standing = index[: len(values)]
-    return values[standing[standing >= 0]][None]
+    if sampler in GIVEN:
+        order = np.arange(len(values)) if ensemble is None else replicas_of(ensemble)[1]
+        return _chains_first(values[order[order < len(values)]])
+    if _is_chains(sampler, ensemble):
+        return _chains_first(values)
+    index = _column(ensemble, "index")
+    return None if index is None else along_the_chain(values, index)
+
+
+def borders(run: Run, sampler: str) -> tuple[int, ...]:
+    """Places in the history of configurations of another code at which another replica begins; else empty."""
+    ensemble = run.ensembles.get(sampler)
+    if sampler not in GIVEN or ensemble is None or ensemble.n_blocks == 0:
+        return ()
+    lengths = [len(numbers) for numbers in replicas_of(ensemble)[0].numbers]
+    return tuple(map(int, np.cumsum(lengths)[:-1]))
 
 
 def draws(run: Run, observable: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -273,25 +273,34 @@ def _history(
         return Omitted(name, title, f"no {words.title} was measured")
     figure, panels = _stacked(len(histories))
     known = data.reference(run, column)
+    borders = {s: data.borders(run, s) for s in histories}
     for (sampler, chains), axes in zip(histories.items(), panels, strict=True):
         _draw_history(axes, sampler, chains)
+        for border in borders[sampler]:
+            axes.axvline(border - 0.5, color=FAINT, linestyle=":", linewidth=1.1)
         if known is not None:
             axes.axhline(known.value, color=FAINT, linestyle="--", linewidth=0.9)
         axes.set_ylabel(f"{sampler_style(sampler).label}, {symbol}")
     panels[-1].set_xlabel("record of the chain")
     svg, pdf = encode(figure)
     lengths = "; ".join(
-        f"{sampler_style(s).label}: {len(c)} chains of {count(c.shape[1])}" for s, c in histories.items()
+        f"{sampler_style(s).label}: {_extent(len(c), c.shape[1], len(borders[s]) + 1)}" for s, c in histories.items()
     )
     caption = (
         f"{words.title[0].upper()}{words.title[1:]} along two chains of each sampler, the first and (pale) the second: "
         f"a hot and a cold start where starts are mixed. {lengths} records."
         + (" Dashed: the reference." if known is not None else "")
+        + (" Dotted: another replica begins." if any(borders.values()) else "")
     )
     ends = "; ".join(
         f"{sampler_style(s).label} from {plain(c[0, 0])} to {plain(c[0, -1])}" for s, c in histories.items()
     )
     return Picture(name, title, caption, f"First chain of {ends}.", svg, pdf, wide=True)
+
+
+def _extent(chains: int, records: int, replicas: int) -> str:
+    """How long a history is; replicas stand one after another in one series."""
+    return f"{replicas} replicas, in all {count(records)}" if replicas > 1 else f"{chains} chains of {count(records)}"
 
 
 def _draw_history(axes: Axes, sampler: str, chains: np.ndarray) -> None:

@@ -23,16 +23,24 @@ _LETTERS = {
 }
 
 
-def markdown(found: RunTable) -> str:
-    """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler."""
+def runs_markdown(found: RunTable) -> str:
+    """A table in Markdown for every observable: a line for each set of parameters, a column for each sampler.
+
+    Args:
+        found: What `collect_runs` returned.
+    """
     lines = [line for name in found.observables for line in _table(found, name)]
     if found.fields:
         lines += [f"Each value is of the field of its study: {'; '.join(found.fields)}.", ""]
     return "\n".join(lines)
 
 
-def figure(found: RunTable, observable: str) -> bytes:
+def runs_figure(found: RunTable, observable: str) -> bytes:
     """An observable against the one parameter in which the runs differ, as SVG.
+
+    Args:
+        found: What `collect_runs` returned.
+        observable: Name of the observable.
 
     Raises:
         UsageError: If there is not exactly one parameter, or its values are no numbers.

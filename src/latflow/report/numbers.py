@@ -1,72 +1,21 @@
 """Numbers as a reader of physics expects them: ``1.0641(11)``, ``12.3(1.4)``, ``3 min 20 s``.
 
-One place decides rounding, so that the table on the terminal, the report and the captions agree to the last digit.
+One place decides rounding (`latflow.stats.rounding`), so that the table on the terminal, the report, the captions and
+what Python prints agree to the last digit.
 """
 
 import math
 from typing import TypeGuard
 
-from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED, State
-
-ABSENT = "–"
-"""Printed where a number is missing; never a zero, never an empty cell."""
-
-_SMALLEST_PLAIN = 1e-4
-"""What is smaller, value and error, is written with a power of ten, whatever its digits: so every number of one size is
-written in one way, with its error or alone."""
+from latflow.stats.estimates import shown as shown
+from latflow.stats.rounding import ABSENT as ABSENT
+from latflow.stats.rounding import compact as compact
+from latflow.stats.rounding import minus
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value read from JSON is a finite number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def compact(value: float | None, error: float | None = None) -> str:
-    """A number with its error in the last digits, two significant digits of error.
-
-    Args:
-        value: Central value; None or NaN gives a dash.
-        error: One standard deviation; None or 0 prints the value alone.
-
-    >>> compact(1.06413, 0.00108), compact(12.34, 1.42), compact(1234.5, 142.0), compact(-3.9e-9, 2.1e-10)
-    ('1.0641(11)', '12.3(1.4)', '1230(140)', '−3.90(21)e−09')
-    """
-    return _minus(_compact(value, error))
-
-
-def shown(value: float | None, error: float | None, state: State | None) -> str:
-    """An average with its error as far as its state allows; None is the state of what was not judged.
-
-    >>> shown(0.12521, 0.00172, "error underestimated"), shown(0.0084, 0.0012, "not resolved")
-    ('0.1252(≥17)', 'not resolved')
-    """
-    if state == UNRESOLVED:
-        return UNRESOLVED
-    text = compact(value, error)
-    return text.replace("(", "(≥", 1) if state == UNDERESTIMATED else text
-
-
-def _compact(value: float | None, error: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return ABSENT
-    if error is None or error == 0:
-        return f"{value:.6g}"
-    if not math.isfinite(error) or error < 0:
-        return f"{value:.6g}(?)"
-    decimals = _decimals(error)
-    largest = max(abs(value), error)
-    if largest < _SMALLEST_PLAIN:
-        power = math.floor(math.log10(largest))
-        return f"{_compact(value / 10.0**power, error / 10.0**power)}e{power:+03d}"
-    if decimals < 0:
-        return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
-    shown = f"{error:.{decimals}f}" if round(error, decimals) >= 1 else f"{round(error * 10**decimals)}"
-    return f"{value:.{decimals}f}({shown})"
-
-
-def _decimals(error: float) -> int:
-    """Decimal places that show two significant digits of `error` after rounding (0.0996 is 0.10, not 0.100)."""
-    return 1 - int(f"{error:.1e}".partition("e")[2])
 
 
 def count(value: float | None) -> str:
@@ -80,7 +29,7 @@ def count(value: float | None) -> str:
 
 def plain(value: float | None, digits: int = 4) -> str:
     """A number without error, `digits` significant digits."""
-    return ABSENT if value is None or not math.isfinite(value) else _minus(f"{value:.{digits}g}")
+    return ABSENT if value is None or not math.isfinite(value) else minus(f"{value:.{digits}g}")
 
 
 def measured(value: float | None, digits: int = 3) -> str:
@@ -91,11 +40,7 @@ def measured(value: float | None, digits: int = 3) -> str:
     """
     if value is None or not math.isfinite(value):
         return ABSENT
-    return str(value) if isinstance(value, int) else _minus(f"{value:#.{digits}g}".rstrip("."))
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+    return str(value) if isinstance(value, int) else minus(f"{value:#.{digits}g}".rstrip("."))
 
 
 def signed(value: float | None) -> str:
@@ -107,7 +52,7 @@ def signed(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else _minus(text)
+    return "0.0" if text in ("+0.0", "-0.0") else minus(text)
 
 
 def duration(seconds: float | None, digits: int = 3) -> str:

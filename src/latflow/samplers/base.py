@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from latflow._typing import Field, Flag, PRNGKey, Scalar
+from latflow.display import call, fields_of
 from latflow.fields.spaces import AbstractFieldSpace
 
 
@@ -33,6 +34,9 @@ class Transition(NamedTuple):
 
 class AbstractKernel(eqx.Module):
     """A Markov kernel that leaves exp(−S) invariant."""
+
+    def __repr__(self) -> str:
+        return call(type(self).__name__, **fields_of(self))
 
     @property
     def target_space(self) -> AbstractFieldSpace | None:
@@ -89,6 +93,9 @@ class Weighted(NamedTuple):
 
 class AbstractWeightedSampler(eqx.Module):
     """Independent weighted draws whose mean weight is the partition function."""
+
+    def __repr__(self) -> str:
+        return call(type(self).__name__, **fields_of(self))
 
     @abc.abstractmethod
     def draw(self, key: PRNGKey) -> Weighted:

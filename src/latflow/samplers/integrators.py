@@ -53,6 +53,9 @@ class Scheme:
     drifts: tuple[float, ...]
     gradients: tuple[float, ...] = ()
 
+    def __repr__(self) -> str:
+        return self.name
+
     @property
     def levels(self) -> "tuple[Level, ...]":
         """One level for the whole action."""

@@ -10,6 +10,7 @@ import math
 from typing import Final, Literal, TypeAlias
 
 from latflow.errors import DataError
+from latflow.stats.rounding import compact
 
 
 class NonFiniteSeriesError(DataError):
@@ -53,9 +54,21 @@ def worst(*states: State) -> State:
     return max(states, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
 
 
+def shown(value: float | None, error: float | None, state: State | None) -> str:
+    """An average with its error as far as its state allows; None is the state of what was not judged.
+
+    >>> shown(0.12521, 0.00172, "error underestimated"), shown(0.0084, 0.0012, "not resolved")
+    ('0.1252(≥17)', 'not resolved')
+    """
+    if state == UNRESOLVED:
+        return UNRESOLVED
+    text = compact(value, error)
+    return text.replace("(", "(≥", 1) if state == UNDERESTIMATED else text
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """One number with its statistical error.
+    """One number with its statistical error, printed as ``0.475(26)``; ``0.475(≥26)`` where that is a lower bound.
 
     Args:
         value: The estimate; NaN if the quantity does not exist for these data.
@@ -77,6 +90,9 @@ class Estimate:
     state: State = dataclasses.field(default=RELIABLE, compare=False, repr=False)
     slow_mode: str = dataclasses.field(default="", compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return shown(self.value, self.error, self.state)
+
     @property
     def exists(self) -> bool:
         """Whether both value and error are finite."""
@@ -87,6 +103,10 @@ def pull(a: Estimate, b: Estimate) -> float:
     """Difference of two independent estimates in units of their combined error; NaN where it is not defined.
 
     It is not where an error is only a lower bound: a difference cannot be measured in it.
+
+    Args:
+        a: One estimate.
+        b: The other one, of independent data.
 
     >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
     1.0

@@ -72,7 +72,7 @@ def independent_difference(partition: Estimate, reference: Estimate) -> Estimate
         reference: ln Z.
 
     >>> independent_difference(Estimate(2.0, 0.3), Estimate(1.5, 0.4))
-    Estimate(value=0.5, error=0.5, tau_int=None, tau_int_error=None, n=0)
+    0.50(50)
     """
     error = math.hypot(partition.error, reference.error)
     state = worst(partition.state, reference.state)

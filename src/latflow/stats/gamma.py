@@ -64,7 +64,14 @@ def chain_estimates(
 
 
 def gamma_estimate(series: Float[np.ndarray, "chains n"]) -> Estimate:
-    """Mean of one column with its Γ-method error."""
+    """Mean of one column with its Γ-method error.
+
+    Args:
+        series: One number of every record of every chain.
+
+    Raises:
+        DataError: If there are too few records, a number is not finite, or the series never changes.
+    """
     return chain_estimates({"series": series}, lambda means: means)["series"][0]
 
 

@@ -46,12 +46,17 @@ class Block:
     attributes: dict[str, JSON]
 
 
-def encode_block(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, JSON]) -> bytes:
+def encode_block(
+    arrays: Mapping[str, np.ndarray],
+    attributes: Mapping[str, JSON],
+    labels: Mapping[str, Mapping[str, str]] | None = None,
+) -> bytes:
     """The file image of a block; equal contents give equal bytes.
 
     Args:
         arrays: Numeric arrays of any shape; names are Python identifiers.
         attributes: Anything JSON can say about them.
+        labels: Attributes of the dataset of an array, by its name: for other readers, `decode_block` passes them over.
 
     Raises:
         FormatError: A name or a dtype that blocks do not hold.
@@ -62,7 +67,10 @@ def encode_block(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, JSON
     with h5py.File(buffer, "w", libver=_LIBRARY, userblock_size=_HEADER) as file:
         file.attrs[_ATTRIBUTES] = np.bytes_(text.encode("ascii"))
         for name in sorted(stored):
-            file.create_dataset(name, data=stored[name], track_times=False)
+            dataset = file.create_dataset(name, data=stored[name], track_times=False)
+            for key, text in ((labels or {}).get(name) or {}).items():
+                spelt = text.encode()  # of fixed length: equal contents give equal bytes
+                dataset.attrs.create(key, spelt, dtype=h5py.string_dtype("utf-8", len(spelt)))
     return frame(buffer.getbuffer()[_HEADER:])
 
 

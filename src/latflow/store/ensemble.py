@@ -170,13 +170,22 @@ class Ensemble:
             found.append(sums.hexdigest())
         return digest in found[:-1]
 
-    def append(self, arrays: Mapping[str, np.ndarray], *, n: int, attributes: Mapping[str, JSON]) -> Entry:
+    def append(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        *,
+        n: int,
+        attributes: Mapping[str, JSON],
+        labels: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Entry:
         """Write the next block, then its ledger line.
 
         Args:
             arrays: As in `latflow.store.blocks.encode_block`.
             n: Number of records in them.
             attributes: JSON facts about the block.
+            labels: Attributes of the datasets, for other readers. They are left out where the manifest does not say
+                ``labelled``: ensembles that an earlier version began go on with the same bytes.
 
         Raises:
             StorageError: The disk refused; the ensemble is as before.
@@ -186,7 +195,7 @@ class Ensemble:
             raise FormatError(f"{self.path}: a block needs records", value=f"n = {n}", allowed="n >= 1")
         if _read_ledger(self.path) != self._ledger:
             raise CannotCreateError(f"{self.path}: another process writes to this ensemble", hint="open it again")
-        data = encode_block(arrays, attributes)
+        data = encode_block(arrays, attributes, labels if self.manifest.get("labelled") is True else None)
         file = _file(self.n_blocks)
         digest = write_bytes(self.path / file, data)
         parent = _parent(self._ledger, _root(self.manifest))

@@ -39,6 +39,10 @@ class Card:
     directory: Path
     content: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        title = self.content.get("title", "")
+        return f"Card({PREFIX}{self.name}: {title}, acceptance {self.content['measured']['acceptance']:.3f})"
+
 
 def zoo(folder: Path | None = None) -> tuple[Card, ...]:
     """All models of the zoo, by name.

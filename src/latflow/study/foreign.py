@@ -6,7 +6,7 @@ measured. No JAX here: a folder that cannot be used is refused before anything s
 
 import abc
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from latflow.store.gauge_files.folders import FIELDS, Reading
 from latflow.store.gauge_files.hints import sensible
 from latflow.store.gauge_files.provenance import Provenance, from_facts
 from latflow.store.gauge_files.refusals import ShapeUnknownError, UnsupportedError
-from latflow.store.gauge_files.replicas import listing, places
+from latflow.store.gauge_files.replicas import are_numbered, listing, places
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.config.stages import GradientFlowConfig
@@ -38,13 +38,15 @@ _MANIFEST = "manifest.json"
 
 
 class AbstractCollection(abc.ABC):
-    """Configurations of one lattice and group, by name.
+    """Configurations of one lattice and group, by name; a loop over it reads one after another, checked.
 
     Attributes:
         names: In order.
+        passed_over: Names of files that stand beside the configurations and are none.
     """
 
     names: list[str]
+    passed_over: list[str]
 
     @abc.abstractmethod
     def digest(self, name: str) -> str:
@@ -52,7 +54,33 @@ class AbstractCollection(abc.ABC):
 
     @abc.abstractmethod
     def read(self, name: str) -> Configuration:
-        """A configuration, checked."""
+        """A configuration, checked.
+
+        Raises:
+            DataError: If it is damaged or fails a check.
+        """
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Configuration]:
+        return (self.read(name) for name in self.names)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} configurations: {self.names[0]} … {self.names[-1]})"
+
+    def replicas(self) -> Replicas:
+        """Replicas with the numbers of their configurations, gaps kept.
+
+        They are those of the names. Where a name has no number, every file is read for the one that it states.
+
+        Raises:
+            FormatError: If two configurations of one replica have the same number.
+        """
+        stems = [stem(name) for name in self.names]
+        stated = [""] * len(self) if are_numbered(stems) else [each.provenance.sequence_number for each in self]
+        found = places(self.names, stems, stated)
+        return Replicas.sorted_from([place.replica for place in found], [place.number for place in found])[0]
 
 
 class Folder(AbstractCollection):
@@ -90,6 +118,7 @@ class Gathered(AbstractCollection):
     def __init__(self, path: Path, *, force: bool) -> None:
         self._ensemble = Ensemble.open(path, writable=False)
         self._force = force
+        self.passed_over = []
         self._where: dict[str, tuple[int, int]] = {}
         self._facts: dict[str, tuple[Provenance, tuple[str, ...]]] = {}
         for block in range(self._ensemble.n_blocks):
@@ -124,6 +153,35 @@ class Gathered(AbstractCollection):
         details = {"failed when its file was read": ", ".join(failed)} if failed else {}
         found = examine(links, format="ensemble", precision=precision, details=details, provenance=provenance)
         return accept(found, self._ensemble.path / name, force=self._force)
+
+
+def open_configurations(
+    path: str | Path,
+    *,
+    shape: Sequence[int] | None = None,
+    colours: int | None = None,
+    precision: str | None = None,
+    which: int | None = None,
+    force: bool = False,
+) -> AbstractCollection:
+    """Gauge configurations of another code: the files of a folder, or an ensemble gathered from one.
+
+    Args:
+        path: The folder, or the directory of the ensemble.
+        shape: Extents, time last, for files that do not state them.
+        colours: N of SU(N), likewise.
+        precision: ``float32`` or ``float64``, likewise.
+        which: Number of the configuration, from 0, in ILDG and SciDAC files that hold several.
+        force: Take also what fails a check; `Configuration.failed` then names it.
+
+    Returns:
+        Names, replicas with their numbers, and the configurations, read one after another.
+
+    Raises:
+        MissingInputError: If there is no such folder, or nothing in it.
+        UnsupportedError: For an ensemble that was not gathered from files.
+    """
+    return collection(Path(path), Reading(shape, "the caller", force, colours, precision, which))
 
 
 def is_collection(path: Path) -> bool:
@@ -183,7 +241,8 @@ def projected(found: Configuration, what: str, config: StudyConfig) -> Complex[n
         UnsupportedError: Open boundaries, which are not measured here, or another lattice or group.
     """
     if found.open_boundary:
-        raise UnsupportedError(f"{what}: boundary in time", value="open", allowed="periodic: measured are only such")
+        hint = "`latflow inspect` shows what lies inside"
+        raise UnsupportedError(f"{what}: boundary in time", value="open", allowed="periodic ones", hint=hint)
     if found.shape != tuple(config.lattice.shape) or f"SU({found.colours})" != getattr(config.action, "group", ""):
         has = f"SU({found.colours}), {'x'.join(map(str, found.shape))}"
         raise UnsupportedError(what, value=has, allowed="lattice and group of the study")

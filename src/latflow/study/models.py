@@ -38,8 +38,8 @@ from latflow.training.model_file import ModelMismatchError, load_model, read_hea
 # Keys of a flow that are no part of its weights.
 _FREE = ("steps", "coupling_range", "coupling_order", "parameter")
 
-# Keys of a flow that a specification states in the normalisation of the action class instead.
-_RANGE = ("coupling_range", "coupling_order", "parameter")
+RANGE = ("coupling_range", "coupling_order", "parameter")
+"""Keys of a flow that a specification states in the normalisation of the action class instead."""
 
 _THEORY = ("lattice", "action", "flow")
 
@@ -91,7 +91,7 @@ def specify(config: StudyConfig, integration: Integration | None) -> Specificati
         order: int = getattr(config.flow, "coupling_order")  # noqa: B009
         over = ParameterRange(parameter=name, lower=ends[0], upper=ends[1], order=order)
     return Specification(
-        flow={key: value for key, value in config.flow.plain().items() if key not in _RANGE},
+        flow={key: value for key, value in config.flow.plain().items() if key not in RANGE},
         space=space,
         precision=config.training.precision,
         over=over,

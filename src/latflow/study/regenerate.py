@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from latflow.display import extents
 from latflow.errors import ConfigError, DataError, MissingInputError, UsageError
 from latflow.store.atomic import write_bytes
 from latflow.store.ensemble import Ensemble
@@ -39,8 +40,11 @@ class Regenerated:
     level: Level
     field: Float[np.ndarray, "*shape"]
 
+    def __repr__(self) -> str:
+        return f"Regenerated({self.index}: draw {self.draw} of {extents(self.field.shape)}, {self.level})"
 
-def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
+
+def regenerated(path: str | Path, indices: Sequence[int]) -> list[Regenerated]:
     """Configurations of an ensemble by their numbers, in the order asked for.
 
     Args:
@@ -52,7 +56,7 @@ def regenerated(path: Path, indices: Sequence[int]) -> list[Regenerated]:
         ConfigError: If the run was made with packages that are not here.
         DataError: If the draws differ from those of the ledger.
     """
-    path = path.resolve()
+    path = Path(path).resolve()
     missing = absent(run := path if (path / "study.toml").is_file() else path.parent.parent)
     if missing.parts:
         raise ConfigError([f"{run}: {missing}"])

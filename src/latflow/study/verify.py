@@ -53,7 +53,7 @@ TOLERANCE = 1e-10
 """Largest deviation per square root of the number of sites."""
 
 
-def verify(path: Path) -> list[Check]:
+def verify(path: str | Path) -> list[Check]:
     """Verify a run directory, an ensemble or measurement directory, or a model directory.
 
     Of a run that was made with packages which are not here the files alone are verified, and one check fails.
@@ -61,7 +61,7 @@ def verify(path: Path) -> list[Check]:
     Raises:
         MissingInputError: If `path` is none of these.
     """
-    path = path.resolve()
+    path = Path(path).resolve()
     root = next((place for place in (path, *path.parents) if (place / "study.toml").exists()), None)
     missing = None if root is None else absent(root)
     if missing is not None and missing.parts:

@@ -81,6 +81,11 @@ class FitResult:
         """From where the training goes on."""
         return FitProgress(self.state, self.seconds, self.history)
 
+    def __repr__(self) -> str:
+        last = self.history[-1]
+        reached = f"{last['step']} steps in {self.seconds:.3g} s, ended by {self.stopped_by}"
+        return f"FitResult({reached}; acceptance {last['acceptance']:.3f}, {self.flow})"
+
 
 def _ignore(*_: object) -> None:
     """A hook that does nothing."""

@@ -48,10 +48,10 @@ class Annealed(AbstractWeightedSampler):
 
         (x, work), _ = jax.lax.scan(step, (x, jnp.zeros(())), jnp.arange(self.steps))
         work = work + share * gap(x)
-        return Weighted(x, -work, {"work": work, "action": self.action(x)})
+        return lf.Weighted(x, -work, {"work": work, "action": self.action(x)})
 
 
-class Normals(AbstractWeightedSampler):
+class Normals(lf.AbstractWeightedSampler):
     """Normal sites of one width under the weight exp(−S)/q; E[w] = Z."""
 
     action: lf.AbstractAction
@@ -61,7 +61,7 @@ class Normals(AbstractWeightedSampler):
     def draw(self, key):
         z, log_prob = self.prior.sample_and_log_prob(key)
         x, log_prob = self.width * z, log_prob - z.size * jnp.log(self.width)
-        return Weighted(x, -self.action(x) - log_prob, {"action": self.action(x)})
+        return lf.Weighted(x, -self.action(x) - log_prob, {"action": self.action(x)})
 
 
 class Mixed(AbstractTunableKernel):

@@ -14,7 +14,9 @@ import pytest
 
 from latflow.errors import DataError
 from latflow.store.gauge_files import lime, measure, milc, nersc
-from latflow.store.gauge_files.files import read_configuration, spell
+from latflow.store.gauge_files.configuration import examine
+from latflow.store.gauge_files.files import read_configuration, spell, write_configuration
+from latflow.store.gauge_files.folders import Reading, import_folder
 from latflow.store.gauge_files.layout import Source
 from latflow.store.gauge_files.loops import clover, polyakov_loop
 from latflow.store.gauge_files.refusals import (
@@ -25,6 +27,7 @@ from latflow.store.gauge_files.refusals import (
     UnsupportedError,
 )
 from latflow.store.records import ChecksumError, FormatError
+from latflow.study.foreign import open_configurations
 from store.gauge_files import test_foreign
 from store.gauge_files.fields import configuration, needs_real_files, payload, random_links, real
 
@@ -158,6 +161,58 @@ def test_open_boundaries_are_called_so(awkward, tmp_path):
     assert measure.defect(bad, open_in_time=True) == 1
 
 
+@pytest.mark.parametrize("shape", [(2, 2, 2, 4), (2, 3, 4), (2, 4), (2, 2, 2, 2)])
+def test_averages_with_open_boundaries_are_over_what_is_there(shape, tmp_path):
+    links = random_links(shape, seed=5)
+    links[-1, ..., -1] = 0
+    found = examine(links, format="made", precision="float64", details={})
+    d, time = len(shape), shape[-1]
+    there = [(mu, x) for mu in range(d) for x in np.ndindex(*shape) if mu < d - 1 or x[-1] < time - 1]
+    traces = [np.trace(links[(mu, slice(None), slice(None), *x)]) / 3 for mu, x in there]
+    assert found.link_trace == pytest.approx(np.mean(traces), abs=1e-13)
+    loops = {True: [], False: []}
+    for (mu, nu), x in itertools.product(itertools.combinations(range(d), 2), np.ndindex(*shape)):
+        if nu < d - 1 or x[-1] < time - 1:
+            loops[nu == d - 1].append(plaquette(links, mu, nu, x))
+    assert found.plaquette_time == pytest.approx(np.mean(loops[True]), abs=1e-13)
+    if d > 2:
+        assert found.plaquette_space == pytest.approx(np.mean(loops[False]), abs=1e-13)
+    # files state averages over all sites
+    assert found.stated["plaquette"] == pytest.approx(measure.mean_plaquette(measure.plaquettes(links)), abs=1e-13)
+    assert found.stated["link trace"] == pytest.approx(measure.link_trace(links).real, abs=1e-13)
+    if d == 4:
+        for format in ("nersc", "ildg"):
+            write_configuration(tmp_path / format, found, format)
+            assert read_configuration(tmp_path / format).plaquette == pytest.approx(found.plaquette, abs=1e-13)
+
+
+def plaquette(links, mu, nu, x):
+    """Re tr P / N by matrices."""
+    step = np.eye(len(links), dtype=int)
+
+    def link(direction, place):
+        return links[(direction, slice(None), slice(None), *np.mod(place, links.shape[3:]))]
+
+    one = link(mu, x) @ link(nu, x + step[mu])
+    return np.trace(one @ (link(nu, x) @ link(mu, x + step[nu])).conj().T).real / links.shape[1]
+
+
+def test_clovers_with_open_boundaries_are_those_inside():
+    links = random_links((2, 2, 2, 5), seed=6)
+    cut = links.copy()
+    cut[-1, ..., -1] = 0
+    energy, charge = clover(cut, open_in_time=True)
+    # what is beyond the boundary makes no difference, what is inside does
+    other = links.copy()
+    other[-1, ..., -1] = random_links((2, 2, 2, 5), seed=7)[-1, ..., -1]
+    assert (energy, charge) == pytest.approx(clover(other, open_in_time=True), rel=1e-12)
+    assert energy != pytest.approx(clover(links)[0], rel=1e-3)
+    unit = np.zeros_like(links) + np.eye(3)[:, :, None, None, None, None]
+    unit[-1, ..., -1] = 0
+    assert clover(unit, open_in_time=True) == (0, 0)
+    assert clover(cut[..., :2], open_in_time=True) == (None, None)
+
+
 # What the script does not write
 
 
@@ -191,8 +246,23 @@ def test_one_configuration_of_several(tmp_path):
     with pytest.raises(UnsupportedError, match="0 to 2"):
         read_configuration(tmp_path / "all", which=3)
     (tmp_path / "nersc").write_bytes(spell(fields[0], "nersc"))
-    with pytest.raises(UnsupportedError, match="only LIME files"):
+    with pytest.raises(UnsupportedError, match="a file of this format holds one"):
         read_configuration(tmp_path / "nersc", which=1)
+
+
+def test_one_configuration_of_every_file_of_a_folder(tmp_path):
+    fields = [configuration(SMALL, seed=seed) for seed in range(4)]
+    (tmp_path / "files").mkdir()
+    for number in (0, 1):
+        both = fields[2 * number : 2 * number + 2]
+        (tmp_path / "files" / f"cfg.{number}").write_bytes(b"".join(spell(field, "ildg") for field in both))
+    with pytest.raises(UnsupportedError, match="holds 2 configurations"):
+        import_folder(tmp_path / "files", tmp_path / "none")
+    import_folder(tmp_path / "files", tmp_path / "ensemble", Reading(which=1))
+    found = open_configurations(tmp_path / "ensemble")
+    assert [len(found), len(open_configurations(tmp_path / "files", which=1))] == [2, 2]
+    for made, field in zip(found, fields[1::2], strict=True):
+        np.testing.assert_array_equal(made.links, field.links)
 
 
 @pytest.mark.parametrize("format", ["ildg", "nersc", "openqcd"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from latflow.display import extents
 from latflow.store.gauge_files import measure
 from latflow.store.gauge_files.checks import DAMAGED, FileCheck, noted
 from latflow.store.gauge_files.measure import Links
@@ -30,7 +31,7 @@ class Configuration:
         precision: ``float32`` or ``float64``, of the numbers in the file.
         details: Facts of the format in words: byte order, rows, writer, ….
         checks: Checks made, notes included; failed ones only if reading was forced.
-        plaquette: Average of Re tr P / N.
+        plaquette: Average of Re tr P / N; as all averages, with open boundaries over what is there.
         plaquette_space: The same over planes without the time direction.
         plaquette_time: The same over planes with it.
         link_trace: Average of tr U / N.
@@ -52,6 +53,11 @@ class Configuration:
     provenance: Provenance = NOTHING_KNOWN
     open_boundary: bool = False
 
+    def __repr__(self) -> str:
+        failed = f", fails {', '.join(check.name for check in self.failed)}" if self.failed else ""
+        what = f"{self.format}, SU({self.colours}) on {extents(self.shape)}, {self.precision}"
+        return f"Configuration({what}, plaquette {self.plaquette:.6g}{failed})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Extents of the lattice, time last."""
@@ -71,6 +77,19 @@ class Configuration:
     def notes(self) -> tuple[FileCheck, ...]:
         """Differences that are reported and refuse nothing."""
         return tuple(check for check in self.checks if check.note)
+
+    @property
+    def stated(self) -> dict[str, float]:
+        """Plaquette and link trace as files state them: averages over all sites, in which what is missing is zero."""
+        if not self.open_boundary:
+            return {"plaquette": self.plaquette, "link trace": self.link_trace.real}
+        d, extent = len(self.shape), self.shape[-1]
+        planes = d * (d - 1) / 2
+        missing = (d - 1) * self.plaquette_time / (extent * planes) if d > 1 else 0.0
+        return {
+            "plaquette": self.plaquette - missing,
+            "link trace": self.link_trace.real * (d * extent - 1) / (d * extent),
+        }
 
     @property
     def plaquettes(self) -> dict[str, float | None]:
@@ -167,7 +186,9 @@ def examine(
     """Measure links and compare with the values that their file declares; `accept` raises if a check fails."""
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which no check passes
         planes = measure.plaquettes(links)
-        is_open = measure.is_open_in_time(links)
+        trace, is_open = measure.link_trace(links), measure.is_open_in_time(links)
+        if is_open:
+            planes, trace = measure.without_missing(planes, trace, links.shape[-1])
         found = Configuration(
             links,
             format,
@@ -177,12 +198,12 @@ def examine(
             measure.mean_plaquette(planes),
             measure.spatial_plaquette(planes),
             measure.temporal_plaquette(planes),
-            measure.link_trace(links),
+            trace,
             measure.defect(links, open_in_time=is_open),
             provenance,
             is_open,
         )
-    values = {"plaquette": found.plaquette, "link trace": found.link_trace.real}
+    values = found.stated
     measured = [
         _measured(name, values[name], stored, tolerance, found.colours) for name, stored, tolerance in declarations
     ]

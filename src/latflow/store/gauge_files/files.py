@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from latflow.errors import CannotCreateError
 from latflow.store.atomic import require_directory, write_bytes
 from latflow.store.gauge_files import bridge, ildg, lime, milc, nersc, openqcd
-from latflow.store.gauge_files.configuration import LARGEST_DEFECT, PRECISIONS, Configuration, accept
+from latflow.store.gauge_files.configuration import LARGEST_DEFECT, PRECISIONS, Configuration, accept, examine
 from latflow.store.gauge_files.hints import Hints
 from latflow.store.gauge_files.layout import Source, require_group
 from latflow.store.gauge_files.provenance import Provenance
@@ -107,26 +108,52 @@ def spell(configuration: Configuration, format: str, *, precision: str | None = 
 
 def write_configuration(
     path: Path | str,
-    configuration: Configuration,
+    configuration: Configuration | ArrayLike,
     format: str,
     *,
     precision: str | None = None,
     information: str = "",
 ) -> str:
-    """Write a configuration to a new file, whole or not at all; arguments as for `spell`.
+    """Write a configuration to a new file, whole or not at all.
+
+    Args:
+        path: The file.
+        configuration: What was read from another file, or links ``U[mu, a, b, x, …, t]`` of SU(N).
+        format: One of `FORMATS`.
+        precision: ``float32`` or ``float64``; by default that of the configuration. Rounding must be asked for.
+        information: Free text for the file, where there is room.
 
     Returns:
         The SHA-256 of the file.
 
     Raises:
         CannotCreateError: There is a file of that name, or no directory for it.
+        UnsupportedError: The format cannot hold it, or an array is no field of links.
+        UnitarityError: Links that are not in the group.
         StorageError: The disk refused.
     """
     path = Path(path)
+    configuration = configuration if isinstance(configuration, Configuration) else _of_links(configuration, path)
     if path.exists():
         raise CannotCreateError(f"{path}: exists already", hint="remove it or choose another name")
     require_directory(path.parent)
     return write_bytes(path, spell(configuration, format, precision=precision, information=information))
+
+
+def _of_links(links: object, path: Path) -> Configuration:
+    """Links in memory, measured; accepted as those of a file are.
+
+    Raises:
+        UnsupportedError: If they are no links.
+    """
+    array = np.asarray(links)
+    d, *square = array.shape[:3] if array.ndim > 3 else (0, 0, 1)
+    if not (np.iscomplexobj(array) and d == array.ndim - 3 and square[0] == square[1] > 1 and array.size):
+        value = f"an array of {array.dtype}, shape {array.shape}"
+        raise UnsupportedError(f"{path}: links", value=value, allowed="complex U[mu, a, b, x, …, t] of SU(N)")
+    exact = np.ascontiguousarray(array, dtype=np.complex64 if array.dtype == np.complex64 else np.complex128)
+    precision = "float32" if exact.dtype == np.complex64 else "float64"
+    return accept(examine(exact, format="memory", precision=precision, details={}), path, force=False)
 
 
 def _read(source: Source, hints: Hints, which: int | None) -> Configuration:
@@ -135,7 +162,8 @@ def _read(source: Source, hints: Hints, which: int | None) -> Configuration:
     if head.startswith(lime.MAGIC):
         return ildg.read(source, hints, which=which)
     if which:
-        raise UnsupportedError(f"{source.path}: --which", value=str(which), allowed="0: only LIME files hold several")
+        allowed = "0: a file of this format holds one; only ILDG and SciDAC files hold several"
+        raise UnsupportedError(f"{source.path}: --which", value=str(which), allowed=allowed)
     if head.startswith(nersc.MAGIC):
         return nersc.read(source, hints)
     if head[:4] in milc.MAGICS:

@@ -33,13 +33,23 @@ _SMALLEST_BLOCK = 64 << 20
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files of a folder are read; see `files.read_configuration`."""
+    """How the files of a folder are read: the same for every file, as arguments of `files.read_configuration`.
+
+    Attributes:
+        shape: Extents, time last, of files that do not state them.
+        origin: Where these values come from, in words, for messages.
+        force: Read also what fails a check.
+        colours: N of SU(N), where files do not state it.
+        precision: ``float32`` or ``float64``, likewise.
+        which: Number of the configuration, from 0, in files that hold several.
+    """
 
     shape: Sequence[int] | None = None
     origin: str = "the caller"
     force: bool = False
     colours: int | None = None
     precision: str | None = None
+    which: int | None = None
 
     def read(self, folder: Path, name: str) -> Configuration:
         """One file; its number is that of its name where it states none itself."""
@@ -49,6 +59,7 @@ class Reading:
             colours=self.colours,
             precision=self.precision,
             origin=self.origin,
+            which=self.which,
             force=self.force,
         )
         return replace(found, provenance=numbered(found.provenance, stem(name)))
@@ -85,7 +96,7 @@ class Written:
 
 
 def export_ensemble(
-    ensemble: Path, folder: Path, format: str, *, precision: str | None = None, force: bool = False
+    ensemble: str | Path, folder: str | Path, format: str, *, precision: str | None = None, force: bool = False
 ) -> Written:
     """Write every configuration of an ensemble into a file of its own.
 
@@ -107,6 +118,7 @@ def export_ensemble(
         DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
     """
+    ensemble, folder = Path(ensemble), Path(folder)
     opened = Ensemble.open(ensemble, writable=False)
     if not opened.n_blocks:
         raise MissingInputError(f"{ensemble}: no configurations yet")
@@ -130,11 +142,16 @@ def export_ensemble(
     return written
 
 
-def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) -> Written:
+def import_folder(folder: str | Path, ensemble: str | Path, reading: Reading = Reading()) -> Written:
     """Gather the files of a folder, in the order of their names with numbers as numbers, into an ensemble.
 
     Replicas and the numbers of configurations, gaps included, are those of the names, see
     `latflow.store.gauge_files.replicas`.
+
+    Args:
+        folder: The folder, or one whose sub-folders are replicas.
+        ensemble: Directory of the ensemble; created if absent.
+        reading: What is known of the files that they do not state.
 
     Returns:
         The names of the files, and the checks that some of them fail.
@@ -143,6 +160,7 @@ def import_folder(folder: Path, ensemble: Path, reading: Reading = Reading()) ->
         DataError: A file that cannot be read, or of another lattice or group than the first.
         CannotCreateError: `ensemble` is an ensemble of other files.
     """
+    folder, ensemble = Path(folder), Path(ensemble)
     found = listing(folder)
     names = found.names
     places(names, [stem(name) for name in names], [""] * len(names))
@@ -187,13 +205,30 @@ def ensemble_places(ensemble: Ensemble) -> list[Place]:
 
 
 def convert_folder(
-    folder: Path, target: Path, format: str, reading: Reading = Reading(), *, precision: str | None = None
+    folder: str | Path,
+    target: str | Path,
+    format: str,
+    reading: Reading = Reading(),
+    *,
+    precision: str | None = None,
 ) -> Written:
     """Write every file of a folder in another format under its own name with another ending.
 
+    Args:
+        folder: The folder.
+        target: Where the files go; created if absent.
+        format: One of `files.FORMATS`.
+        reading: What is known of the files that they do not state.
+        precision: ``float32`` or ``float64``; by default that of each file.
+
     Returns:
         The names of the files written, and what they could not hold.
+
+    Raises:
+        DataError: A file that cannot be read, or that the format cannot hold.
+        CannotCreateError: Two files would have one name, or a file of a name holds something else.
     """
+    folder, target = Path(folder), Path(target)
     found = listing(folder)
     names = found.names
     news = [f"{_joined(stem(name))}.{format}" for name in names]

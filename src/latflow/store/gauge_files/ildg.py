@@ -53,7 +53,7 @@ def read(source: Source, hints: Hints, *, which: int | None = None) -> Configura
         declarations=declarations,
         provenance=provenance,
     )
-    return replace(made, checks=(*made.checks, *found.notes(made.plaquette)))
+    return replace(made, checks=(*made.checks, *found.notes(made.stated["plaquette"])))
 
 
 def spell(links: Links, *, precision: str, provenance: Provenance = NOTHING_KNOWN, ildg: bool = True) -> bytes:
@@ -117,10 +117,10 @@ def _record_xml(measured: Configuration, information: str) -> tuple[bytes, bytes
         f"<datatype>QDP_{letter}{n}_ColorMatrix</datatype><precision>{letter}</precision><colors>{n}</colors>"
         f"<spins>1</spins><typesize>{size}</typesize><datacount>{d}</datacount></scidacRecord>"
     )
-    plaquette = f"<plaq>{measured.plaquette:.12g}</plaq>" if d > 1 else ""
+    plaquette = f"<plaq>{measured.stated['plaquette']:.12g}</plaq>" if d > 1 else ""
     user = (
         f"{_XML}<usqcdInfo><version>1.0</version>{plaquette}"
-        f"<linktr>{measured.link_trace.real:.12g}</linktr><info>{markup.escape(information)}</info></usqcdInfo>"
+        f"<linktr>{measured.stated['link trace']:.12g}</linktr><info>{markup.escape(information)}</info></usqcdInfo>"
     )
     return private.encode(), user.encode()
 

@@ -87,7 +87,7 @@ class Records:
             raise UnsupportedError(
                 f"{self._source.path}: holds {len(groups)} configurations",
                 allowed="one configuration per file",
-                hint=f"say which: --which 0 to {len(groups) - 1}",
+                hint=f"say which: --which 0 to {len(groups) - 1}; with `latflow convert FOLDER`, of every file",
             )
         if not 0 <= (which or 0) < len(groups):
             raise UnsupportedError(f"{self._source.path}: --which", value=str(which), allowed=f"0 to {len(groups) - 1}")

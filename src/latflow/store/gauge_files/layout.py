@@ -27,6 +27,7 @@ from latflow.store.records import ChecksumError, FormatError
 _GZIP = b"\x1f\x8b"
 _GROWTH = 64  # links hardly shrink, text by half; anything that grows more is no measured field
 _PIECE = 1 << 20
+_NO_FOLDER = "name one file; `latflow measure` and `latflow convert` take folders"
 
 
 class Source:
@@ -51,14 +52,12 @@ class Source:
         except FileNotFoundError as error:
             raise MissingInputError(f"{self.path}: no such file") from error
         except IsADirectoryError as error:
-            raise FormatError(
-                f"{self.path}: not a regular file", hint="name one file; `latflow convert` takes folders"
-            ) from error
+            raise FormatError(f"{self.path}: not a regular file", hint=_NO_FOLDER) from error
         except OSError as error:
             raise StorageError(f"{self.path}: cannot read", value=error.strerror or str(error)) from error
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
-            raise FormatError(f"{self.path}: not a regular file", hint="name one file; `latflow convert` takes folders")
+            raise FormatError(f"{self.path}: not a regular file", hint=_NO_FOLDER)
         self.size = status.st_size
         if self.read_up_to(0, len(_GZIP)) == _GZIP:
             self._inflate()

@@ -25,11 +25,21 @@ def polyakov_loop(links: Links) -> complex:
     return complex(np.einsum("aa...->...", line).mean() / links.shape[1])
 
 
-def clover(links: Links) -> tuple[float, float | None]:
-    """E per site, and Q in four dimensions, None in others."""
-    d, volume = len(links), math.prod(links.shape[3:])
+def clover(links: Links, *, open_in_time: bool = False) -> tuple[float | None, float | None]:
+    """E per site, and Q in four dimensions, None in others.
+
+    Args:
+        links: The field.
+        open_in_time: Leave out the first and the last slice, on which the clovers lack leaves; None if there are no
+            others. E is then per site of the slices that are left.
+    """
     wide = links.astype(np.complex128, copy=False)
-    strengths = {pair: _strength(wide, *pair) for pair in itertools.combinations(range(d), 2)}
+    d, pairs = len(links), itertools.combinations(range(len(links)), 2)
+    kept = slice(1, -1) if open_in_time else slice(None)
+    strengths = {pair: np.ascontiguousarray(_strength(wide, *pair)[..., kept]) for pair in pairs}
+    volume = math.prod(next(iter(strengths.values())).shape[2:])
+    if not volume:
+        return None, None
     # tr F F = ½ F^a F^a, and every plane stands twice in the sum over μ and ν
     energy = sum(_trace(f, f) for f in strengths.values()) / volume
     if d != 4:

@@ -53,6 +53,21 @@ def link_trace(links: Links) -> complex:
     return complex(diagonal) / (links[:, 0, 0].size * links.shape[1])
 
 
+def without_missing(
+    planes: Float[np.ndarray, "d d"], trace: complex, extent: int
+) -> tuple[Float[np.ndarray, "d d"], complex]:
+    """Averages over the plaquettes and links that are there, where the links in time of the last slice are zero.
+
+    Args:
+        planes: Averages over all sites, in which missing plaquettes count as zero.
+        trace: The same of links.
+        extent: Extent in time, more than 1.
+    """
+    inside, d = planes.copy(), len(planes)
+    inside[-1], inside[:, -1] = (row * extent / (extent - 1) for row in (planes[-1], planes[:, -1]))
+    return inside, trace * d * extent / (d * extent - 1)
+
+
 def is_open_in_time(links: Links) -> bool:
     """Whether the links in time of the last slice are all zero and others are not: open boundaries in time."""
     return bool(links.shape[-1] > 1 and not links[-1, ..., -1].any() and links[-1, ..., 0].any())

@@ -89,7 +89,7 @@ def places(names: Sequence[str], stems: Sequence[str], stated: Sequence[str]) ->
     """
     bare = [_without_word(stem) for stem in stems]
     found = [number_in(stem.rpartition("/")[2]) for stem in bare]
-    if all(found):
+    if are_numbered(stems):
         made = [Place(_replica(s, n), int(n)) for s, n in zip(bare, found, strict=True)]
     else:
         folders = [name.rpartition("/")[0] for name in names]
@@ -103,6 +103,11 @@ def places(names: Sequence[str], stems: Sequence[str], stated: Sequence[str]) ->
             raise FormatError(f"configuration {place.number} of replica {place.replica!r}", value=two, hint=hint)
         first[place] = name
     return made
+
+
+def are_numbered(stems: Sequence[str]) -> bool:
+    """Whether every name ends in a number: what the files state is then not asked."""
+    return all(number_in(_without_word(stem).rpartition("/")[2]) for stem in stems)
 
 
 def _plain(folder: Path) -> list[str]:

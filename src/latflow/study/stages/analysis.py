@@ -265,7 +265,7 @@ def _naming(sampler: str) -> Iterator[None]:
 def _chain(
     context: RunContext, columns: Mapping[str, np.ndarray], replicas: Replicas | None = None
 ) -> dict[str, list[Estimate]]:
-    """Γ-method estimates of columns (records, chains, ...), tails of slow modes included, for the field of the study."""
+    """Γ-method estimates of columns (records, chains, ...) with tails of slow modes, for the field of the study."""
     series, known = _by_chain(columns), study_physics(context.config)
     found = all_estimates(known.all_estimators, series, known.along(series, replicas))
     return in_study_field(context.config, found)

@@ -30,6 +30,7 @@ from latflow.study.config.methods import METHODS, method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.given_start import given_links
 from latflow.study.methods import build_kernel, method_key
+from latflow.study.stages import labels
 from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.theories import study_physics
 
@@ -65,7 +66,10 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     for block in range(ensemble.n_blocks, n_blocks):
         with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
             x, columns, attributes = one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
-            ensemble.append(columns, n=n_records * settings.chains, attributes={**attributes, **moved(begun)})
+            told = labels.of_ensemble(columns, chains=True, n_dim=len(context.config.lattice.shape))
+            ensemble.append(
+                columns, n=n_records * settings.chains, attributes={**attributes, **moved(begun)}, labels=told
+            )
         acceptance.append(float(columns["acceptance"].mean()))
         context.progress.update(f"sample {sampler}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()
@@ -204,6 +208,7 @@ def _acceptances(ensemble: Ensemble) -> list[float]:
 def _manifest(context: RunContext, sampler: str, n_records: int, kernel: AbstractKernel) -> dict[str, Any]:
     return {
         "kind": "ensemble",
+        "labelled": True,
         "sampler": sampler,
         "identity": {
             **identity(context.config, "lattice", "action", sampler),

@@ -13,6 +13,7 @@ from latflow.samplers.draws import weighted_block
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext, identity
+from latflow.study.stages import labels
 from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.sources import Source, draw_keys, source
@@ -44,7 +45,8 @@ def sample_draws(context: RunContext, name: str) -> None:
             attributes: dict[str, Any] = {"first": block * n, **moved(begun)}
             if config.sampling.ledger_only:
                 attributes[DIGEST] = fields_digest(columns.pop("fields"))
-            ensemble.append(columns, n=n, attributes=attributes)
+            told = labels.of_ensemble(columns, chains=False, n_dim=len(config.lattice.shape))
+            ensemble.append(columns, n=n, attributes=attributes, labels=told)
         acceptance.append(float(columns["accepted"].mean()))
         context.progress.update(f"sample {name}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()
@@ -65,6 +67,7 @@ def _manifest(context: RunContext, name: str, found: Source) -> dict[str, Any]:
     sampling = context.config.sampling
     return {
         "kind": "ensemble",
+        "labelled": True,
         "sampler": name,
         "identity": {
             **identity(context.config, "lattice", "action"),

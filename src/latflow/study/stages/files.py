@@ -21,6 +21,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext, identity
 from latflow.study.foreign import AbstractCollection, collection_of, projected, replicas_of, require_usable
+from latflow.study.stages import labels
 from latflow.study.stages.provenance import origin
 
 
@@ -49,10 +50,12 @@ def gather(context: RunContext, sampler: str) -> None:
     for start in range(0, len(new), size):
         chosen = new[start : start + size]
         read = [_checked(found, name, context.config) for name in chosen]
+        columns = {"plaquette": np.array([each.plaquette for each in read])}
         ensemble.append(
-            {"plaquette": np.array([each.plaquette for each in read])},
+            columns,
             n=len(chosen),
             attributes={"first": len(known) + start, "files": chosen, **_facts(found, chosen, read)},
+            labels=labels.of_ensemble(columns, chains=True, n_dim=len(context.config.lattice.shape)),
         )
         context.progress.update(f"sample {sampler}", start + len(chosen), len(new), {})
         context.interrupts.check()
@@ -160,6 +163,7 @@ def _manifest(context: RunContext, sampler: str) -> Mapping[str, Any]:
     config = context.config
     return {
         "kind": "ensemble",
+        "labelled": True,
         "sampler": sampler,
         "identity": {
             **identity(config, "lattice", "action", sampler),

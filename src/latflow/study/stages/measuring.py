@@ -20,6 +20,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig
 from latflow.study.config.stages import MEASUREMENT_SECTIONS
 from latflow.study.context import RunContext, identity
+from latflow.study.stages import labels
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import measured_observables, study_physics
 from latflow.theories.further import packages
@@ -40,6 +41,7 @@ def measure(context: RunContext, sampler: str) -> None:
     ensemble = Ensemble.open(source)
     manifest = {
         "kind": "measurement",
+        "labelled": True,
         "sampler": sampler,
         "identity": {
             **identity(context.config, "lattice", "action"),
@@ -63,7 +65,7 @@ def _measure_blocks(context: RunContext, sampler: str, ensemble: Ensemble, measu
     observables = measured_observables(context.config, physics)
     earlier = _Earlier(context, sampler, ensemble)
     missing = tuple(observable for observable in observables if observable.name not in earlier.names)
-    source = FieldSource(context, ensemble)
+    source, of_chains = FieldSource(context, ensemble), "block_size" not in ensemble.manifest["identity"]
     context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations{_words(earlier, missing)}")
     levels: set[str] = set()
     for index in range(measurement.n_blocks, ensemble.n_blocks):
@@ -77,7 +79,8 @@ def _measure_blocks(context: RunContext, sampler: str, ensemble: Ensemble, measu
                 columns |= _measure_block(wanted, fields, len(physics.action.space.shape))
             entry = ensemble.entries[index]
             ordered = {observable.name: columns[observable.name] for observable in observables}
-            measurement.append(ordered, n=entry.n, attributes={"source": entry.sha256})
+            told = labels.of_measurement(ordered, chains=of_chains, words=physics.words())
+            measurement.append(ordered, n=entry.n, attributes={"source": entry.sha256}, labels=told)
         context.progress.update(f"measure {sampler}", index + 1, ensemble.n_blocks, {})
         context.interrupts.check()
     if "close" in levels:

@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 
 import latflow as lf
-from latflow.actions.base import AbstractLocalAction, autodiff_force
 from latflow.theories.scalar.physics import scalar_physics
 from latflow.theories.sectors import VacuumSectors
 
 
-class SineGordon(AbstractLocalAction):
+class SineGordon(lf.AbstractLocalAction):
     """S = Σ[(∂φ)² + m²φ² + α(1 − cos φ)]."""
 
     space: lf.AbstractFieldSpace
@@ -26,7 +25,7 @@ class SineGordon(AbstractLocalAction):
         return jnp.sum(hops + self._potential(x))
 
     def force(self, x):
-        return autodiff_force(self, x)
+        return lf.autodiff_force(self, x)
 
     def site_difference(self, x, proposal):
         neighbours = sum(jnp.roll(x, step, axis=mu) for mu in range(x.ndim) for step in (1, -1))
