@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from latflow.store.ensemble import Ensemble
+
 COMMAND = [sys.executable, "-m", "latflow", "run"]
 
 TIMED = {"metrics.jsonl", "train.jsonl", "results.json", "report.html"}
@@ -95,3 +97,55 @@ def test_a_signal_saves_and_leaves_with_75(
     assert "error[INTERRUPTED]" in err
     finish(tiny_study, tmp_path / "run")
     assert bits(tmp_path / "run") == bits(quiet[0])
+
+
+ONE_SAMPLER = """
+name = "slow"
+[lattice]
+shape = [2, 2]
+[action]
+kind = "phi4"
+mass_squared = -4.0
+coupling = 8.0
+[sampling]
+configurations = 384
+samplers = ["local"]
+block_size = 128
+[local]
+chains = 4
+warmup = 10
+"""
+
+ENDLESS = """
+import hashlib, sys
+import latflow.study.stages.chains as chains
+from latflow.cli import main
+from latflow.store import interrupts
+interrupts.GRACE_SECONDS = 1.0
+real = chains.one_block
+def one_block(context, *arguments, first, n):
+    if first:  # one long call outside Python, like a program that compiles
+        context.path("endless").touch()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+    return real(context, *arguments, first=first, n=n)
+chains.one_block = one_block
+sys.exit(main())
+"""
+
+
+def test_a_block_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    """What was saved before stays, the directory is free, and the reason is told."""
+    study, directory = tmp_path / "slow.toml", tmp_path / "run"
+    study.write_text(ONE_SAMPLER)
+    command = [sys.executable, "-c", ENDLESS, "run", str(study), "--run-dir", str(directory)]
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + SECONDS
+    while not (directory / "endless").exists() and job.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.send_signal(signal.SIGTERM)
+    out, err = job.communicate(timeout=SECONDS)
+    assert job.returncode == 75, err
+    assert err.splitlines()[-1].startswith("error[INTERRUPTED] stopped by SIGTERM: the current step had not ended")
+    assert out == ""
+    assert not (directory / "run.lock").exists()
+    assert Ensemble.open(directory / "ensembles" / "local", writable=False).n_blocks == 1
