@@ -6,6 +6,7 @@ on a lattice of their dimension with up to four sites a side, their own would ha
 """
 
 import math
+from collections.abc import Iterator
 
 import jax
 
@@ -47,18 +48,22 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
     Returns:
         One result per law, in the order of the floors: space, action, molecular dynamics, flow.
     """
+    return list(selfchecks(config, flow=flow))
+
+
+def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Iterator[LawResult]:
+    """The results of `selfcheck` one by one, as they are found."""
     key = root_key(config.seed)
     if config.action.fields == "links":
-        return _gauge_laws(_on_small_lattice(config), key)
+        yield from _gauge_laws(_on_small_lattice(config), key)
+        return
     lattice, action = build_lattice(config), build_local_action(config)
     flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
-    checked = None if flow is None else _finely_integrated(jax.random.fold_in(key, 4), flow)
-    return [
-        *spaces.space_laws(key, action.space),
-        *_action_laws(action, lattice, key),
-        *_dynamics_laws(_hmc(config), key),
-        *([] if checked is None else _flow_laws(checked, action, key)),
-    ]
+    yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
+    yield from _action_laws(action, lattice, key)
+    yield from _dynamics_laws(_hmc(config), key)
+    if flow is not None:
+        yield from _flow_laws(_finely_integrated(jax.random.fold_in(key, 4), flow), action, key)
 
 
 def _hmc(config: StudyConfig) -> HMC:
@@ -76,17 +81,15 @@ def _on_small_lattice(config: StudyConfig) -> StudyConfig:
     return config.model_copy(update={"lattice": lattice})
 
 
-def _gauge_laws(config: StudyConfig, key: PRNGKey) -> list[LawResult]:
+def _gauge_laws(config: StudyConfig, key: PRNGKey) -> Iterator[LawResult]:
     """The laws of links, of their action and of molecular dynamics on them."""
     action = build_action(config)
     space = build_link_action(config).space
+    yield from (law(key, space) for law in spaces.SPACE_LAWS)
+    yield from (law(key, action) for law in actions.ACTION_LAWS)
     elements = random_words(link_generators(jax.random.fold_in(key, 5), space), seed=0, n_words=4)
-    return [
-        *spaces.space_laws(key, space),
-        *(law(key, action) for law in actions.ACTION_LAWS),
-        actions.invariant_under(key, action, elements),
-        *_dynamics_laws(_hmc(config), key),
-    ]
+    yield actions.invariant_under(key, action, elements)
+    yield from _dynamics_laws(_hmc(config), key)
 
 
 def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
@@ -103,34 +106,28 @@ def _finely_integrated(key: PRNGKey, flow: TrainableFlow) -> TrainableFlow:
     return with_integrator(flow, RK8, 2 * n_steps)  # twice, for fields wider than draws
 
 
-def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
+def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> Iterator[LawResult]:
     laws = [*actions.ACTION_LAWS, actions.site_difference_is_exact]
     if all(extent % 2 == 0 for extent in lattice.shape):
         laws.append(actions.colours_are_independent)
-    words = random_words(generators(lattice), seed=0, n_words=4)
-    return [
-        *(law(key, action) for law in laws),
-        actions.invariant_under(key, action, words),
-    ]
+    yield from (law(key, action) for law in laws)
+    yield actions.invariant_under(key, action, random_words(generators(lattice), seed=0, n_words=4))
 
 
-def _dynamics_laws(kernel: HMC, key: PRNGKey) -> list[LawResult]:
+def _dynamics_laws(kernel: HMC, key: PRNGKey) -> Iterator[LawResult]:
     """The laws of molecular dynamics, at the acceptance 0.8 and from equilibrium."""
     hot = starts(jax.random.fold_in(key, 2), kernel.action.space, _CHAINS)
     tuned, fields, _ = warm_up(kernel, jax.random.fold_in(key, 3), hot, n_steps=200, target_acceptance=0.8)
     kernel = kernel.with_scale(tuned.scale)
     small = math.prod(kernel.action.space.tangent_shape) <= LARGEST_JACOBIAN
-    laws = kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,)
-    return [
-        *(law(key, kernel, fields) for law in laws),
-        kernels.energy_error_has_order(key, kernel.action, kernel.scheme, fields),
-        kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0),
-    ]
+    yield from (
+        law(key, kernel, fields) for law in (kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,))
+    )
+    yield kernels.energy_error_has_order(key, kernel.action, kernel.scheme, fields)
+    yield kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0)
 
 
-def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> list[LawResult]:
-    return [
-        *bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space, widest=_WIDEST),
-        distributions.log_prob_is_sampled(key, flow),
-        distributions.weight_is_density_ratio(key, FlowSampler(flow, action), flow, action),
-    ]
+def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> Iterator[LawResult]:
+    yield from bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space, widest=_WIDEST)
+    yield distributions.log_prob_is_sampled(key, flow)
+    yield distributions.weight_is_density_ratio(key, FlowSampler(flow, action), flow, action)
