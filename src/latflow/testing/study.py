@@ -1,8 +1,8 @@
 """The laws on a user's own study: its lattice, its action, its flow, its molecular dynamics.
 
 A fresh flow is the identity and keeps every law trivially, so its weights are scrambled first; a trained flow can be
-given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites. Gauge studies are checked
-on a lattice of their dimension with up to four sites a side, their own would have far too many links for most laws.
+given instead. Laws are checked on a small lattice of the study's dimension: what breaks them breaks them there, and the
+Jacobian laws cost the cube of the volume. A trained flow keeps its own lattice, without those laws above 256 sites.
 """
 
 import math
@@ -55,8 +55,9 @@ def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Ite
     """The results of `selfcheck` one by one, as they are found."""
     key = root_key(config.seed)
     if config.action.fields == "links":
-        yield from _gauge_laws(_on_small_lattice(config), key)
+        yield from _gauge_laws(_on_few_links(config), key)
         return
+    config = config if flow is not None else _on_few_sites(config)
     lattice, action = build_lattice(config), build_local_action(config)
     flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
     yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
@@ -72,7 +73,20 @@ def _hmc(config: StudyConfig) -> HMC:
     return HMC(build_action(config), build_scheme(config), step_size=step_size, n_steps=hmc.n_steps)
 
 
-def _on_small_lattice(config: StudyConfig) -> StudyConfig:
+def _on_few_sites(config: StudyConfig) -> StudyConfig:
+    """The study on a lattice of its dimension, no larger than its own, whose extents are even where its own are.
+
+    Six sites a side in two dimensions and four in more tell all directions apart, and neighbours from their images.
+    """
+    shape = config.lattice.shape
+    edge = max(6 if len(shape) <= 2 else 4, getattr(config.flow, "kernel_size", 0))
+    step = math.lcm(2, config.flow.extent_multiple) if "flow" in config.sampling.samplers else 2
+    smaller = (n - step * math.ceil(max(0, n - edge) / step) for n in shape)
+    lattice = config.lattice.model_copy(update={"shape": tuple(n or step for n in smaller)})
+    return config.model_copy(update={"lattice": lattice})
+
+
+def _on_few_links(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
     shape, group = config.lattice.shape, build_link_action(config).space.group
     edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
