@@ -32,6 +32,9 @@ from latflow.testing.result import LawResult
 
 _CHAINS = 64
 
+_FINE = 16
+"""Steps of the accurate scheme that are tried first: enough for most flows."""
+
 # Twice as wide as the prior. Ten couplings of 256 units take fields ten times as wide to 10⁴, where log-dets are still
 # good to 1e-12 but the rounding of the autodiff Jacobian they are compared with has grown to 1e-8.
 _WIDEST = 2.0
@@ -116,7 +119,8 @@ def _finely_integrated(key: PRNGKey, flow: TrainableFlow) -> TrainableFlow:
     """A continuous flow keeps the laws up to its integration error, so that is made as small as their limits."""
     if not is_continuous(flow):
         return flow
-    n_steps, _ = production_steps(key, flow, bound=bijections.LOG_DET_PER_DOF * math.prod(flow.shape))
+    bound = bijections.LOG_DET_PER_DOF * math.prod(flow.shape)
+    n_steps, _ = production_steps(key, flow, bound=bound, first=_FINE)  # every number of steps is compiled anew
     return with_integrator(flow, RK8, 2 * n_steps)  # twice, for fields wider than draws
 
 
