@@ -1,7 +1,7 @@
 """One environment for every test: float64, strict ranks, and array annotations executed."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 from jaxtyping import install_import_hook
 
@@ -11,6 +11,8 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+import memory  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -19,15 +21,50 @@ settings.register_profile("latflow", deadline=None, derandomize=True)
 settings.load_profile("latflow")
 
 
-MAPS = Path("/proc/self/maps")
-FEW = 20_000
-"""Memory maps of a process above which its compiled programs go: Linux allows 65 530, and past them a compiler dies of
-a signal. Every program takes about seven, and a worker meets thousands."""
+BOUND = memory.Bound()
+PEAKS = pytest.StashKey[dict[str, int]]()
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Give memory back between tests when there is much of it."""
+    yield
+    BOUND.keep()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def bounded_programs() -> Iterator[None]:
     """Forget compiled programs between modules when there are many."""
     yield
-    if MAPS.exists() and MAPS.read_text().count("\n") > FEW:
-        jax.clear_caches()
+    if memory.many_maps():
+        memory.forget()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[PEAKS] = {}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker has ended: keep what it says."""
+    del error
+    output = getattr(node, "workeroutput", {})
+    if "peak" in output:
+        node.config.stash[PEAKS][node.gateway.id] = output["peak"]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session fails if one of its processes has grown too large."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["peak"] = memory.peak()
+        return
+    peaks = session.config.stash[PEAKS]
+    peaks |= {} if peaks else {"tests": memory.peak()}
+    if not memory.verdict(peaks)[0] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """One line on the memory of all processes."""
+    good, line = memory.verdict(config.stash[PEAKS])
+    terminalreporter.write_line(line if good else f"FAILED {line}", red=not good)

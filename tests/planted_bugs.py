@@ -1236,6 +1236,27 @@ BUGS = (
         "except (ValueError, RuntimeError):",
         "tests/test_display.py::test_traced_and_empty_objects_have_a_line",
     ),
+    Bug(
+        "process ended by a signal in the middle of a file's writing",
+        "store/atomic.py",
+        "held = _WRITING.acquire(timeout=seconds)",
+        "held = False",
+        "tests/store/test_interrupts.py::test_a_file_that_is_being_written_is_finished",
+    ),
+    Bug(
+        "run directory left locked by a process that gave up its step",
+        "study/run.py",
+        "        lock.release()\n",
+        "",
+        "tests/study/test_faults.py::test_a_block_that_does_not_end_is_given_up",
+    ),
+    Bug(
+        "laws of selfcheck printed when the last one is done",
+        "cli/judgement.py",
+        "    for check in checks:\n        if not machine:",
+        "    for check in list(checks):\n        if not machine:",
+        "tests/cli/test_judgement.py::test_lines_come_as_they_are_found[False]",
+    ),
 )
 
 

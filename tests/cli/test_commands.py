@@ -232,7 +232,7 @@ def test_debug_shows_the_traceback(study: FakeStudy, capsys: pytest.CaptureFixtu
     ("command", "module", "function", "argument", "code"),
     [
         ("verify", "latflow.study.verify", "verify", ".", 65),
-        ("selfcheck", "latflow.testing", "selfcheck", "phi4-quick.toml", 70),
+        ("selfcheck", "latflow.testing", "selfchecks", "phi4-quick.toml", 70),
     ],
 )
 def test_verdicts(

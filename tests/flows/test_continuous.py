@@ -53,7 +53,8 @@ def test_a_search_begins_with_the_steps_of_the_accurate_scheme(monkeypatch):
     assert accurate(KEY, with_integrator(trained, RK4, 16)).bijection.scheme == RK8
 
 
-def test_an_error_that_cannot_be_reached_is_refused():
+def test_an_error_that_cannot_be_reached_is_refused(monkeypatch):
+    monkeypatch.setattr(continuous, "_MOST_STEPS", 2)
     with pytest.raises(PhysicsStop, match="not accurate"):
         production_steps(KEY, flow(), bound=0.0)
 

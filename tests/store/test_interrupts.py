@@ -13,14 +13,22 @@ from latflow.errors import Interrupted
 from latflow.store.interrupts import SIGNALS, Interrupts
 
 CHILD = """
-import hashlib, sys, time
+import hashlib, os, pathlib, sys, time
 from latflow.errors import LatflowError
+from latflow.store import atomic, interrupts
 from latflow.store.interrupts import Interrupts
+interrupts.GRACE_SECONDS, interrupts._WRITE_SECONDS = 0.5, 300.0
+def slow_disk():
+    # A file that is being written when the time is over, in a directory given as the first argument.
+    real = os.fsync
+    os.fsync = lambda handle: time.sleep(1.5) or real(handle)
+    atomic.write_bytes(pathlib.Path(sys.argv[1]) / "block", b"whole")
+    busy()
 def busy():
     # One long call that never comes back to Python's signal handlers, like a compiled scan.
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
 try:
-    with Interrupts() as interrupts:
+    with Interrupts({options}) as interrupts:
         print("ready", flush=True)
         while True:
             {work}
@@ -36,8 +44,8 @@ def child():
     """Starts such a process, and leaves none behind."""
     processes = []
 
-    def start(work: str) -> subprocess.Popen:
-        command = [sys.executable, "-c", CHILD.format(work=work)]
+    def start(work: str, options: str = "", *arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", CHILD.format(work=work, options=options), *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         assert process.stdout.readline() == "ready\n"
@@ -80,6 +88,37 @@ def test_an_echo_is_not_a_second_signal(child):
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 75
     assert out.startswith("saved stopped by SIG")
+
+
+OVERDUE = "overdue=lambda message: print(message, flush=True)"
+
+
+def test_work_that_does_not_end_is_given_up(child):
+    """One long call, such as a compilation, never looks at the flag: the process ends without its result."""
+    process = child("busy()", OVERDUE)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (75, "")
+    assert out.startswith("stopped by SIGTERM: the current step had not ended")
+    assert out.endswith("what was saved before it stays; the same command continues from there\n")
+
+
+def test_a_file_that_is_being_written_is_finished(child, tmp_path):
+    process = child("slow_disk()", OVERDUE, str(tmp_path))
+    while not list(tmp_path.iterdir()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 75
+    assert "is lost" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["block"]
+    assert (tmp_path / "block").read_bytes() == b"whole"
+
+
+def test_a_message_that_nobody_reads_holds_nothing_up(child):
+    process = child("busy()", "overdue=lambda message: time.sleep(1e6)")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=300) == 75
 
 
 def test_handlers_are_put_back_and_nothing_leaks():

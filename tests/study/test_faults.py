@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from latflow.store.ensemble import Ensemble
+
 COMMAND = [sys.executable, "-m", "latflow", "run"]
 
 TIMED = {"metrics.jsonl", "train.jsonl", "results.json", "report.html"}
@@ -50,11 +52,19 @@ def bits(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def quiet(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+def small_study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny study with one sampler of each kind: draws of a flow, and chains."""
+    path = tmp_path_factory.mktemp("faults") / "small.toml"
+    path.write_text(tiny_study.read_text().replace('["flow", "hmc", "local", "cluster"]', '["flow", "local"]'))
+    return path
+
+
+@pytest.fixture(scope="module")
+def quiet(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """An undisturbed run and the seconds it took."""
     directory = tmp_path_factory.mktemp("quiet") / "run"
     begin = time.monotonic()
-    finish(tiny_study, directory)
+    finish(small_study, directory)
     return directory, time.monotonic() - begin
 
 
@@ -71,19 +81,19 @@ def killed_and_resumed(study: Path, directory: Path, delays: list[float]) -> Non
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.nightly)], ids=lambda kills: f"{kills} kills")
 def test_killed_jobs_end_with_the_same_bits(
-    tiny_study: Path, quiet: tuple[Path, float], tmp_path: Path, kills: int
+    small_study: Path, quiet: tuple[Path, float], tmp_path: Path, kills: int
 ) -> None:
     reference, seconds = quiet
     draw = random.Random(20)
-    killed_and_resumed(tiny_study, tmp_path / "run", [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)])
+    killed_and_resumed(small_study, tmp_path / "run", [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)])
     assert bits(tmp_path / "run") == bits(reference)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.nightly)])
 def test_a_signal_saves_and_leaves_with_75(
-    tiny_study: Path, quiet: tuple[Path, float], tmp_path: Path, name: str
+    small_study: Path, quiet: tuple[Path, float], tmp_path: Path, name: str
 ) -> None:
-    job = start(tiny_study, tmp_path / "run")
+    job = start(small_study, tmp_path / "run")
     # Well inside training and sampling: the first checkpoint or block is on its way.
     deadline = time.monotonic() + SECONDS
     while not (tmp_path / "run" / "study.toml").exists() and time.monotonic() < deadline:
@@ -93,5 +103,57 @@ def test_a_signal_saves_and_leaves_with_75(
     _, err = job.communicate(timeout=SECONDS)
     assert job.returncode == 75, err
     assert "error[INTERRUPTED]" in err
-    finish(tiny_study, tmp_path / "run")
+    finish(small_study, tmp_path / "run")
     assert bits(tmp_path / "run") == bits(quiet[0])
+
+
+ONE_SAMPLER = """
+name = "slow"
+[lattice]
+shape = [2, 2]
+[action]
+kind = "phi4"
+mass_squared = -4.0
+coupling = 8.0
+[sampling]
+configurations = 384
+samplers = ["local"]
+block_size = 128
+[local]
+chains = 4
+warmup = 10
+"""
+
+ENDLESS = """
+import hashlib, sys
+import latflow.study.stages.chains as chains
+from latflow.cli import main
+from latflow.store import interrupts
+interrupts.GRACE_SECONDS = 1.0
+real = chains.one_block
+def one_block(context, *arguments, first, n):
+    if first:  # one long call outside Python, like a program that compiles
+        context.path("endless").touch()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+    return real(context, *arguments, first=first, n=n)
+chains.one_block = one_block
+sys.exit(main())
+"""
+
+
+def test_a_block_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    """What was saved before stays, the directory is free, and the reason is told."""
+    study, directory = tmp_path / "slow.toml", tmp_path / "run"
+    study.write_text(ONE_SAMPLER)
+    command = [sys.executable, "-c", ENDLESS, "run", str(study), "--run-dir", str(directory)]
+    job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + SECONDS
+    while not (directory / "endless").exists() and job.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.send_signal(signal.SIGTERM)
+    out, err = job.communicate(timeout=SECONDS)
+    assert job.returncode == 75, err
+    assert err.splitlines()[-1].startswith("error[INTERRUPTED] stopped by SIGTERM: the current step had not ended")
+    assert out == ""
+    assert not (directory / "run.lock").exists()
+    assert Ensemble.open(directory / "ensembles" / "local", writable=False).n_blocks == 1

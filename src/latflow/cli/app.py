@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from latflow import __version__
 from latflow.cli.device import prepare_jax
 from latflow.cli.gauge_commands import convert, inspect
-from latflow.cli.judgement import print_checks
+from latflow.cli.judgement import print_as_found
 from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
@@ -256,9 +256,9 @@ def selfcheck(study: Path, /, *, json: Flag = False, debug: Flag = False, settin
 
     config = load_study(find_place(study).study, as_mapping(settings))
     prepare_jax()
-    from latflow.testing import selfcheck as checked
+    from latflow.testing import selfchecks
 
-    return print_checks(checked(config), PhysicsStop, subject=str(study), machine=json)
+    return print_as_found(selfchecks(config), PhysicsStop, subject=str(study), machine=json)
 
 
 @app.command(sort_key=8)

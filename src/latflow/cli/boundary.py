@@ -8,6 +8,7 @@ import functools
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -45,10 +46,15 @@ class ErrorBoundary:
         self.exit_code = refusal.exit_code
         if kind is BrokenPipeError:  # as other tools do: whoever has closed the pipe wants to hear no more
             return True
-        description = tell(refusal)
-        if self.machine:
-            emit_json({"error": description})
+        told(refusal, machine=self.machine)
         return True
+
+
+def told(refusal: LatflowError, *, machine: bool) -> None:
+    """Write an error to standard error and, for a machine, as JSON to standard output."""
+    description = tell(refusal)
+    if machine:
+        emit_json({"error": description})
 
 
 def tell(refusal: LatflowError) -> dict[str, Any]:
@@ -57,6 +63,16 @@ def tell(refusal: LatflowError) -> dict[str, Any]:
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
     return {"code": refusal.code, "exit_code": refusal.exit_code, "lines": lines}
+
+
+def last_words(close: Callable[[], object], *, machine: bool) -> Callable[[LatflowError], None]:
+    """What is done when the process is about to end in the middle of its work: close the display, tell the reason."""
+
+    def speak(refusal: LatflowError) -> None:
+        close()
+        told(refusal, machine=machine)
+
+    return speak
 
 
 @functools.singledispatch

@@ -1,7 +1,7 @@
 """Printing of checks with PASS or FAIL, and the exit code of them all."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from latflow.cli.boundary import tell
@@ -9,6 +9,8 @@ from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.errors import LatflowError
 
 _TOLERANCE = " ± "
+_HEAD = ["", "check", "value", "limit"]
+_WIDTHS = (4, 42, 9, 0)
 
 
 def print_checks(
@@ -31,15 +33,30 @@ def print_checks(
     Returns:
         The exit code; that of a failure where there was nothing to check, which is no pass.
     """
+    if not machine:
+        emit("\n".join(_table(checks)))
+    return _concluded(checks, lambda told: instead or failure(subject, value=told), machine=machine)
+
+
+def print_as_found(checks: Iterable[Any], failure: type[LatflowError], *, subject: str, machine: bool) -> int:
+    """As `print_checks`, but every line as soon as its check is done, for checks that take their time."""
+    found: list[Any] = []
+    for check in checks:
+        if not machine:
+            emit("\n".join(([] if found else [_line(_HEAD)]) + [_line(_row(check))]))
+        found.append(check)
+    return _concluded(found, lambda told: failure(subject, value=told), machine=machine)
+
+
+def _concluded(checks: Sequence[Any], refused: Callable[[str], LatflowError], *, machine: bool) -> int:
+    """Tell how many failed, print the document for a machine; the exit code."""
     failed = [check.name for check in checks if not check.passed]
     passed = bool(checks) and not failed
     document: dict[str, Any] = {"passed": passed, "checks": [dataclasses.asdict(check) for check in checks]}
-    if not machine:
-        emit("\n".join(_table(checks)))
     told = (
         f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}" if checks else "nothing could be checked"
     )
-    refusal = instead or failure(subject, value=told)
+    refusal = refused(told)
     if not passed:
         document["error"] = tell(refusal)
     if machine:
@@ -48,8 +65,16 @@ def print_checks(
 
 
 def _table(checks: Sequence[Any]) -> list[str]:
-    rows = [[_state(c), c.name, _value(c.value, c.limit), words(c.limit)] for c in checks]
-    return table_lines([["", "check", "value", "limit"], *rows])
+    return table_lines([_HEAD, *(_row(check) for check in checks)])
+
+
+def _row(check: Any) -> list[str]:
+    return [_state(check), check.name, _value(check.value, check.limit), words(check.limit)]
+
+
+def _line(row: list[str]) -> str:
+    """A row as a line, whose columns are as wide as any name of a law."""
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(row, _WIDTHS, strict=True)).rstrip()
 
 
 def _state(check: Any) -> str:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from latflow.cli.boundary import last_words
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.overrides import as_mapping
@@ -123,7 +124,8 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     directory = claim(config, directory, fork=wanted.fork)
     copy_model(path, directory / "model")
     with progress_on(sys.stderr) as progress:
-        run_stages(config, directory, stages=("sample",), progress=progress)
+        words = last_words(progress.close, machine=machine)
+        run_stages(config, directory, stages=("sample",), progress=progress, overdue=words)
     _show_draws(directory, asked=config.sampling.configurations, machine=machine)
 
 

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from latflow.cli.boundary import last_words
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.stages import refuse_directory
@@ -58,7 +59,8 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
 
     _require_starts(config, directory)
     with progress_on(sys.stderr) as progress:
-        found = run_scaling(config, directory, progress=progress, write_report=write_report)
+        words = last_words(progress.close, machine=machine)
+        found = run_scaling(config, directory, progress=progress, write_report=write_report, overdue=words)
     page = write_scaling_report(directory)
     if machine:
         emit_json(found.plain())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latflow.cli.boundary import last_words
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json
 from latflow.errors import ConfigError
@@ -139,7 +140,8 @@ def run(
         return reports[-1]
 
     with progress_on(sys.stderr) as progress:
-        results = run_order(order, progress=progress, write_report=write)
+        words = last_words(progress.close, machine=machine)
+        results = run_order(order, progress=progress, write_report=write, overdue=words)
     _show(results, reports, order.directory, machine=machine)
 
 

@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from latflow.errors import CannotCreateError, MissingInputError, StorageError
 from latflow.store.records import JSON, ChecksumError, FormatError
 
 _CHUNK = 1 << 20
+_WRITING = threading.Lock()
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 _HINTS = {
     errno.ENOSPC: "free some space and run the same command again; everything written before is whole",
@@ -42,15 +44,31 @@ def write_bytes(path: Path, data: bytes) -> str:
     digest = hashlib.sha256(data).hexdigest()
     temporary = temporary_beside(path)
     try:
-        write_new(temporary, data)
-        if sha256_file(temporary) != digest:
-            raise OSError(errno.EIO, "the disk gives back other bytes than were written")
-        os.replace(temporary, path)
-        sync_directory(path.parent)
+        with _WRITING:
+            write_new(temporary, data)
+            if sha256_file(temporary) != digest:
+                raise OSError(errno.EIO, "the disk gives back other bytes than were written")
+            os.replace(temporary, path)
+            sync_directory(path.parent)
     except OSError as error:
         _discard(temporary)
         raise storage_error(path, error, needed=len(data)) from error
     return digest
+
+
+@contextlib.contextmanager
+def between_writes(*, seconds: float) -> Iterator[None]:
+    """Context in which no `write_bytes` of this process is under way, for a process that is about to end.
+
+    Args:
+        seconds: How long to wait for one; a disk that hangs for longer is not waited for.
+    """
+    held = _WRITING.acquire(timeout=seconds)
+    try:
+        yield
+    finally:
+        if held:
+            _WRITING.release()
 
 
 def write_json(path: Path, value: JSON) -> str:

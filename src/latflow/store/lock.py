@@ -85,6 +85,10 @@ class RunLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the directory free; once is enough."""
         self._stop.set()
         # A forked child leaves this block too, and must not release its parent's lock.
         if self._lease.pid == os.getpid() and _token(self._path) == self._lease.token:

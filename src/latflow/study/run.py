@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from latflow.errors import Interrupted
 from latflow.results import Results
 from latflow.store.atomic import clean_temporaries, write_bytes
 from latflow.store.interrupts import Interrupts
@@ -39,6 +40,7 @@ def run_stages(
     samplers: tuple[str, ...] | None = None,
     fork: bool = False,
     write_report: Callable[[Path], Path] | None = None,
+    overdue: Callable[[Interrupted], object] | None = None,
 ) -> Results | None:
     """Run the named stages of a study; what is up to date is not run again.
 
@@ -50,6 +52,7 @@ def run_stages(
         samplers: Samplers to sample and measure; by default those of the study.
         fork: If the directory belongs to another configuration, go on in a new directory beside it.
         write_report: As for `run_order`.
+        overdue: As for `run_order`.
 
     Returns:
         The content of ``results.json`` if it was analysed, else None.
@@ -58,11 +61,15 @@ def run_stages(
         LatflowError: What `latflow.study.preflight.ordered` refuses, and what `run_order` raises.
     """
     order = ordered(config, directory, stages=stages, samplers=samplers or (), fork=fork)
-    return run_order(order, progress=progress, write_report=write_report)
+    return run_order(order, progress=progress, write_report=write_report, overdue=overdue)
 
 
 def run_order(
-    order: Order, *, progress: Progress, write_report: Callable[[Path], Path] | None = None
+    order: Order,
+    *,
+    progress: Progress,
+    write_report: Callable[[Path], Path] | None = None,
+    overdue: Callable[[Interrupted], object] | None = None,
 ) -> Results | None:
     """Run the stages of an order.
 
@@ -71,6 +78,8 @@ def run_order(
         progress: Display.
         write_report: What the report stage calls with the run directory; studies do not import reports, so the caller
             passes it.
+        overdue: Called with the message when a signal has waited too long for the current unit of work, and the
+            process is about to end; by default it waits as long as it takes.
 
     Returns:
         The content of ``results.json`` if it was analysed, else None.
@@ -86,7 +95,7 @@ def run_order(
     if order.needs_model:
         require_start(config)
     rehearse(config, stages=order.stages, samplers=order.samplers)
-    with RunLock(directory), Interrupts() as interrupts:
+    with RunLock(directory) as lock, Interrupts(overdue=overdue and released(lock, overdue)) as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())
         context = RunContext(config=config, directory=directory, progress=progress, interrupts=interrupts)
@@ -99,6 +108,16 @@ def run_order(
             with context.timed(stage="report"):
                 write_report(directory)
         return results
+
+
+def released(lock: RunLock, overdue: Callable[[Interrupted], object]) -> Callable[[Interrupted], None]:
+    """What is done before a process ends in the middle of its work: the directory is free for the next one."""
+
+    def leave(message: Interrupted) -> None:
+        lock.release()
+        overdue(message)
+
+    return leave
 
 
 def _run(context: RunContext, order: Order) -> Results | None:

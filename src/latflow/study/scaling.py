@@ -5,6 +5,7 @@ What they found is collected into ``scaling.json``: autocorrelation times and th
 samplers, costs.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latflow.errors import ConfigError
+from latflow.errors import ConfigError, Interrupted
 from latflow.results import FlowFigures, Results, SamplerCost
 from latflow.results.records import Reals
 from latflow.results.scaling import (
@@ -34,7 +35,7 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import HMC
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Progress
-from latflow.study.run import STAGES, run_stages
+from latflow.study.run import STAGES, released, run_stages
 from latflow.study.stages.claims import differing_keys
 from latflow.study.trajectory import tuned
 from latflow.study.wording import read_results
@@ -63,6 +64,7 @@ def run_scaling(
     *,
     progress: Progress,
     write_report: Callable[[Path], Path] | None = None,
+    overdue: Callable[[Interrupted], object] | None = None,
 ) -> ScalingResults:
     """Do all runs and collect them.
 
@@ -71,6 +73,7 @@ def run_scaling(
         directory: Where the run directories lie; created if need be.
         progress: Display.
         write_report: What is called with every finished run directory.
+        overdue: As for `latflow.study.run.run_order`.
 
     Returns:
         The content of ``scaling.json``.
@@ -81,11 +84,12 @@ def run_scaling(
         Interrupted: After a signal; everything done so far is saved.
     """
     make_directory(directory)
-    with RunLock(directory):
+    with RunLock(directory) as lock:
         _claim(config, directory)
         done: dict[str, Done] = {}
         for name, study in config.runs():
-            done[name] = _run(study, directory / name, progress=progress, write_report=write_report)
+            run = functools.partial(run_stages, write_report=write_report, overdue=overdue and released(lock, overdue))
+            done[name] = _run(study, directory / name, progress=progress, run=run)
             write_json(directory / "scaling.json", collect(config, done).plain())
         return collect(config, done)
 
@@ -100,9 +104,7 @@ def _claim(config: ScalingConfig, directory: Path) -> None:
     write_bytes(path, config.to_toml().encode())
 
 
-def _run(
-    study: StudyConfig, directory: Path, *, progress: Progress, write_report: Callable[[Path], Path] | None
-) -> Done:
+def _run(study: StudyConfig, directory: Path, *, progress: Progress, run: Callable[..., Results | None]) -> Done:
     """One run, made or found."""
     stored, results = directory / "study.toml", directory / "results.json"
     # The trajectory was chosen when the run began; choosing it again could only contradict what is there.
@@ -116,7 +118,7 @@ def _run(
         if found.provenance is not None and found.provenance.inputs["config"] == study.digest():
             progress.line(f"scaling  {study.name}: up to date")
             return Done(study, found)
-    analysed = run_stages(study, directory, stages=STAGES, progress=progress, write_report=write_report)
+    analysed = run(study, directory, stages=STAGES, progress=progress)
     return Done(study, analysed or Results(study=study.name))
 
 

@@ -40,3 +40,4 @@ from latflow.testing.result import LawResult as LawResult
 from latflow.testing.spaces import SPACE_LAWS as SPACE_LAWS
 from latflow.testing.spaces import space_laws as space_laws
 from latflow.testing.study import selfcheck as selfcheck
+from latflow.testing.study import selfchecks as selfchecks

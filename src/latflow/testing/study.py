@@ -1,11 +1,12 @@
 """The laws on a user's own study: its lattice, its action, its flow, its molecular dynamics.
 
 A fresh flow is the identity and keeps every law trivially, so its weights are scrambled first; a trained flow can be
-given instead. The Jacobian laws cost the cube of the volume and are left out above 256 sites. Gauge studies are checked
-on a lattice of their dimension with up to four sites a side, their own would have far too many links for most laws.
+given instead. Laws are checked on a small lattice of the study's dimension: what breaks them breaks them there, and the
+Jacobian laws cost the cube of the volume. A trained flow keeps its own lattice, without those laws above 256 sites.
 """
 
 import math
+from collections.abc import Iterator
 
 import jax
 
@@ -31,6 +32,9 @@ from latflow.testing.result import LawResult
 
 _CHAINS = 64
 
+_FINE = 16
+"""Steps of the accurate scheme that are tried first: enough for most flows."""
+
 # Twice as wide as the prior. Ten couplings of 256 units take fields ten times as wide to 10⁴, where log-dets are still
 # good to 1e-12 but the rounding of the autodiff Jacobian they are compared with has grown to 1e-8.
 _WIDEST = 2.0
@@ -47,18 +51,23 @@ def selfcheck(config: StudyConfig, *, flow: TrainableFlow | None = None) -> list
     Returns:
         One result per law, in the order of the floors: space, action, molecular dynamics, flow.
     """
+    return list(selfchecks(config, flow=flow))
+
+
+def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Iterator[LawResult]:
+    """The results of `selfcheck` one by one, as they are found."""
     key = root_key(config.seed)
     if config.action.fields == "links":
-        return _gauge_laws(_on_small_lattice(config), key)
+        yield from _gauge_laws(_on_few_links(config), key)
+        return
+    config = config if flow is not None else _on_few_sites(config)
     lattice, action = build_lattice(config), build_local_action(config)
     flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
-    checked = None if flow is None else _finely_integrated(jax.random.fold_in(key, 4), flow)
-    return [
-        *spaces.space_laws(key, action.space),
-        *_action_laws(action, lattice, key),
-        *_dynamics_laws(_hmc(config), key),
-        *([] if checked is None else _flow_laws(checked, action, key)),
-    ]
+    yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
+    yield from _action_laws(action, lattice, key)
+    yield from _dynamics_laws(_hmc(config), key)
+    if flow is not None:
+        yield from _flow_laws(_finely_integrated(jax.random.fold_in(key, 4), flow), action, key)
 
 
 def _hmc(config: StudyConfig) -> HMC:
@@ -67,7 +76,20 @@ def _hmc(config: StudyConfig) -> HMC:
     return HMC(build_action(config), build_scheme(config), step_size=step_size, n_steps=hmc.n_steps)
 
 
-def _on_small_lattice(config: StudyConfig) -> StudyConfig:
+def _on_few_sites(config: StudyConfig) -> StudyConfig:
+    """The study on a lattice of its dimension, no larger than its own, whose extents are even where its own are.
+
+    Six sites a side in two dimensions and four in more tell all directions apart, and neighbours from their images.
+    """
+    shape = config.lattice.shape
+    edge = max(6 if len(shape) <= 2 else 4, getattr(config.flow, "kernel_size", 0))
+    step = math.lcm(2, config.flow.extent_multiple) if "flow" in config.sampling.samplers else 2
+    smaller = (n - step * math.ceil(max(0, n - edge) / step) for n in shape)
+    lattice = config.lattice.model_copy(update={"shape": tuple(n or step for n in smaller)})
+    return config.model_copy(update={"lattice": lattice})
+
+
+def _on_few_links(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
     shape, group = config.lattice.shape, build_link_action(config).space.group
     edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
@@ -76,17 +98,15 @@ def _on_small_lattice(config: StudyConfig) -> StudyConfig:
     return config.model_copy(update={"lattice": lattice})
 
 
-def _gauge_laws(config: StudyConfig, key: PRNGKey) -> list[LawResult]:
+def _gauge_laws(config: StudyConfig, key: PRNGKey) -> Iterator[LawResult]:
     """The laws of links, of their action and of molecular dynamics on them."""
     action = build_action(config)
     space = build_link_action(config).space
+    yield from (law(key, space) for law in spaces.SPACE_LAWS)
+    yield from (law(key, action) for law in actions.ACTION_LAWS)
     elements = random_words(link_generators(jax.random.fold_in(key, 5), space), seed=0, n_words=4)
-    return [
-        *spaces.space_laws(key, space),
-        *(law(key, action) for law in actions.ACTION_LAWS),
-        actions.invariant_under(key, action, elements),
-        *_dynamics_laws(_hmc(config), key),
-    ]
+    yield actions.invariant_under(key, action, elements)
+    yield from _dynamics_laws(_hmc(config), key)
 
 
 def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
@@ -99,38 +119,33 @@ def _finely_integrated(key: PRNGKey, flow: TrainableFlow) -> TrainableFlow:
     """A continuous flow keeps the laws up to its integration error, so that is made as small as their limits."""
     if not is_continuous(flow):
         return flow
-    n_steps, _ = production_steps(key, flow, bound=bijections.LOG_DET_PER_DOF * math.prod(flow.shape))
+    bound = bijections.LOG_DET_PER_DOF * math.prod(flow.shape)
+    n_steps, _ = production_steps(key, flow, bound=bound, first=_FINE)  # every number of steps is compiled anew
     return with_integrator(flow, RK8, 2 * n_steps)  # twice, for fields wider than draws
 
 
-def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> list[LawResult]:
+def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) -> Iterator[LawResult]:
     laws = [*actions.ACTION_LAWS, actions.site_difference_is_exact]
     if all(extent % 2 == 0 for extent in lattice.shape):
         laws.append(actions.colours_are_independent)
-    words = random_words(generators(lattice), seed=0, n_words=4)
-    return [
-        *(law(key, action) for law in laws),
-        actions.invariant_under(key, action, words),
-    ]
+    yield from (law(key, action) for law in laws)
+    yield actions.invariant_under(key, action, random_words(generators(lattice), seed=0, n_words=4))
 
 
-def _dynamics_laws(kernel: HMC, key: PRNGKey) -> list[LawResult]:
+def _dynamics_laws(kernel: HMC, key: PRNGKey) -> Iterator[LawResult]:
     """The laws of molecular dynamics, at the acceptance 0.8 and from equilibrium."""
     hot = starts(jax.random.fold_in(key, 2), kernel.action.space, _CHAINS)
     tuned, fields, _ = warm_up(kernel, jax.random.fold_in(key, 3), hot, n_steps=200, target_acceptance=0.8)
     kernel = kernel.with_scale(tuned.scale)
     small = math.prod(kernel.action.space.tangent_shape) <= LARGEST_JACOBIAN
-    laws = kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,)
-    return [
-        *(law(key, kernel, fields) for law in laws),
-        kernels.energy_error_has_order(key, kernel.action, kernel.scheme, fields),
-        kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0),
-    ]
+    yield from (
+        law(key, kernel, fields) for law in (kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,))
+    )
+    yield kernels.energy_error_has_order(key, kernel.action, kernel.scheme, fields)
+    yield kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0)
 
 
-def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> list[LawResult]:
-    return [
-        *bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space, widest=_WIDEST),
-        distributions.log_prob_is_sampled(key, flow),
-        distributions.weight_is_density_ratio(key, FlowSampler(flow, action), flow, action),
-    ]
+def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> Iterator[LawResult]:
+    yield from bijections.bijection_laws(jax.random.fold_in(key, 1), flow.bijection, action.space, widest=_WIDEST)
+    yield distributions.log_prob_is_sampled(key, flow)
+    yield distributions.weight_is_density_ratio(key, FlowSampler(flow, action), flow, action)

@@ -49,6 +49,7 @@ def sample_chains(context: RunContext, sampler: str) -> None:
     n_blocks = math.ceil(config.sampling.configurations / (n_records * settings.chains))
     if not _start_path(context, sampler).exists():
         _warm_up(context, sampler)
+        context.interrupts.check()
     kernel, start = load_start(context, sampler)
     ensemble = Ensemble.open_or_create(
         context.path("ensembles", sampler), _manifest(context, sampler, n_records, kernel)

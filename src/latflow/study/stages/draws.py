@@ -28,6 +28,7 @@ def sample_draws(context: RunContext, name: str) -> None:
     found = source(context, name)
     if method_of(name).trained:
         warn_outside_range(context)
+    context.interrupts.check()
     n = config.sampling.block_size
     ensemble = Ensemble.open_or_create(context.path("ensembles", name), _manifest(context, name, found))
     n_blocks = math.ceil(config.sampling.configurations / n)
