@@ -1,5 +1,7 @@
 """Sampling without files: any kernel and any weighted sampler."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -197,3 +199,69 @@ def test_kernels_know_their_space():
     for kernel in (lf.HeatBath(links), lf.LinkMetropolis(links, width=0.5)):
         assert kernel.target_space == links.space
     assert Fresh().target_space is None
+
+
+TINY = lf.PhiFour(lf.Lattice((2, 2)), mass_squared=-1.0, coupling=1.0)
+
+
+def test_weights_of_another_action_are_refused() -> None:
+    flow = lf.real_nvp(jax.random.key(5), lf.Lattice((2, 2)), n_layers=2, network="dense", hidden=(4,))
+    with pytest.warns(lf.UnreliableWarning):
+        samples = lf.sample(jax.random.key(6), flow, TINY, n=64)
+    other = lf.PhiFour(lf.Lattice((2, 2)), mass_squared=5.0, coupling=1.0)
+    with pytest.raises(ConfigError, match=r"weights of PhiFour\(2×2, mass_squared=-1.*mass_squared=5"):
+        lf.reweighted_estimates(other, samples)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_starts_that_are_not_finite_are_refused(value: float) -> None:
+    start = np.zeros((2, 2, 2))
+    start[1, 0, 0] = value
+    with pytest.raises(ConfigError, match="start: outside of the space"):
+        lf.run_chain(
+            jax.random.key(1),
+            lf.HMC(TINY, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2),
+            n=8,
+            chains=2,
+            start=start,
+        )
+
+
+def test_links_outside_of_their_group_are_refused() -> None:
+    action = lf.WilsonAction(lf.Lattice((2, 2)), lf.SU(2), beta=1.0)
+    links = np.full((2, 2, 2, 2, 2, 2), 2 + 0j)
+    with pytest.raises(ConfigError, match="start: outside of the space"):
+        lf.run_chain(
+            jax.random.key(1),
+            lf.HMC(action, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2),
+            n=8,
+            chains=2,
+            start=links,
+        )
+    with pytest.raises(ConfigError, match="fields: outside of the space"):
+        lf.estimates(action, np.broadcast_to(links[None], (8, *links.shape)))
+
+
+def test_whole_numbers_may_be_a_start() -> None:
+    x = lf.run_chain(
+        jax.random.key(1),
+        lf.HMC(TINY, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2),
+        n=8,
+        chains=2,
+        warmup=100,
+        start=np.zeros((2, 2, 2), int),  # pyright: ignore[reportArgumentType]
+    )
+    assert x.dtype == np.float64
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 2, 2), (8, 0, 2, 2)])
+def test_no_records_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="one or more records and chains"):
+        lf.estimates(TINY, np.zeros(shape))
+
+
+def test_more_records_than_memory_are_refused() -> None:
+    with pytest.raises(lf.LatflowError, match="records need"):
+        lf.run_chain(jax.random.key(1), lf.HMC(TINY, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2), n=10**13)
+    with pytest.raises(lf.LatflowError, match="records need"):
+        lf.sample(jax.random.key(1), lf.FlowSampler(lf.Normal((2, 2)), TINY), n=10**13)

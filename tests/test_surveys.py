@@ -32,6 +32,7 @@ def test_log_z_and_its_slope() -> None:
         assert abs(point.slope.value - slope) < 5 * point.slope.error < 1
 
 
+@pytest.mark.filterwarnings("ignore::latflow.errors.UnreliableWarning")
 def test_an_ordinary_flow_needs_the_name() -> None:
     (point,) = lf.survey(jax.random.key(2), FLOW, ACTION, values=[0.5], parameter="alpha", n=1)
     (same,) = lf.survey(jax.random.key(2), CONDITIONAL, ACTION, values=[0.5], n=1)
@@ -40,6 +41,7 @@ def test_an_ordinary_flow_needs_the_name() -> None:
         lf.survey(jax.random.key(2), FLOW, ACTION, values=[0.5])
 
 
+@pytest.mark.filterwarnings("ignore::latflow.errors.UnreliableWarning")
 def test_another_parameter_leaves_the_flow_where_its_own_stands() -> None:
     (point,) = lf.survey(jax.random.key(2), CONDITIONAL, ACTION, values=[1.5], parameter="mass_squared", n=1)
     (same,) = lf.survey(jax.random.key(2), CONDITIONAL, ACTION, values=[9.0], n=1)

@@ -16,6 +16,9 @@ import numpy as np
 from latflow._typing import Scalar
 from latflow.errors import ConfigError
 
+_LONGEST = 60
+"""Characters of a value that a message shows."""
+
 
 def require_type(name: str, value: object, allowed: type | tuple[type, ...] | types.UnionType, words: str) -> None:
     """Raise unless the value has an allowed type.
@@ -158,6 +161,16 @@ def require_shape(name: str, value: object, shape: tuple[int, ...], *, leading: 
         raise ConfigError([f"{name}: shape {found}; allowed: ({axes})"])
 
 
+def require_numbers(name: str, value: np.ndarray | jax.Array) -> None:
+    """Raise unless the entries of an array are numbers.
+
+    Raises:
+        TypeError: If they are objects or words.
+    """
+    if value.dtype.kind not in "fciub":
+        raise TypeError(f"{name}: {_shown(value)}; allowed: an array of numbers")
+
+
 def _no_truth(value: object) -> object:
     """The value, unless it is a truth value, which Python takes for 0 or 1."""
     return None if isinstance(value, bool) else value
@@ -169,4 +182,5 @@ def _shown(value: object) -> str:
         return f"the class {value.__name__}"
     if isinstance(value, np.ndarray | jax.Array):
         return f"an array of {value.dtype}, shape {value.shape}"
-    return repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__
+    text = repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__
+    return text if len(text) <= _LONGEST else f"{type(value).__name__} {text[:_LONGEST]}…"

@@ -9,6 +9,7 @@ import math
 import warnings
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,10 +17,11 @@ from jaxtyping import Array, Bool, Float, Inexact, Int, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count, fraction, require_shape, require_type
+from latflow.arguments import count, fraction, require_numbers, require_shape, require_type
 from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError, UnreliableWarning
+from latflow.fields.inside import require_inside
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import accurate
@@ -43,6 +45,7 @@ from latflow.stats.reliability import (
 )
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
+from latflow.study.memory import require_room
 from latflow.study.models import load_production
 from latflow.theories.any_action import physics_of, sectors_of
 from latflow.theories.images import unseen_images
@@ -63,6 +66,7 @@ class FlowSamples:
         reliability: Whether averages of these draws and of the chain can be believed with their errors, and why not.
             What no draw has reached it sees only where a symmetry of the action leads there, as φ → −φ does to a
             second vacuum; elsewhere only draws of the target can tell.
+        action: The target of the weights; None if the sampler does not name one.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -70,6 +74,7 @@ class FlowSamples:
     index: Int[np.ndarray, " n"]
     acceptance: float
     reliability: Reliability
+    action: AbstractAction | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
@@ -131,6 +136,7 @@ def sample(
     for first in range(0, n, block_size):
         size = min(block_size, n - first)
         block = weighted_block(sampler, draw_key, accept_key, first=first, n=size, log_weight=log_weight, index=index)
+        require_room("n", n, block["fields"].nbytes // size)
         blocks.append(block)
         index = int(block["index"][-1])
         log_weight = float(block["log_weight"][index - first]) if index >= first else log_weight
@@ -144,6 +150,7 @@ def sample(
         index=columns["index"],
         acceptance=float(columns["accepted"].mean()),
         reliability=found,
+        action=getattr(sampler, "action", None),
     )
 
 
@@ -235,8 +242,9 @@ def run_chain(
 
     Raises:
         TypeError: If `kernel` is no kernel, a number is none, or `start` no array.
-        ConfigError: If a number is out of range, or `start` is missing where it is needed or of another shape.
-        UnavailableError: If float64 is switched off.
+        ConfigError: If a number is out of range, or `start` is missing where it is needed, of another shape or outside
+            of the space, as links that are not in their group are.
+        UnavailableError: If float64 is switched off, or the records need more memory than there is.
     """
     require_key(key)
     require_float64()
@@ -247,6 +255,7 @@ def run_chain(
     target_acceptance = fraction("target_acceptance", target_acceptance, one=False)
     start_key, warm_key, key = split(key, 3)
     x = _first(start_key, kernel, chains) if start is None else _given(start, kernel, chains)
+    require_room("n", n, sum(leaf.nbytes for leaf in jax.tree.leaves(x)))
     final = kernel
     if isinstance(kernel, AbstractTunableKernel):
         final, x, _ = warm_up(kernel, warm_key, x, n_steps=warmup, target_acceptance=target_acceptance)
@@ -270,9 +279,11 @@ def _given(
         if leaf.shape[:1] != (chains,):
             found = leaf.shape[0] if leaf.shape else "no axis of"
             raise ConfigError([f"start: {found} configurations; allowed: one for each of {chains} chains"])
+    x = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.result_type(leaf, float)), start)
     if kernel.target_space is not None:
-        kernel.target_space.require(jax.tree.map(lambda a: a[0], start))
-    return jax.tree.map(jnp.asarray, start)
+        kernel.target_space.require(jax.tree.map(lambda a: a[0], x))
+        require_inside("start", kernel.target_space, x)
+    return x
 
 
 def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
@@ -289,14 +300,18 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
-        ConfigError: If the fields have other axes or another lattice than the action.
+        ConfigError: If the fields have other axes or another lattice than the action, or links are not in their group.
         DataError: If there are too few records, or numbers that are not finite.
     """
     require_type("action", action, AbstractAction, "an action")
     known = physics_of(action)
     require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
+    if not np.size(fields):
+        raise ConfigError([f"fields: shape {np.shape(fields)}; allowed: one or more records and chains"])
+    require_numbers("fields", fields)
     fields, shape = np.asarray(fields), action.space.shape
     lead = fields.shape[:2]
+    require_inside("fields", action.space, fields.reshape(-1, *shape))
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
     found = judge_chain(_repeats(fields))
@@ -321,12 +336,14 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[s
 
     Raises:
         TypeError: If an argument is of another type.
-        ConfigError: If the draws have another shape than the fields of the action.
+        ConfigError: If the draws have another shape than the fields of the action, or weights of another action.
     """
     require_type("action", action, AbstractAction, "an action")
     require_type("samples", samples, FlowSamples, "what sample(...) returned")
     known = physics_of(action)
     require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
+    if samples.action is not None and not eqx.tree_equal(samples.action, action):
+        raise ConfigError([f"samples: weights of {samples.action}; allowed: those of the action given, {action}"])
     columns = measure(known.observables, samples.proposals)
     accepted = np.diff(samples.index, prepend=-1) != 0
     found = judge_draws(samples.log_weight, accepted, columns=columns)

@@ -12,6 +12,7 @@ from latflow.stats.estimates import (
     UNRESOLVED,
     Estimate,
     NonFiniteSeriesError,
+    SeriesShapeError,
     pull,
 )
 from latflow.stats.reliability import (
@@ -192,3 +193,26 @@ def test_draws_without_weight_count_against():
     assert found.effective > FEWEST_EFFECTIVE
     assert found.is_reliable
     assert dataclasses.asdict(found)["n"] == 4000
+
+
+LOG_WEIGHTS = 0.3 * np.random.default_rng(5).normal(size=1000)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"accepted": np.ones(3, bool)},
+        {"accepted": np.ones(1000)},
+        {"columns": {"a": np.zeros(99)}},
+        {"columns": {"a": np.full(1000, np.nan)}},
+    ],
+)
+def test_what_does_not_belong_to_the_draws_is_refused(given):
+    with pytest.raises((SeriesShapeError, NonFiniteSeriesError, TypeError)):
+        judge_draws(LOG_WEIGHTS, **given)
+
+
+def test_columns_of_draws_without_weight_are_not_read():
+    log_weights, column = LOG_WEIGHTS.copy(), np.zeros(1000)
+    log_weights[3], column[3] = -np.inf, np.nan
+    assert judge_draws(log_weights, columns={"a": column}).n == 1000

@@ -190,10 +190,11 @@ def open_run(path: str | Path) -> Run:
         path: The run directory.
 
     Raises:
+        TypeError: If `path` is no path.
         MissingInputError: If it is no run.
-        DataError: If a file in it is damaged.
+        DataError: If a file in it is damaged, or its study was changed after the run.
     """
-    return load(Path(path))
+    return load(_path(path, "a run directory"))
 
 
 def open_ensemble(path: str | Path) -> StoredEnsemble:
@@ -203,15 +204,22 @@ def open_ensemble(path: str | Path) -> StoredEnsemble:
         path: The directory of the ensemble, ``RUN/ensembles/SAMPLER``.
 
     Raises:
+        TypeError: If `path` is no path.
         MissingInputError: If there is no ensemble.
         DataError: If a file of it is damaged.
     """
-    directory = Path(path)
+    directory = _path(path, "RUN/ensembles/SAMPLER")
     ensemble = Ensemble.open(directory, writable=False)
     run = directory.absolute().parents[1]
     if (run / "ensembles").is_dir() and (run / "study.toml").is_file():
         return load(run).ensemble(directory.name)
     return StoredEnsemble(directory.name, ensemble, None, {})
+
+
+def _path(path: object, words: str) -> Path:
+    if not isinstance(path, str | Path):
+        raise TypeError(f"path: {path!r:.60}; allowed: the path of {words}")
+    return Path(path)
 
 
 def _open_all(folder: Path) -> dict[str, Ensemble]:

@@ -22,7 +22,15 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float
 
-from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, Estimate, NonFiniteSeriesError, State
+from latflow.stats.estimates import (
+    RELIABLE,
+    UNDERESTIMATED,
+    UNRESOLVED,
+    Estimate,
+    NonFiniteSeriesError,
+    SeriesShapeError,
+    State,
+)
 from latflow.stats.halves import drift
 from latflow.stats.weights import FEWEST_FOR_TAIL, are_constant, pareto_k
 
@@ -163,14 +171,16 @@ def judge_draws(
         columns: Observables of the draws, (n,) or (n, k) by name, whose halves are compared.
 
     Raises:
-        NonFiniteSeriesError: If a log-weight is NaN or +∞, or all are −∞.
+        NonFiniteSeriesError: If a log-weight is NaN or +∞, all are −∞, or a draw that counts has a column that is none.
+        SeriesShapeError: If log-weights, decisions and columns are not of as many draws.
     """
+    log_weights, accepted, columns = _of_as_many(log_weights, accepted, columns or {})
     top = float(np.max(log_weights, initial=-math.inf))
     if not math.isfinite(top):
         bad = f"{np.count_nonzero(~np.isfinite(log_weights))} of {log_weights.size} not finite"
         raise NonFiniteSeriesError("log_weights", value=bad, allowed="finite numbers and some −inf")
     w = np.exp(log_weights - top)
-    apart, apart_in = drift(w, columns or {})
+    apart, apart_in = drift(w, columns)
     found = Reliability(
         state=RELIABLE,
         reasons=(),
@@ -186,6 +196,27 @@ def judge_draws(
         drift_of=apart_in,
     )
     return with_evidence(found, evidence)
+
+
+def _of_as_many(
+    log_weights: Float[np.ndarray, "..."], accepted: Bool[np.ndarray, "..."] | None, columns: Mapping[str, np.ndarray]
+) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"] | None, dict[str, np.ndarray]]:
+    """Arrays of as many draws; columns finite wherever the weight is not zero."""
+    log_weights = np.asarray(log_weights, dtype=float)
+    if log_weights.ndim != 1:
+        raise SeriesShapeError("log_weights", value=f"shape {log_weights.shape}", allowed="one axis, the draws")
+    decisions = None if accepted is None else np.asarray(accepted)
+    found = {name: np.asarray(column, dtype=float) for name, column in columns.items()}
+    for name, array in {**({} if decisions is None else {"accepted": decisions}), **found}.items():
+        if array.shape[:1] != log_weights.shape:
+            raise SeriesShapeError(name, value=f"shape {array.shape}", allowed=f"{log_weights.size} draws")
+    if decisions is not None and (decisions.dtype != bool or decisions.ndim != 1):
+        raise SeriesShapeError("accepted", value=f"{decisions.dtype}", allowed="truth values, one for every draw")
+    counted = log_weights > -math.inf
+    for name, column in found.items():
+        if bad := int(np.count_nonzero(~np.isfinite(column[counted]))):
+            raise NonFiniteSeriesError(name, value=f"{bad} numbers are NaN or infinite")
+    return log_weights, decisions, found
 
 
 def _tail(log_weights: Float[np.ndarray, " n"]) -> float:

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from latflow.errors import UnavailableError
+
 _MEMINFO = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
 
@@ -42,6 +44,24 @@ def memory_lines(needs: Mapping[str, Any]) -> list[str]:
     lines = [f"memory: needs about {_words(needed)}, this machine has {_words(free)} free"]
     hint = "a smaller training.batch_size or sampling.block_size needs less"
     return lines if needed <= free else [*lines, f"warning: this may not fit; {hint}"]
+
+
+def require_room(name: str, n: int, of_each: int) -> None:
+    """Refuse more records than this machine has memory for.
+
+    Args:
+        name: Of the argument, for the message.
+        n: Records.
+        of_each: Bytes of one record.
+
+    Raises:
+        UnavailableError: If they need more than is free.
+    """
+    needed, free = n * of_each, free_bytes()
+    if free is not None and needed > free:
+        hint = "a study keeps its ensembles on disk: latflow run"
+        value = f"{n} records need {_words(needed)} of memory"
+        raise UnavailableError(name, value=value, allowed=f"what {_words(free)} hold", hint=hint)
 
 
 def _words(number: int) -> str:
