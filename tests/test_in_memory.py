@@ -242,18 +242,6 @@ def test_links_outside_of_their_group_are_refused() -> None:
         lf.estimates(action, np.broadcast_to(links[None], (8, *links.shape)))
 
 
-def test_whole_numbers_may_be_a_start() -> None:
-    x = lf.run_chain(
-        jax.random.key(1),
-        lf.HMC(TINY, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2),
-        n=8,
-        chains=2,
-        warmup=100,
-        start=np.zeros((2, 2, 2), int),  # pyright: ignore[reportArgumentType]
-    )
-    assert x.dtype == np.float64
-
-
 @pytest.mark.parametrize("shape", [(0, 2, 2, 2), (8, 0, 2, 2)])
 def test_no_records_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="one or more records and chains"):
