@@ -49,6 +49,7 @@ _HOME = {
     "ReverseKL": "latflow.training.losses",
     "StopCriterion": "latflow.training.stop",
     "fit": "latflow.training.fit",
+    "resume": "latflow.training.fit",
     "load_model": "latflow.in_memory",
     "sample": "latflow.in_memory",
     "run_chain": "latflow.in_memory",

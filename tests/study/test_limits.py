@@ -103,7 +103,7 @@ def test_a_raised_limit_lets_the_training_go_on(poor: Path, raised: tuple[StudyC
     assert history(directory)[:2] == history(poor)
     results = read_results(directory / "results.json")
     assert results.flow is not None
-    assert results.flow.training_steps == 50
+    assert (results.flow.training_steps, results.flow.limits_changed_at) == (50, (20,))
     limits = header(directory)["limits"]
     assert [(entry["from"], entry["stop"]["steps"]) for entry in limits] == [(0, 20), (20, 50)]
 
