@@ -19,7 +19,7 @@ FOLDER = "superseded"
 """Directory of a run that holds what earlier models of it gave."""
 
 _RESULTS = {
-    # Of the flow and of chains, which are not here: under their usual names they would be taken for results of this part.
+    # Of the flow and of chains, which are not here: under their usual names they would be taken for those of this part.
     "ensembles/evidence.h5": "evidence-of-the-run.h5",
     "results.json": "results-of-the-run.json",
     "report.html": "report.html",
