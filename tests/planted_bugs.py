@@ -1257,6 +1257,41 @@ BUGS = (
         "    for check in list(checks):\n        if not machine:",
         "tests/cli/test_judgement.py::test_lines_come_as_they_are_found[False]",
     ),
+    Bug(
+        "a training saved between its last step and the evaluation of it",
+        "training/descent.py",
+        "if int(state.step) < target and bool(outcome.finite):",
+        "if bool(outcome.finite):",
+        "tests/training/test_fit.py::test_resume_between_evaluations_is_bitwise[20]",
+    ),
+    Bug(
+        "minutes of a limit taken for seconds",
+        "training/limits.py",
+        'last["seconds"] >= 60 * limit',
+        'last["seconds"] >= limit',
+        "tests/training/test_stop.py::test_limits",
+    ),
+    Bug(
+        "limits counted from the first lattice of a curriculum",
+        "study/limits.py",
+        '"step": record["step"] - before["step"]',
+        '"step": record["step"]',
+        "tests/study/test_limits.py::test_steps_of_a_curriculum_are_counted_from_its_last_lattice",
+    ),
+    Bug(
+        "draws of an earlier model counted in the cost of the present one",
+        "study/stages/cost.py",
+        "seconds.pop(sampler, None)",
+        "seconds.get(sampler)",
+        "tests/study/test_cost.py::test_draws_of_an_earlier_model_cost_nothing_here",
+    ),
+    Bug(
+        "the larger of the memory of machine and group taken for free",
+        "study/free_memory.py",
+        "return min(known, default=None)",
+        "return max(known, default=None)",
+        "tests/study/test_free_memory.py::test_the_smaller_of_machine_and_group",
+    ),
 )
 
 

@@ -52,6 +52,7 @@ _HOME = {
     "FlowSampler": "latflow.flows.weighted",
     "fit": "latflow.training.fit",
     "resume": "latflow.training.fit",
+    "resume": "latflow.training.fit",
     "FitResult": "latflow.training.fit",
     "FitProgress": "latflow.training.fit",
     "FitHooks": "latflow.training.fit",

@@ -85,6 +85,10 @@ def test_where_a_training_started_is_said() -> None:
         ({}, "300 steps, stopped by steps"),
         ({"start": None}, "300 steps, stopped by steps"),
         (
+            {"limits_changed_at": (60, 200)},
+            "300 steps, stopped by steps, gone on with other limits at step 60, 200",
+        ),
+        (
             {"start": start},
             "300 steps, stopped by steps; started from zoo:phi4-e1 with acceptance 0.5312, reweighting ESS 0.667",
         ),

@@ -52,3 +52,12 @@ def test_the_largest_tau_of_a_scalar_that_exists_is_paid_for_and_named() -> None
 def test_without_any_tau_nothing_is_said_of_independent_configurations() -> None:
     found = costs(sampled("flow", 4.0, 2.0), ROWS)["flow"]
     assert found.tau_int is found.tau_int_of is found.seconds_per_independent is None
+
+
+def test_draws_of_an_earlier_model_cost_nothing_here() -> None:
+    """A training that goes on begins the draws of its flow anew; chains go on."""
+    metrics = [*sampled("flow", 9.0, 9.0, 9.0), *sampled("hmc", 2.0)]
+    metrics += [{"stage": "superseded", "step": 60, "samplers": ["flow"]}, *sampled("flow", 1.0)]
+    found = costs(metrics, ROWS)
+    assert (found["flow"].seconds, found["flow"].configurations) == (1.0, 10)
+    assert found["hmc"].seconds == 2.0

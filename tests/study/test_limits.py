@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,19 @@ import pytest
 from latflow.cli import main
 from latflow.errors import ConfigError, Interrupted
 from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
+from latflow.study.build import build_optimiser
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
-from latflow.study.context import Silent
-from latflow.study.limits import own_history
+from latflow.study.context import RunContext, Silent
+from latflow.study.limits import limits_of, own_history, settled
 from latflow.study.regenerate import regenerated
 from latflow.study.run import run_stages
 from latflow.study.stages import checkpoints
 from latflow.study.verify import verify
 from latflow.study.wording import read_results
 from latflow.training import descent
+from latflow.training.fit import FitProgress
 from latflow.training.limits import first_met
 
 STAGES = ("train", "sample", "measure", "analyse")
@@ -103,7 +107,7 @@ def test_a_raised_limit_lets_the_training_go_on(poor: Path, raised: tuple[StudyC
     assert history(directory)[:2] == history(poor)
     results = read_results(directory / "results.json")
     assert results.flow is not None
-    assert results.flow.training_steps == 50
+    assert (results.flow.training_steps, results.flow.limits_changed_at) == (50, (20,))
     limits = header(directory)["limits"]
     assert [(entry["from"], entry["stop"]["steps"]) for entry in limits] == [(0, 20), (20, 50)]
 
@@ -128,7 +132,7 @@ def test_draws_are_of_one_model_and_chains_stay(poor: Path, raised: tuple[StudyC
 def test_what_goes_on_verifies_and_is_made_again(raised: tuple[StudyConfig, Path, str]) -> None:
     config, directory, _ = raised
     assert [check for check in verify(directory) if not check.passed] == []
-    earlier = directory / "superseded" / "step-000020" / "ensembles" / "flow"
+    earlier = directory / "superseded" / "step-000020"
     assert [check for check in verify(earlier) if not check.passed] == []  # still with the model that it names
     assert "up to date" in go(config, directory).text()
     stored = Ensemble.open(directory / "ensembles/flow", writable=False).read(0, ("fields", "index")).arrays
@@ -144,7 +148,7 @@ def test_a_constant_learning_rate_gives_the_bits_of_one_training(raised: tuple[S
     assert history(at_once) == history(directory)
 
 
-@pytest.mark.parametrize("stop_at", [1, 2])
+@pytest.mark.parametrize("stop_at", [2])
 def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
     config: StudyConfig, poor: Path, raised: tuple[StudyConfig, Path, str], tmp_path: Path, stop_at: int
 ) -> None:
@@ -158,6 +162,41 @@ def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
     assert model_files(tmp_path / "run") == model_files(directory)
 
 
+def test_what_the_learning_rate_does_is_said(config: StudyConfig, tmp_path: Path) -> None:
+    """A cosine over 20 steps has fallen to a hundredth; the one over 40 stands higher there."""
+    higher = with_overrides(config, {"training.schedule": "cosine", "training.stop.steps": "40"})
+    state: Any = SimpleNamespace(step=20, learning_rate_scale=1.0)
+    progress = FitProgress(state, history=({"step": 20, "learning_rate": 0.0002, **RECORD},))
+    limits = [{"from": step, "stop": {**limits_of(config), "steps": n}} for step, n in ((0, 20), (20, 40))]
+    lines = Lines()
+    context = RunContext(higher, tmp_path, lines, Interrupts())
+    checkpoints.say_what_changes(context, checkpoints.Begun(progress, limits), build_optimiser(higher))
+    middle = 0.02 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * 20 / 40)))
+    assert lines.lines[-1] == (
+        "train    the schedule was written for 20 steps; it goes on as for 40 steps: the learning rate rises from "
+        f"0.0002 to {middle:.2g}"
+    )
+
+
+def test_a_warm_up_that_follows_from_the_steps_stays(config: StudyConfig, tmp_path: Path) -> None:
+    training = {**config.model_dump(mode="json")["training"], "stop": {"steps": 60}}
+    del training["warmup_steps"]
+    first = StudyConfig.model_validate({**config.model_dump(mode="json"), "training": training})
+    training["stop"] = {"steps": 5000}
+    higher = StudyConfig.model_validate({**config.model_dump(mode="json"), "training": training})
+    assert (first.training.warmup_steps, higher.training.warmup_steps) == (6, 100)
+    (tmp_path / "study.toml").write_text(first.to_toml())
+    found = settled(higher, tmp_path, trains=True)
+    assert (found.config.training.warmup_steps, found.config.training.stop.steps) == (6, 5000)
+    assert found.notes == ("training.warmup_steps stays 6, as this run began",)
+    asked = with_overrides(higher, {"training.warmup_steps": "7"})
+    assert settled(asked, tmp_path, trains=True).config == asked  # and is refused, as any other key
+
+
+RECORD = {"seconds": 1.0, "loss": -1.0, "acceptance": 0.1, "reweighting_ess": 0.1}
+
+
+@pytest.mark.nightly
 def test_a_schedule_goes_on_as_for_the_new_number_of_steps(config: StudyConfig, tmp_path: Path) -> None:
     """The learning rate of a cosine has fallen to its end, and rises to where it stands in the longer one.
 
@@ -243,7 +282,7 @@ def test_saves_fall_between_evaluations_and_change_no_bit(
 
 def test_steps_of_a_curriculum_are_counted_from_its_last_lattice() -> None:
     log = [
-        {"step": step, "seconds": seconds, "loss": -1.0, "acceptance": 0.1, "reweighting_ess": 0.1}
+        {**RECORD, "step": step, "seconds": seconds}
         for step, seconds in ((0, 1.0), (100, 61.0), (100, 62.0), (150, 91.0))
     ]
     own = own_history(log)

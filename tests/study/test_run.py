@@ -153,7 +153,8 @@ def contents(directory: Path) -> dict[str, bytes]:
     files = {}
     for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         name = str(path.relative_to(directory))
-        files[name] = path.read_bytes() if path.name not in TIMED else b""
+        timed = path.name in TIMED or (path.suffix == ".json" and "checkpoints" in path.parts)
+        files[name] = b"" if timed else path.read_bytes()
     results = json.loads((directory / "results.json").read_text())
     files["estimates"] = json.dumps(results["estimates"]).encode()
     return files

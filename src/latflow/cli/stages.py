@@ -90,7 +90,7 @@ def dry_run(
     order = examined(config, directory, stages=stages, samplers=samplers, fork=fork)
     config, directory = order.config, order.directory
     prepare_jax()
-    from latflow.study.memory import memory_lines
+    from latflow.study.free_memory import memory_lines
     from latflow.study.models import course, require_start
     from latflow.study.plan import plan
     from latflow.study.rehearsal import rehearse

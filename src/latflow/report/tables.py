@@ -364,6 +364,8 @@ def _training_words(flow: FlowFigures) -> str:
     words = f"{count(flow.training_steps)} steps"
     if flow.stopped_by:
         words += f", stopped by {flow.stopped_by.replace('_', ' ')}"
+    if flow.limits_changed_at:
+        words += f", gone on with other limits at step {', '.join(map(count, flow.limits_changed_at))}"
     if flow.start is None or flow.start.acceptance is None:
         return words
     was = f"acceptance {plain(flow.start.acceptance)}, reweighting ESS {plain(flow.start.reweighting_ess)}"

@@ -215,6 +215,9 @@ class FlowFigures(AbstractRecord):
     training_seconds: Real = Field(default=None, description="wall clock of the training")
     training_steps: int | None = Field(default=None, description="its steps")
     stopped_by: str | None = Field(default=None, description="what ended it")
+    limits_changed_at: tuple[int, ...] | None = Field(
+        default=None, description="steps at which its limits were changed and it went on; null if never"
+    )
     coupling_range: tuple[float, ...] | None = Field(default=None, description="range of a conditional flow, both ends")
     inside_coupling_range: bool | None = Field(default=None, description="whether the study lies in it")
     start: StartFigures | None = Field(default=None, description="the model that the training started from")

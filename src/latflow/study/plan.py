@@ -16,7 +16,7 @@ from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS
-from latflow.study.memory import free_bytes, needed_bytes
+from latflow.study.free_memory import free_bytes, needed_bytes
 from latflow.study.methods import build_scheme, update_seconds
 from latflow.study.theories import study_physics
 

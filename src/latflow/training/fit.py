@@ -7,6 +7,7 @@ stop.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -282,6 +283,7 @@ class _Journal:
         self._compiled = True
 
 
+@functools.cache  # one object: a training that goes on compiles nothing again
 def _default_optimiser() -> Optimiser:
     return adam(lambda _: jnp.asarray(2e-3), gradient_clip=10.0)
 

@@ -55,6 +55,7 @@ def flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
         training_seconds=last["seconds"],
         training_steps=last["step"],
         stopped_by=header["stopped_by"],
+        limits_changed_at=tuple(entry["from"] for entry in header.get("limits", ())[1:]) or None,
         coupling_range=tuple(facts["coupling_range"]) if facts else None,
         inside_coupling_range=facts["inside_coupling_range"] if facts else None,
         start=StartFigures(**header["start"]) if header.get("start") else None,

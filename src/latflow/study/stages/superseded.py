@@ -19,8 +19,8 @@ FOLDER = "superseded"
 """Directory of a run that holds what earlier models of it gave."""
 
 _RESULTS = {
-    "ensembles/evidence.h5": "ensembles/evidence.h5",
-    # Results of a whole run, chains included; the folder holds the part of the flow alone and is no run of its own.
+    # Of the flow and of chains, which are not here: under their usual names they would be taken for those of this part.
+    "ensembles/evidence.h5": "evidence-of-the-run.h5",
     "results.json": "results-of-the-run.json",
     "report.html": "report.html",
     "figures": "figures",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from latflow.study import memory
+from latflow.study import free_memory
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ def test_the_smaller_of_machine_and_group(
     for name, text in (("memory.max", limit), ("memory.current", used)):
         if text is not None:
             (tmp_path / name).write_text(f"{text}\n")
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_GROUP", tmp_path)
-    assert memory.free_bytes() == free
+    monkeypatch.setattr(free_memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(free_memory, "_GROUP", tmp_path)
+    assert free_memory.free_bytes() == free
 
 
 def test_an_accelerator_tells_what_its_memory_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,12 +40,12 @@ def test_an_accelerator_tells_what_its_memory_leaves(monkeypatch: pytest.MonkeyP
         def memory_stats(self) -> dict[str, int]:
             return {"bytes_limit": 80_000, "bytes_in_use": 30_000}
 
-    monkeypatch.setattr(memory.jax, "devices", lambda: [Device()])
-    assert memory.free_bytes() == 50_000
+    monkeypatch.setattr(free_memory.jax, "devices", lambda: [Device()])
+    assert free_memory.free_bytes() == 50_000
 
 
 def test_what_follows_one_another_is_not_added() -> None:
-    assert memory.needed_bytes({"program": 100, "training": 30, "block": 50}) == 150
+    assert free_memory.needed_bytes({"program": 100, "training": 30, "block": 50}) == 150
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_what_follows_one_another_is_not_added() -> None:
     ],
 )
 def test_words(needed: int, free: int | None, lines: list[str]) -> None:
-    assert memory.memory_lines({"memory_needed_bytes": needed, "memory_free_bytes": free}) == lines
+    assert free_memory.memory_lines({"memory_needed_bytes": needed, "memory_free_bytes": free}) == lines
