@@ -3,9 +3,10 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from latflow.cli import main
 from latflow.errors import ConfigError, Interrupted
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
-from latflow.study.build import build_optimiser
+from latflow.study.build import build_flow, build_optimiser
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import RunContext, Silent
@@ -26,6 +27,7 @@ from latflow.study.wording import read_results
 from latflow.training import descent
 from latflow.training.fit import FitProgress
 from latflow.training.limits import first_met
+from latflow.training.steps import TrainingState
 
 STAGES = ("train", "sample", "measure", "analyse")
 
@@ -165,12 +167,14 @@ def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
 def test_what_the_learning_rate_does_is_said(config: StudyConfig, tmp_path: Path) -> None:
     """A cosine over 20 steps has fallen to a hundredth; the one over 40 stands higher there."""
     higher = with_overrides(config, {"training.schedule": "cosine", "training.stop.steps": "40"})
-    state: Any = SimpleNamespace(step=20, learning_rate_scale=1.0)
+    optimiser = build_optimiser(higher)
+    begun = TrainingState.start(build_flow(higher), optimiser)
+    state = eqx.tree_at(lambda state: state.step, begun, jnp.asarray(20, dtype=jnp.int32))
     progress = FitProgress(state, history=({"step": 20, "learning_rate": 0.0002, **RECORD},))
     limits = [{"from": step, "stop": {**limits_of(config), "steps": n}} for step, n in ((0, 20), (20, 40))]
     lines = Lines()
     context = RunContext(higher, tmp_path, lines, Interrupts())
-    checkpoints.say_what_changes(context, checkpoints.Begun(progress, limits), build_optimiser(higher))
+    checkpoints.say_what_changes(context, checkpoints.Begun(progress, limits), optimiser)
     middle = 0.02 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * 20 / 40)))
     assert lines.lines[-1] == (
         "train    the schedule was written for 20 steps; it goes on as for 40 steps: the learning rate rises from "
