@@ -1055,8 +1055,8 @@ BUGS = (
     Bug(
         "squares of small fluctuations lost",
         "stats/gamma.py",
-        "pieces = _replicas(deltas * scale) if",
-        "pieces = _replicas(deltas) if",
+        "_analysed(value if scale == 1 else 0.0, deltas * scale, chains.replicas)",
+        "_analysed(value, deltas, chains.replicas)",
         "tests/stats/test_gamma.py::test_errors_follow_the_size_of_a_series[1e-300]",
     ),
     Bug(
@@ -1069,8 +1069,8 @@ BUGS = (
     Bug(
         "numbers of configurations forgotten, so that gaps close",
         "stats/gamma.py",
-        "idl=places, means=means",
-        "idl=None, means=means",
+        "idl=places, means=[value]",
+        "idl=None, means=[value]",
         "tests/stats/test_replicas.py::test_gaps_are_kept",
     ),
     Bug(

@@ -45,7 +45,7 @@ from latflow.stats.reliability import (
 )
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
-from latflow.study.memory import require_room
+from latflow.study.free_memory import require_room
 from latflow.study.models import load_production
 from latflow.theories.any_action import physics_of, sectors_of
 from latflow.theories.images import unseen_images

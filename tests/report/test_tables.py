@@ -262,6 +262,18 @@ def test_one_footnote_tells_why_creutz_ratios_are_missing() -> None:
     assert without_logarithm(results_of(present + missing)).startswith("– in χ(3,3) of HMC, heat bath: a Wilson loop")
 
 
+@pytest.mark.parametrize(("cumulant", "said"), [(0.65, True), (0.0, False)])
+def test_every_mass_between_two_vacua_is_called_a_scale_of_tunnelling(cumulant: float, *, said: bool) -> None:
+    """In every table of a mass; the figure has the same words under it."""
+    rows = [entry("binder_cumulant", "hmc", cumulant, 0.01)]
+    rows += [entry(name, "hmc", 0.02, 0.01) for name in ("pole_mass", "pole_mass_times_length")]
+    rows.append(entry("effective_mass", "hmc", (0.02, 0.03), (0.01, 0.01)))
+    run = run_of(rows)
+    notes = {table.title: table.note for table in [*tables.observable_tables(run)[1:], *tables.vector_tables(run)]}
+    assert len(notes) == 3
+    assert all(("scale of tunnelling" in note) == said for note in notes.values())
+
+
 def test_chains_along_which_nothing_varies_are_uninformative() -> None:
     entry = ChainAgreement(chains=16, records=64, r_hat={}, limit=1.1, least_records=32, agree=None)
     (table,) = chains.chain_tables(Results(study="s", chains={"heatbath": entry}))

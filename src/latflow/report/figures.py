@@ -31,6 +31,7 @@ from latflow.report.data import Run
 from latflow.report.names import SAMPLERS, sampler_style
 from latflow.report.numbers import compact, signed
 from latflow.report.tables import pull_of
+from latflow.report.tunnelling import tunnelling
 from latflow.stats.estimates import Estimate
 from latflow.study.config.methods import HMC
 
@@ -143,6 +144,7 @@ def effective_mass(run: Run) -> Picture | Omitted:
         "m_{eff}(t) = arccosh[(C(t+1) + C(t−1)) / 2C(t)] of the zero-momentum correlator C(t)."
         + (f" Band: reference pole mass {compact(known.value, known.error)}." if known else "")
         + " The plotted range is chosen from points with errors below 15 %."
+        + (f" {told}" if (told := tunnelling(run.results, name)) else "")
     )
     return Picture(name, title, caption, f"Effective mass against time. {_spoken(curves)}", svg, pdf)
 

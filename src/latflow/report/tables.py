@@ -89,6 +89,7 @@ class VectorTable:
     abscissa: str
     columns: list[str]
     rows: list[list[str]]
+    note: str = ""
 
 
 class CheckCells(NamedTuple):
@@ -330,6 +331,7 @@ def _vector_table(run: Run, observable: str) -> VectorTable:
         abscissa="" if words.axis is None else words.axis.name,
         columns=[*(sampler_style(s).label for s in entries), *([source] if source else [])],
         rows=rows,
+        note=tunnelling(run.results, observable),
     )
 
 

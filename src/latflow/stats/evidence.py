@@ -223,11 +223,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
 
     if not passed[STARTS]:
         return verdict("no verdict", f"target draws from {evidence.starts} starts; at least {LEAST_STARTS} are needed")
-    if math.isnan(evidence.r_hat):
-        return verdict("no verdict", "no observable along the target chains tells whether they agree among each other")
     if R_HAT in silent:
-        short = f"target chains of {evidence.records} records, too short for their agreement to mean anything"
-        return verdict("no verdict", f"{short}; at least {R_HAT_RECORDS} are needed")
+        return verdict("no verdict", _why_silent(evidence))
     if not passed[R_HAT]:
         return verdict("unresolved sectors", f"the target chains disagree among each other, R̂ = {evidence.r_hat:.3g}")
     if gap > SIGMAS * error:
@@ -249,10 +246,8 @@ def verdict_on(evidence: Evidence) -> Verdict:
     failed = [check for check in checks if not check.passed]
     if failed:
         # A difference is significant only if errors are reliable, hence only if nothing but differences failed.
-        ends = (DIFFERENCE, KNOWN)
-        differ = all(each.name.endswith(ends) and each.is_finite and each.informative for each in failed)
-        status = "unresolved sectors" if differ else "no verdict"
-        return verdict(status, *(_sentence(check) for check in failed))
+        differ = all(_is_difference(check) for check in failed)
+        return verdict("unresolved sectors" if differ else "no verdict", *(_sentence(check) for check in failed))
     return verdict("exact", f"{told}; a lost weight of {evidence.resolution:.2g} would have been seen")
 
 
@@ -261,6 +256,18 @@ R_HAT, GAP = "R̂ across starts", "reverse − forward log Z"
 RESOLUTION = "smallest lost weight seen at 5σ"
 FORWARD_TAIL, REVERSE_TAIL = "k̂ of w over flow draws", "k̂ of 1/w over target draws"
 DIFFERENCE, KNOWN = ", flow − target", ", flow − reference"
+
+
+def _why_silent(evidence: Evidence) -> str:
+    """Why R̂ does not tell whether target chains agree."""
+    if math.isnan(evidence.r_hat):
+        return "no observable along the target chains tells whether they agree among each other"
+    short = f"target chains of {evidence.records} records, too short for their agreement to mean anything"
+    return f"{short}; at least {R_HAT_RECORDS} are needed"
+
+
+def _is_difference(check: Check) -> bool:
+    return check.name.endswith((DIFFERENCE, KNOWN)) and check.is_finite and check.informative
 
 
 def _checks(e: Evidence) -> tuple[Check, ...]:
