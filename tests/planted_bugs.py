@@ -837,7 +837,7 @@ BUGS = (
     ),
     Bug(
         "an error that is a bound written as an error",
-        "report/numbers.py",
+        "stats/estimates.py",
         'text.replace("(", "(≥", 1)',
         "text",
         "tests/report/test_summary.py::test_errors_that_are_bounds_are_written_so_and_not_compared",
