@@ -54,6 +54,27 @@ def test_a_study_without_a_flow_may_have_odd_extents(config, monkeypatch):
     assert len(results) > 5
 
 
+@pytest.mark.parametrize(
+    ("shape", "flow", "expected"),
+    [
+        ((14, 12), {}, (6, 6)),
+        ((4, 2), {}, (4, 2)),
+        ((9, 3), {"kind": "continuous"}, (5, 3)),  # odd stays odd
+        ((8, 8, 10), {}, (4, 4, 4)),
+        ((16, 32), {"kind": "multiscale"}, (6, 6)),
+        ((14, 14), {"kernel_size": 9, "network": "convolutional"}, (8, 8)),
+    ],
+)
+def test_laws_are_checked_on_few_sites(config, shape, flow, expected):
+    plain = config.model_dump()
+    samplers = ("flow",) if all(n % 2 == 0 for n in shape) else ("flow", "hmc")
+    changes = {"lattice": {"shape": shape}, "flow": {"kind": "real_nvp", **flow}}
+    given = StudyConfig.model_validate({**plain, **changes, "sampling": {**plain["sampling"], "samplers": samplers}})
+    small = study._on_few_sites(given)
+    assert small.lattice.shape == expected
+    StudyConfig.model_validate(small.model_dump())  # what the flow asks of a lattice holds there too
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", [entry.name for entry in presets() if entry.command == "run"])
 def test_every_shipped_study_passes(name):
