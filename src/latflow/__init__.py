@@ -52,7 +52,6 @@ _HOME = {
     "FlowSampler": "latflow.flows.weighted",
     "fit": "latflow.training.fit",
     "resume": "latflow.training.fit",
-    "resume": "latflow.training.fit",
     "FitResult": "latflow.training.fit",
     "FitProgress": "latflow.training.fit",
     "FitHooks": "latflow.training.fit",
