@@ -109,8 +109,8 @@ BUGS = (
     Bug(
         "values of two parameters of an action exchanged",
         "actions/base.py",
-        "for value in values.values()]",
-        "for value in reversed(values.values())]",
+        "for name, value in values.items()]",
+        "for name, value in zip(values, reversed(values.values()), strict=True)]",
         "tests/actions/test_base.py::test_other_values_are_those_of_the_constructor",
     ),
     Bug(
@@ -1291,6 +1291,48 @@ BUGS = (
         "return min(known, default=None)",
         "return max(known, default=None)",
         "tests/study/test_free_memory.py::test_the_smaller_of_machine_and_group",
+    ),
+    Bug(
+        "data of a run given as those of a study that was changed after it",
+        "study/stages/measuring.py",
+        '    if differing:\n        hint = "study.toml',
+        '    if not own:\n        hint = "study.toml',
+        "tests/archive/test_changed_study.py::test_free_energies_refuse_it",
+    ),
+    Bug(
+        "a changed study read beside the results of another",
+        "archive/directory.py",
+        "    _require_own_study(run)\n",
+        "",
+        "tests/archive/test_changed_study.py::test_results_are_held_against_it",
+    ),
+    Bug(
+        "weights of one action averaged for another",
+        "in_memory.py",
+        "not eqx.tree_equal(samples.action, action)",
+        "samples.action is action",
+        "tests/test_in_memory.py::test_weights_of_another_action_are_refused",
+    ),
+    Bug(
+        "decisions of another number of draws judged with them",
+        "stats/reliability.py",
+        "if array.shape[:1] != log_weights.shape:",
+        "if array.ndim == 0:",
+        "tests/stats/test_reliability.py::test_what_does_not_belong_to_the_draws_is_refused",
+    ),
+    Bug(
+        "split R̂ of squares that are too small for a number",
+        "stats/runs.py",
+        "halves * scale_of_squares(halves)",
+        "halves * 1.0",
+        "tests/stats/test_runs.py::test_r_hat_does_not_depend_on_the_unit",
+    ),
+    Bug(
+        "values of parameters out of range taken",
+        "actions/base.py",
+        "        self.require_values({",
+        "        _ = ({",
+        "tests/actions/test_base.py::test_values_without_a_theory_are_refused",
     ),
 )
 
