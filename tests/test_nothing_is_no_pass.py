@@ -13,7 +13,7 @@ from latflow.cli.judgement import print_checks
 from latflow.errors import DataError, PhysicsStop
 from latflow.report.belief import belief
 from latflow.report.chains import chain_tables
-from latflow.report.tables import DOUBTFUL, verdict_box
+from latflow.report.verdict_box import DOUBTFUL, verdict_box
 from latflow.results import ChainAgreement, Results
 from latflow.samplers.watch import Creutz, Watch
 from latflow.stats.estimates import ConstantSeriesError, Estimate, NonFiniteSeriesError, TooShortError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from latflow.report import chains, data, tables
+from latflow.report import chains, data, tables, verdict_box
 from latflow.report.cost import CostRow, cost_rows
 from latflow.report.footnotes import without_logarithm
 from latflow.report.numbers import ABSENT
@@ -148,7 +148,7 @@ COLLAPSED = "collapsed, lost weight ≈ 0.497(12)"
     ],
 )
 def test_only_exact_is_shown_as_good(verdict: Verdict, status: str, tone: str) -> None:
-    found = tables.verdict_box(verdict)
+    found = verdict_box.verdict_box(verdict)
     assert (found.status, found.tone) == (status, tone)
 
 
@@ -160,8 +160,8 @@ def test_the_headline_of_a_collapsed_flow_says_what_its_log_z_lacks(status: str,
     assert ("too small" in words["KL(q‖p)"]) is said
 
 
-def cells(value: Any, limit: str, *, passed: bool = True) -> tables.CheckCells:
-    box = tables.verdict_box(Verdict("exact", evidence=(Check("a", value, None, limit, passed=passed),)))
+def cells(value: Any, limit: str, *, passed: bool = True) -> verdict_box.CheckCells:
+    box = verdict_box.verdict_box(Verdict("exact", evidence=(Check("a", value, None, limit, passed=passed),)))
     return box.evidence[0]
 
 
@@ -171,7 +171,7 @@ def test_evidence_says_what_passed() -> None:
 
 def test_numbers_of_the_evidence_have_their_digits_and_true_minus_signs() -> None:
     assert [cells(value, "≤ 1.1").value for value in (1.0004, 64, -0.12, None)] == ["1.00", "64", "−0.120", ABSENT]
-    assert tables.verdict_box(Verdict("exact", ("z = -1.2e-05 in a-b-2",))).reasons == ["z = −1.2e−05 in a-b-2"]
+    assert verdict_box.verdict_box(Verdict("exact", ("z = -1.2e-05 in a-b-2",))).reasons == ["z = −1.2e−05 in a-b-2"]
 
 
 def test_evidence_without_a_limit_has_no_outcome() -> None:

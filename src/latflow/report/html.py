@@ -21,6 +21,7 @@ from latflow.report.cost import cost_rows
 from latflow.report.data import Run
 from latflow.report.footnotes import legend, not_reliable, slow_tails, without_logarithm
 from latflow.report.settings import settings_table
+from latflow.report.verdict_box import verdict_box
 from latflow.store.atomic import write_bytes
 
 
@@ -158,7 +159,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "study": tables.study_lines(run),
         "has_flow": data.has_flow(run),
         "chains": chains.chain_tables(run.results),
-        "verdict": tables.verdict_box(run.results.verdict),
+        "verdict": verdict_box(run.results.verdict),
         "headline": tables.headline(run),
         "pictures": pictures,
         "omitted": omitted,

@@ -31,7 +31,7 @@ from latflow.report.canvas import (
 from latflow.report.html import environment
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
-from latflow.report.tables import SUSPICIOUS, verdict_box
+from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
 from latflow.store.atomic import write_bytes
 from latflow.study.config.methods import HMC

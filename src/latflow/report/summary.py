@@ -9,8 +9,9 @@ from latflow.report.footnotes import legend, not_reliable, slow_tails
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
-from latflow.report.tables import SUSPICIOUS, pull_of, samplers_of, scalar_observables, state_of, verdict_box
+from latflow.report.tables import pull_of, samplers_of, scalar_observables, state_of
 from latflow.report.tunnelling import MASSES, tunnelling
+from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.stats.estimates import Estimate
 from latflow.stats.flow_scale import LEVEL

@@ -5,38 +5,27 @@ A pull is written only between independent estimates with errors. An absent numb
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
 from latflow.report import data
 from latflow.report.charge import settled
 from latflow.report.data import Run
 from latflow.report.field import measured_by
 from latflow.report.names import SAMPLERS, SamplerStyle, are_dependent, order_of, sampler_style
-from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
+from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
 from latflow.report.tunnelling import tunnelling
+from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate, State, pull
-from latflow.stats.evidence import Check, Verdict
-
-SUSPICIOUS = 3.0
-"""A pull beyond this many combined standard deviations is marked."""
-
-DOUBTFUL = "pass, but !"
-"""Outcome of a check that is allowed, whose difference is beyond `SUSPICIOUS`."""
 
 DISTRIBUTION = "topological_charge_distribution"
 
 UNLIKELY = 1e-4
 """Charges that no sampler has visited have no row unless their exact probability is larger."""
-
-_NEGATIVE = re.compile(r"(?<=[\s(=e])-(?=\d)")
-"""The hyphen before a number, or before the digits of its exponent."""
 
 
 @dataclass(frozen=True)
@@ -92,32 +81,6 @@ class VectorTable:
     note: str = ""
 
 
-class CheckCells(NamedTuple):
-    """One check behind a verdict, formatted; outcome `pass`, `DOUBTFUL`, `FAIL`, `uninformative`, or a dash."""
-
-    name: str
-    value: str
-    limit: str
-    outcome: str
-
-
-@dataclass(frozen=True)
-class VerdictBox:
-    """The verdict on exactness as the page shows it.
-
-    Attributes:
-        status: Its word, with the weight that is lost where one is.
-        tone: `good`, `bad` or `open`: only `exact` is good.
-        reasons: Sentences in support, with true minus signs.
-        evidence: The checks behind it.
-    """
-
-    status: str
-    tone: str
-    reasons: list[str]
-    evidence: list[CheckCells]
-
-
 def pull_of(one: Estimate | None, other: Estimate | None) -> float | None:
     """(one − other) over the combined error; None unless both are there and at least one has an error."""
     found = math.nan if one is None or other is None else pull(one, other)
@@ -150,32 +113,6 @@ def vector_tables(run: Run) -> list[VectorTable]:
     """One table per array-valued observable, its axis in the first column."""
     names = {row.observable for row in run.results.estimates if row.is_array}
     return [_vector_table(run, name) for name in run.results.in_order(names)]
-
-
-def verdict_box(verdict: Verdict) -> VerdictBox:
-    """A verdict in the words and digits of the page."""
-    status = verdict.status
-    tone = "good" if status == "exact" else "open" if status.startswith(("no verdict", "unresolved")) else "bad"
-    if verdict.lost_weight is not None:
-        status += f", lost weight ≈ {compact(verdict.lost_weight, verdict.lost_weight_error)}"
-    reasons = [_NEGATIVE.sub("−", reason) for reason in verdict.reasons]
-    return VerdictBox(status, tone, reasons, [_check_cells(check) for check in verdict.evidence])
-
-
-def _check_cells(check: Check) -> CheckCells:
-    value = compact(check.value, check.error) if check.error else measured(check.value)
-    outcome = _outcome(check) if check.limit else ABSENT
-    return CheckCells(check.name, value, check.limit or ABSENT, outcome)
-
-
-def _outcome(check: Check) -> str:
-    """The mark of the tables stands here too: a difference that has an exclamation mark there is not a plain pass."""
-    if not check.informative:
-        return "uninformative"
-    if not check.passed:
-        return "FAIL"
-    differs = check.limit.startswith("within") and check.error and check.is_finite
-    return DOUBTFUL if differs and abs(check.value or 0.0) > SUSPICIOUS * (check.error or 0.0) else "pass"
 
 
 def headline(run: Run) -> list[tuple[str, str, str]]:
