@@ -332,7 +332,7 @@ def _gauge_files() -> list[Case]:
         gauge(
             "text-short", "0.5\n0.5\n", "u: has 8 bytes", "1024 numbers for 2x2x2x4", argv="inspect u --shape 2 2 2 4"
         ),
-        gauge("text-no-number", "1\n" * 287 + "1e\n", "not a number", argv="inspect u --shape 1 1 1 4"),
+        gauge("text-no-number", "1\n" * 287 + "1e\n", "line 288: '1e'", argv="inspect u --shape 1 1 1 4"),
         gauge("shape-zero", "1\n", "--shape: 0 2; allowed: 1 to 6 extents", argv="inspect u --shape 0 2", exit_code=64),
         gauge("shape-word", "1\n", "--shape", argv="inspect u --shape four", exit_code=64),
         gauge("convert-damaged", zeros, "plaquette", argv="convert u v.ildg"),
