@@ -199,7 +199,8 @@ def test_what_cannot_be_measured(folder: Path, tmp_path: Path) -> None:
     bad = links(1)
     bad[3, ..., -1] = 0
     found = examine(bad, format="made", precision="float64", details={})
-    write_configuration(tmp_path / "open" / "1", found, "ildg")
+    for number in range(1, 9):
+        write_configuration(tmp_path / "open" / str(number), found, "ildg")
     config = study_of(tmp_path / "open", {})
     with pytest.raises(UnsupportedError, match="boundary in time: open"):
         run_stages(config, tmp_path / "run", stages=STAGES[:1], progress=Silent())
