@@ -11,9 +11,9 @@ import pytest
 
 import latflow as lf
 from latflow.actions import exact
-from latflow.archive.collection import collect
+from latflow.archive.collection import collect_runs
 from latflow.cli import main
-from latflow.report.many_runs import markdown
+from latflow.report.many_runs import runs_markdown
 from latflow.report.summary import summary_lines
 from latflow.report.tables import headline, study_lines
 from latflow.results import EstimateRecord, FlowFigures, Normalisation, Observable, Results, read, write
@@ -142,11 +142,28 @@ POWERS = {
 }
 
 
-def finished(directory: Path, action: str) -> Path:
+FLOW = """
+[flow]
+kind = "real_nvp"
+layers = 2
+network = "dense"
+hidden = [4]
+[training]
+batch_size = 64
+evaluate_every = 20
+evaluation_draws = 128
+warmup_steps = 0
+stop = { steps = 20 }
+"""
+STAGES = ("sample", "measure", "analyse")
+
+
+def finished(directory: Path, action: str, *, flow: bool = False) -> Path:
     directory.mkdir()
     study = directory / "study.toml"
-    study.write_text(RUN.format(action=action), encoding="utf-8")
-    run_stages(load_study(study), directory, stages=("sample", "measure", "analyse"), progress=Silent())
+    text = RUN.format(action=action)
+    study.write_text(text.replace('["hmc"]', '["flow"]') + FLOW if flow else text, encoding="utf-8")
+    run_stages(load_study(study), directory, stages=("train", *STAGES) if flow else STAGES, progress=Silent())
     return directory
 
 
@@ -173,6 +190,18 @@ def test_values_have_the_powers_of_their_field(results: dict[str, Results]) -> N
             np.testing.assert_allclose(after, math.sqrt(2) ** POWERS[one.observable] * before, rtol=1e-9)
     known = next(row for row in factorial.of("phi_squared") if row.sampler == "hmc")
     assert known.reference == pytest.approx(2 * exact.phi_four_2x2(mass_squared=-4.0, coupling=8.0).phi_squared)
+
+
+def test_averages_of_a_flow_have_the_powers_of_their_field(tmp_path: Path) -> None:
+    """Of the accept/reject chain through its draws, and of the draws with their weights."""
+    runs = {name: finished(tmp_path / name, action, flow=True) for name, action in ACTIONS.items()}
+    house, factorial = (read(runs[name] / "results.json") for name in ("house", "factorial"))
+    pairs = [pair for pair in zip(house.estimates, factorial.estimates, strict=True) if pair[0].observable in POWERS]
+    assert {one.sampler for one, _ in pairs if one.value is not None} == {"flow", "reweighted"}
+    for one, other in pairs:
+        for field in ("value", "error"):
+            before, after = (np.array(getattr(row, field) or math.nan, dtype=float) for row in (one, other))
+            np.testing.assert_allclose(after, math.sqrt(2) ** POWERS[one.observable] * before, rtol=1e-6)
 
 
 def test_results_say_which_field(results: dict[str, Results]) -> None:
@@ -253,12 +282,12 @@ def test_what_is_printed_says_which_field(runs: dict[str, Path], results: dict[s
 
 
 def test_tables_of_runs_in_different_normalisations(runs: dict[str, Path]) -> None:
-    table = collect(
+    table = collect_runs(
         list(runs.values()), observables=["phi_squared"], samplers=["hmc"], against=["action.normalisation"]
     )
     plain = {row.plain()["normalisation"]: row.plain()["value"] for row in table.rows}
     assert plain["factorial"] == pytest.approx(2 * plain["house"])
-    assert "Each value is of the field of its study: φ in the house normalisation; φ in the factorial" in markdown(
+    assert "Each value is of the field of its study: φ in the house normalisation; φ in the factorial" in runs_markdown(
         table
     )
 

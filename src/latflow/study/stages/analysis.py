@@ -324,7 +324,8 @@ def _defect(context: RunContext, sampler: str) -> float | None:
 def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
     """The independence-Metropolis chain: the draw at `index` repeats while proposals are rejected."""
     chain = _by_chain({name: column[index][:, None] for name, column in columns.items()})
-    return all_estimates(study_physics(context.config).all_estimators, chain, None)
+    found = all_estimates(study_physics(context.config).all_estimators, chain, None)
+    return in_study_field(context.config, found)
 
 
 def _reweighted(
