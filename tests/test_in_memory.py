@@ -96,6 +96,11 @@ def test_a_poor_flow_is_never_reliable(poor, n):
     assert samples.reliability.reasons
     assert samples.log_z.state == weighted.state == samples.reliability.state
     assert weighted.state != "reliable"
+    with pytest.warns(lf.UnreliableWarning, match="lf.estimates"):
+        (chain,) = lf.estimates(poor[0], samples)["phi_squared"]
+    assert chain.state == samples.reliability.state
+    (bare,) = lf.estimates(poor[0], samples.fields[:, None])["phi_squared"]
+    assert bare.state != "reliable"
 
 
 def test_a_chain_that_stands_still_says_so(poor):
@@ -110,7 +115,7 @@ def test_a_chain_that_stands_still_says_so(poor):
     assert longest > 20
     moving = np.random.default_rng(1).normal(size=(400, 2, 4, 4))
     (found,) = lf.estimates(action, moving)["phi_squared"]
-    assert found.state == "reliable"
+    assert found.state is None  # an array does not tell what its chain has missed
 
 
 def test_a_good_flow_stays_reliable():
@@ -129,7 +134,7 @@ def test_a_good_flow_stays_reliable():
     assert samples.reliability.is_reliable
     (found,) = lf.reweighted_estimates(ACTION, samples)["phi_squared"]
     assert found.state == samples.log_z.state == "reliable"
-    (found,) = lf.estimates(ACTION, samples.fields[:, None])["phi_squared"]
+    (found,) = lf.estimates(ACTION, samples)["phi_squared"]
     assert found.state == "reliable"
 
 

@@ -286,17 +286,21 @@ def _given(
     return x
 
 
-def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"]) -> dict[str, list[Estimate]]:
+def estimates(
+    action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"] | FlowSamples
+) -> dict[str, list[Estimate]]:
     """Observables of an ensemble of scalar or gauge fields with Γ-method errors, of the field of the action class.
 
     Args:
         action: The action the ensemble belongs to.
-        fields: Configurations with axes (record, chain, *shape of one field).
+        fields: Configurations with axes (record, chain, *shape of one field); or what `sample` returned, for averages
+            over its exact chain, which then are as reliable as the draws.
 
     Returns:
         Per observable, one estimate per component; `slow_mode` names the slow quantity, such as a topological charge,
         whose tail is in error and `tau_int` (`latflow.stats.slow_modes`). If a chain stood still for too long a part of
-        it, as those of poor flows do, their `state` says so, and a warning is given.
+        it, as those of poor flows do, their `state` says so, and a warning is given; else the `state` of averages over
+        an array is None: configurations do not tell what their chain has missed.
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
@@ -305,6 +309,8 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
     """
     require_type("action", action, AbstractAction, "an action")
     known = physics_of(action)
+    samples = fields if isinstance(fields, FlowSamples) else None
+    fields = fields.fields[:, None] if isinstance(fields, FlowSamples) else fields
     require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
     if not np.size(fields):
         raise ConfigError([f"fields: shape {np.shape(fields)}; allowed: one or more records and chains"])
@@ -314,9 +320,12 @@ def estimates(action: AbstractAction, fields: Inexact[np.ndarray, "n chains *sha
     require_inside("fields", action.space, fields.reshape(-1, *shape))
     columns = measure(known.observables, fields.reshape(-1, *shape))
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
-    found = judge_chain(_repeats(fields))
+    found = judge_chain(_repeats(fields)) if samples is None else samples.reliability
     _warn("lf.estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, series, known.along(series)), found)
+    made = all_bounded(all_estimates(known.all_estimators, series, known.along(series)), found)
+    if samples is not None or not found.is_reliable:
+        return made
+    return {name: [dataclasses.replace(each, state=None) for each in values] for name, values in made.items()}
 
 
 def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray, "chains n"]:

@@ -147,3 +147,23 @@ def test_averages_that_are_not_reliable_are_marked(tmp_path: Path) -> None:
     assert "| 0.1250(≥17) | not resolved |" in text
     assert "(≥…): the error is only a lower bound" in text
     assert [row["state"] for row in csv.DictReader(io.StringIO(found.csv()))] == list(states.values())
+
+
+def test_doubts_of_a_run_stand_in_the_table(folder: Path, tmp_path: Path) -> None:
+    """Chains that do not agree have a dagger, values far from the reference an exclamation mark; CSV says the first."""
+    target = tmp_path / "runs"
+    shutil.copytree(folder, target)
+    results = read_results(target / "run-0" / "results.json")
+    apart = results.chains["hmc"].model_copy(update={"agree": False})
+    rows = tuple(
+        row.model_copy(update={"reference": 0.05}) if (row.observable, row.sampler) == ("phi_squared", "hmc") else row
+        for row in results.estimates
+    )
+    changed = {"estimates": rows, "chains": {**results.chains, "hmc": apart}}
+    write(results.model_copy(update=changed), target / "run-0" / "results.json")
+    found = collect_runs([target], observables=["phi_squared"], samplers=["hmc"])
+    text = runs_markdown(found)
+    assert "0.0800(10)†!" in text
+    assert "†: its chains do not agree (R̂), so it must not be believed. !: more than 3σ from the reference." in text
+    told = {row["run"].rpartition("/")[2]: row["chains_agree"] for row in csv.DictReader(io.StringIO(found.csv()))}
+    assert told["run-0"] == "False"

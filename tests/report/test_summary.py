@@ -87,6 +87,17 @@ def test_reliable_averages_look_as_ever() -> None:
     assert not any("reliable" in line or "≥" in line for line in lines)
 
 
+def test_averages_far_from_known_values_are_not_to_be_believed() -> None:
+    far = judged("reliable", 0.1252, 0.0017)
+    assert "φ² is 44σ from its known value" in belief(far)
+
+
+def test_a_charge_that_never_moved_is_told() -> None:
+    still = agreement(True).model_copy(update={"still": ("topological_charge",)})
+    said = belief(judged("reliable", 0.2, 0.001).model_copy(update={"chains": {"hmc": still}}))
+    assert "topological charge never moved" in said.lower()
+
+
 def agreement(agree: bool | None) -> ChainAgreement:
     return ChainAgreement(chains=8, records=100, r_hat={"phi_squared": 1.0}, limit=1.1, agree=agree)
 
@@ -111,7 +122,7 @@ def agreement(agree: bool | None) -> ChainAgreement:
             False,
             "mixed",
             (
-                "Averages of flow must not be believed: the flow never draws a part of the theory; "
+                "Averages of flow must not be believed: the flow has not drawn a part of the theory; "
                 "those of HMC must not be believed: their chains do not agree (R̂)."
             ),
         ),

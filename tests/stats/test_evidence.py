@@ -84,7 +84,8 @@ def changed(**values):
         (changed(records=32), "exact"),
         (changed(records=8), "no verdict"),
         (changed(records=31, reverse_log_z=8.0), "no verdict"),
-        (changed(records=8, r_hat=1.2), "unresolved sectors"),
+        (changed(records=8, r_hat=1.2), "no verdict"),  # stationary chains of 8 records have it as often as not
+        (changed(records=8, r_hat=3.5), "unresolved sectors"),
         (changed(starts=7), "no verdict"),
         (changed(starts=7, reverse_log_z=8.0), "no verdict"),
         (changed(reverse_error=0.03), "no verdict"),
@@ -129,7 +130,7 @@ def test_short_chains_agree_for_nothing():
     assert (checks["R̂ across starts"].passed, checks["R̂ across starts"].informative) == (False, False)
     assert not checks["records of a target chain"].passed
     assert changed(records=8).told(0.0) is None
-    apart = {check.name: check for check in verdict_on(changed(records=8, r_hat=1.2)).evidence}
+    apart = {check.name: check for check in verdict_on(changed(records=8, r_hat=3.5)).evidence}
     assert (apart["R̂ across starts"].passed, apart["R̂ across starts"].informative) == (False, True)
 
 

@@ -27,16 +27,19 @@ class Row:
         parameters: Value of every parameter of the collection, by key.
         estimate: The estimate, of a scalar observable.
         normalisation: Of the field that the estimate is of; empty where it has none.
+        chains_agree: Whether the chains behind it agree (R̂); None where they are too short to say so, or no chains.
     """
 
     run: str
     parameters: Mapping[str, Any]
     estimate: EstimateRecord
     normalisation: str = ""
+    chains_agree: bool | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Plain data: the run, its parameters, the fields of the estimate, the normalisation of its field."""
-        return {"run": self.run, **self.parameters, **self.estimate.model_dump(), "normalisation": self.normalisation}
+        """Plain data: the run, its parameters, the estimate, its field and the agreement of its chains."""
+        about = {"normalisation": self.normalisation, "chains_agree": self.chains_agree}
+        return {"run": self.run, **self.parameters, **self.estimate.model_dump(), **about}
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def collect_runs(
     order = list(observables) or _order(runs)
     ranks = {sampler: rank for rank, sampler in enumerate(dict.fromkeys(e.sampler for _, _, e in scalars))}
     rows = [
-        Row(str(run.path), {key: p.get(key) for key in keys}, e, _normalisation(run))
+        Row(str(run.path), {key: p.get(key) for key in keys}, e, _normalisation(run), _agree(run, e.sampler))
         for run, p, e in scalars
         if e.observable in order and (not samplers or e.sampler in samplers)
     ]
@@ -170,6 +173,11 @@ def _theory(run: Run) -> dict[str, Any]:
     """What the results say of a study whose file is not there."""
     theory = run.results.theory
     return {} if theory is None else {"lattice": {"shape": list(theory.lattice)}, "action": dict(theory.action)}
+
+
+def _agree(run: Run, sampler: str) -> bool | None:
+    found = run.results.chains.get(sampler)
+    return None if found is None else found.agree
 
 
 def _differing(studies: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.starts import of_one_configuration
+from latflow.report.tables import pull_of
 from latflow.results import EstimateRecord, Results
 from latflow.stats.estimates import RELIABLE
+from latflow.stats.evidence import SIGMAS
 from latflow.study.config.methods import DRAWS, METHODS, REVERSE
 
 _DRAWS = {name for method in DRAWS for name in (method, METHODS[method].reweighted)}
@@ -35,8 +37,9 @@ def belief(results: Results) -> str:
 
 def _judged(results: Results, row: EstimateRecord) -> tuple[bool, str]:
     """Whether the averages of a sampler must not be believed, or only may not, and why; no reason where they may."""
-    chains = results.chains.get(row.sampler)
-    if chains is not None:
+    if far := _far_from_known(results, row.sampler):
+        return True, far
+    if results.chains.get(row.sampler) is not None:
         return _of_chains(results, row.sampler)
     if row.state is None and row.sampler not in _DRAWS:
         return False, "nothing tells whether their chains agree"
@@ -44,10 +47,20 @@ def _judged(results: Results, row: EstimateRecord) -> tuple[bool, str]:
         return True, f"{row.state}, by their weights"
     status = results.verdict.status
     if status == "collapsed":
-        return True, "the flow never draws a part of the theory"
+        return True, "the flow has not drawn a part of the theory"
     if status == "exact":
         return False, ""
     return False, f"their weights look good, but there is {_article(status)}"
+
+
+def _far_from_known(results: Results, sampler: str) -> str:
+    """The average that is farthest from its known value, where it is too far; empty where none is."""
+    rows = [row for row in results.estimates if row.sampler == sampler and not row.is_array]
+    pulls = {row.observable: pull_of(row.number, row.known) or 0.0 for row in rows}
+    worst = max(pulls, key=lambda name: abs(pulls[name]), default="")
+    if not worst or abs(pulls[worst]) <= SIGMAS:
+        return ""
+    return f"{results.words(worst).title} is {abs(pulls[worst]):.2g}σ from its known value"
 
 
 def _of_chains(results: Results, sampler: str) -> tuple[bool, str]:
@@ -56,6 +69,9 @@ def _of_chains(results: Results, sampler: str) -> tuple[bool, str]:
         return False, "nothing tells whether their chains agree"
     if not agree:
         return True, "their chains do not agree (R̂)"
+    if still := results.chains[sampler].still:
+        named = ", ".join(results.words(name).title for name in still)
+        return False, f"{named} never moved, and what its motion adds to the errors is not known"
     one = of_one_configuration(results, sampler)
     return False, "their chains agree, but all began in or near one configuration" if one else ""
 

@@ -12,6 +12,8 @@ from latflow.report.canvas import INK, ONE_ROW, encode, legend_above, single_axe
 from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, is_number, plain, shown
+from latflow.report.tables import pull_of
+from latflow.report.verdict_box import SUSPICIOUS
 from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED
 
 _LETTERS = {
@@ -78,18 +80,26 @@ def _table(found: RunTable, observable: str) -> list[str]:
 
 
 def _note(rows: Sequence[Row]) -> list[str]:
-    """What the marks of averages of flows mean, where there are any."""
-    marked = any(row.estimate.state in (UNDERESTIMATED, UNRESOLVED) for row in rows)
-    return (
-        ["(≥…): the error is only a lower bound. Why, or why not resolved: the report of the run.", ""]
-        if marked
-        else []
-    )
+    """What the marks of averages mean, where there are any."""
+    shown_values = [_value(row) for row in rows]
+    notes = []
+    if any(row.estimate.state in (UNDERESTIMATED, UNRESOLVED) for row in rows):
+        notes.append("(≥…): the error is only a lower bound. Why, or why not resolved: the report of the run.")
+    if any("†" in value for value in shown_values):
+        notes.append("†: its chains do not agree (R̂), so it must not be believed.")
+    if any(value.endswith("!") for value in shown_values):
+        notes.append(f"!: more than {SUSPICIOUS:g}σ from the reference.")
+    return [" ".join(notes), ""] if notes else []
 
 
 def _value(row: Row) -> str:
+    """With a dagger where chains disagree, and an exclamation mark far from the known value."""
     number, state = row.estimate.number, row.estimate.state
-    return shown(None, None, state) if number is None else shown(number.value, number.error, state)
+    if number is None:
+        return shown(None, None, state)
+    apart = "†" if row.chains_agree is False else ""
+    far = abs(pull_of(number, row.estimate.known) or 0.0) > SUSPICIOUS
+    return f"{shown(number.value, number.error, state)}{apart}{'!' if far else ''}"
 
 
 def _text(value: object) -> str:
@@ -108,16 +118,20 @@ def _axis(found: RunTable) -> str:
 
 
 def _points(axes: Axes, key: str, rows: Sequence[Row]) -> None:
-    """Values with errors; hollow where the error is only a lower bound."""
+    """Values with errors; hollow where the error is only a lower bound, or chains do not agree."""
     look, label = sampler_style(rows[0].estimate.sampler), sampler_style(rows[0].estimate.sampler).label
-    there = [(row.parameters[key], n) for row in rows if (n := row.estimate.number) is not None]
+    there = [(row, n) for row in rows if (n := row.estimate.number) is not None]
     for hollow in (False, True):
-        kept = [(x, n.value, n.error) for x, n in there if (n.state == UNDERESTIMATED) == hollow]
+        kept = [(row.parameters[key], n.value, n.error) for row, n in there if _is_bound(row) == hollow]
         if kept:
             x, value, error = zip(*kept, strict=True)
             face = "none" if hollow else look.colour
             axes.errorbar(x, value, error, fmt=look.marker, color=look.colour, mfc=face, elinewidth=1, label=label)
             label = None
+
+
+def _is_bound(row: Row) -> bool:
+    return row.estimate.state == UNDERESTIMATED or row.chains_agree is False
 
 
 def _known(axes: Axes, key: str, rows: Sequence[Row]) -> None:

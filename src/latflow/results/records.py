@@ -232,6 +232,7 @@ class ChainAgreement(AbstractRecord):
     limit: float = Field(description="largest R̂ of chains that agree")
     least_records: int | None = Field(default=None, description="below that chains are too short to say so")
     agree: bool | None = Field(default=None, description="null where chains are too short to say so, or nothing tells")
+    still: tuple[str, ...] = Field(default=(), description="columns of sectors that never moved in any chain")
     defect: Real = Field(default=None, description="largest distance of a link from its group; null if it cannot leave")
 
 

@@ -78,7 +78,8 @@ class Estimate:
         tau_int_error: Its standard deviation.
         n: Number of records (over all chains) or draws behind it.
         state: Whether value and error are to be believed: `RELIABLE`; `UNDERESTIMATED`, the error is a lower bound; or
-            `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). It makes no difference to equality.
+            `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). None where nobody has judged, as for a
+            chain of which only the configurations are known. It makes no difference to equality.
         slow_mode: The slow quantity whose tail is in `error` and `tau_int`; empty where there is none.
     """
 
@@ -87,7 +88,7 @@ class Estimate:
     tau_int: float | None = None
     tau_int_error: float | None = None
     n: int = 0
-    state: State = dataclasses.field(default=RELIABLE, compare=False, repr=False)
+    state: State | None = dataclasses.field(default=RELIABLE, compare=False, repr=False)
     slow_mode: str = dataclasses.field(default="", compare=False, repr=False)
 
     def __repr__(self) -> str:
@@ -112,7 +113,7 @@ def pull(a: Estimate, b: Estimate) -> float:
     1.0
     """
     combined = math.hypot(a.error, b.error)
-    trusted = a.state == RELIABLE and b.state == RELIABLE
+    trusted = a.state in (RELIABLE, None) and b.state in (RELIABLE, None)
     if not (trusted and a.exists and b.exists and combined > 0):
         return math.nan
     return (a.value - b.value) / combined

@@ -25,6 +25,9 @@ SIGMAS = 5.0
 R_HAT_LIMIT = 1.1
 """Largest R̂ across starts with which target draws count as equilibrated (Gelman et al., section 11.5)."""
 
+R_HAT_SHORT = 3.0
+"""The same of shorter chains, whose R̂ scatters far: beyond it they disagree however few the records."""
+
 R_HAT_RECORDS = 32
 """Fewest records per chain for R̂ to be used; in shorter chains it does not detect a drift."""
 
@@ -232,7 +235,7 @@ def verdict_on(evidence: Evidence) -> Verdict:
             return verdict(
                 "no verdict", told, f"weights of the target draws have tails of k̂ = {evidence.reverse.tail:.2g}"
             )
-        return verdict("collapsed", told, "the flow never draws what is missing", lost=evidence.lost_weight)
+        return verdict("collapsed", told, "the flow has not drawn what is missing", lost=evidence.lost_weight)
     if evidence.reliability is not None and not evidence.reliability.is_reliable:
         given = evidence.reliability
         return verdict("no verdict", f"averages of the flow: {given.state}", *given.reasons[:1])
@@ -295,8 +298,8 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
 
 
 def _agreement(e: Evidence) -> Check:
-    """R̂, which shows that chains disagree whatever their length, and that they agree only if they are long enough."""
-    apart = e.r_hat > R_HAT_LIMIT
+    """R̂, which shows that short chains disagree only where it is large, and that they agree only if they are long."""
+    apart = e.r_hat > (R_HAT_LIMIT if e.records >= R_HAT_RECORDS else R_HAT_SHORT)
     told = not math.isnan(e.r_hat) and (apart or e.records >= R_HAT_RECORDS)
     return Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", told and not apart, informative=told)
 

@@ -30,7 +30,7 @@ from latflow.results import (
     write,
 )
 from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
-from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict
+from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, R_HAT_SHORT, Verdict
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_images
@@ -293,7 +293,8 @@ def _agreement(
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found: dict[str, float | None] = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
-    apart = not all(value is not None and value <= R_HAT_LIMIT for value in found.values())
+    limit = R_HAT_LIMIT if records >= R_HAT_RECORDS else R_HAT_SHORT
+    apart = not all(value is not None and value <= limit for value in found.values())
     return ChainAgreement(
         chains=chains,
         records=records,
@@ -301,6 +302,7 @@ def _agreement(
         limit=R_HAT_LIMIT,
         least_records=R_HAT_RECORDS,
         agree=False if apart else True if found and records >= R_HAT_RECORDS else None,
+        still=tuple(name for name, column in rounded.items() if name in known.sectors.columns and np.ptp(column) == 0),
         defect=defect,
     )
 
