@@ -273,6 +273,12 @@ def test_no_records_are_refused(shape: tuple[int, ...]) -> None:
         lf.estimates(TINY, np.zeros(shape))
 
 
+@pytest.mark.parametrize("records", [1, 2, 7])
+def test_few_records_are_refused(records: int) -> None:
+    with pytest.raises(lf.LatflowError, match=f"{records} records; allowed: at least 8"):
+        lf.estimates(TINY, np.zeros((records, 2, 2, 2)))
+
+
 def test_more_records_than_memory_are_refused() -> None:
     with pytest.raises(lf.LatflowError, match="records need"):
         lf.run_chain(jax.random.key(1), lf.HMC(TINY, lf.LEAPFROG, step_size=jnp.asarray(0.1), n_steps=2), n=10**13)

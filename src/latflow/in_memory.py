@@ -32,7 +32,8 @@ from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
-from latflow.stats.estimates import Estimate
+from latflow.stats.estimates import Estimate, TooShortError
+from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import (
     REMEDY,
@@ -314,6 +315,8 @@ def estimates(
     require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
     if not np.size(fields):
         raise ConfigError([f"fields: shape {np.shape(fields)}; allowed: one or more records and chains"])
+    if len(fields) < MINIMUM_RECORDS:
+        raise TooShortError("fields", value=f"{len(fields)} records", allowed=f"at least {MINIMUM_RECORDS}")
     require_numbers("fields", fields)
     fields, shape = np.asarray(fields), action.space.shape
     lead = fields.shape[:2]

@@ -167,3 +167,8 @@ def test_doubts_of_a_run_stand_in_the_table(folder: Path, tmp_path: Path) -> Non
     assert "†: its chains do not agree (R̂), so it must not be believed. !: more than 3σ from the reference." in text
     told = {row["run"].rpartition("/")[2]: row["chains_agree"] for row in csv.DictReader(io.StringIO(found.csv()))}
     assert told["run-0"] == "False"
+
+
+def test_one_name_is_a_name(folder: Path) -> None:
+    found = collect_runs(str(folder), observables="phi_squared", samplers="hmc")
+    assert (found.observables, found.samplers, len(found.rows)) == (("phi_squared",), ("hmc",), 5)

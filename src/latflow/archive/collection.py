@@ -106,16 +106,16 @@ def found_runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def collect_runs(
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path] | str | Path,
     *,
-    observables: Collection[str] = (),
-    samplers: Collection[str] = (),
-    against: Collection[str] = (),
+    observables: Collection[str] | str = (),
+    samplers: Collection[str] | str = (),
+    against: Collection[str] | str = (),
 ) -> RunTable:
     """The scalar estimates of many runs.
 
     Args:
-        paths: Run directories, or folders of them.
+        paths: Run directories, or folders of them; one or several.
         observables: Which; by default all.
         samplers: Whose; by default all.
         against: Keys of the study; by default the numbers of lattice and action in which the runs differ.
@@ -125,7 +125,9 @@ def collect_runs(
         UsageError: If no run has an observable, sampler or key that is asked for.
         DataError: If a file is damaged.
     """
-    runs = [load(path) for path in found_runs([Path(path) for path in paths])]
+    observables, samplers, against = (_several(names) for names in (observables, samplers, against))
+    named = [paths] if isinstance(paths, str | Path) else paths
+    runs = [load(path) for path in found_runs([Path(path) for path in named])]
     studies = [_parameters(run) for run in runs]
     keys = _asked(against, studies) if against else _differing(studies)
     estimates = [(run, p, e) for run, p in zip(runs, studies, strict=True) for e in run.results.estimates]
@@ -173,6 +175,10 @@ def _theory(run: Run) -> dict[str, Any]:
     """What the results say of a study whose file is not there."""
     theory = run.results.theory
     return {} if theory is None else {"lattice": {"shape": list(theory.lattice)}, "action": dict(theory.action)}
+
+
+def _several(names: Collection[str] | str) -> Collection[str]:
+    return (names,) if isinstance(names, str) else names
 
 
 def _agree(run: Run, sampler: str) -> bool | None:

@@ -19,20 +19,20 @@ def compare(first: Path, second: Path, *, machine: bool) -> None:
             raise MissingInputError(str(path), value="no run", hint="name a directory that `latflow run` wrote")
     prepare_jax()
     from latflow.report.field import measured_by
-    from latflow.report.numbers import ABSENT, compact, plain
+    from latflow.report.numbers import ABSENT, plain, shown
     from latflow.study.free_energy import free_energy_differences, measures
 
     found, fields = free_energy_differences(first, second), measures(first, second)
     if machine:
-        rows = [dataclasses.asdict(row) for row in found]
+        rows = [{**dataclasses.asdict(row), "state": row.state} for row in found]
         told = {f"normalisation_{name}": field.model_dump() for name, field in zip("ab", fields, strict=True)}
         emit_json({"a": str(first), "b": str(second), **told, "differences": rows})
         return
     cells = [
         [
             row.way,
-            compact(row.value, row.error),
-            compact(row.per_site, row.per_site_error),
+            shown(row.value, row.error, row.state),
+            shown(row.per_site, row.per_site_error, row.state),
             ABSENT if row.n is None else str(row.n),
             plain(row.tail, 2),
             row.doubt,
@@ -43,3 +43,5 @@ def compare(first: Path, second: Path, *, machine: bool) -> None:
     for name, field in zip("AB", fields, strict=True):
         emit(f"F_{name} = −log Z_{name}, {measured_by(field)}")
     emit("\n".join(table_lines([["way", "F_B − F_A", "per site", "N", "k̂", "doubt"], *cells])))
+    if any(row.doubt for row in found):
+        emit("(≥…): something speaks against it, see doubt; its error is only a lower bound.")

@@ -45,13 +45,14 @@ UNDERESTIMATED: Final = "error underestimated"
 UNRESOLVED: Final = "not resolved"
 
 
-def worst(*states: State) -> State:
-    """The state of what is made of several averages.
+def worst(*states: State | None) -> State:
+    """The state of what is made of several averages; one that nobody has judged counts as reliable.
 
     >>> worst("reliable", "not resolved", "error underestimated")
     'not resolved'
     """
-    return max(states, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
+    order = (RELIABLE, UNDERESTIMATED, UNRESOLVED)
+    return max((state or RELIABLE for state in states), key=order.index)
 
 
 def shown(value: float | None, error: float | None, state: State | None) -> str:

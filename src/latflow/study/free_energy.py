@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError, UsageError
 from latflow.results import Normalisation, Results
-from latflow.stats.estimates import Estimate
+from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, Estimate, State
 from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
 from latflow.stats.reliability import TAIL_LIMIT
 from latflow.stats.weights import pareto_k
@@ -61,6 +61,11 @@ class Difference:
     n: int | None
     tail: float | None
     doubt: str
+
+    @property
+    def state(self) -> State:
+        """Of the value: its error is only a lower bound where something speaks against it."""
+        return UNDERESTIMATED if self.doubt else RELIABLE
 
 
 @dataclasses.dataclass(frozen=True)
