@@ -21,6 +21,8 @@ settings.register_profile("latflow", deadline=None, derandomize=True)
 settings.load_profile("latflow")
 
 
+collect_ignore = ["typing"]  # read by pyright in `make lint`, never run
+
 BOUND = memory.Bound()
 PEAKS = pytest.StashKey[dict[str, int]]()
 

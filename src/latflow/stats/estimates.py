@@ -51,8 +51,8 @@ def worst(*states: State | None) -> State:
     >>> worst("reliable", "not resolved", "error underestimated")
     'not resolved'
     """
-    order = (RELIABLE, UNDERESTIMATED, UNRESOLVED)
-    return max((state or RELIABLE for state in states), key=order.index)
+    given: list[State] = [state or RELIABLE for state in states]
+    return max(given, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
 
 
 def shown(value: float | None, error: float | None, state: State | None) -> str:

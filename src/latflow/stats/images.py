@@ -28,7 +28,7 @@ def representatives(log_weights: Float[np.ndarray, " n"], most: int = MOST_IMAGE
         most: How many are picked; all draws are there to pick from, but no more than there are draws.
 
     >>> representatives(np.log([1.0, 2.0, 1.0]), most=4)
-    array([0, 1, 1])
+    array([0, 1, 2])
     """
     count = min(most, log_weights.size)
     reached = np.cumsum(np.exp(log_weights - np.max(log_weights)))
