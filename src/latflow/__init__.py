@@ -51,6 +51,7 @@ _HOME = {
     "fit": "latflow.training.fit",
     "load_model": "latflow.in_memory",
     "sample": "latflow.in_memory",
+    "quasi_sample": "latflow.flows.quasi",
     "run_chain": "latflow.in_memory",
     "estimates": "latflow.in_memory",
     "reweighted_estimates": "latflow.in_memory",

@@ -18,6 +18,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.replicas import Replicas
+from latflow.stats.scramblings import Scrambled, scrambled_covariance, scrambled_estimates
 from latflow.stats.weights import weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
@@ -27,8 +28,8 @@ Series: TypeAlias = Mapping[str, np.ndarray]
 Estimates: TypeAlias = dict[str, list[Estimate]]
 """One estimate per component of every quantity."""
 
-LogWeights: TypeAlias = Float[np.ndarray, " n"] | Replicas | None
-"""Of weighted draws; None for chains, or `Replicas` for a chain (1, n, …) whose records have numbers."""
+LogWeights: TypeAlias = Float[np.ndarray, " n"] | Scrambled | Replicas | None
+"""Of weighted draws, random or quasi-random; None for chains, or `Replicas` for a chain (1, n, …) whose records have numbers."""
 
 
 Value: TypeAlias = np.ndarray | np.floating | float
@@ -180,9 +181,11 @@ class MeanOf(AbstractEstimator):
 
 
 def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
-    """Estimates of chains by the Γ method, of weighted draws by ratios."""
+    """Estimates of chains by the Γ method, of weighted draws by ratios, of quasi-random ones by scramblings."""
     if log_weights is None or isinstance(log_weights, Replicas):
         return chain_estimates(columns, derive, replicas=log_weights)
+    if isinstance(log_weights, Scrambled):
+        return scrambled_estimates(columns, log_weights, derive)
     return weighted_estimates(columns, log_weights, derive)
 
 
@@ -195,4 +198,6 @@ def _covariance(series: Series, log_weights: LogWeights, fit: Fit) -> np.ndarray
     columns = {name: series[name] for name in fit.columns}
     if log_weights is None or isinstance(log_weights, Replicas):
         return chain_covariance(columns, fit.derive)
+    if isinstance(log_weights, Scrambled):
+        return scrambled_covariance(columns, log_weights, fit.derive)
     return weighted_covariance(columns, log_weights, fit.derive)
