@@ -1,9 +1,9 @@
 r"""Weighted averages of quasi-random draws: errors from the scatter of independent scramblings.
 
 The points of one scrambling are not independent, so the variance of a mean is not a sum over draws. To first order a
-quantity moves by the sum of its influences, $\sum_iw_i\,\nabla f\cdot(x_i-\hat\mu)/\sum_iw_i$. Their parts $s_r$, one of
-each of the R scramblings, are independent and alike: the variance of the sum is $\frac{R}{R-1}\sum_rs_r^2$. The parts
-add up to zero by construction.
+quantity moves by the sum of its influences, $\sum_iw_i\,\nabla f\cdot(x_i-\hat\mu)/\sum_iw_i$. Their parts $s_r$,
+one of each of the R scramblings, are independent and alike: the variance of the sum is $\frac{R}{R-1}\sum_rs_r^2$. The
+parts add up to zero by construction.
 
 With R scramblings the error itself has a relative uncertainty of $1/\sqrt{2(R-1)}$: 18 % of 16.
 """
