@@ -86,6 +86,8 @@ _HOME = {
     "OpenBoundaries": "latflow.samplers.open_boundaries",
     "FlowSamples": "latflow.in_memory",
     "sample": "latflow.in_memory",
+    "quasi_sample": "latflow.flows.quasi",
+    "QuasiSamples": "latflow.flows.quasi",
     "run_chain": "latflow.in_memory",
     "estimates": "latflow.in_memory",
     "reweighted_estimates": "latflow.in_memory",

@@ -61,6 +61,8 @@ from latflow.flows.flow import Flow as Flow
 from latflow.flows.gauge import u1_plaquette_flow as u1_plaquette_flow
 from latflow.flows.mixture import Z2Mixture as Z2Mixture
 from latflow.flows.networks import Networks as Networks
+from latflow.flows.quasi import QuasiSamples as QuasiSamples
+from latflow.flows.quasi import quasi_sample as quasi_sample
 from latflow.flows.transfer import transferred as transferred
 from latflow.flows.weighted import FlowSampler as FlowSampler
 from latflow.groups import SU as SU

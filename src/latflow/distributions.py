@@ -4,6 +4,7 @@ A log-density refers to the reference measure of its space.
 """
 
 import abc
+import math
 
 import equinox as eqx
 import jax
@@ -17,7 +18,13 @@ from latflow.arguments import require_type
 from latflow.display import call
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
-from latflow.fourier import from_momentum, momentum_orbits, orbit_momentum_squared, to_momentum
+from latflow.fourier import (
+    from_momentum,
+    momentum_orbits,
+    momentum_squared,
+    orbit_momentum_squared,
+    to_momentum,
+)
 from latflow.lattice import Lattice
 from latflow.randomness import pinned
 
@@ -43,6 +50,23 @@ class AbstractDistribution(eqx.Module):
     def log_prob(self, x: Field) -> Scalar:
         """Log-density at `x`."""
 
+    @property
+    def n_uniforms(self) -> int:
+        """How many uniform numbers a draw can be made of, see `of_uniforms`; 0 if this density has no such map."""
+        return 0
+
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+        """The draw made of numbers in (0, 1), and its log-density; the map for quasi-random points.
+
+        If `u` is uniform in the cube, the draw has this density. The numbers that move the draw most come first: the
+        first dimensions of quasi-random points are the most even ones.
+
+        Raises:
+            ConfigError: If the density has no such map.
+        """
+        found = type(self).__name__
+        raise ConfigError([f"quasi-random points: {found} is no map of uniform numbers; allowed: a flow from N(0, 1)"])
+
 
 class Normal(AbstractDistribution):
     """Independent standard normal numbers, N(0, 1) on every site.
@@ -64,6 +88,18 @@ class Normal(AbstractDistribution):
     @override
     def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
         return _standard_normal(x)
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return math.prod(self.shape)
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        # All directions are alike under this density. Flows move long waves most, so these come first.
+        lattice = Lattice(self.shape)
+        x = from_momentum(_normal_modes(u, momentum_squared(lattice)), lattice)
+        return x, self.log_prob(x)
 
 
 class FreeFieldPrior(AbstractDistribution):
@@ -109,6 +145,17 @@ class FreeFieldPrior(AbstractDistribution):
         widths = self._log_widths()
         return _standard_normal(jnp.exp(-widths) * to_momentum(x, self.lattice)) - jnp.sum(widths)
 
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return self.lattice.volume
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        modes, widths = _normal_modes(u, momentum_squared(self.lattice)), self._log_widths()
+        x = from_momentum(jnp.exp(widths) * modes, self.lattice)
+        return x, _standard_normal(modes) - jnp.sum(widths)
+
     def _log_widths(self) -> Float[Array, "*momenta"]:
         return self.log_widths[momentum_orbits(self.lattice)]
 
@@ -140,6 +187,18 @@ class HaarPrior(AbstractDistribution):
     @override
     def log_prob(self, x: Field) -> Scalar:
         return jnp.zeros(())
+
+
+def _normal_modes(u: Float[Array, " n"], sizes: Float[np.ndarray, "*momenta"]) -> Float[Array, "*momenta"]:
+    """Standard normal amplitudes of momentum modes from uniform numbers, the first for the longest waves.
+
+    Args:
+        u: In (0, 1).
+        sizes: Squared momenta of the modes.
+    """
+    rank = np.empty(sizes.size, dtype=int)
+    rank[np.argsort(sizes.ravel(), kind="stable")] = np.arange(sizes.size)
+    return jax.scipy.special.ndtri(u)[rank].reshape(sizes.shape)
 
 
 def free_log_widths(lattice: Lattice, *, mass_squared: float) -> Float[np.ndarray, " n_orbits"]:

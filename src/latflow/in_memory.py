@@ -26,6 +26,7 @@ from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
+from latflow.flows.quasi import QuasiSamples
 from latflow.flows.weighted import FlowSampler, require_same_fields
 from latflow.observables.base import measure
 from latflow.randomness import require_float64, require_key, split
@@ -337,28 +338,33 @@ def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray,
     return np.concatenate([np.zeros((1, fields.shape[1]), dtype=bool), same]).T
 
 
-def reweighted_estimates(action: AbstractAction, samples: FlowSamples) -> dict[str, list[Estimate]]:
+def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
-    Their `state` says whether they are to be believed, and a warning is given where they are not.
+    Those of quasi-random draws come from the scatter of their scramblings. Their `state` says whether they are to be
+    believed, and a warning is given where they are not.
 
     Args:
         action: The target of the draws.
-        samples: What `sample` returned.
+        samples: What `sample` or `quasi_sample` returned.
 
     Raises:
         TypeError: If an argument is of another type.
         ConfigError: If the draws have another shape than the fields of the action, or weights of another action.
     """
     require_type("action", action, AbstractAction, "an action")
-    require_type("samples", samples, FlowSamples, "what sample(...) returned")
+    require_type("samples", samples, FlowSamples | QuasiSamples, "what sample(...) or quasi_sample(...) returned")
     known = physics_of(action)
     require_shape("samples", samples.proposals, action.space.shape, leading=("draw",))
     if samples.action is not None and not eqx.tree_equal(samples.action, action):
         raise ConfigError([f"samples: weights of {samples.action}; allowed: those of the action given, {action}"])
     columns = measure(known.observables, samples.proposals)
-    accepted = np.diff(samples.index, prepend=-1) != 0
-    found = judge_draws(samples.log_weight, accepted, columns=columns)
-    found = with_images(found, samples.reliability.unseen)
+    if isinstance(samples, QuasiSamples):
+        found, weights = samples.reliability, samples.draws
+    else:
+        accepted = np.diff(samples.index, prepend=-1) != 0
+        found = judge_draws(samples.log_weight, accepted, columns=columns)
+        found = with_images(found, samples.reliability.unseen)
+        weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, columns, samples.log_weight), found)
+    return all_bounded(all_estimates(known.all_estimators, columns, weights), found)

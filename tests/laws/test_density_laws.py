@@ -12,8 +12,15 @@ from typing_extensions import override
 
 from catalogue import DISTRIBUTIONS, LOG_WIDTHS, WEIGHTED, two_site_flow
 from latflow.distributions import AbstractDistribution
+from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace, ScalarSpace
-from latflow.testing import density_is_normalised, log_prob_is_sampled, weight_is_density_ratio, weights_average_to_z
+from latflow.testing import (
+    density_is_normalised,
+    log_prob_is_sampled,
+    uniform_numbers_give_the_density,
+    weight_is_density_ratio,
+    weights_average_to_z,
+)
 
 
 class Gaussian(AbstractDistribution):
@@ -65,6 +72,23 @@ def test_density_is_normalised(name):
     q = DISTRIBUTIONS[name]()
     reference = Leaning(q.space) if q.space.is_compact else Gaussian(q.space, math.exp(LOG_WIDTHS.get(name, -0.3)))
     result = density_is_normalised(jax.random.key(42), q, reference)
+    assert result.passed, result.line()
+
+
+NO_MAP = {"haar U(1)", "haar SU(2)", "u1 plaquettes", "identity of SU(2) links"}
+"""Densities that are no map of uniform numbers: no quasi-random points can be pushed through them."""
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_uniform_numbers_give_the_density(name):
+    q = DISTRIBUTIONS[name]()
+    if name in NO_MAP:
+        assert q.n_uniforms == 0
+        with pytest.raises(ConfigError, match="no map of uniform numbers"):
+            q.of_uniforms(jnp.zeros(0))
+        return
+    reference = Gaussian(q.space, math.exp(LOG_WIDTHS.get(name, -0.3)))
+    result = uniform_numbers_give_the_density(jax.random.key(45), q, reference, n=10_000, max_error=0.035)
     assert result.passed, result.line()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
@@ -56,6 +57,17 @@ class Flow(AbstractDistribution):
     def log_prob(self, x: Field) -> Scalar:
         z, log_det = self.bijection.inverse_and_log_det(x)
         return self.prior.log_prob(z) + log_det
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return self.prior.n_uniforms
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+        z, log_prior = self.prior.of_uniforms(u)
+        x, log_det = self.bijection.forward_and_log_det(z)
+        return x, log_prior - log_det
 
 
 def weights_of(flow: eqx.Module) -> str:

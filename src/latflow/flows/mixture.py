@@ -60,6 +60,18 @@ class Z2Mixture(AbstractDistribution):
     def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
         return _mixed(self.flow.log_prob(x), self.flow.log_prob(-x))
 
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        of_flow = self.flow.n_uniforms
+        return of_flow + 1 if of_flow else 0
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        # The sign is the first number: it moves the draw from one vacuum to the other.
+        x, log_prob = self.flow.of_uniforms(u[1:])
+        return jnp.where(u[0] < 0.5, -1.0, 1.0) * x, _mixed(log_prob, self.flow.log_prob(-x))
+
 
 TrainableFlow: TypeAlias = Flow | Z2Mixture
 """What a study trains and draws from."""

@@ -18,6 +18,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.replicas import Along, Chains, Replicas
+from latflow.stats.scramblings import Scrambled, scrambled_covariance, scrambled_estimates
 from latflow.stats.weights import weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
@@ -27,8 +28,9 @@ Series: TypeAlias = Mapping[str, np.ndarray]
 Estimates: TypeAlias = dict[str, list[Estimate]]
 """One estimate per component of every quantity."""
 
-LogWeights: TypeAlias = Float[np.ndarray, " n"] | Along
-"""Of weighted draws; for chains None, `Replicas` for one (1, n, …) whose records have numbers, or `Chains`."""
+LogWeights: TypeAlias = Float[np.ndarray, " n"] | Scrambled | Along
+"""Of weighted draws, random or quasi-random; for chains None, `Replicas` for one (1, n, …) whose records have numbers,
+or `Chains`."""
 
 
 Value: TypeAlias = np.ndarray | np.floating | float
@@ -180,9 +182,11 @@ class MeanOf(AbstractEstimator):
 
 
 def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
-    """Estimates of chains by the Γ method, of weighted draws by ratios."""
+    """Estimates of chains by the Γ method, of weighted draws by ratios, of quasi-random ones by scramblings."""
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_estimates(columns, derive, replicas=log_weights)
+    if isinstance(log_weights, Scrambled):
+        return scrambled_estimates(columns, log_weights, derive)
     return weighted_estimates(columns, log_weights, derive)
 
 
@@ -195,4 +199,6 @@ def _covariance(series: Series, log_weights: LogWeights, fit: Fit) -> np.ndarray
     columns = {name: series[name] for name in fit.columns}
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_covariance(columns, fit.derive)
+    if isinstance(log_weights, Scrambled):
+        return scrambled_covariance(columns, log_weights, fit.derive)
     return weighted_covariance(columns, log_weights, fit.derive)

@@ -44,8 +44,14 @@ def weighted_estimates(
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
     """
     linear, covariance = _propagated(series, log_weights, derive)
+    return named_estimates(linear, covariance, n=log_weights.size)
+
+
+def named_estimates(
+    linear: Linearisation, covariance: Float[np.ndarray, "quantities quantities"], *, n: int
+) -> dict[str, list[Estimate]]:
+    """Linearised quantities with errors from their covariance matrix, of `n` draws."""
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    n = log_weights.size
     flat = [Estimate(float(value), float(error), n=n) for value, error in zip(linear.values, errors, strict=True)]
     return {name: flat[where] for name, where in zip(linear.layout.names, linear.layout.offsets(), strict=True)}
 
@@ -59,7 +65,7 @@ def weighted_covariance(
 
 def reweighting_ess(log_weights: Float[np.ndarray, " n"]) -> float:
     """(Σw)²/(NΣw²), between 1/N and 1; biased high when N is small."""
-    w = _weights(log_weights)
+    w = relative_weights(log_weights)
     return float(w.sum() ** 2 / (w.size * np.sum(w**2)))
 
 
@@ -69,21 +75,21 @@ def independence_acceptance(log_weights: Float[np.ndarray, " n"]) -> float:
     $\langle\min(1,w(y)/w(x))\rangle$ over $x\sim p,\ y\sim q$ is $\langle\min(w,w')\rangle/\langle w\rangle$ over
     pairs of different draws; after sorting, the k-th smallest weight is the minimum of N − k pairs.
     """
-    w = np.sort(_weights(log_weights))
+    w = np.sort(relative_weights(log_weights))
     larger = np.arange(w.size - 1, -1, -1)
     return float(2 * np.sum(w * larger) / ((w.size - 1) * w.sum()))
 
 
 def log_z(log_weights: Float[np.ndarray, " n"]) -> Estimate:
     """ln⟨w⟩ and its error, the relative error of the mean weight."""
-    w = _weights(log_weights)
+    w = relative_weights(log_weights)
     value = float(np.max(log_weights)) + math.log(w.mean())
     return Estimate(value, _standard_error(w / w.mean()), n=w.size)
 
 
 def kl(log_weights: Float[np.ndarray, " n"]) -> Estimate:
     """Reverse Kullback–Leibler divergence KL(q‖p) = ln⟨w⟩ − ⟨ln w⟩ in nats; infinite if a weight is zero."""
-    w = _weights(log_weights)
+    w = relative_weights(log_weights)
     if np.any(np.isneginf(log_weights)):
         return Estimate(math.inf, math.nan, n=w.size)
     shifted = log_weights - np.max(log_weights)
@@ -104,7 +110,7 @@ def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float:
     Raises:
         TooShortError: With fewer than 25 draws.
     """
-    w = np.sort(_weights(log_weights))
+    w = np.sort(relative_weights(log_weights))
     if w.size < FEWEST_FOR_TAIL:
         raise TooShortError("log_weights", value=str(w.size), allowed=f"at least {FEWEST_FOR_TAIL}")
     size = math.ceil(min(w.size / 5, 3 * math.sqrt(w.size)))
@@ -135,7 +141,7 @@ def _pareto_shape(excess: Float[np.ndarray, " m"]) -> float:
     return (m * shape + 10 * 0.5) / (m + 10)
 
 
-def _weights(log_weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def relative_weights(log_weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Weights relative to the largest.
 
     Raises:
@@ -161,14 +167,22 @@ def _propagated(
     series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"], derive: Derive
 ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
     """The derived quantities, linearised, and their covariance matrix."""
-    w = _weights(log_weights)
+    linear, influence = linearised(series, log_weights, derive)
+    return linear, linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
+
+
+def linearised(
+    series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"], derive: Derive
+) -> tuple[Linearisation, Float[np.ndarray, "n total"]]:
+    """The derived quantities, linearised, and by how much every draw moves the means: zero where its weight is."""
+    w = relative_weights(log_weights)
     layout, matrix = pack(series, leading=1)
     if len(matrix) != w.size:
         raise SeriesShapeError("series", value=f"{len(matrix)} rows", allowed=f"{w.size}, one per log-weight")
-    matrix, w = matrix[w > 0], w[w > 0] / w.sum()
-    require_usable(layout, matrix)
-    means = w @ matrix
-    influence = w[:, None] * (matrix - means)
-    covariance = influence.T @ influence
-    linear = linearise(derive, layout, means, errors=np.sqrt(np.diag(covariance)))
-    return linear, linear.jacobian @ covariance @ linear.jacobian.T
+    kept, p = w > 0, w / w.sum()
+    require_usable(layout, matrix[kept])
+    means = p[kept] @ matrix[kept]
+    influence = np.zeros_like(matrix)
+    influence[kept] = p[kept, None] * (matrix[kept] - means)
+    errors = np.sqrt(np.sum(influence**2, axis=0))
+    return linearise(derive, layout, means, errors=errors), influence

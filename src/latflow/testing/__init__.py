@@ -23,6 +23,7 @@ from latflow.testing.bijections import scrambled as scrambled
 from latflow.testing.bijections import spread_fields as spread_fields
 from latflow.testing.distributions import density_is_normalised as density_is_normalised
 from latflow.testing.distributions import log_prob_is_sampled as log_prob_is_sampled
+from latflow.testing.distributions import uniform_numbers_give_the_density as uniform_numbers_give_the_density
 from latflow.testing.distributions import weight_is_density_ratio as weight_is_density_ratio
 from latflow.testing.distributions import weights_average_to_z as weights_average_to_z
 from latflow.testing.finite import acceptance_probability as acceptance_probability

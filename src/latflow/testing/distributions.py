@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.distributions import AbstractDistribution
+from latflow.randomness import uniform
 from latflow.samplers.base import AbstractWeightedSampler
 from latflow.testing.result import LawResult, judge, judge_mean
 
@@ -70,6 +71,41 @@ def density_is_normalised(
     """
     ratios = np.asarray(_ratios(key, distribution, reference, n=n))
     return judge_mean("E[p/q] = 1", ratios, expected=1.0, max_error=max_error)
+
+
+@eqx.filter_jit
+def _ratios_of_uniforms(
+    key: PRNGKey, q: AbstractDistribution, p: AbstractDistribution, *, n: int
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    def one(k: PRNGKey) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        x, log_q = q.of_uniforms(uniform(k, (q.n_uniforms,)))
+        return jnp.exp(p.log_prob(x) - log_q), jnp.abs(q.log_prob(x) - log_q)
+
+    return jax.lax.map(one, _keys(key, n), batch_size=_CHUNK)
+
+
+def uniform_numbers_give_the_density(
+    key: PRNGKey,
+    distribution: AbstractDistribution,
+    reference: AbstractDistribution,
+    *,
+    n: int = 40_000,
+    max_error: float = 0.02,
+) -> LawResult:
+    """Draws made of uniform numbers have the density: E[p/q] = 1, and log q is `log_prob` up to rounding.
+
+    Args:
+        key: Randomness of the numbers.
+        distribution: With a map of uniform numbers, see `AbstractDistribution.of_uniforms`.
+        reference: A density p known to be normalised, with tails no heavier than those of q.
+        n: Number of draws.
+        max_error: Standard error at which the test is conclusive.
+    """
+    ratios, errors = (np.asarray(found) for found in _ratios_of_uniforms(key, distribution, reference, n=n))
+    name, limit = "uniform numbers give the density", 1e-10 * math.sqrt(distribution.space.dof)
+    if not errors.max() <= limit:
+        return judge(name, errors.max(), limit=limit, detail="log q of the draw against log_prob")
+    return judge_mean(name, ratios, expected=1.0, max_error=max_error)
 
 
 @eqx.filter_jit

@@ -1,0 +1,92 @@
+r"""Weighted averages of quasi-random draws: errors from the scatter of independent scramblings.
+
+The points of one scrambling are not independent, so the variance of a mean is not a sum over draws. To first order a
+quantity moves by the sum of its influences, $\sum_iw_i\,\nabla f\cdot(x_i-\hat\mu)/\sum_iw_i$. Their parts $s_r$,
+one of each of the R scramblings, are independent and alike: the variance of the sum is $\frac{R}{R-1}\sum_rs_r^2$. The
+parts add up to zero by construction.
+
+With R scramblings the error itself has a relative uncertainty of $1/\sqrt{2(R-1)}$: 18 % of 16.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from latflow.stats.estimates import Estimate, SeriesShapeError, TooShortError
+from latflow.stats.propagation import Derive, Linearisation
+from latflow.stats.weights import linearised, named_estimates, relative_weights
+
+FEWEST = 8
+"""Fewer scramblings than this give no error."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scrambled:
+    """Log-weights of quasi-random draws, scrambling after scrambling.
+
+    Args:
+        log_weights: ln w of every draw; −∞ is weight zero.
+        scramblings: Number of independent scramblings, equally many draws each.
+
+    Raises:
+        TooShortError: With fewer than `FEWEST` scramblings.
+        SeriesShapeError: If the draws cannot be shared out equally.
+    """
+
+    log_weights: Float[np.ndarray, " n"]
+    scramblings: int
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no error."""
+        if self.scramblings < FEWEST:
+            raise TooShortError("scramblings", value=str(self.scramblings), allowed=f"at least {FEWEST}")
+        if self.log_weights.size % self.scramblings:
+            found = f"{self.log_weights.size} draws of {self.scramblings} scramblings"
+            raise SeriesShapeError("log_weights", value=found, allowed="equally many draws of each")
+
+
+def scrambled_estimates(
+    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
+) -> dict[str, list[Estimate]]:
+    """Derived quantities of the target from quasi-random draws, by self-normalised ratios over all of them.
+
+    Args:
+        series: Columns (n,) or (n, k) by name, one row per draw, scrambling after scrambling.
+        draws: Their log-weights.
+        derive: Function of the named means, shapes () or (k,).
+
+    Returns:
+        One estimate per component of every derived quantity; NaN where it does not exist.
+
+    Raises:
+        TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
+    """
+    linear, covariance = _propagated(series, draws, derive)
+    return named_estimates(linear, covariance, n=draws.log_weights.size)
+
+
+def scrambled_covariance(
+    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
+) -> Float[np.ndarray, "quantities quantities"]:
+    """Covariance matrix of the quantities of `scrambled_estimates`."""
+    return _propagated(series, draws, derive)[1]
+
+
+def scrambled_log_z(draws: Scrambled) -> Estimate:
+    """ln⟨w⟩ over all draws; its error is the relative scatter of the mean weights of scramblings."""
+    w = relative_weights(draws.log_weights)
+    means = w.reshape(draws.scramblings, -1).mean(axis=1) / w.mean()
+    value = float(np.max(draws.log_weights)) + math.log(w.mean())
+    return Estimate(value, float(means.std(ddof=1) / math.sqrt(draws.scramblings)), n=w.size)
+
+
+def _propagated(
+    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
+) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+    """The derived quantities, linearised, and their covariance matrix."""
+    linear, influence = linearised(series, draws.log_weights, derive)
+    parts = influence.reshape(draws.scramblings, -1, influence.shape[1]).sum(axis=1) @ linear.jacobian.T
+    return linear, draws.scramblings / (draws.scramblings - 1) * parts.T @ parts

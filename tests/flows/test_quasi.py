@@ -1,0 +1,77 @@
+"""Quasi-random draws of a flow: exact averages, errors that cover, the same bits in any blocks."""
+
+import jax
+import numpy as np
+import pytest
+
+import latflow as lf
+from latflow.actions.exact import free_log_z
+from latflow.distributions import FreeFieldPrior
+from latflow.samplers import quasi
+from latflow.samplers.quasi import sobol_points
+
+LATTICE = lf.Lattice((4, 4))
+TARGET = lf.FreeField(LATTICE, mass_squared=0.5)
+FLOW = FreeFieldPrior.of_mass(LATTICE, mass_squared=0.6)
+EXACT = {"susceptibility": 1.0}
+"""1/(2m²) in the normalisation of the action."""
+
+
+def drawn(seed, **settings):
+    return lf.quasi_sample(jax.random.key(seed), FLOW, TARGET, **{"points": 256, "scramblings": 16, **settings})
+
+
+def test_free_field_is_exact_with_small_errors():
+    """log Z and χ within 5σ of the closed forms; the variance is at least 10 times smaller than of random draws."""
+    found = drawn(3)
+    assert abs(found.log_z.value - free_log_z(LATTICE, mass_squared=0.5)) < 5 * found.log_z.error
+    quasi_value = lf.reweighted_estimates(TARGET, found)["susceptibility"][0]
+    assert abs(quasi_value.value - EXACT["susceptibility"]) < 5 * quasi_value.error
+    random = lf.sample(jax.random.key(4), lf.FlowSampler(FLOW, TARGET), n=256 * 16)
+    plain = lf.reweighted_estimates(TARGET, random)["susceptibility"][0]
+    assert plain.error**2 > 10 * quasi_value.error**2
+
+
+def test_blocks_do_not_change_a_draw():
+    a, b = drawn(5, scramblings=8, block_size=256), drawn(5, scramblings=8, block_size=64)
+    np.testing.assert_allclose(a.proposals, b.proposals, rtol=1e-13, atol=1e-13)
+
+
+def test_points_are_functions_of_their_number():
+    key, settings = jax.random.key(6), {"dimensions": 5, "scrambling": 3}
+    whole = sobol_points(key, **settings, first=0, n=64)
+    np.testing.assert_array_equal(whole[32:48], sobol_points(key, **settings, first=32, n=16))
+    assert np.all((whole > 0) & (whole < 1))
+    assert not np.any(whole == sobol_points(key, dimensions=5, scrambling=4, first=0, n=64))
+    # every sixteenth of every direction has exactly four of 64 points of a net
+    counts = [np.bincount((16 * column).astype(int), minlength=16) for column in whole.T]
+    assert np.all(np.asarray(counts) == 4)
+
+
+def test_dimensions_beyond_the_sequence_are_random(monkeypatch):
+    monkeypatch.setattr(quasi, "MOST_DIMENSIONS", 3)
+    key, settings = jax.random.key(7), {"dimensions": 5, "scrambling": 0}
+    whole = sobol_points(key, **settings, first=0, n=1024)
+    np.testing.assert_array_equal(whole[512:], sobol_points(key, **settings, first=512, n=512))
+    even = [np.bincount((64 * column).astype(int), minlength=64).std() for column in whole.T]
+    assert even[:3] == [0, 0, 0]
+    assert min(even[3:]) > 2  # 4 for independent numbers
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"points": 100}, "points: 100; allowed: a power of two"),
+        ({"scramblings": 4}, "scramblings: 4"),
+        ({"points": 0}, "points: 0"),
+    ],
+)
+def test_bad_numbers_are_refused(settings, message):
+    with pytest.raises(lf.LatflowError, match=message):
+        drawn(1, **settings)
+
+
+def test_a_flow_without_a_map_is_refused():
+    links = lf.GaugeSpace(LATTICE, lf.SU(2))
+    with pytest.raises(lf.LatflowError, match="no map of uniform numbers"):
+        lf.quasi_sample(jax.random.key(1), lf.HaarPrior(links), lf.WilsonAction(LATTICE, lf.SU(2), beta=1.0))
