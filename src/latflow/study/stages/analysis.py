@@ -172,7 +172,8 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             columns, replicas = by_replicas(context, sampler, columns)
             with _naming(sampler):
                 found[sampler] = _chain(context, columns, replicas)
-            chains[sampler] = _agreement(context, columns, defect=_defect(context, sampler), replicas=replicas)
+            tau = _slowest(found[sampler])
+            chains[sampler] = _agreement(context, columns, tau, defect=_defect(context, sampler), replicas=replicas)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
     found, judged, verdict = _weighed(context, found, judged)
     rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
@@ -275,16 +276,24 @@ def _by_chain(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.swapaxes(column, 0, 1) for name, column in columns.items()}
 
 
+def _slowest(estimates: Mapping[str, list[Estimate]]) -> float:
+    """The longest τ_int of all averages, in records; ½ where none is known."""
+    times = (each.tau_int or 0.5 for components in estimates.values() for each in components)
+    return max((tau for tau in times if math.isfinite(tau)), default=0.5)
+
+
 def _agreement(
     context: RunContext,
     columns: Mapping[str, np.ndarray],
+    tau: float,
     *,
     defect: float | None,
     replicas: Replicas | None = None,
 ) -> ChainAgreement:
     """How many chains there were, and split R̂ of the columns in which all must agree.
 
-    Replicas of different lengths are compared up to the length of the shortest that is long enough to tell.
+    Replicas of different lengths are compared up to the length of the shortest that is long enough to tell. Chains of
+    fewer than `R_HAT_RECORDS` independent records, 2 `tau` apart, disagree only where R̂ is large: it scatters far.
     """
     known = study_physics(context.config)
     columns = columns if replicas is None else of_equal_length(columns, replicas)
@@ -293,7 +302,7 @@ def _agreement(
     rounded = {name: np.round(scalars[name], _DECIMALS) for name in known.starts if name in scalars}
     found: dict[str, float | None] = {name: r_hat(column.T) for name, column in rounded.items() if np.ptp(column) > 0}
     records, chains = next(iter(columns.values())).shape[:2]
-    limit = R_HAT_LIMIT if records >= R_HAT_RECORDS else R_HAT_SHORT
+    limit = R_HAT_LIMIT if records / (2 * tau) >= R_HAT_RECORDS else R_HAT_SHORT
     apart = not all(value is not None and value <= limit for value in found.values())
     return ChainAgreement(
         chains=chains,
@@ -301,10 +310,18 @@ def _agreement(
         r_hat=found,
         limit=R_HAT_LIMIT,
         least_records=R_HAT_RECORDS,
-        agree=False if apart else True if found and records >= R_HAT_RECORDS else None,
+        agree=False if apart else _told(found, records),
         still=tuple(name for name, column in rounded.items() if name in known.sectors.columns and np.ptp(column) == 0),
         defect=defect,
     )
+
+
+def _told(found: Mapping[str, float | None], records: int) -> bool | None:
+    """That chains agree, where R̂ of all columns and enough records say so; None where that is open."""
+    agree = (
+        bool(found) and records >= R_HAT_RECORDS and all((value or math.inf) <= R_HAT_LIMIT for value in found.values())
+    )
+    return True if agree else None
 
 
 def _gradient_flow(config: StudyConfig) -> GradientFlowRecord | None:
