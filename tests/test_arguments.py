@@ -138,7 +138,7 @@ REFUSED = {
     "lf.estimates(phi, numpy.zeros((20, 4, 4)))": "ConfigError: fields: shape (20, 4, 4); allowed: (record, chain, 4, 4)",
     "lf.estimates(phi6, numpy.zeros((20, 2, 4, 4)))": "ConfigError: fields: shape (20, 2, 4, 4); allowed: (record, chain, 6, 6)",
     "lf.estimates('phi4', numpy.zeros((20, 2, 4, 4)))": "TypeError: action: 'phi4'; allowed: an action",
-    "lf.reweighted_estimates(phi, numpy.zeros((20, 4, 4)))": "TypeError: samples: an array of float64, shape (20, 4, 4); allowed: what sample(...) returned",
+    "lf.reweighted_estimates(phi, numpy.zeros((20, 4, 4)))": "TypeError: samples: an array of float64, shape (20, 4, 4); allowed: what sample(...) or quasi_sample(...) returned",
     "lf.run_chain(key, half, n=4, start=zeros((16, 6, 6)))": "ConfigError: configuration: shape (6, 6); allowed: (4, 4)",
     "lf.run_chain(key, half, n=4, target_acceptance='high')": "TypeError: target_acceptance: 'high'; allowed: a number",
     "lf.survey(key, flow, phi6, values=[1.0], parameter='coupling')": "ConfigError: flow: draws fields of ScalarSpace of shape (4, 4)",
