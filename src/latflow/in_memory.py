@@ -22,12 +22,10 @@ from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError, UnreliableWarning
 from latflow.fields.inside import require_inside
-from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
-from latflow.flows.continuous import accurate
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.quasi import QuasiSamples
-from latflow.flows.weighted import FlowSampler, require_same_fields
+from latflow.flows.weighted import FlowSampler, for_draws, require_same_fields
 from latflow.observables.base import measure
 from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
@@ -51,9 +49,6 @@ from latflow.study.free_memory import require_room
 from latflow.study.models import load_production
 from latflow.theories.any_action import physics_of, sectors_of
 from latflow.theories.images import unseen_images
-
-# Child of the root key on which the accuracy of a continuous flow is measured.
-_ACCURACY = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +188,7 @@ def _weighted_sampler(
         raise ConfigError(["action: missing; allowed: the target of the flow"])
     require_type("action", action, AbstractAction, "an action")
     require_same_fields(flow.space, action.space)
-    return FlowSampler(accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64")), action)
+    return FlowSampler(for_draws(key, flow), action)
 
 
 def load_model(name: str | Path) -> FlowModel:

@@ -17,6 +17,7 @@ from latflow.display import extents
 from latflow.errors import DataError, MissingInputError, UsageError
 from latflow.results import EstimateRecord, FlowFigures, Normalisation, Results, Theory
 from latflow.store.ensemble import Ensemble
+from latflow.study.context import theory_differences
 from latflow.study.wording import read_results, stored_normalisation, stored_theory
 
 
@@ -173,12 +174,9 @@ def _require_own_study(run: Run) -> None:
         found = run.results.theory
         there["results.json"] = {"lattice": {"shape": list(found.lattice)}, "action": dict(found.action)}
     for where, identity in there.items():
-        for table in ("lattice", "action"):
-            own, made = run.study.get(table) or {}, identity.get(table) or {}
-            for key in [key for key in own if key in made and own[key] != made[key]]:
-                value = f"{table}.{key} = {own[key]}, but {made[key]} in {where}"
-                hint = "the file was changed after the run: put it back; another study needs another directory"
-                raise DataError(str(run.path / "study.toml"), value=value, hint=hint)
+        for key, own, made in theory_differences(run.study, identity):
+            hint = "the file was changed after the run: put it back; another study needs another directory"
+            raise DataError(str(run.path / "study.toml"), value=f"{key} = {own}, but {made} in {where}", hint=hint)
 
 
 def open_run(path: str | Path) -> Run:

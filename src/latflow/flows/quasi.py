@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 from jaxtyping import Float, Inexact
 
@@ -12,18 +11,13 @@ from latflow.arguments import count, require_type
 from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
-from latflow.flows.architectures import cast
-from latflow.flows.continuous import accurate
-from latflow.flows.weighted import require_same_fields
+from latflow.flows.weighted import for_draws, require_same_fields
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.quasi import quasi_draws, sobol_points
 from latflow.stats.estimates import Estimate
 from latflow.stats.reliability import Reliability, bounded, judge_draws
 from latflow.stats.scramblings import FEWEST, Scrambled, scrambled_log_z
 from latflow.stats.weights import reweighting_ess
-
-# Child of the root key on which the accuracy of a continuous flow is measured.
-_ACCURACY = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +106,7 @@ def quasi_sample(
     if flow.n_uniforms == 0:
         found = type(flow).__name__
         raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
-    exact = accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
+    exact = for_draws(key, flow)
     block_size = 1 << (block_size.bit_length() - 1)
     blocks = [
         _block(key, exact, action, scrambling=scrambling, first=first, n=block_size)

@@ -4,7 +4,9 @@ Every draw carries log q and S, so one ensemble serves the accept/reject step, r
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
@@ -15,7 +17,14 @@ from latflow.arguments import require_type
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.flows.architectures import cast
+from latflow.flows.continuous import accurate
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
+
+_DensityT = TypeVar("_DensityT", bound=AbstractDistribution)
+
+# Child of the root key on which the accuracy of a continuous flow is measured.
+_ACCURACY = 2**32 - 1
 
 
 class FlowSampler(AbstractWeightedSampler):
@@ -47,6 +56,16 @@ class FlowSampler(AbstractWeightedSampler):
     @override
     def combined(self, columns: Mapping[str, Float[Array | np.ndarray, "*n"]]) -> Float[Array | np.ndarray, "*n"]:
         return -columns["action"] - columns["log_prob"]
+
+
+def for_draws(key: PRNGKey, flow: _DensityT) -> _DensityT:
+    """The flow as draws under a root key use it: networks in float64, a continuous one integrated accurately.
+
+    Args:
+        key: Root of the draws; the accuracy is measured on a child of its own.
+        flow: A trained flow.
+    """
+    return accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
 
 
 def require_same_fields(own: AbstractFieldSpace, other: AbstractFieldSpace) -> None:

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,9 +13,6 @@ from typing import Any, Protocol, runtime_checkable
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig
 from latflow.theories.catalogue import package_of
-
-PACKAGE = "package"
-"""Key of identities that is no key of a study: the package that brings the theory, where latflow does not."""
 
 MODEL_SECTIONS = ("lattice", "action", "flow", "training")
 """Sections of a study that determine its model."""
@@ -109,6 +106,21 @@ def model_identity(config: StudyConfig) -> dict[str, Any]:
             update={"action": config.action.with_parameters(**{config.conditional_parameter(): middle})}
         )
     return identity(config, *MODEL_SECTIONS)
+
+
+def theory_differences(own: Mapping[str, Any], made: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Keys of lattice and action that two studies, or a study and an identity, both name and that differ.
+
+    Args:
+        own: Of the study, plain data.
+        made: What an artefact was made with.
+
+    Returns:
+        Dotted keys, each with both values.
+    """
+    tables = [(table, own.get(table) or {}, made.get(table) or {}) for table in ("lattice", "action")]
+    pairs = [(f"{table}.{key}", a[key], b[key]) for table, a, b in tables for key in a if key in b]
+    return [pair for pair in pairs if pair[1] != pair[2]]
 
 
 def identity(config: StudyConfig, *sections: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.study.config import StudyConfig
 from latflow.study.config.stages import MEASUREMENT_SECTIONS
-from latflow.study.context import RunContext, identity
+from latflow.study.context import RunContext, identity, theory_differences
 from latflow.study.stages import labels
 from latflow.study.stages.redraw import FieldSource
 from latflow.study.theories import measured_observables, study_physics
@@ -164,12 +164,10 @@ def require_of_study(context: RunContext, sampler: str) -> None:
     """
     path = context.path("ensembles", sampler)
     made, own = Ensemble.open(path, writable=False).manifest["identity"], identity(context.config, "lattice", "action")
-    tables = {table: (own[table], made.get(table, {})) for table in ("lattice", "action")}
-    pairs = {
-        f"{table}.{key}": (mine[key], its.get(key, mine[key])) for table, (mine, its) in tables.items() for key in mine
-    }
-    pairs["seed"] = own["seed"], made.get("seed", own["seed"])
-    differing = [f"{key} = {its}, the study says {mine}" for key, (mine, its) in pairs.items() if mine != its]
+    pairs = theory_differences(own, made)
+    if made.get("seed", own["seed"]) != own["seed"]:
+        pairs.append(("seed", own["seed"], made["seed"]))
+    differing = [f"{key} = {its}, the study says {mine}" for key, mine, its in pairs]
     if differing:
         hint = "study.toml was changed after the run: put it back; another study needs another directory"
         raise CannotCreateError(str(path), value=f"made with {'; '.join(differing)}", hint=hint)
