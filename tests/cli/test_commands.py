@@ -168,7 +168,7 @@ def test_dry_run_writes_nothing(
     study: FakeStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     needs = {"parameters": 123456, "memory_bytes": {"block": 2**20}, "seconds": {"train": 18.2, "unknown": None}}
-    stand_in(monkeypatch, "latflow.study.plan", plan=lambda config: needs)
+    stand_in(monkeypatch, "latflow.study.plan", plan=lambda config: needs, require_room_for=lambda order: None)
     before = sorted(Path().rglob("*"))
     assert main(["run", "phi4-quick.toml", "--dry-run", "--seed", "5"]) == 0
     out = capsys.readouterr().out
@@ -192,11 +192,15 @@ def test_dry_run_writes_nothing(
         (KeyboardInterrupt(), 75, "error[INTERRUPTED] interrupted; the same command goes on from what is saved"),
         (OSError(errno.ENOSPC, "x", "a/b"), 74, f"error[IO] a/b: {os.strerror(errno.ENOSPC)}"),
         (MemoryError(), 69, "error[UNAVAILABLE] memory: exhausted"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."), 69,
+         "error[UNAVAILABLE] memory: exhausted, Out of memory allocating 9 bytes.; lower training.batch_size"),
+        (RuntimeError("other"), 70, "error[INTERNAL] RuntimeError: other; a defect"),
+        (NotImplementedError(), 70, "error[INTERNAL] NotImplementedError; a defect"),
         (ModuleNotFoundError("no", name="optax"), 69, "error[UNAVAILABLE] the Python package 'optax': not installed"),
         (ValueError("two\nlines"), 70, "error[INTERNAL] ValueError: two lines; a defect of latflow; run again with"),
         (ZeroDivisionError(), 70, "error[INTERNAL] ZeroDivisionError; a defect"),
     ],
-)
+)  # fmt: skip
 def test_failures_below(
     study: FakeStudy,
     failure: BaseException,

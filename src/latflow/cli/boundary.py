@@ -141,8 +141,26 @@ def _package(error: ModuleNotFoundError) -> LatflowError:
 
 @translated.register
 def _memory(error: MemoryError) -> LatflowError:
-    hint = "--dry-run shows what a study needs; smaller training.batch_size or sampling.block_size need less"
-    return UnavailableError("memory", value=f"exhausted, {_one_line(error) or 'no detail'}", hint=hint)
+    return UnavailableError("memory", value=f"exhausted, {_one_line(error) or 'no detail'}", hint=_LOWER)
+
+
+@translated.register
+def _runtime(error: RuntimeError) -> LatflowError:
+    """XLA has no class for memory that it was refused: its message begins with a word for it."""
+    text = _one_line(error)
+    if any(word in text for word in _EXHAUSTED):
+        return UnavailableError(
+            "memory", value=f"exhausted, {text.partition('RESOURCE_EXHAUSTED: ')[2] or text}", hint=_LOWER
+        )
+    return translated.dispatch(Exception)(error)
+
+
+_EXHAUSTED = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
+
+_LOWER = (
+    "lower training.batch_size if it was training, sampling.block_size or the chains of a sampler if it was sampling, "
+    "or lattice.shape; --dry-run shows what a study needs"
+)
 
 
 def _one_line(error: BaseException) -> str:

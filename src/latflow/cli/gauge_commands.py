@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from latflow.cli.parameters import Extents, Flag
+from latflow.cli.parameters import Extents, Flag, Which
 
 
 def inspect(
@@ -12,7 +12,7 @@ def inspect(
     shape: Extents = (),
     group: str = "",
     precision: str = "",
-    which: int | None = None,
+    which: Which = None,
     force: Flag = False,
     json: Flag = False,
     debug: Flag = False,
@@ -45,7 +45,7 @@ def convert(
     precision: str = "",
     shape: Extents = (),
     group: str = "",
-    which: int | None = None,
+    which: Which = None,
     reunitarise: Flag = False,
     force: Flag = False,
     json: Flag = False,

@@ -11,6 +11,7 @@ from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.overrides import as_mapping
 from latflow.cli.stages import dry_run, refuse_directory
 from latflow.errors import CannotCreateError, ConfigError, DataError, MissingInputError, UsageError
+from latflow.numerals import whole
 
 MAX_CONFIGURATIONS = 1_000_000
 """Most configurations that one `regenerate` makes."""
@@ -248,15 +249,21 @@ def parsed_indices(words: tuple[str, ...]) -> tuple[int, ...]:
     indices: list[int] = []
     for word in words:
         first, colon, last = word.partition(":")
-        numbers = (first, last) if colon else (first,)
-        if not all(number.isascii() and number.isdigit() and len(number) <= 15 for number in numbers):
+        numbers = [_index(number) for number in ((first, last) if colon else (first,))]
+        if None in numbers:
             raise UsageError("--index", value=repr(word), allowed=_INDICES)
-        stop = int(last) if colon else int(first) + 1
-        if not 0 < stop - int(first) <= MAX_CONFIGURATIONS - len(indices):
+        begin, stop = numbers[0] or 0, (numbers[-1] or 0) + (not colon)
+        if not 0 < stop - begin <= MAX_CONFIGURATIONS - len(indices):
             allowed = f"ranges that rise, at most {MAX_CONFIGURATIONS:,} configurations"
             raise UsageError("--index", value=repr(word), allowed=allowed)
-        indices.extend(range(int(first), stop))
+        indices.extend(range(begin, stop))
     return tuple(indices)
+
+
+def _index(text: str) -> int | None:
+    """A number from 0; None for another text."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else whole(text)
+    return None if number is None or number < 0 else number
 
 
 _INDICES = "numbers of configurations from 0, or ranges like 10:20"

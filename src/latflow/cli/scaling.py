@@ -7,7 +7,9 @@ from latflow.cli.boundary import last_words
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.stages import refuse_directory
+from latflow.study.config.methods import METHODS
 from latflow.study.config.scaling import ScalingConfig
+from latflow.study.preflight import Order
 from latflow.study.stages.claims import trains
 
 
@@ -15,13 +17,13 @@ def dry_run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
     """Print the resolved scaling study and the plan of every run; write nothing.
 
     Raises:
-        CannotCreateError, MissingInputError, DataError: What `run` would be refused for.
+        CannotCreateError, MissingInputError, DataError, UnavailableError: What `run` would be refused for.
     """
     refuse_directory(directory)
     prepare_jax()
     from latflow.study.plan import plan
 
-    _require_starts(config, directory)
+    _require_possible(config, directory)
     plans = {name: plan(study) for name, study in config.runs()}
     if machine:
         emit_json({"study": config.model_dump(mode="json"), "run_dir": str(directory), "plans": plans})
@@ -49,6 +51,7 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
     Raises:
         CannotCreateError: If the directory cannot be one.
         MissingInputError, DataError: If the trainings cannot start from the model that the study names.
+        UnavailableError: If one of them needs more memory than the machine has left.
     """
     refuse_directory(directory)
     prepare_jax()
@@ -57,7 +60,7 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
     from latflow.report.scaling import scaling_lines, write_scaling_report
     from latflow.study.scaling import run_scaling
 
-    _require_starts(config, directory)
+    _require_possible(config, directory)
     with progress_on(sys.stderr) as progress:
         words = last_words(progress.close, machine=machine)
         found = run_scaling(config, directory, progress=progress, write_report=write_report, overdue=words)
@@ -69,10 +72,17 @@ def run(config: ScalingConfig, directory: Path, *, machine: bool) -> None:
     emit(f"report: {page}")
 
 
-def _require_starts(config: ScalingConfig, directory: Path) -> None:
-    """Refuse a model that the flow of some size cannot start from, before anything is written."""
+def _require_possible(config: ScalingConfig, directory: Path) -> None:
+    """Refuse a model that the flow of some size cannot start from, and too little memory; nothing is written then."""
     from latflow.study.models import require_start
+    from latflow.study.plan import require_room_for
 
     for name, study in config.runs():
-        if trains(("train",), directory / name):
+        if (directory / name / "results.json").exists():
+            continue
+        samplers = study.sampling.samplers
+        untrained = any(METHODS[each].trained for each in samplers) and trains(("train",), directory / name)
+        if untrained:
             require_start(study)
+        stages = ("train", "sample", "measure")
+        require_room_for(Order(study, directory / name, stages, tuple(samplers), needs_model=untrained))

@@ -92,12 +92,13 @@ def dry_run(
     prepare_jax()
     from latflow.study.free_memory import memory_lines
     from latflow.study.models import course, require_start
-    from latflow.study.plan import plan
+    from latflow.study.plan import plan, require_room_for
     from latflow.study.rehearsal import rehearse
 
     if order.needs_model:
         require_start(config)
     rehearse(config, stages=stages, samplers=order.samplers)
+    require_room_for(order)
     needs = plan(config)
     if order.needs_model and config.training.curriculum.extents:
         needs["lattices_trained_on"] = " → ".join(str(max(stage.lattice.shape)) for stage in course(config))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.judgement import print_checks
-from latflow.cli.parameters import Extents, Flag
+from latflow.cli.parameters import Extents, Flag, Which
 from latflow.errors import ConfigError, DataError, MissingInputError
 
 
@@ -15,7 +15,7 @@ def verify(
     shape: Extents = (),
     group: str = "",
     precision: str = "",
-    which: int | None = None,
+    which: Which = None,
     json: Flag = False,
     debug: Flag = False,
 ) -> int:

@@ -35,15 +35,39 @@ def needed_bytes(memory: Mapping[str, int]) -> int:
 
 
 def memory_lines(needs: Mapping[str, Any]) -> list[str]:
-    """The estimate of a plan against what is free, in words, with a warning where it does not fit."""
+    """The estimate of a plan against what is free, in words."""
     needed, free = needs.get("memory_needed_bytes"), needs.get("memory_free_bytes")
     if needed is None:
         return []
     if free is None:
         return [f"memory: needs about {_words(needed)}; this machine does not say what is free"]
-    lines = [f"memory: needs about {_words(needed)}, this machine has {_words(free)} free"]
-    hint = "a smaller training.batch_size or sampling.block_size needs less"
-    return lines if needed <= free else [*lines, f"warning: this may not fit; {hint}"]
+    return [f"memory: needs about {_words(needed)}, this machine has {_words(free)} free"]
+
+
+def require_memory(memory: Mapping[str, int]) -> None:
+    """Refuse a run that needs more memory than this machine has left; where the system does not tell, nothing is known.
+
+    Args:
+        memory: ``memory_bytes`` of a plan, of the parts that are still to be done.
+
+    Raises:
+        UnavailableError: Naming the part that needs most, and the keys that make it smaller.
+    """
+    needed, free = needed_bytes(memory), free_bytes()
+    if free is None or needed <= free:
+        return
+    what = "training" if memory["training"] > memory["block"] else "block"
+    value, allowed = f"{_WHAT[what]} needs about {_words(needed)}", f"what this machine has free, {_words(free)}"
+    raise UnavailableError("memory", value=value, allowed=allowed, hint=LOWER[what])
+
+
+_WHAT = {"training": "the training", "block": "a block of configurations"}
+
+LOWER = {
+    "training": "lower training.batch_size, or make the flow or lattice.shape smaller",
+    "block": "lower sampling.block_size, the chains of its samplers, or lattice.shape",
+}
+"""What makes a part of a run smaller, for messages."""
 
 
 def require_room(name: str, n: int, of_each: int) -> None:

@@ -1,6 +1,7 @@
 """The dry run: what a study would do and cost, without doing it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -16,8 +17,9 @@ from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS
-from latflow.study.free_memory import free_bytes, needed_bytes
+from latflow.study.free_memory import free_bytes, needed_bytes, require_memory
 from latflow.study.methods import build_scheme, update_seconds
+from latflow.study.preflight import Order
 from latflow.study.theories import study_physics
 
 NOMINAL_FLOPS = 2e10
@@ -59,24 +61,16 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     study_physics(config)  # refuses what the run would refuse
     has_flow = any(METHODS[name].trained for name in config.sampling.samplers)
     parameters = _parameters(config) if has_flow else 0
-    field = jax.eval_shape(build_action(config).space.random, root_key(0))
-    configuration = math.prod(field.shape) * field.dtype.itemsize
-    itemsize = np.dtype(config.training.precision).itemsize
-    volume = math.prod(config.lattice.shape)
+    configuration = _configuration_bytes(config)
     training = config.training
-    products, units = config.flow.work(parameters, volume)
+    products, _ = config.flow.work(parameters, _sites(config))
     step = 6.0 * products * training.batch_size / NOMINAL_FLOPS
     n_steps = training.stop.steps
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
     train = min(bound, math.inf if n_steps is None else n_steps * step)
     draws = config.sampling.configurations
     kept = sum(name not in GIVEN for name in config.sampling.samplers)
-    activations = training.batch_size * (units + 4 * volume) * itemsize
-    memory = {
-        "program": BASE_BYTES,
-        "training": int(4 * parameters * itemsize + 3 * activations) if has_flow else 0,
-        "block": config.sampling.block_size * (configuration + _RECORD_BYTES),
-    }
+    memory = _memory(config, parameters, trained=has_flow, samplers=config.sampling.samplers)
     return {
         "parameters": parameters,
         "memory_bytes": memory,
@@ -92,6 +86,46 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         },
         "disk_bytes": kept * draws * (configuration + _RECORD_BYTES),
     }
+
+
+def require_room_for(order: Order) -> None:
+    """Refuse stages that need more memory than the machine has; a dry run and the run ask the same.
+
+    A training that is done already counts no more, and stages that only read what was measured need nothing.
+
+    Args:
+        order: What is to be done.
+
+    Raises:
+        UnavailableError: As `latflow.study.free_memory.require_memory`.
+    """
+    config = order.config
+    if not {"train", "sample", "measure"} & set(order.stages):
+        return
+    parameters = _parameters(config) if order.needs_model else 0
+    samplers = order.samplers if {"sample", "measure"} & set(order.stages) else ()
+    require_memory(_memory(config, parameters, trained=order.needs_model, samplers=samplers))
+
+
+def _memory(config: StudyConfig, parameters: int, *, trained: bool, samplers: Sequence[str]) -> dict[str, int]:
+    """Bytes of the program, of a training with its optimiser and gradients, and of the largest block of a sampler."""
+    volume, batch = _sites(config), config.training.batch_size
+    itemsize = np.dtype(config.training.precision).itemsize
+    _, units = config.flow.work(parameters, volume)
+    activations = batch * (units + 4 * volume) * itemsize
+    # a block holds one record of every chain at least
+    chains = (getattr(config, name).chains for name in samplers if name in CHAINS)
+    rows = max((config.sampling.block_size, *chains)) if samplers else 0
+    return {
+        "program": BASE_BYTES,
+        "training": int(4 * parameters * itemsize + 3 * activations) if trained else 0,
+        "block": rows * (_configuration_bytes(config) + _RECORD_BYTES),
+    }
+
+
+def _configuration_bytes(config: StudyConfig) -> int:
+    field = jax.eval_shape(build_action(config).space.random, root_key(0))
+    return math.prod(field.shape) * field.dtype.itemsize
 
 
 def _sampling_seconds(config: StudyConfig, sampler: str) -> float | None:

@@ -13,6 +13,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.context import Progress, RunContext
 from latflow.study.models import require_start
+from latflow.study.plan import require_room_for
 from latflow.study.preflight import Order, ordered
 from latflow.study.rehearsal import rehearse
 from latflow.study.stages.analysis import analyse
@@ -87,6 +88,7 @@ def run_order(
     Raises:
         MissingInputError, DataError, ConfigError: If the training cannot start from the model that the study names, or
             a plug-in does not give what it should; nothing is written then.
+        UnavailableError: If it needs more memory than the machine has left; nothing is written then.
         CannotCreateError: If another process works in the directory.
         Interrupted: After a signal; everything done so far is saved.
     """
@@ -95,6 +97,7 @@ def run_order(
     if order.needs_model:
         require_start(config)
     rehearse(config, stages=order.stages, samplers=order.samplers)
+    require_room_for(order)
     with RunLock(directory) as lock, Interrupts(overdue=overdue and released(lock, overdue)) as interrupts:
         clean_temporaries(directory)
         write_bytes(directory / "study.toml", config.to_toml().encode())

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from latflow.errors import ConfigError, DataError, MissingInputError, StorageError
+from latflow.numerals import whole
 from latflow.study.config.rules import Complaint, Lookup, broken_rules
 from latflow.study.config.schema import REQUIRED, Key, keys
 
@@ -134,6 +135,9 @@ def parsed(text: str, targets: Collection[Key]) -> Any:
 
 
 def _literal(text: str) -> Any:
+    """The value of a word: as in TOML, but a whole number may be written as ``1e4``."""
+    if (number := whole(text)) is not None:
+        return number
     try:
         # One line only: a line break would let a value smuggle in further keys.
         return tomllib.loads(f"value = {' '.join(text.split())}")["value"]

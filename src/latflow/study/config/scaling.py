@@ -162,7 +162,10 @@ def load_scaling(path: Path, overrides: Mapping[str, str] | None = None) -> Scal
         MissingInputError, DataError, StorageError: As for a study.
         ConfigError: With every complaint about its content and about the studies of its points.
     """
-    data, refused = merge(read_table(path), overrides or {}, ScalingConfig)
+    table = read_table(path)
+    if "lattice" in table and "points" not in table:
+        raise ConfigError([f"{path}: a study of one lattice, no scaling study; run it with `latflow run {path}`"])
+    data, refused = merge(table, overrides or {}, ScalingConfig)
     config = None
     try:
         config = ScalingConfig.model_validate(data)

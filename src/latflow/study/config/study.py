@@ -200,7 +200,10 @@ def load_study(path: Path, overrides: Mapping[str, str] | None = None) -> StudyC
         StorageError: If it cannot be read.
         ConfigError: With every complaint about its content, each naming the file and the key.
     """
-    study, lines = _checked(read_table(path), overrides or {})
+    table = read_table(path)
+    if "points" in table and "lattice" not in table:
+        raise ConfigError([f"{path}: a scaling study, of several lattices; run it with `latflow scaling {path}`"])
+    study, lines = _checked(table, overrides or {})
     if study is None or lines:
         raise ConfigError([f"{path}: {line}" for line in lines])
     return study
