@@ -15,6 +15,7 @@ from latflow.errors import ConfigError, Interrupted
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_flow, build_optimiser
+from latflow.study.checks import UNFINISHED
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.study import with_overrides
 from latflow.study.context import RunContext, Silent
@@ -22,6 +23,7 @@ from latflow.study.limits import limits_of, own_history, settled
 from latflow.study.regenerate import regenerated
 from latflow.study.run import run_stages
 from latflow.study.stages import checkpoints
+from latflow.study.unfinished import unfinished
 from latflow.study.verify import verify
 from latflow.study.wording import read_results
 from latflow.training import descent
@@ -152,7 +154,12 @@ def test_a_constant_learning_rate_gives_the_bits_of_one_training(raised: tuple[S
 
 @pytest.mark.parametrize("stop_at", [2])
 def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
-    config: StudyConfig, poor: Path, raised: tuple[StudyConfig, Path, str], tmp_path: Path, stop_at: int
+    config: StudyConfig,
+    poor: Path,
+    raised: tuple[StudyConfig, Path, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    stop_at: int,
 ) -> None:
     higher, directory, _ = raised
     shutil.copytree(poor, tmp_path / "run")
@@ -160,8 +167,39 @@ def test_a_raised_training_that_is_interrupted_ends_with_the_same_bits(
         go(higher, tmp_path / "run", stop_at=stop_at)
     assert not (tmp_path / "run" / "model" / "model.json").exists()
     assert [check for check in verify(tmp_path / "run") if not check.passed] == []
+    told_between_two_sittings(tmp_path / "run", capsys)
     go(higher, tmp_path / "run")
     assert model_files(tmp_path / "run") == model_files(directory)
+    assert unfinished(tmp_path / "run") == ""
+
+
+def told_between_two_sittings(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Report, terminal, JSON and verify say of a run that its flow is not finished."""
+    says = "the training of the flow is not finished: it stands at step 20 of at most 50; `latflow run` goes on"
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.startswith(f"unfinished: {says}\n")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"Unfinished: {says}." in page
+    assert page.index('id="unfinished"') < page.index('id="belief"')
+    assert main(["sample", str(run), "--samplers", "hmc", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unfinished"] == says
+    assert [check.value for check in verify(run) if check.state == UNFINISHED] == [says]
+
+
+def test_a_training_alone_that_is_not_finished_is_no_run_and_no_pass(
+    config: StudyConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert unfinished(tmp_path) == ""
+    (tmp_path / "study.toml").write_text(config.to_toml(), encoding="utf-8")
+    assert unfinished(tmp_path) == ""  # no training has begun
+    kept = tmp_path / "model" / "checkpoints" / "between"
+    kept.mkdir(parents=True)
+    (kept / "step-000000013.json").touch()
+    assert "it stands at step 13 of at most 20" in unfinished(tmp_path)
+    assert main(["report", str(tmp_path)]) == 66
+    assert "nothing was measured; the training of the flow is not finished" in capsys.readouterr().err
+    assert main(["verify", str(tmp_path)]) == 65
+    assert "UNFINISHED" in capsys.readouterr().out
 
 
 def test_what_the_learning_rate_does_is_said(config: StudyConfig, tmp_path: Path) -> None:

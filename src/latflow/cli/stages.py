@@ -147,9 +147,14 @@ def run(
 
 
 def _show(results: "Results | None", reports: list[Path], directory: Path, *, machine: bool) -> None:
+    from latflow.study.unfinished import unfinished
+
+    told = unfinished(directory)
     if machine:
-        emit_json({} if results is None else results.plain())
+        emit_json({**({} if results is None else results.plain()), **({"unfinished": told} if told else {})})
         return
+    if told:
+        emit(f"unfinished: {told}")
     if results is not None and results.estimates:
         from latflow.report import summary_lines
 

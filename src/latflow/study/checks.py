@@ -16,7 +16,7 @@ class Check:
         limit: What was allowed.
         passed: Whether it holds.
         state: One word in place of PASS or FAIL; `OUT_OF_DATE` for what the next analysis makes anew, `UNINFORMATIVE`
-            where there was nothing to look at.
+            where there was nothing to look at, `UNFINISHED` for what goes on with the next `latflow run`.
     """
 
     name: str
@@ -31,3 +31,6 @@ UNINFORMATIVE = "UNINFORMATIVE"
 
 OUT_OF_DATE = "OUT OF DATE"
 """State of what was right when it was made, and rests on less than there is now: no damage."""
+
+UNFINISHED = "UNFINISHED"
+"""State of a training that was stopped between two sittings: no damage, and no model yet."""

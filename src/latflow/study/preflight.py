@@ -16,6 +16,7 @@ from latflow.study.config.reading import did_you_mean
 from latflow.study.given_start import require_given
 from latflow.study.limits import settled
 from latflow.study.stages.claims import claim, trains
+from latflow.study.unfinished import unfinished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,8 @@ def examined(
     config = found.config
     place = claim(config, directory, fork=fork, carry=False)
     if "analyse" in stages and "measure" not in stages and not (place / "measurements").is_dir():
-        raise MissingInputError(str(place), value="nothing was measured", hint="run `latflow run` first")
+        hint = unfinished(place) or "run `latflow run` first"
+        raise MissingInputError(str(place), value="nothing was measured", hint=hint)
     needs_model = found.goes_on or _trains(wanted, stages, directory)
     if needs_model and config.training.start_from is not None:
         model_path(config.training.start_from)

@@ -27,7 +27,7 @@ from latflow.store.records import JSON, ChecksumError
 from latflow.study.absent import absent
 from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
-from latflow.study.checks import INSTALLED, OUT_OF_DATE, UNINFORMATIVE, Check
+from latflow.study.checks import INSTALLED, OUT_OF_DATE, UNFINISHED, UNINFORMATIVE, Check
 from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.methods import FLOW, method_of
 from latflow.study.context import RunContext, Silent
@@ -40,6 +40,7 @@ from latflow.study.stages.provenance import elsewhere, is_other_program, origin
 from latflow.study.stages.redraw import FieldSource, origin_of
 from latflow.study.stages.sources import draw_keys, source
 from latflow.study.stages.training import load_flow, production_flow
+from latflow.study.unfinished import unfinished
 from latflow.study.wording import read_results
 from latflow.training.model_file import require_whole
 
@@ -87,6 +88,9 @@ def _verify_run(path: Path) -> list[Check]:
         checks.append(_verify_evidence(_context(path)))
     if (path / "results.json").exists():
         checks += _verify_inputs(path, _context(path))
+    if told := unfinished(path):
+        # alone it is no pass: nothing was looked at
+        checks.append(Check("model: training", told, "any", passed=bool(checks), state=UNFINISHED))
     return checks
 
 
