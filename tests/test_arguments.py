@@ -59,7 +59,7 @@ def test_numbers_out_of_range(case):
 
 
 TYPES = {
-    'lf.HMC(phi, "leapfrog", step_size=0.1, n_steps=4)': "hmc.scheme: 'leapfrog'; allowed: a table such as LEAPFROG or SCHEMES[name], or Nested ones",
+    'lf.HMC(phi, "leapfrog", step_size=0.1, n_steps=4)': "hmc.scheme: 'leapfrog'; allowed: LEAPFROG, OMF2, OMF4, FORCE_GRADIENT, or Nested ones",
     'lf.HMC("phi4", lf.OMF2, step_size=0.1, n_steps=4)': "hmc.action: 'phi4'; allowed: an action",
     'lf.HMC(phi, lf.OMF2, step_size="0.1", n_steps=4)': "hmc.step_size: '0.1'; allowed: a number",
     "lf.HMC(phi, lf.OMF2, step_size=0.1, n_steps=2.5)": "hmc.n_steps: 2.5; allowed: a whole number",
@@ -74,8 +74,9 @@ TYPES = {
     "lf.PhiFour((4, 4), mass_squared=1.0, coupling=0.1)": "lattice: (4, 4); allowed: Lattice(shape)",
     "lf.SU(2.5)": "group: N of SU(N): 2.5; allowed: a whole number from 2 to 8",
     "named(3)": 'group: 3; allowed: "U(1)" or "SU(N)" with N = 2 ... 8',
-    "lf.Lattice((4, 4.5))": "lattice.shape: 4.5; allowed: whole numbers",
-    "lf.Lattice(4)": "lattice.shape: 4; allowed: a tuple of extents",
+    "lf.Lattice((4, 4.5))": "lattice.shape: 4.5; allowed: a whole number",
+    "lf.Lattice(4)": "lattice.shape: 4; allowed: a tuple of whole numbers, such as (8, 8)",
+    "lf.Lattice([4, 4.5])": "lattice.shape: [4, 4.5]; allowed: a tuple of whole numbers, such as (8, 8)",
     "lf.run_chain(key, phi, n=10)": "kernel: PhiFour; allowed: HMC, LocalMetropolis, HeatBath or another kernel",
     "lf.run_chain(key, half, n=2.5)": "n: 2.5; allowed: a whole number",
 }  # fmt: skip
@@ -118,7 +119,7 @@ REFUSED = {
     "lf.SummedAction((phi, lattice))": "TypeError: action.parts: Lattice; allowed: actions of the same fields",
     "lf.IndependenceSampler(flow, phi)": "TypeError: weighted: Flow; allowed: a weighted sampler, such as FlowSampler",
     "lf.OpenBoundaries(phi)": "TypeError: action: PhiFour; allowed: WilsonAction with open boundaries",
-    "lf.Level('leapfrog')": "TypeError: level.scheme: 'leapfrog'; allowed: a table such as LEAPFROG or SCHEMES[name]",
+    "lf.Level('leapfrog')": "TypeError: level.scheme: 'leapfrog'; allowed: LEAPFROG, OMF2, OMF4, FORCE_GRADIENT",
     "lf.Nested((lf.OMF2,))": "TypeError: levels: Scheme; allowed: Level(scheme, n_steps, terms)",
     "lf.WilsonAction(lattice, lf.SU(2), beta=2.0, open_boundaries=1)": "TypeError: open_boundaries: 1; allowed: True or False",
     "lf.WilsonAction(lattice, lf.SU(2), beta=jax.numpy.ones(3))": "TypeError: action.beta: an array of float64, shape (3,); allowed: one real number",
@@ -145,6 +146,16 @@ REFUSED = {
     "lf.survey(key, flow, phi, values=['a'], parameter='coupling')": "TypeError: values: 'a'; allowed: a number",
     "chain_estimates({'a': [numpy.zeros(10), numpy.zeros(12)]}, dict)": "SeriesShapeError: a: chains of different lengths; allowed: equal lengths",
     "chain_estimates([numpy.zeros((2, 10))], dict)": "SeriesShapeError: series: no column; allowed: at least one, by name",
+    "lf.GradientFlow(lattice)": "TypeError: space: Lattice; allowed: the space of the links, such as action.space",
+    "lf.pull(1, 2)": "TypeError: estimate: 1; allowed: Estimate(value, error), or one of estimates(...)",
+    "lf.transferred(5, lattice)": "TypeError: flow: 5; allowed: a trained flow",
+    "lf.transferred(flow, (8, 8))": "TypeError: lattice: (8, 8); allowed: Lattice(shape)",
+    "lf.read_configuration(5)": "TypeError: path: 5; allowed: the path of a gauge configuration",
+    "lf.import_folder('nowhere', 'out')": "MissingInputError: nowhere: no such folder; name a folder of gauge configurations",
+    "lf.plaquette(zeros((4, 4)), mu=0, nu=1)": "ConfigError: links: shape (4, 4); allowed: matrices [mu, row, column, *sites] of space.links(x)",
+    "lf.stout(wilson.space, zeros((4, 4)), rho=0.1)": "ConfigError: configuration: shape (4, 4); allowed: (2, 2, 2, 4, 4)",
+    "lf.write_configuration('new.lime', zeros(2), 'hdf5')": "UsageError: format: 'hdf5'; allowed: ildg, scidac, nersc, nersc-two-row, milc, openqcd",
+    "lf.fit(key, flow, phi, stop=lf.StopCriterion(steps=1), optimiser='adam')": "TypeError: optimiser: 'adam'; allowed: adam(learning_rate), where the learning rate is a function: adam(lambda step: 2e-3)",
     "lf.load_model(7)": "TypeError: name: 7; allowed: \"zoo:NAME\", a run directory or a model directory",
 }  # fmt: skip
 """Calls of what the facade names, and how they are refused; a message that ends early begins so."""
@@ -215,3 +226,50 @@ def test_traced_and_tuned_scales_pass():
     """A tuned scale is an array: nobody looks at its value."""
     assert float(HALF.with_scale(jax.numpy.asarray(0.2)).step_size) == 0.2
     assert jax.eval_shape(lambda e: HALF.with_scale(e).step_size, 0.5).shape == ()
+
+
+RECORDS = {
+    "Card", "Configuration", "Estimate", "FitProgress", "FitResult", "FlowSamples", "QuasiSamples", "Reading", "Regenerated",
+    "Reliability", "Run", "RunTable", "StoredEnsemble", "SurveyPoint", "Transition", "Weighted",
+}  # fmt: skip
+"""What latflow hands over and takes back; nobody makes one by hand."""
+
+TAKES = {
+    "Evaluation", "FitHooks", "ForwardKL", "FreeFieldPrior", "Networks", "PathGradient", "Replicas", "ReverseKL", "SU", "U1",
+    "adam", "collect_runs", "sun_log_z", "sun_wilson_loop", "u1_charge_squared", "u1_log_z", "u1_wilson_loop", "zoo",
+}  # fmt: skip
+"""What has no argument that must be given, or to which one of these values is a right one."""
+
+EVERYTHING = """
+import contextlib, inspect, io, warnings
+warnings.simplefilter("ignore")
+for name in sorted(lf._HOME):
+    called = getattr(lf, name)
+    given = callable(called) and name not in ("main", *records) and not name.startswith("Abstract")
+    if not given or (isinstance(called, type) and issubclass(called, BaseException)):
+        continue
+    needs = [p for p in inspect.signature(called).parameters.values() if p.default is p.empty]
+    by_name = [p.name for p in needs if p.kind is p.KEYWORD_ONLY]
+    for value in (5, None, "nowhere", lattice, [], -1.5, lf.PhiFour):
+        try:
+            called(*[value] * (len(needs) - len(by_name)), **dict.fromkeys(by_name, value))
+            said = "taken"
+        except lf.LatflowError:
+            said = "refused"
+        except TypeError as error:
+            said = "refused" if "; allowed: " in str(error) else f"TypeError: {error}"
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+        print(name, "of", "a class" if value is lf.PhiFour else repr(value), said.split(chr(10))[0], sep="|")
+"""
+
+
+def test_nonsense_given_to_anything_public_is_refused_in_our_words():
+    """Each public function with the same wrong value for all that it needs: never an error of Python, NumPy or JAX."""
+    program = PREAMBLE + f"records = {sorted(RECORDS)}\n" + EVERYTHING
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    told = [line.split("|") for line in done.stdout.splitlines()]
+    assert len({name for name, *_ in told}) > 80
+    raw = [" ".join(line) for line in told if line[-1] not in ("refused", "taken")]
+    assert raw == []
+    assert {name for name, *_, said in told if said == "taken"} <= TAKES

@@ -6,7 +6,6 @@ allowed. Ranges are checked for Python and NumPy numbers only: a JAX array may b
 
 import math
 import operator
-import types
 from collections.abc import Collection
 
 import jax
@@ -15,25 +14,8 @@ import numpy as np
 
 from latflow._typing import Scalar
 from latflow.errors import ConfigError
-
-_LONGEST = 60
-"""Characters of a value that a message shows."""
-
-
-def require_type(name: str, value: object, allowed: type | tuple[type, ...] | types.UnionType, words: str) -> None:
-    """Raise unless the value has an allowed type.
-
-    Args:
-        name: Name of the argument, for the message.
-        value: The argument.
-        allowed: Its type, or several types.
-        words: Description of the allowed types, for the message.
-
-    Raises:
-        TypeError: If the value has another type.
-    """
-    if not isinstance(value, allowed):
-        raise TypeError(f"{name}: {_shown(value)}; allowed: {words}")
+from latflow.given import require_type as require_type
+from latflow.given import shown
 
 
 def number(name: str, value: object) -> Scalar:
@@ -43,9 +25,9 @@ def number(name: str, value: object) -> Scalar:
         TypeError: If the value is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"{name}: {_shown(value)}; allowed: a number")
+        raise TypeError(f"{name}: {shown(value)}; allowed: a number")
     if np.ndim(value) or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
-        raise TypeError(f"{name}: {_shown(value)}; allowed: one real number")
+        raise TypeError(f"{name}: {shown(value)}; allowed: one real number")
     return jnp.asarray(value, dtype=float)
 
 
@@ -103,7 +85,7 @@ def count(name: str, value: object, *, least: int = 1) -> int:
     try:
         n = operator.index(_no_truth(value))  # pyright: ignore[reportArgumentType]
     except TypeError:
-        raise TypeError(f"{name}: {_shown(value)}; allowed: a whole number") from None
+        raise TypeError(f"{name}: {shown(value)}; allowed: a whole number") from None
     if n < least:
         raise ConfigError([f"{name}: {n}; allowed: at least {least}"])
     return n
@@ -136,8 +118,8 @@ def choice(name: str, value: object, allowed: Collection[str]) -> None:
         ConfigError: If it is something else.
     """
     if value not in allowed:
-        shown = value if isinstance(value, str) else _shown(value)
-        raise ConfigError([f"{name}: {shown}; allowed: {', '.join(allowed)}"])
+        given = value if isinstance(value, str) else shown(value)
+        raise ConfigError([f"{name}: {given}; allowed: {', '.join(allowed)}"])
 
 
 def require_shape(name: str, value: object, shape: tuple[int, ...], *, leading: tuple[str, ...] = ()) -> None:
@@ -168,19 +150,9 @@ def require_numbers(name: str, value: np.ndarray | jax.Array) -> None:
         TypeError: If they are objects or words.
     """
     if value.dtype.kind not in "fciub":
-        raise TypeError(f"{name}: {_shown(value)}; allowed: an array of numbers")
+        raise TypeError(f"{name}: {shown(value)}; allowed: an array of numbers")
 
 
 def _no_truth(value: object) -> object:
     """The value, unless it is a truth value, which Python takes for 0 or 1."""
     return None if isinstance(value, bool) else value
-
-
-def _shown(value: object) -> str:
-    """The value as written in Python if it is short, else the name of its type."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, np.ndarray | jax.Array):
-        return f"an array of {value.dtype}, shape {value.shape}"
-    text = repr(value) if isinstance(value, str | bytes | int | float | tuple | list | None) else type(value).__name__
-    return text if len(text) <= _LONGEST else f"{type(value).__name__} {text[:_LONGEST]}…"

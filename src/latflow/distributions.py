@@ -114,6 +114,7 @@ class FreeFieldPrior(AbstractDistribution):
     lattice: Lattice = eqx.field(static=True)
 
     def __init__(self, log_widths: Float[Array, " n_orbits"], lattice: Lattice) -> None:
+        require_type("lattice", lattice, Lattice, "Lattice(shape)")
         self.log_widths = log_widths
         self.lattice = lattice
 

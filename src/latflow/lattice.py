@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Int, Shaped
 from latflow.arguments import require_type
 from latflow.display import extents
 from latflow.errors import ConfigError
+from latflow.given import require_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Lattice:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        require_type("lattice.shape", self.shape, tuple, "a tuple of extents")
+        require_type("lattice.shape", self.shape, tuple, "a tuple of whole numbers, such as (8, 8)")
         for n in self.shape:
-            require_type("lattice.shape", n, (int, np.integer), "whole numbers")
+            require_whole("lattice.shape", n)
         if not self.shape or any(n < 1 for n in self.shape):
             raise ConfigError([f"lattice.shape: {list(self.shape)}; allowed: one or more positive extents"])
 

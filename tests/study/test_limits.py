@@ -218,6 +218,8 @@ def test_what_the_learning_rate_does_is_said(config: StudyConfig, tmp_path: Path
         "train    the schedule was written for 20 steps; it goes on as for 40 steps: the learning rate rises from "
         f"0.0002 to {middle:.2g}"
     )
+    assert checkpoints._change(3.0e-4, 2.0e-4) == "falls from 0.0003 to 0.0002"
+    assert checkpoints._change(2.001e-4, 2.0e-4) == "stays at 0.0002"
 
 
 def test_a_warm_up_that_follows_from_the_steps_stays(config: StudyConfig, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from latflow.arguments import finite
 from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.given import require_type
 
 
 def autodiff_force(action: "AbstractAction", x: Configuration) -> Momentum:
@@ -30,6 +31,7 @@ def autodiff_force(action: "AbstractAction", x: Configuration) -> Momentum:
     Returns:
         +∂S/∂p of S(move(x, p)) at p = 0, of the shape of a momentum.
     """
+    require_type("action", action, AbstractAction, "an action")
     real = jnp.finfo(jnp.result_type(*jax.tree.leaves(x))).dtype
     zero = jax.tree.map(lambda p: p.astype(real), action.space.still())
     return jax.grad(lambda p: action(action.space.move(x, p)))(zero)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
+from latflow.arguments import number, require_type
 from latflow.errors import UsageError
 from latflow.fourier import complex_momentum_squared
 from latflow.lattice import Lattice
@@ -36,6 +37,8 @@ def momentum_propagator(lattice: Lattice, *, mass_squared: float) -> Float[np.nd
     Raises:
         DivergentWeightError: If `mass_squared` is not positive: the integral over the zero mode then diverges.
     """
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    number("mass_squared", mass_squared)
     if not mass_squared > 0:
         raise DivergentWeightError("free field: mass_squared", value=str(mass_squared), allowed="> 0")
     return 1 / (2 * (complex_momentum_squared(lattice) + mass_squared))

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ive
 
+from latflow.arguments import count, number
 from latflow.errors import ConfigError
 
 _NEGLIGIBLE = 1e-18
@@ -38,6 +39,7 @@ def u1_log_z(beta: float, *, volume: int) -> float:
     >>> round(u1_log_z(2.0, volume=64) + 2.0 * 64, 6)
     52.735587
     """
+    _require_torus(beta, volume)
     q = _charges(beta, volume)
     return float(volume * np.log(ive(0, beta)) + np.log(np.sum(_u1(beta, q) ** volume)))
 
@@ -87,6 +89,7 @@ def u1_charge_squared(beta: float, *, volume: int) -> float:
     >>> round(u1_charge_squared(7.0, volume=64), 6)
     0.217111
     """
+    _require_torus(beta, volume)
     q = _charges(beta, volume)
     phi, weight = _quadrature(beta)
     turns = phi / (2 * np.pi)
@@ -118,9 +121,17 @@ def u1_open_log_z(beta: float, *, plaquettes: int) -> float:
     return float(plaquettes * np.log(ive(0, beta)))
 
 
-def _require_loop(beta: float, volume: int, area: int) -> None:
+def _require_torus(beta: float, volume: int) -> None:
+    """Refuse what is no coupling, and a torus without plaquettes."""
+    number("beta", beta)
     if not 0 <= beta < math.inf:
         raise ConfigError([f"beta: {beta}; allowed: a number ≥ 0"])
+    count("volume", volume)
+
+
+def _require_loop(beta: float, volume: int, area: int) -> None:
+    _require_torus(beta, volume)
+    count("area", area, least=0)
     if not 0 <= area <= volume:
         raise ConfigError([f"area: {area}; allowed: 0 to the {volume} plaquettes of the torus"])
 
@@ -159,6 +170,8 @@ def sun_log_z(n: int, beta: float, *, volume: int) -> float:
     >>> round(sun_log_z(3, 6.0, volume=64) + 6.0 * 64, 6)
     79.096966
     """
+    _require_torus(beta, volume)
+    count("n", n, least=2)
     trivial = _ratio((0,) * n, beta)
     rest = math.fsum((_ratio(r, beta) / trivial) ** volume for r in _representations(n, beta, volume))
     return volume * math.log(trivial) + math.log(rest)
@@ -183,6 +196,7 @@ def sun_wilson_loop(n: int, beta: float, *, volume: int, area: int = 1) -> float
     0.42253174
     """
     _require_loop(beta, volume, area)
+    count("n", n, least=2)
     total, z = [], []
     trivial = _ratio((0,) * n, beta)  # V-th powers of ratios to it do not underflow
     for r in _representations(n, beta, volume):

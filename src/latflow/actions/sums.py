@@ -29,6 +29,7 @@ class SummedAction(AbstractAction):
     parts: tuple[AbstractAction, ...]
 
     def __init__(self, parts: tuple[AbstractAction, ...]) -> None:
+        require_type("action.parts", parts, (tuple, list), "a tuple of actions")
         if not parts:
             raise ConfigError(["action.parts: none; allowed: one or more actions"])
         for part in parts:

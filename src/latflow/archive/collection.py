@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latflow.archive.directory import Run, load
 from latflow.errors import MissingInputError, UsageError
+from latflow.given import path_of, require_type
 from latflow.results import EstimateRecord, Observable
 
 EXTENT = "L"
@@ -127,7 +128,8 @@ def collect_runs(
     """
     observables, samplers, against = (_several(names) for names in (observables, samplers, against))
     named = [paths] if isinstance(paths, str | Path) else paths
-    runs = [load(path) for path in found_runs([Path(path) for path in named])]
+    require_type("paths", named, Iterable, "run directories, or folders of them")
+    runs = [load(path) for path in found_runs([path_of("paths", path, "a run") for path in named])]
     studies = [_parameters(run) for run in runs]
     keys = _asked(against, studies) if against else _differing(studies)
     estimates = [(run, p, e) for run, p in zip(runs, studies, strict=True) for e in run.results.estimates]

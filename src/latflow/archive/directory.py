@@ -15,6 +15,7 @@ from typing import Any
 from latflow.archive.arrays import StoredEnsemble, frame
 from latflow.display import extents
 from latflow.errors import DataError, MissingInputError, UsageError
+from latflow.given import path_of
 from latflow.results import EstimateRecord, FlowFigures, Normalisation, Results, Theory
 from latflow.store.ensemble import Ensemble
 from latflow.study.context import theory_differences
@@ -192,7 +193,7 @@ def open_run(path: str | Path) -> Run:
         MissingInputError: If it is no run.
         DataError: If a file in it is damaged, or its study was changed after the run.
     """
-    return load(_path(path, "a run directory"))
+    return load(path_of("path", path, "a run directory"))
 
 
 def open_ensemble(path: str | Path) -> StoredEnsemble:
@@ -206,18 +207,12 @@ def open_ensemble(path: str | Path) -> StoredEnsemble:
         MissingInputError: If there is no ensemble.
         DataError: If a file of it is damaged.
     """
-    directory = _path(path, "RUN/ensembles/SAMPLER")
+    directory = path_of("path", path, "RUN/ensembles/SAMPLER")
     ensemble = Ensemble.open(directory, writable=False)
     run = directory.absolute().parents[1]
     if (run / "ensembles").is_dir() and (run / "study.toml").is_file():
         return load(run).ensemble(directory.name)
     return StoredEnsemble(directory.name, ensemble, None, {})
-
-
-def _path(path: object, words: str) -> Path:
-    if not isinstance(path, str | Path):
-        raise TypeError(f"path: {path!r:.60}; allowed: the path of {words}")
-    return Path(path)
 
 
 def _open_all(folder: Path) -> dict[str, Ensemble]:

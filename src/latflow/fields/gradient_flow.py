@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from latflow._typing import Field, Scalar, Tangent
-from latflow.arguments import count, positive
+from latflow.arguments import count, finite, positive, require_type
 from latflow.batching import beside, repeat
 from latflow.display import call, fields_of
 from latflow.errors import ConfigError
@@ -70,10 +70,17 @@ class GradientFlow(eqx.Module):
     Args:
         space: Space of the links.
         c1: Coefficient of the rectangles, 0 for Wilson's action; part of the compiled program.
+
+    Raises:
+        TypeError: If `space` is no space of links.
     """
 
     space: GaugeSpace
     c1: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self) -> None:
+        require_type("space", self.space, GaugeSpace, "the space of the links, such as action.space")
+        finite("flow.c1", self.c1)
 
     def __repr__(self) -> str:
         return call("GradientFlow", **fields_of(self))

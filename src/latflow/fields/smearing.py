@@ -19,6 +19,7 @@ import functools
 import jax.numpy as jnp
 
 from latflow._typing import Field, Matrices
+from latflow.arguments import count, finite, number, require_shape, require_type
 from latflow.batching import repeat
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
@@ -39,6 +40,8 @@ def ape(space: GaugeSpace, x: Field, *, alpha: float, n_steps: int = 1, spatial:
     Raises:
         ConfigError: If `alpha` is out of range, or if there is only one direction to smear.
     """
+    _require(space, x, n_steps)
+    number("smearing.alpha", alpha)
     if not 0 <= alpha < 1:
         raise ConfigError([f"smearing.alpha: {alpha}; allowed: at least 0 and less than 1"])
     directions = _directions(space, spatial=spatial)
@@ -68,6 +71,8 @@ def stout(space: GaugeSpace, x: Field, *, rho: float, n_steps: int = 1, spatial:
     Raises:
         ConfigError: If there is only one direction to smear.
     """
+    _require(space, x, n_steps)
+    finite("smearing.rho", rho)
     directions = _directions(space, spatial=spatial)
 
     def step(x: Field) -> Field:
@@ -100,6 +105,8 @@ def hyp(space: GaugeSpace, x: Field, *, alphas: tuple[float, ...] = HYP_WEIGHTS,
     Raises:
         ConfigError: If the number of weights is wrong, or a weight is out of range.
     """
+    _require(space, x, n_steps)
+    require_type("smearing.alphas", alphas, (tuple, list), "a tuple of weights")
     if len(alphas) != space.ndim - 1 or not all(0 <= alpha < 1 for alpha in alphas):
         allowed = f"{space.ndim - 1} numbers, each at least 0 and less than 1"
         raise ConfigError([f"smearing.alphas: {alphas}; allowed: {allowed}"])
@@ -125,6 +132,12 @@ def hyp(space: GaugeSpace, x: Field, *, alphas: tuple[float, ...] = HYP_WEIGHTS,
         return jnp.stack([smeared(mu, frozenset()) for mu in range(space.ndim)])
 
     return repeat(lambda _, x: step(x), x, n=n_steps)
+
+
+def _require(space: GaugeSpace, x: Field, n_steps: int) -> None:
+    require_type("space", space, GaugeSpace, "the space of the links, such as action.space")
+    require_shape("configuration", x, space.shape)
+    count("smearing.steps", n_steps, least=0)
 
 
 def _directions(space: GaugeSpace, *, spatial: bool) -> tuple[int, ...]:

@@ -7,14 +7,37 @@ per site, whose loop begins at that site. Periodic boundaries. Each is one opera
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
 from latflow._typing import Links, Matrices
 from latflow.batching import trailing
+from latflow.errors import ConfigError
+from latflow.given import require_type, require_whole
 from latflow.groups.matrices import multiply
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+
+def _checked(loop: Loop) -> Loop:
+    """Refuse what is no configuration as matrices before it is traced."""
+
+    @functools.wraps(loop)
+    def called(links: Links, **directions: int) -> Matrices:
+        require_type("links", links, jax.Array | np.ndarray, "matrices [mu, row, column, *sites] of space.links(x)")
+        if links.ndim < 4:
+            shape = f"links: shape {links.shape}"
+            raise ConfigError([f"{shape}; allowed: matrices [mu, row, column, *sites] of space.links(x)"])
+        for name, value in directions.items():
+            require_whole(name, value)
+        return loop(links, **directions)
+
+    return called  # pyright: ignore[reportReturnType] (the same arguments)
 
 
 def neighbour(m: Matrices, mu: int, steps: int = 1) -> Matrices:
@@ -28,6 +51,7 @@ def shifted(m: Matrices, *, mu: int, steps: int = 1) -> Matrices:
     return neighbour(m, mu, steps)
 
 
+@_checked
 @trailing
 def plaquette(links: Links, *, mu: int, nu: int) -> Matrices:
     r"""$P_{\mu\nu}(x)=U_\mu(x)U_\nu(x+\hat\mu)U_\mu^\dagger(x+\hat\nu)U_\nu^\dagger(x)$.
@@ -40,6 +64,7 @@ def plaquette(links: Links, *, mu: int, nu: int) -> Matrices:
     return _loop(links[mu], links[nu], mu, nu, 1, 1)
 
 
+@_checked
 @trailing
 def wilson_loop(links: Links, *, mu: int, nu: int, steps_mu: int, steps_nu: int) -> Matrices:
     r"""The rectangle of `steps_mu` × `steps_nu` plaquettes that leaves x in direction `mu`.
@@ -60,6 +85,7 @@ def line(links: Links, *, mu: int, steps: int) -> Matrices:
     return _line(links[mu], mu, steps)
 
 
+@_checked
 @trailing
 def polyakov_line(links: Links, *, mu: int) -> Inexact[Array, "row column *others"]:
     r"""The product of all links along `mu`, from $x_\mu=0$ around the lattice: `[row, column, *other sites]`."""

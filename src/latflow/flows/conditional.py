@@ -18,11 +18,14 @@ from jaxtyping import Array, Float
 
 from latflow._typing import Scalar
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count, number
 from latflow.display import call
+from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.flow import Flow, weights_of
 from latflow.flows.mixture import TrainableFlow, Z2Mixture
+from latflow.given import require_type
 
 
 class ConditionalFlow(eqx.Module):
@@ -48,6 +51,8 @@ class ConditionalFlow(eqx.Module):
     parameter: str = eqx.field(static=True, default="coupling")
 
     def __check_init__(self) -> None:
+        for name, end in (("lower", self.lower), ("upper", self.upper)):
+            number(name, end)
         if not 0 < self.lower < self.upper < float("inf"):
             found = f"[{self.lower:g}, {self.upper:g}]"
             raise ConfigError([f"flow.coupling_range: {found}; allowed: two increasing numbers > 0"])
@@ -115,6 +120,8 @@ def conditioned(
     Raises:
         ConfigError: If the range is not one, or the flow is conditional on another parameter.
     """
+    require_type("flow", flow, AbstractDistribution | ConditionalFlow, "a flow such as real_nvp(key, lattice)")
+    order = count("order", order, least=0)
     if not isinstance(flow, ConditionalFlow):
         return interpolated(lambda _: flow, lower=lower, upper=upper, order=order, parameter=parameter)
     if flow.parameter != parameter:

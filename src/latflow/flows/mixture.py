@@ -20,6 +20,7 @@ from latflow.display import call
 from latflow.distributions import AbstractDistribution
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.flow import Flow
+from latflow.given import require_type
 from latflow.randomness import fold_in, uniform
 
 
@@ -33,6 +34,7 @@ class Z2Mixture(AbstractDistribution):
     flow: Flow
 
     def __init__(self, flow: Flow) -> None:
+        require_type("flow", flow, Flow, "a flow such as real_nvp(key, lattice)")
         self.flow = flow
 
     @override

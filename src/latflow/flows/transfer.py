@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from latflow.arguments import require_type
 from latflow.bijections.compose import Chain
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.ode.continuous import ContinuousFlow
@@ -34,7 +35,6 @@ class TransferError(ConfigError):
     """A model cannot be carried to this lattice."""
 
 
-@functools.singledispatch
 def transferred(part: Any, lattice: Lattice) -> Any:
     """A flow, or a part of one, on another lattice of the same dimension; the start of a training there.
 
@@ -43,24 +43,32 @@ def transferred(part: Any, lattice: Lattice) -> Any:
         lattice: The new lattice.
 
     Raises:
+        TypeError: If an argument is of another type.
         TransferError: If its weights belong to its own lattice, or the dimension differs.
     """
+    require_type("flow", part, eqx.Module, "a trained flow")
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    return _transferred(part, lattice)
+
+
+@functools.singledispatch
+def _transferred(part: Any, lattice: Lattice) -> Any:
     raise TransferError(
         [f"{type(part).__name__} on {list(lattice.shape)}: its weights belong to the lattice it was trained on"]
     )
 
 
-@transferred.register
+@_transferred.register
 def _(part: Flow, lattice: Lattice) -> Flow:
     return Flow(transferred(part.prior, lattice), transferred(part.bijection, lattice))
 
 
-@transferred.register
+@_transferred.register
 def _(part: Z2Mixture, lattice: Lattice) -> Z2Mixture:
     return Z2Mixture(transferred(part.flow, lattice))
 
 
-@transferred.register
+@_transferred.register
 def _(part: ConditionalFlow, lattice: Lattice) -> ConditionalFlow:
     return interpolated(
         lambda value: transferred(part.at(value), lattice),
@@ -71,33 +79,33 @@ def _(part: ConditionalFlow, lattice: Lattice) -> ConditionalFlow:
     )
 
 
-@transferred.register
+@_transferred.register
 def _(part: Normal, lattice: Lattice) -> Normal:
     return Normal(lattice.shape)
 
 
-@transferred.register
+@_transferred.register
 def _(part: Scale, lattice: Lattice) -> Scale:
     return part
 
 
-@transferred.register
+@_transferred.register
 def _(part: Chain, lattice: Lattice) -> Chain:
     return Chain(tuple(transferred(bijection, lattice) for bijection in part.bijections))
 
 
-@transferred.register
+@_transferred.register
 def _(part: ContinuousFlow, lattice: Lattice) -> ContinuousFlow:
     return dataclasses.replace(part, velocity=transferred(part.velocity, lattice))
 
 
-@transferred.register
+@_transferred.register
 def _(part: LatticeVelocity, lattice: Lattice) -> LatticeVelocity:
     _require_dimension(part.lattice, lattice)
     return dataclasses.replace(part, lattice=lattice)
 
 
-@transferred.register
+@_transferred.register
 def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
     _require_dimension(part.lattice, lattice)
     log_widths = np.asarray(part.log_widths)

@@ -18,6 +18,7 @@ from latflow._typing import Field
 from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.execution import map_pieces, piece_size
+from latflow.given import require_type
 from latflow.stats.quantities import AbstractEstimator, MeanOf
 from latflow.words import ObservableWords
 
@@ -73,7 +74,13 @@ def measure(
         ConfigError: If an observable does not give real numbers, or an estimate has more than one axis; before
             anything is measured.
     """
+    require_type("observables", observables, (tuple, list), "a list of observables")
+    for each in observables:
+        require_type("observables", each, AbstractObservable, "a list of observables")
+    require_type("fields", fields, np.ndarray | jax.Array, "an array (record, …) of configurations")
     fields = np.asarray(fields)
+    if fields.ndim < 2 or not len(fields):
+        raise ConfigError([f"fields: shape {fields.shape}; allowed: (record, …), at least one configuration"])
     size = piece_size(len(fields), fields[0].nbytes)
     return map_pieces(lambda piece: _measure(tuple(observables), piece), fields, size=size)
 

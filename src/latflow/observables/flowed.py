@@ -7,7 +7,9 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Field
+from latflow.arguments import count, positive
 from latflow.fields.gradient_flow import GradientFlow
+from latflow.given import require_type
 from latflow.observables.base import AbstractObservable
 
 
@@ -29,6 +31,12 @@ class AlongTheFlow(AbstractObservable):
     spacing: float
     n_records: int
     tolerance: float = 1e-5
+
+    def __check_init__(self) -> None:
+        require_type("flow", self.flow, GradientFlow, "GradientFlow(space)")
+        positive("flow.spacing", self.spacing)
+        count("flow.n_records", self.n_records, least=0)
+        positive("flow.tolerance", self.tolerance)
 
     @property
     def times(self) -> Float[Array, " records"]:

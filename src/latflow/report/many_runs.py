@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from latflow.archive.collection import EXTENT, Row, RunTable
 from latflow.errors import UsageError
+from latflow.given import require_type
 from latflow.report.canvas import INK, ONE_ROW, encode, legend_above, single_axes, style
 from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import sampler_style
@@ -31,6 +32,7 @@ def runs_markdown(found: RunTable) -> str:
     Args:
         found: What `collect_runs` returned.
     """
+    require_type("table", found, RunTable, "what collect_runs returned")
     lines = [line for name in found.observables for line in _table(found, name)]
     if found.fields:
         lines += [f"Each value is of the field of its study: {'; '.join(found.fields)}.", ""]
@@ -47,6 +49,9 @@ def runs_figure(found: RunTable, observable: str) -> bytes:
     Raises:
         UsageError: If there is not exactly one parameter, or its values are no numbers.
     """
+    require_type("table", found, RunTable, "what collect_runs returned")
+    if observable not in found.words:
+        raise UsageError("observable", value=repr(observable), allowed=", ".join(found.words))
     key = _axis(found)
     rows = found.of(observable)
     with style():

@@ -25,7 +25,7 @@ from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.transport import total
 from latflow.randomness import fold_in, uniform
 from latflow.samplers.base import AbstractReversibleKernel, Transition
-from latflow.samplers.integrators import Nested, Scheme, integrate
+from latflow.samplers.integrators import SCHEME_NAMES, Nested, Scheme, integrate
 from latflow.samplers.metropolis import acceptance_probability, is_accepted
 
 _NEVER_ACCEPTED = 37.0
@@ -76,9 +76,7 @@ class HMC(AbstractReversibleKernel):
         jitter: float = 0.0,
     ) -> None:
         require_type("hmc.action", action, AbstractAction, "an action")
-        require_type(
-            "hmc.scheme", scheme, (Scheme, Nested), "a table such as LEAPFROG or SCHEMES[name], or Nested ones"
-        )
+        require_type("hmc.scheme", scheme, (Scheme, Nested), f"{', '.join(SCHEME_NAMES)}, or Nested ones")
         self.step_size = positive("hmc.step_size", step_size)
         self.n_steps = count("hmc.n_steps", n_steps)
         require_type("hmc.jitter", jitter, (int, float), "a number")

@@ -86,6 +86,9 @@ FORCE_GRADIENT = Scheme("force-gradient", order=4, kicks=(1 / 6, 2 / 3, 1 / 6), 
 SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in (LEAPFROG, OMF2, OMF4, FORCE_GRADIENT)}
 """Every scheme by name."""
 
+SCHEME_NAMES = ("LEAPFROG", "OMF2", "OMF4", "FORCE_GRADIENT")
+"""How they are called in Python, for messages."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Level:
@@ -105,7 +108,7 @@ class Level:
     terms: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        require_type("level.scheme", self.scheme, Scheme, "a table such as LEAPFROG or SCHEMES[name]")
+        require_type("level.scheme", self.scheme, Scheme, ", ".join(SCHEME_NAMES))
         count("level.n_steps", self.n_steps, least=0)  # `Nested` knows how many there must be
         require_type("level.terms", self.terms, tuple, "numbers of terms of the action")
         for term in self.terms:
@@ -127,6 +130,7 @@ class Nested:
     levels: tuple[Level, ...]
 
     def __post_init__(self) -> None:
+        require_type("levels", self.levels, (tuple, list), "a tuple of Level(scheme, n_steps, terms)")
         for level in self.levels:
             require_type("levels", level, Level, "Level(scheme, n_steps, terms)")
         counts = [level.n_steps for level in self.levels]

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import root_scalar
 
+from latflow.given import require_type, require_whole
 from latflow.stats.estimates import SeriesShapeError
 from latflow.stats.propagation import Derive
 
@@ -81,6 +82,8 @@ def cosh_fit(
         not positive definite.
     """
     _require_folded(correlator, extent)
+    require_type("covariance", covariance, np.ndarray, "a matrix, an array")
+    require_whole("first", first)
     if covariance.shape != (correlator.size, correlator.size):
         raise SeriesShapeError("covariance", value=str(covariance.shape), allowed=f"{(correlator.size,) * 2}")
     data, block = correlator[first:], covariance[first:, first:]
@@ -161,6 +164,8 @@ def connected_correlator(shape: tuple[int, ...]) -> Derive:
 
 
 def _require_folded(correlator: Float[np.ndarray, " times"], extent: int) -> None:
+    require_type("correlator", correlator, np.ndarray, "a folded correlator, an array")
+    require_whole("extent", extent)
     if extent < 1 or correlator.shape != (extent // 2 + 1,):
         raise SeriesShapeError(
             "correlator", value=str(correlator.shape), allowed=f"{(extent // 2 + 1,)} for T = {extent}"

@@ -10,6 +10,7 @@ import math
 from typing import Final, Literal, TypeAlias
 
 from latflow.errors import DataError
+from latflow.given import require_type
 from latflow.stats.rounding import compact
 
 
@@ -113,6 +114,8 @@ def pull(a: Estimate, b: Estimate) -> float:
     >>> pull(Estimate(1.3, 0.3), Estimate(0.8, 0.4))
     1.0
     """
+    for each in (a, b):
+        require_type("estimate", each, Estimate, "Estimate(value, error), or one of estimates(...)")
     combined = math.hypot(a.error, b.error)
     trusted = a.state in (RELIABLE, None) and b.state in (RELIABLE, None)
     if not (trusted and a.exists and b.exists and combined > 0):

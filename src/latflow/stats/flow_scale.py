@@ -17,6 +17,7 @@ from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 from scipy.optimize import root_scalar
 
+from latflow.given import require_type
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.gamma import chain_estimates
 from latflow.stats.replicas import Along
@@ -50,6 +51,8 @@ def flow_scale_estimates(
     Raises:
         SeriesShapeError: If the times do not grow from 0, or are fewer than four.
     """
+    require_type("time", time, (np.ndarray, list, tuple), "an array of flow times")
+    require_type("energy", energy, np.ndarray, "an array (chain, record, time)")
     times = np.asarray(time, dtype=float)
     if len(times) < _LEAST_TIMES or times[0] != 0 or np.any(np.diff(times) <= 0):
         raise SeriesShapeError("flow times", value=str(times.tolist()[:4]), allowed="0 and three or more that grow")

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int
 
+from latflow.given import require_type
 from latflow.stats.estimates import SeriesShapeError, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.slow_modes import SlowMode
@@ -36,6 +37,8 @@ class Replicas:
     numbers: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
+        require_type("replicas.names", self.names, (tuple, list), "a tuple of names")
+        require_type("replicas.numbers", self.numbers, (tuple, list), "a tuple of numbers for each replica")
         if len(self.names) != len(self.numbers) or len(set(self.names)) < len(self.names):
             raise SeriesShapeError("replicas", value=str(self.names), allowed="one name for each")
         for name, numbers in zip(self.names, self.numbers, strict=True):

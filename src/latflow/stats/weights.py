@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from latflow.given import require_type
 from latflow.stats.estimates import Estimate, NonFiniteSeriesError, SeriesShapeError, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS, Derive, Linearisation, linearise, pack, require_usable
 
@@ -43,6 +44,7 @@ def weighted_estimates(
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
     """
+    require_type("log_weights", log_weights, np.ndarray, "an array, one logarithm of a weight per draw")
     linear, covariance = _propagated(series, log_weights, derive)
     return named_estimates(linear, covariance, n=log_weights.size)
 

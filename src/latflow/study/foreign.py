@@ -15,6 +15,7 @@ from jaxtyping import Complex, Int
 from typing_extensions import override
 
 from latflow.errors import ConfigError, MissingInputError
+from latflow.given import path_of
 from latflow.stats.replicas import Replicas
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
@@ -181,7 +182,8 @@ def open_configurations(
         MissingInputError: If there is no such folder, or nothing in it.
         UnsupportedError: For an ensemble that was not gathered from files.
     """
-    return collection(Path(path), Reading(shape, "the caller", force, colours, precision, which))
+    found = path_of("path", path, "a folder of gauge configurations, or an ensemble")
+    return collection(found, Reading(shape, "the caller", force, colours, precision, which))
 
 
 def is_collection(path: Path) -> bool:

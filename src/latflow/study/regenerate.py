@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from latflow.display import extents
 from latflow.errors import ConfigError, DataError, MissingInputError, UsageError
+from latflow.given import path_of, require_type, require_whole
 from latflow.store.atomic import write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
@@ -56,7 +57,10 @@ def regenerated(path: str | Path, indices: Sequence[int]) -> list[Regenerated]:
         ConfigError: If the run was made with packages that are not here.
         DataError: If the draws differ from those of the ledger.
     """
-    path = Path(path).resolve()
+    path = path_of("path", path, "a run, or one of its ensembles").resolve()
+    require_type("indices", indices, Sequence, "numbers of configurations, such as [0, 1]")
+    for index in indices:
+        require_whole("indices", index)
     missing = absent(run := path if (path / "study.toml").is_file() else path.parent.parent)
     if missing.parts:
         raise ConfigError([f"{run}: {missing}"])

@@ -26,6 +26,7 @@ from latflow.flows.model import (
     flow_table,
     production,
 )
+from latflow.given import path_of
 from latflow.randomness import require_float64, root_key
 from latflow.study.models import RANGE
 from latflow.training import model_file
@@ -54,7 +55,7 @@ def save_model(directory: str | Path, flow: FlowModel, table: Mapping[str, Any])
     require_float64()
     require_type("flow", flow, AbstractDistribution | ConditionalFlow, "a trained flow")
     require_type("table", table, Mapping, 'kind and sizes, such as {"kind": "real_nvp", "layers": 6}')
-    directory = Path(directory)
+    directory = path_of("directory", directory, "a directory")
     if (directory / model_file.HEADER).exists():
         raise CannotCreateError(f"{directory}: holds a model already", hint="choose another directory")
     found = _specified(flow, dict(table))

@@ -16,6 +16,7 @@ import numpy as np
 from latflow.errors import LatflowError, MissingInputError
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
+from latflow.given import path_of
 from latflow.randomness import split
 from latflow.samplers.draws import draw_block, log_uniforms
 from latflow.samplers.independence import accept_sequence
@@ -62,7 +63,7 @@ def verify(path: str | Path) -> list[Check]:
     Raises:
         MissingInputError: If `path` is none of these.
     """
-    path = Path(path).resolve()
+    path = path_of("path", path, "a run, an ensemble or a model").resolve()
     root = next((place for place in (path, *path.parents) if (place / "study.toml").exists()), None)
     missing = None if root is None else absent(root)
     if missing is not None and missing.parts:

@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
+from latflow.arguments import count
+from latflow.given import require_type
 from latflow.randomness import split
 from latflow.training.losses import AbstractLoss
 from latflow.training.ranges import positions, theory_at
@@ -32,6 +34,10 @@ class OverRange(AbstractLoss):
 
     loss: AbstractLoss
     n_values: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        require_type("loss", self.loss, AbstractLoss, "one of AbstractLoss, such as ReverseKL(256)")
+        count("n_values", self.n_values)
 
     @override
     def __call__(self, flow: Any, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:

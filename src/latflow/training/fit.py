@@ -21,6 +21,7 @@ from latflow.distributions import AbstractDistribution
 from latflow.errors import PhysicsStop
 from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.flows.weighted import require_same_fields
+from latflow.given import require_function
 from latflow.randomness import require_float64, require_key
 from latflow.training.descent import Clock, Descent
 from latflow.training.evaluation import Evaluation, Record
@@ -92,6 +93,9 @@ def _ignore(*_: object) -> None:
     """A hook that does nothing."""
 
 
+_OPTIMISERS = "adam(learning_rate), where the learning rate is a function: adam(lambda step: 2e-3)"
+
+
 @dataclasses.dataclass(frozen=True)
 class FitHooks:
     """Functions that a training calls while it runs.
@@ -107,6 +111,10 @@ class FitHooks:
     on_progress: Callable[[TrainingState, Record], None] = _ignore
     on_pause: Callable[[], None] = _ignore
     on_steps: Callable[[TrainingState, float], None] = _ignore
+
+    def __post_init__(self) -> None:
+        for name in ("on_progress", "on_pause", "on_steps"):
+            require_function(f"hooks.{name}", getattr(self, name), "a function")
 
 
 def fit(
@@ -151,7 +159,7 @@ def fit(
     require_key(key)
     require_type("flow", flow, AbstractDistribution | ConditionalFlow, "a flow such as real_nvp(key, lattice)")
     optimiser = _default_optimiser() if optimiser is None else optimiser
-    require_type("optimiser", optimiser, Optimiser, "adam(learning_rate)")
+    require_type("optimiser", optimiser, Optimiser, _OPTIMISERS)
     start = FitProgress(TrainingState.start(flow, optimiser))
     settings = {"loss": loss, "optimiser": optimiser, "evaluation": evaluation, "hooks": hooks}
     return resume(key, start, action, stop=stop, **settings)
@@ -195,9 +203,9 @@ def resume(
     loss = ReverseKL(256) if loss is None else loss
     optimiser = _default_optimiser() if optimiser is None else optimiser
     _require(key, progress.state.flow, action, stop)
+    require_type("optimiser", optimiser, Optimiser, _OPTIMISERS)
     for name, given, kind in (
         ("loss", loss, AbstractLoss),
-        ("optimiser", optimiser, Optimiser),
         ("evaluation", evaluation, Evaluation),
         ("hooks", hooks, FitHooks),
     ):

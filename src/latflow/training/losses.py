@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count, require_type
+from latflow.arguments import count, number, require_type
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
@@ -182,8 +182,12 @@ class MixtureLoss(AbstractLoss):
     weights: tuple[float, ...] = eqx.field(static=True)
 
     def __check_init__(self) -> None:
+        require_type("training.loss", self.losses, (tuple, list), "a tuple of losses")
+        require_type("training.loss", self.weights, (tuple, list), "a tuple of weights, one positive number per loss")
         for loss in self.losses:
             require_type("training.loss", loss, AbstractLoss, "losses")
+        for weight in self.weights:
+            number("training.loss: weight", weight)
         if not self.losses or len(self.weights) != len(self.losses) or not all(w > 0 for w in self.weights):
             raise ConfigError([f"training.loss: weights {list(self.weights)}; allowed: one positive number per loss"])
 

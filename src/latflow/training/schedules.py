@@ -9,6 +9,7 @@ import optax
 
 from latflow.arguments import count, positive
 from latflow.errors import ConfigError
+from latflow.given import require_function, require_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Optimiser:
 
     transform: optax.GradientTransformation
     learning_rate: optax.Schedule
+
+    def __post_init__(self) -> None:
+        require_type("optimiser.transform", self.transform, optax.GradientTransformation, "one of optax, or adam(...)")
+        require_function("optimiser.learning_rate", self.learning_rate, "a function of the step")
 
 
 def schedule(

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latflow.errors import CannotCreateError
+from latflow.errors import CannotCreateError, UsageError
+from latflow.given import path_of, shown
 from latflow.store.atomic import require_directory, write_bytes
 from latflow.store.gauge_files import bridge, ildg, lime, milc, nersc, openqcd
 from latflow.store.gauge_files.configuration import LARGEST_DEFECT, PRECISIONS, Configuration, accept, examine
@@ -59,7 +60,7 @@ def read_configuration(
         DataError: Damaged, foreign or inconsistent; a subclass for each case.
         MissingInputError: There is no such file.
     """
-    path = Path(path)
+    path = path_of("path", path, "a gauge configuration")
     hints = Hints(None if shape is None else tuple(shape), colours, precision, origin)
     with Source(path) as source, np.errstate(all="ignore"):  # what overflows ends as NaN, which no check passes
         found = _read(source, hints, which)
@@ -67,6 +68,16 @@ def read_configuration(
             found = replace(found, details={**found.details, "packed by": "gzip"})
     hints.require(path, shape=found.shape, colours=found.colours, precision=found.precision)
     return accept(found, path, force=force)
+
+
+def require_format(format: object) -> None:
+    """Refuse a format that cannot be written.
+
+    Raises:
+        UsageError: Naming those that can.
+    """
+    if format not in FORMATS:
+        raise UsageError("format", value=shown(format), allowed=", ".join(FORMATS))
 
 
 def spell(configuration: Configuration, format: str, *, precision: str | None = None, information: str = "") -> bytes:
@@ -132,7 +143,8 @@ def write_configuration(
         UnitarityError: Links that are not in the group.
         StorageError: The disk refused.
     """
-    path = Path(path)
+    path = path_of("path", path, "a new file")
+    require_format(format)
     configuration = configuration if isinstance(configuration, Configuration) else _of_links(configuration, path)
     if path.exists():
         raise CannotCreateError(f"{path}: exists already", hint="remove it or choose another name")

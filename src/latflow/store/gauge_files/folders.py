@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from latflow.errors import CannotCreateError, LatflowError, MissingInputError
+from latflow.given import path_of, require_type
 from latflow.store.atomic import directory_for, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
 from latflow.store.gauge_files.checks import FileCheck
 from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
-from latflow.store.gauge_files.files import read_configuration, stem, write_configuration
+from latflow.store.gauge_files.files import read_configuration, require_format, stem, write_configuration
 from latflow.store.gauge_files.measure import Links
 from latflow.store.gauge_files.provenance import Provenance, from_facts, known, left_out, number_in, numbered
 from latflow.store.gauge_files.refusals import UnsupportedError
@@ -118,7 +119,8 @@ def export_ensemble(
         DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
     """
-    ensemble, folder = Path(ensemble), Path(folder)
+    ensemble, folder = path_of("ensemble", ensemble, "an ensemble"), path_of("folder", folder, "a folder")
+    require_format(format)
     opened = Ensemble.open(ensemble, writable=False)
     if not opened.n_blocks:
         raise MissingInputError(f"{ensemble}: no configurations yet")
@@ -160,7 +162,8 @@ def import_folder(folder: str | Path, ensemble: str | Path, reading: Reading = R
         DataError: A file that cannot be read, or of another lattice or group than the first.
         CannotCreateError: `ensemble` is an ensemble of other files.
     """
-    folder, ensemble = Path(folder), Path(ensemble)
+    folder, ensemble = path_of("folder", folder, "a folder"), path_of("ensemble", ensemble, "an ensemble")
+    require_type("reading", reading, Reading, "Reading(shape=…)")
     found = listing(folder)
     names = found.names
     places(names, [stem(name) for name in names], [""] * len(names))
@@ -228,7 +231,9 @@ def convert_folder(
         DataError: A file that cannot be read, or that the format cannot hold.
         CannotCreateError: Two files would have one name, or a file of a name holds something else.
     """
-    folder, target = Path(folder), Path(target)
+    folder, target = path_of("folder", folder, "a folder"), path_of("target", target, "a folder")
+    require_format(format)
+    require_type("reading", reading, Reading, "Reading(shape=…)")
     found = listing(folder)
     names = found.names
     news = [f"{_joined(stem(name))}.{format}" for name in names]

@@ -17,6 +17,7 @@ from latflow.store.records import FormatError
 
 SIDECARS = (
     *(".info", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".log", ".md", ".csv", ".pdf", ".sh", ".py"),
+    *(".svg", ".png", ".jpg", ".jpeg", ".gif", ".eps", ".html", ".htm", ".tex"),
     *(".md5", ".sha1", ".sha256", ".sha512", ".crc", ".crc32", ".cksum", ".sum", ".asc", ".sig"),
 )
 """Endings of files that stand beside configurations and are none."""
@@ -56,6 +57,8 @@ def listing(folder: Path) -> Listing:
     Raises:
         MissingInputError: There are none.
     """
+    if not folder.is_dir():
+        raise MissingInputError(f"{folder}: no such folder", hint="name a folder of gauge configurations")
     names = _plain(folder)
     if not any(not is_sidecar(name) for name in names):
         inner = sorted(n for n in os.listdir(folder) if (folder / n).is_dir() and not n.startswith("."))

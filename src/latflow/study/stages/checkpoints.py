@@ -96,11 +96,16 @@ def say_what_changes(context: RunContext, found: Begun, optimiser: Optimiser) ->
         line(f"train    training.stop.{met} = {new[met]:g} is met already: the training ends where it stands")
     elif context.config.training.schedule != "constant" and old["steps"] != new["steps"]:
         rate = float(optimiser.learning_rate(state.step) * state.learning_rate_scale)
-        way = "rises" if rate > last["learning_rate"] else "falls"
-        line(
-            f"train    the schedule was written for {old['steps']} steps; it goes on as for {new['steps']} steps: the "
-            f"learning rate {way} from {last['learning_rate']:.2g} to {rate:.2g}"
-        )
+        steps = f"the schedule was written for {old['steps']} steps; it goes on as for {new['steps']} steps"
+        line(f"train    {steps}: the learning rate {_change(last['learning_rate'], rate)}")
+
+
+def _change(before: float, now: float) -> str:
+    """What a rate does, as far as the digits shown tell."""
+    was, becomes = f"{before:.2g}", f"{now:.2g}"
+    if was == becomes:
+        return f"stays at {was}"
+    return f"{'rises' if now > before else 'falls'} from {was} to {becomes}"
 
 
 def keep_the_last(directory: Path) -> None:
