@@ -14,14 +14,17 @@ from latflow.errors import DataError, PhysicsStop
 from latflow.report.belief import belief
 from latflow.report.chains import chain_tables
 from latflow.report.verdict_box import DOUBTFUL, verdict_box
-from latflow.results import ChainAgreement, Results
+from latflow.results import ChainAgreement, EstimateRecord, Observable, Results
+from latflow.results.scaling import ScalingEntry, TrainingRecord
 from latflow.samplers.watch import Creutz, Watch
-from latflow.stats.estimates import ConstantSeriesError, Estimate, NonFiniteSeriesError, TooShortError
+from latflow.stats.estimates import ConstantSeriesError, Estimate, NonFiniteSeriesError, TooShortError, worst
 from latflow.stats.evidence import Check, Comparison, Evidence, SectorShare, Verdict, no_verdict, verdict_on
-from latflow.stats.gamma import gamma_estimate
+from latflow.stats.free_energy import independent_difference
+from latflow.stats.gamma import chain_estimates, gamma_estimate
 from latflow.stats.reliability import FromTarget, Reliability, judge_chain, judge_draws, with_evidence, with_images
 from latflow.stats.runs import r_hat
 from latflow.stats.sides import Side
+from latflow.stats.weights import log_z, weighted_estimates
 from latflow.study.verify import _deviation, _largest
 from latflow.testing.result import judge, judge_mean
 
@@ -163,3 +166,35 @@ def test_a_report_without_data_praises_nothing():
     silent = ChainAgreement(chains=8, records=1, r_hat={}, limit=1.1, agree=None)
     (table,) = chain_tables(Results(study="s", chains={"hmc": silent}))
     assert (table.tone, "uninformative" in table.words) == ("open", True)
+
+
+def test_an_average_that_nobody_has_judged_is_not_called_reliable():
+    """Until now the default of an estimate was *reliable*."""
+    assert Estimate(1.0, 0.1).state is None
+    assert weighted_estimates({"a": np.arange(40.0)}, np.zeros(40), lambda means: means)["a"][0].state is None
+    assert chain_estimates({"a": np.arange(40.0)[None] % 7}, lambda means: means)["a"][0].state is None
+    assert log_z(np.arange(40.0) / 40).state is None
+    assert worst("reliable", None) is None
+    assert worst("error underestimated", None) == "error underestimated"
+    assert independent_difference(Estimate(1.0, 0.1, state="reliable"), Estimate(1.0, 0.1)).state is None
+
+
+@pytest.mark.parametrize(
+    ("state", "says"), [(None, "are open: their weights were not judged"), ("reliable", "may be believed")]
+)
+def test_draws_without_a_judgement_are_open_whatever_the_verdict(state, says):
+    words = {"phi_squared": Observable(title="field squared", symbol="φ²", math="φ²")}
+    row = EstimateRecord(observable="phi_squared", sampler="flow", value=0.2, error=0.01, n=400, state=state)
+    found = Results(study="x", observables=words, estimates=(row,), verdict=Verdict("exact"))
+    assert says in belief(found)
+    assert row.number is not None
+    assert row.number.state == state
+
+
+def test_a_flow_of_a_scaling_study_that_was_not_judged_is_not_held():
+    training = TrainingRecord.model_construct(reached=True)
+    entry = {"run": "x", "sampler": "flow", "extent": 6, "estimates": {}, "tau_int": {}, "not_estimated": ()}
+    made = ScalingEntry.model_construct(**entry, training=training, trajectory=None, state=None)
+    assert not made.is_held
+    assert made.model_copy(update={"state": "reliable"}).is_held
+    assert made.model_copy(update={"training": None}).is_held  # a classical sampler is judged by its chains

@@ -321,10 +321,9 @@ def estimates(
     series = {name: np.swapaxes(c.reshape(*lead, *c.shape[1:]), 0, 1) for name, c in columns.items()}
     found = judge_chain(_repeats(fields)) if samples is None else samples.reliability
     _warn("lf.estimates", found)
-    made = all_bounded(all_estimates(known.all_estimators, series, known.along(series)), found)
-    if samples is not None or not found.is_reliable:
-        return made
-    return {name: [dataclasses.replace(each, state=None) for each in values] for name, values in made.items()}
+    made = all_estimates(known.all_estimators, series, known.along(series))
+    # that a chain moved does not tell what it has missed: no judgement
+    return all_bounded(made, found) if samples is not None or not found.is_reliable else made
 
 
 def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray, "chains n"]:

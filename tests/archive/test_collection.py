@@ -93,6 +93,11 @@ def test_the_figure_is_drawn_against_one_number(folder: Path) -> None:
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--observables", "phi_squared", "--samplers", "hmc"]
+    for kind, begins in (("PDF", b"%PDF"), ("png", b"\x89PNG")):
+        drawing = tmp_path / f"phi2.{kind}"
+        assert main(["table", str(folder), *options, "--figure", str(drawing)]) == 0
+        assert drawing.read_bytes().startswith(begins)
+    capsys.readouterr()
     drawing = tmp_path / "new" / "phi2.svg"
     assert main(["table", str(folder), *options, "--format", "csv", "--figure", str(drawing)]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

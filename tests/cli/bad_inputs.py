@@ -596,6 +596,8 @@ CASES: tuple[Case, ...] = (
     usage("sample --model zoo:../../study", "no such model in the zoo", exit_code=66),
     usage("sample --model nowhere", "nowhere: no trained model", "zoo:NAME", exit_code=66),
     usage("sample --model zoo:phi4-e1 -n many", "many"),
+    usage("table . --figure a.jpeg", "--figure: 'a.jpeg'", "NAME.svg, NAME.pdf, NAME.png"),
+    usage("table . --figure plot", "--figure: 'plot'", "NAME.svg"),
     usage("sample --model zoo:phi4-e1 -n inf", "inf is not a whole number"),
     usage("sample --model zoo:phi4-e1 -n 1.5e0", "1.5e0 is not a whole number"),
     usage("inspect x.toml --shape 1e1 1.5", "--shape: 1.5 is not a whole number"),

@@ -66,7 +66,7 @@ def test_density():
 
 
 def test_states_of_log_z_go_with_what_is_made_of_it():
-    bound, good = Estimate(2.0, 0.3, state="error underestimated"), Estimate(1.5, 0.4)
+    bound, good = Estimate(2.0, 0.3, state="error underestimated"), Estimate(1.5, 0.4, state="reliable")
     assert free_energy_density(bound, volume=4).state == "error underestimated"
     assert independent_difference(good, bound).state == independent_difference(bound, good).state == bound.state
     assert independent_difference(good, good).state == "reliable"

@@ -209,6 +209,31 @@ def test_what_cannot_be_measured(folder: Path, tmp_path: Path) -> None:
             study_of(folder, changes)
 
 
+def test_files_of_one_content_are_named(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "few").mkdir()
+    for number in range(8):
+        write(tmp_path / "one" / f"c.{number}", seed=1)
+        write(tmp_path / "few" / f"c.{number}", seed=number // 2)
+    with pytest.raises(FormatError, match=r"all 8 configurations are one: c\.0, c\.1, c\.2, … are the same file"):
+        measured(tmp_path / "one", tmp_path / "run-one")
+    lines = Lines()
+    run_stages(study_of(tmp_path / "few", FEW), tmp_path / "run-few", stages=STAGES[:1], progress=lines)
+    assert lines.told[-1] == (
+        "warning  c.0, c.1 are the same file, byte by byte: 8 files hold 4 configurations, errors are too small"
+    )
+
+
+class Lines(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.told.append(text)
+
+
 def test_one_command(folder: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = [word for key, value in FEW.items() for word in (f"--{key}", *value.split())]
     assert main(["measure", str(folder), *options, "--run-dir", str(run / "planned"), "--dry-run"]) == 0
@@ -238,11 +263,22 @@ def test_replicas_by_name() -> None:
 
 
 def test_files_beside_configurations(tmp_path: Path) -> None:
-    for name in ("cfg.1", "cfg.1.info", "a.json", "MD5SUMS", "sha256sums.txt", "readme", "x.md5", "x.xml.gz"):
+    beside = (
+        "cfg.1.info",
+        "a.json",
+        "MD5SUMS",
+        "sha256sums.txt",
+        "readme",
+        "x.md5",
+        "x.xml.gz",
+        "plot.svg",
+        "PLOT.PNG",
+    )
+    for name in ("cfg.1", *beside):
         (tmp_path / name).write_bytes(b"")
     found = listing(tmp_path)
     assert found.names == ["cfg.1"]
-    assert len(found.passed_over) == 7
+    assert len(found.passed_over) == 9
     assert not is_sidecar("cfg.txt")
     (tmp_path / "cfg.1").unlink()
     for replica in ("r1", "r0"):

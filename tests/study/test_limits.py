@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from latflow.archive.directory import load
 from latflow.cli import main
 from latflow.errors import ConfigError, Interrupted
+from latflow.report.html import render
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_flow, build_optimiser
@@ -23,7 +25,7 @@ from latflow.study.limits import limits_of, own_history, settled
 from latflow.study.regenerate import regenerated
 from latflow.study.run import run_stages
 from latflow.study.stages import checkpoints
-from latflow.study.unfinished import unfinished
+from latflow.study.unfinished import notice, unfinished
 from latflow.study.verify import verify
 from latflow.study.wording import read_results
 from latflow.training import descent
@@ -184,6 +186,16 @@ def told_between_two_sittings(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["sample", str(run), "--samplers", "hmc", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unfinished"] == says
     assert [check.value for check in verify(run) if check.state == UNFINISHED] == [says]
+
+
+def test_a_superseded_directory_is_called_so(raised: tuple[StudyConfig, Path, str], tmp_path: Path) -> None:
+    _, directory, _ = raised
+    told = notice(directory / "superseded" / "step-000020")
+    says = "the training went on from step 20, and this is what the flow gave before; the run is two directories above"
+    assert told == {"superseded": says}
+    assert notice(directory) == {}
+    page = render(load(directory / "superseded" / "step-000020"), {})
+    assert f'<p class="belief alarm" id="superseded">Superseded: {says}.</p>' in page
 
 
 def test_a_training_alone_that_is_not_finished_is_no_run_and_no_pass(

@@ -24,7 +24,7 @@ def table(
         against: Keys of the study that are the parameters, such as action.coupling, lattice.shape or L; by default
             the keys of lattice and action in which the runs differ.
         format: markdown (the default), csv or json.
-        figure: Where a figure of the first observable against the parameter goes, as SVG.
+        figure: Where a figure of the first observable against the parameter goes: NAME.svg, .pdf or .png.
         json: Short for --format json.
         debug: Show the traceback of an error.
     """
@@ -47,7 +47,7 @@ def trend(
     Args:
         runs: Run directories of studies that differ in one number of the action.
         observables: Which; by default the topological charge and its square, without charge the first two.
-        figure: Where the figure of the first of them goes, as SVG.
+        figure: Where the figure of the first of them goes: NAME.svg, .pdf or .png.
         json: Machine-readable output.
         debug: Show the traceback of an error.
     """

@@ -17,7 +17,8 @@ def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: 
     """Print the trend of finished runs and write its figure.
 
     Raises:
-        UsageError: If fewer than two runs are named, or they do not differ in one number of the action.
+        UsageError: If fewer than two runs are named, or they do not differ in one number of the action, or for a
+            figure of another ending than `FIGURES`.
         MissingInputError: If one of them is no analysed run.
         CannotCreateError: If the figure cannot be written where it is wanted.
     """
@@ -26,8 +27,7 @@ def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: 
     for path in runs:
         if not (path / "results.json").is_file():
             raise MissingInputError(str(path), value="no analysed run", hint="`latflow run` writes them")
-    if figure is not None:
-        refuse_directory(figure.parent)
+    kind = _kind(figure)
     from latflow.report.trend import trend, trend_figure, trend_lines
 
     wanted = observables or _usual(runs)
@@ -37,7 +37,7 @@ def show_trend(runs: tuple[Path, ...], observables: tuple[str, ...], *, figure: 
     else:
         emit("\n".join(trend_lines(found)))
     if figure is not None:
-        _write(figure, trend_figure(found, wanted[0]))
+        _write(figure, trend_figure(found, wanted[0], format=kind))
 
 
 def _usual(runs: tuple[Path, ...]) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def show_table(
     """Print the observables of finished runs and write a figure of the first.
 
     Raises:
-        UsageError: If no run is named, or an option names what no run has.
+        UsageError: If no run is named, an option names what no run has, or a figure has another ending than `FIGURES`.
         MissingInputError: If a path holds no analysed run.
         CannotCreateError: If the figure cannot be written where it is wanted.
     """
@@ -71,8 +71,7 @@ def show_table(
         raise UsageError("table", value="no run", allowed="run directories, or folders of them")
     if layout not in LAYOUTS:
         raise UsageError("--format", value=repr(layout), allowed=" or ".join(LAYOUTS))
-    if figure is not None:
-        refuse_directory(figure.parent)
+    kind = _kind(figure)
     from latflow.archive.collection import collect_runs
     from latflow.report import many_runs
 
@@ -84,7 +83,28 @@ def show_table(
     else:
         emit(found.csv() if layout == "csv" else many_runs.runs_markdown(found))
     if figure is not None:
-        _write(figure, many_runs.runs_figure(found, found.observables[0]))
+        _write(figure, many_runs.runs_figure(found, found.observables[0], format=kind))
+
+
+FIGURES = ("svg", "pdf", "png")
+"""What a figure can be, by the ending of its file."""
+
+
+def _kind(figure: Path | None) -> str:
+    """The format that the ending of a figure's file names.
+
+    Raises:
+        UsageError: For another ending.
+        CannotCreateError: If the figure cannot be written where it is wanted.
+    """
+    if figure is None:
+        return FIGURES[0]
+    kind = figure.suffix.lower().removeprefix(".")
+    if kind not in FIGURES:
+        allowed = ", ".join(f"NAME.{each}" for each in FIGURES)
+        raise UsageError("--figure", value=repr(str(figure)), allowed=allowed)
+    refuse_directory(figure.parent)
+    return kind
 
 
 def _write(path: Path, image: bytes) -> None:

@@ -147,14 +147,14 @@ def run(
 
 
 def _show(results: "Results | None", reports: list[Path], directory: Path, *, machine: bool) -> None:
-    from latflow.study.unfinished import unfinished
+    from latflow.study.unfinished import notice
 
-    told = unfinished(directory)
+    told = notice(directory)
     if machine:
-        emit_json({**({} if results is None else results.plain()), **({"unfinished": told} if told else {})})
+        emit_json({**({} if results is None else results.plain()), **told})
         return
-    if told:
-        emit(f"unfinished: {told}")
+    for word, text in told.items():
+        emit(f"{word}: {text}")
     if results is not None and results.estimates:
         from latflow.report import summary_lines
 

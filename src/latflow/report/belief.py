@@ -4,7 +4,7 @@ from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.starts import of_one_configuration
 from latflow.report.tables import pull_of
 from latflow.results import EstimateRecord, Results
-from latflow.stats.estimates import RELIABLE
+from latflow.stats.estimates import NOT_JUDGED, RELIABLE
 from latflow.stats.evidence import SIGMAS
 from latflow.study.config.methods import DRAWS, METHODS, REVERSE
 
@@ -41,9 +41,10 @@ def _judged(results: Results, row: EstimateRecord) -> tuple[bool, str]:
         return True, far
     if results.chains.get(row.sampler) is not None:
         return _of_chains(results, row.sampler)
-    if row.state is None and row.sampler not in _DRAWS:
-        return False, "nothing tells whether their chains agree"
-    if row.state is not None and row.state != RELIABLE:
+    if row.state is None:
+        of_draws = row.sampler in _DRAWS
+        return False, f"their weights were {NOT_JUDGED}" if of_draws else "nothing tells whether their chains agree"
+    if row.state != RELIABLE:
         return True, f"{row.state}, by their weights"
     status = results.verdict.status
     if status == "collapsed":

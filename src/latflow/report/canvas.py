@@ -18,6 +18,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from latflow.errors import UsageError
+
 INK = "#1f2328"
 """Text, ticks and frames; the dark rule replaces exactly this colour."""
 
@@ -177,6 +179,41 @@ def encode(figure: Figure) -> tuple[bytes, bytes]:
     svg = svg.replace("</style>", f"{_DARK_RULE}</style>", 1)
     pdf = _saved(figure, "pdf", {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None})
     return svg.encode("utf-8"), pdf
+
+
+def encode_as(figure: Figure, kind: str) -> bytes:
+    """The figure in one format; SVG has the rule for dark displays, and none contains a date.
+
+    Args:
+        figure: The figure.
+        kind: ``svg``, ``pdf`` or ``png``, the latter with 200 points per inch.
+
+    Raises:
+        UsageError: For another format.
+    """
+    require_kind("format", kind)
+    if kind != "png":
+        return encode(figure)[("svg", "pdf").index(kind)]
+    _make_room(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def require_kind(name: str, kind: str) -> None:
+    """Refuse what no figure can be written as.
+
+    Raises:
+        UsageError: Naming what can.
+    """
+    if kind not in KINDS:
+        raise UsageError(name, value=repr(kind), allowed=", ".join(KINDS))
+
+
+KINDS = ("svg", "pdf", "png")
+"""Formats of figures."""
+
+_PNG_DPI = 200
 
 
 def _make_room(figure: Figure) -> None:

@@ -23,7 +23,7 @@ from latflow.report.footnotes import legend, not_reliable, slow_tails, without_l
 from latflow.report.settings import settings_table
 from latflow.report.verdict_box import verdict_box
 from latflow.store.atomic import write_bytes
-from latflow.study.unfinished import unfinished
+from latflow.study.unfinished import notice
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "vectors": tables.vector_tables(run),
         "pairs": [tables.pair_name(*pair) for pair in tables.sampler_pairs(run.results)],
         "unreliable": not_reliable(run.results),
-        "unfinished": unfinished(run.path),
+        "notice": notice(run.path),
         "belief": belief(run.results),
         "legend": legend(run.results),
         "slow": slow_tails(run.results),

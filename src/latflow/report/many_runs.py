@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from latflow.archive.collection import EXTENT, Row, RunTable
 from latflow.errors import UsageError
 from latflow.given import require_type
-from latflow.report.canvas import INK, ONE_ROW, encode, legend_above, single_axes, style
+from latflow.report.canvas import INK, ONE_ROW, encode_as, legend_above, require_kind, single_axes, style
 from latflow.report.markdown import markdown_table, plain_symbol
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, is_number, plain, shown
@@ -39,19 +39,21 @@ def runs_markdown(found: RunTable) -> str:
     return "\n".join(lines)
 
 
-def runs_figure(found: RunTable, observable: str) -> bytes:
-    """An observable against the one parameter in which the runs differ, as SVG.
+def runs_figure(found: RunTable, observable: str, *, format: str = "svg") -> bytes:
+    """An observable against the one parameter in which the runs differ.
 
     Args:
         found: What `collect_runs` returned.
         observable: Name of the observable.
+        format: ``svg``, ``pdf`` or ``png``.
 
     Raises:
-        UsageError: If there is not exactly one parameter, or its values are no numbers.
+        UsageError: If there is no such observable or format, or not exactly one parameter whose values are numbers.
     """
     require_type("table", found, RunTable, "what collect_runs returned")
     if observable not in found.words:
         raise UsageError("observable", value=repr(observable), allowed=", ".join(found.words))
+    require_kind("format", format)
     key = _axis(found)
     rows = found.of(observable)
     with style():
@@ -64,7 +66,7 @@ def runs_figure(found: RunTable, observable: str) -> bytes:
         axes.set_xlabel(_LETTERS.get(name, name.replace("_", " ")))
         axes.set_ylabel(found.words[observable].math)
         legend_above(canvas, axes, columns=3)
-        return encode(canvas)[0]
+        return encode_as(canvas, format)
 
 
 def _table(found: RunTable, observable: str) -> list[str]:

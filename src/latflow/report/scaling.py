@@ -33,6 +33,7 @@ from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
 from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
+from latflow.stats.estimates import NOT_JUDGED
 from latflow.store.atomic import write_bytes
 from latflow.study.config.methods import HMC
 from latflow.study.wording import vocabulary
@@ -324,7 +325,7 @@ def _flow_table(found: ScalingResults) -> Table:
 def _held(entry: ScalingEntry | None) -> str:
     if entry is None or entry.training is None:
         return ABSENT
-    training, doubt = entry.training, "" if entry.is_reliable else f"; averages: {entry.state}"
+    training, doubt = entry.training, "" if entry.is_reliable else f"; averages: {entry.state or NOT_JUDGED}"
     if training.acceptance is None:
         return "not measured"
     told = f"{100 * training.acceptance:.3g} %"
@@ -351,7 +352,7 @@ def _exponent(found: ScalingResults, sampler: str, observable: str) -> str:
         known = [e for e in found.samplers if e.sampler == sampler and observable in e.tau_int]
         held = [e for e in known if e.is_held]
         if any(not e.is_reliable for e in known):
-            return "averages not reliable"
+            return "averages not reliable" if any(e.state for e in known) else f"averages {NOT_JUDGED}"
         return "not held" if len(held) < len(known) else "not estimated"
     goodness = f", {plain(law.chi2 / law.dof, 2)}" if law.dof else ""
     return f"{compact(law.z, law.z_error)}{goodness}"

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from latflow.errors import DataError, UsageError
 from latflow.report import data
-from latflow.report.canvas import ONE_ROW, encode, legend_above, readable_log, single_axes, style
+from latflow.report.canvas import ONE_ROW, encode_as, legend_above, readable_log, single_axes, style
 from latflow.report.data import Run
 from latflow.report.field import field_of
 from latflow.report.markdown import markdown_table, plain_symbol
@@ -179,8 +179,14 @@ def trend_lines(found: Trend) -> list[str]:
     return [*lines, f"{short} ≤: records, which lie several updates apart, are not correlated."]
 
 
-def trend_figure(found: Trend, observable: str) -> bytes:
-    """τ_int against the parameter as SVG, logarithmic; lower bounds are hollow."""
+def trend_figure(found: Trend, observable: str, *, format: str = "svg") -> bytes:
+    """τ_int against the parameter, logarithmic; lower bounds are hollow.
+
+    Args:
+        found: The trend.
+        observable: Name of the observable.
+        format: ``svg``, ``pdf`` or ``png``.
+    """
     with style():
         figure, axes = single_axes(above=ONE_ROW)
         axes.set_yscale("log")
@@ -192,7 +198,7 @@ def trend_figure(found: Trend, observable: str) -> bytes:
         axes.set_xlabel(letter)
         axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {found.words[observable].math} (updates)")
         legend_above(figure, axes, columns=3)
-        return encode(figure)[0]
+        return encode_as(figure, format)
 
 
 def _curve(axes: Axes, points: list[Point]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from latflow.stats.estimates import RELIABLE, UNRESOLVED, Estimate, State
+from latflow.stats.estimates import UNRESOLVED, Estimate, State
 from latflow.stats.evidence import Verdict, no_verdict
 from latflow.words import plain_words
 
@@ -152,7 +152,7 @@ class EstimateRecord(AbstractRecord):
     def number(self) -> Estimate | None:
         """A scalar with its error, 0 where that is absent, and its state; None for arrays and absent values."""
         found = None if self.state == UNRESOLVED else _estimate(self.value, self.error)
-        return None if found is None else replace(found, state=self.state or RELIABLE)
+        return None if found is None else replace(found, state=self.state)
 
     @property
     def known(self) -> Estimate | None:

@@ -67,8 +67,8 @@ class ScalingEntry(AbstractRecord):
 
     @property
     def is_reliable(self) -> bool:
-        """Whether nothing is known against its averages."""
-        return self.state in (None, RELIABLE)
+        """Whether its averages were judged reliable; of classical samplers, which are judged by their chains, true."""
+        return self.state == RELIABLE or (self.state is None and self.training is None)
 
     @property
     def is_held(self) -> bool:

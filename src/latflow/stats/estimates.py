@@ -45,15 +45,19 @@ RELIABLE: Final = "reliable"
 UNDERESTIMATED: Final = "error underestimated"
 UNRESOLVED: Final = "not resolved"
 
+NOT_JUDGED: Final = "not judged"
+"""Words for the state None: nobody has looked, which is no pass."""
 
-def worst(*states: State | None) -> State:
-    """The state of what is made of several averages; one that nobody has judged counts as reliable.
 
-    >>> worst("reliable", "not resolved", "error underestimated")
+def worst(*states: State | None) -> State | None:
+    """The state of what is made of several averages: reliable only if all are, None if nobody has judged one of them.
+
+    >>> worst("reliable", "not resolved", "error underestimated", None)
     'not resolved'
+    >>> worst("reliable", None), worst("reliable", "reliable")
+    (None, 'reliable')
     """
-    given: list[State] = [state or RELIABLE for state in states]
-    return max(given, key=(RELIABLE, UNDERESTIMATED, UNRESOLVED).index)
+    return max(states, key=(RELIABLE, None, UNDERESTIMATED, UNRESOLVED).index)
 
 
 def shown(value: float | None, error: float | None, state: State | None) -> str:
@@ -80,8 +84,8 @@ class Estimate:
         tau_int_error: Its standard deviation.
         n: Number of records (over all chains) or draws behind it.
         state: Whether value and error are to be believed: `RELIABLE`; `UNDERESTIMATED`, the error is a lower bound; or
-            `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). None where nobody has judged, as for a
-            chain of which only the configurations are known. It makes no difference to equality.
+            `UNRESOLVED`, the value is no estimate (`latflow.stats.reliability`). None, the default, where nobody has
+            judged, as for a chain of which only the configurations are known. It makes no difference to equality.
         slow_mode: The slow quantity whose tail is in `error` and `tau_int`; empty where there is none.
     """
 
@@ -90,7 +94,7 @@ class Estimate:
     tau_int: float | None = None
     tau_int_error: float | None = None
     n: int = 0
-    state: State | None = dataclasses.field(default=RELIABLE, compare=False, repr=False)
+    state: State | None = dataclasses.field(default=None, compare=False, repr=False)
     slow_mode: str = dataclasses.field(default="", compare=False, repr=False)
 
     def __repr__(self) -> str:
@@ -105,7 +109,8 @@ class Estimate:
 def pull(a: Estimate, b: Estimate) -> float:
     """Difference of two independent estimates in units of their combined error; NaN where it is not defined.
 
-    It is not where an error is only a lower bound: a difference cannot be measured in it.
+    It is not where an error is only a lower bound: a difference cannot be measured in it. Errors that nobody has judged
+    are taken as they are.
 
     Args:
         a: One estimate.

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError, UsageError
 from latflow.results import Normalisation, Results
-from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, Estimate, State
+from latflow.stats.estimates import NOT_JUDGED, RELIABLE, UNDERESTIMATED, Estimate, State
 from latflow.stats.free_energy import chain_log_z_difference, weighted_log_z_difference
 from latflow.stats.reliability import TAIL_LIMIT
 from latflow.stats.weights import pareto_k
@@ -157,7 +157,8 @@ def _two_log_z(a: _Run, b: _Run, sampler: str, volume: int) -> list[Difference]:
         return []
     way = f"two log Z, {'of the flows' if sampler == 'reweighted' else 'from draws of the targets'}"
     value, error = of_b.value - of_a.value, math.hypot(of_a.error, of_b.error)
-    doubts = filter(None, (_verdict_doubt(run, sampler) for run in (a, b)))
+    unjudged = (f"log Z of {run.name}: {NOT_JUDGED}" for run, z in ((a, of_a), (b, of_b)) if z.state is None)
+    doubts = filter(None, (*(_verdict_doubt(run, sampler) for run in (a, b)), *unjudged))
     return [_row(way, value, error, volume, n=of_a.n + of_b.n, doubt="; ".join(doubts))]
 
 
@@ -165,7 +166,7 @@ def _log_z(run: _Run, sampler: str) -> Estimate | None:
     row = None if run.results is None else run.results.estimate("log_z", sampler)
     if row is None or row.number is None or row.error is None:
         return None
-    return Estimate(row.number.value, row.number.error, n=row.n or 0)
+    return Estimate(row.number.value, row.number.error, n=row.n or 0, state=row.number.state)
 
 
 def _verdict_doubt(run: _Run, sampler: str) -> str:

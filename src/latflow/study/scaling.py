@@ -154,7 +154,7 @@ def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> Sca
     values = {o: scalar for o, (scalar, n) in found.items() if _is_estimated(n, scalar.tau_int)}
     cost = results.cost.get(sampler, SamplerCost())
     judged = None if results.flow is None or sampler != "flow" else results.flow.reliability
-    believed = judged is None or judged.state == RELIABLE
+    believed = sampler != "flow" or (judged is not None and judged.state == RELIABLE)
     paid = believed and _is_estimated(cost.configurations, cost.tau_int)
     absent = [o for o in OBSERVABLES if o not in values and (o in found or _is_unresolved(results, sampler, o))]
     return ScalingEntry(
@@ -248,9 +248,7 @@ def _pulls(entries: list[ScalingEntry]) -> list[PullRecord]:
         if a.extent != b.extent:
             continue
         for name in a.estimates.keys() & b.estimates.keys():
-            one, other = (
-                Estimate(e.estimates[name].value, e.estimates[name].error, state=e.state or RELIABLE) for e in (a, b)
-            )
+            one, other = (Estimate(e.estimates[name].value, e.estimates[name].error, state=e.state) for e in (a, b))
             value = pull(one, other)
             if math.isfinite(value):
                 pair = (a.sampler, b.sampler)

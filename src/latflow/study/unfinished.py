@@ -34,6 +34,29 @@ def unfinished(directory: Path) -> str:
     return f"the training of the flow is not finished{_where(model, steps, config)}; `latflow run` goes on"
 
 
+def notice(directory: Path) -> dict[str, str]:
+    """What stands at the top of all that is said of a run: that it is ``unfinished``, or ``superseded``, and why.
+
+    Args:
+        directory: The run directory.
+
+    Returns:
+        At most one sentence without a full stop, by its word.
+    """
+    if told := unfinished(directory):
+        return {"unfinished": told}
+    run = directory.absolute().parent
+    if run.name != SUPERSEDED or not (run.parent / "study.toml").is_file():
+        return {}
+    step = directory.name.removeprefix("step-").lstrip("0") or "0"
+    gone_on = f"the training went on from step {step}, and this is what the flow gave before"
+    return {"superseded": f"{gone_on}; the run is two directories above"}
+
+
+SUPERSEDED = "superseded"
+"""Directory of a run that holds what earlier models of it gave."""
+
+
 def _where(model: Path, steps: list[int], config: StudyConfig) -> str:
     """Where it stands; in a curriculum steps are those of the present lattice."""
     stages = sorted(path.name for path in (model / "checkpoints").glob("stage-*"))

@@ -16,7 +16,7 @@ from latflow.stats.replicas import Replicas
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.gauge_files.configuration import Configuration
-from latflow.store.records import ChecksumError
+from latflow.store.records import ChecksumError, FormatError
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext, identity
@@ -44,6 +44,7 @@ def gather(context: RunContext, sampler: str) -> None:
     new = [name for name in found.names if name not in set(known)]
     if not new:
         context.progress.line(f"sample   {sampler}: up to date, {len(known)} configurations")
+        _require_different(context, ensemble)
         return
     size = context.config.sampling.block_size
     context.progress.stage("sample", f"{sampler}, {len(new)} configurations of another code, checked")
@@ -59,6 +60,27 @@ def gather(context: RunContext, sampler: str) -> None:
         )
         context.progress.update(f"sample {sampler}", start + len(chosen), len(new), {})
         context.interrupts.check()
+    _require_different(context, ensemble)
+
+
+def _require_different(context: RunContext, ensemble: Ensemble) -> None:
+    """Name files of one content; refuse a folder that holds a single configuration many times."""
+    blocks = [block.attributes for block in ensemble.blocks(())]
+    names = [name for block in blocks for name in block["files"]]
+    hashes = [sha for block in blocks for sha in block["sha256"]]
+    # the fields of an ensemble share files, and differ
+    contents: dict[tuple[str, float], list[str]] = {}
+    for name, sha, value in zip(names, hashes, ensemble.column("plaquette"), strict=True):
+        contents.setdefault((sha, float(value)), []).append(name)
+    copies = max(contents.values(), key=len)
+    if len(copies) == 1:
+        return
+    what = f"{', '.join(copies[:3])}{', …' if len(copies) > 3 else ''} are the same file, byte by byte"
+    if len(contents) == 1:
+        hint = "one configuration has no errors; name a folder of different ones"
+        raise FormatError(f"{_folder(context)}: all {len(names)} configurations are one: {what}", hint=hint)
+    fewer = f"{len(names)} files hold {len(contents)} configurations, errors are too small"
+    context.progress.line(f"warning  {what}: {fewer}")
 
 
 def read_fields(

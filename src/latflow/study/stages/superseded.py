@@ -14,9 +14,9 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.config.stages import StopConfig
 from latflow.study.context import RunContext
+from latflow.study.unfinished import SUPERSEDED
 
-FOLDER = "superseded"
-"""Directory of a run that holds what earlier models of it gave."""
+FOLDER = SUPERSEDED
 
 _RESULTS = {
     # Of the flow and of chains, which are not here: under their usual names they would be taken for those of this part.
