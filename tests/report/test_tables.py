@@ -216,7 +216,7 @@ def test_headline_of_a_run_without_a_flow_claims_nothing() -> None:
     [
         (True, "good", "agree"),
         (False, "bad", "do not agree"),
-        (None, "open", "are too short to say whether they agree: 8 records each, at least 32 wanted"),
+        (None, "open", "are too short to say whether they agree: 8 records each, at least 32 independent ones wanted"),
     ],
 )
 def test_short_chains_are_not_called_in_agreement(agree: bool | None, tone: str, words: str) -> None:

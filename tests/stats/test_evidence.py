@@ -11,9 +11,11 @@ from scipy.signal import lfilter
 from latflow.stats.estimates import Estimate
 from latflow.stats.evidence import (
     FALSE_ALARMS,
+    R_HAT,
     Comparison,
     Evidence,
     SectorShare,
+    agreement,
     allowed_sigmas,
     no_verdict,
     verdict_on,
@@ -125,7 +127,7 @@ def test_what_says_nothing_is_uninformative_and_no_pass():
 def test_short_chains_agree_for_nothing():
     """64 chains of 8 independent records were exact, while their agreement says nothing below 32."""
     short = verdict_on(changed(records=8))
-    assert "target chains of 8 records" in short.reasons[0]
+    assert "the target chains are too short to say whether they agree: 8 records each" in short.reasons[0]
     checks = {check.name: check for check in short.evidence}
     assert (checks["R̂ across starts"].passed, checks["R̂ across starts"].informative) == (False, False)
     assert not checks["records of a target chain"].passed
@@ -297,3 +299,21 @@ def test_allowed_sigmas():
     for n in (1, 4):
         assert n * math.erfc(allowed_sigmas(n) / math.sqrt(2)) == pytest.approx(FALSE_ALARMS)
     assert allowed_sigmas(4) == pytest.approx(4.2, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("largest", "records", "tau", "agree"),
+    [
+        (1.05, 64, 0.5, True),
+        (1.2, 64, 0.5, False),
+        (1.2, 64, 4.0, None),  # eight independent records: R̂ scatters
+        (3.5, 64, 4.0, False),
+        (1.05, 31, 0.5, None),
+        (math.inf, 64, 0.5, False),
+        (math.nan, 64, 0.5, None),
+    ],
+)
+def test_one_rule_for_the_agreement_of_chains(largest: float, records: int, tau: float, agree: bool | None) -> None:
+    assert agreement(largest, records=records, tau=tau) is agree
+    check = next(c for c in verdict_on(changed(records=records, r_hat=largest, tau=tau)).evidence if c.name == R_HAT)
+    assert (check.informative, check.passed) == (agree is not None, agree is True)

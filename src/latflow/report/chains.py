@@ -6,6 +6,7 @@ from latflow.report.names import SAMPLERS, SamplerStyle, order_of, sampler_style
 from latflow.report.numbers import count, plain
 from latflow.report.starts import apart, of_one_configuration
 from latflow.results import Results
+from latflow.stats.evidence import too_short
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ChainTable:
         if not self.rows:
             return "are uninformative: no column in which they must agree varies"
         if self.agree is None:
-            return f"are too short to say whether they agree: {self.records} records each, at least {self.least} wanted"
+            return f"are {too_short(self.records, self.least)}"
         agree = "agree, but all began in or near one configuration" if self.one_start else "agree"
         return agree if self.agree else "do not agree"
 

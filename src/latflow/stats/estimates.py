@@ -7,6 +7,7 @@ with a named error instead, because an analysis library would silently return a 
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from latflow.errors import DataError
@@ -126,3 +127,9 @@ def pull(a: Estimate, b: Estimate) -> float:
     if not (trusted and a.exists and b.exists and combined > 0):
         return math.nan
     return (a.value - b.value) / combined
+
+
+def slowest(estimates: Mapping[str, Sequence[Estimate]]) -> float:
+    """The longest τ_int of all averages, in records; ½ where none is known."""
+    times = (each.tau_int or 0.5 for components in estimates.values() for each in components)
+    return max((tau for tau in times if math.isfinite(tau)), default=0.5)

@@ -32,6 +32,35 @@ R_HAT_RECORDS = 32
 """Fewest records per chain for R̂ to be used; in shorter chains it does not detect a drift."""
 
 RESOLUTION_LIMIT = 0.1
+
+
+def agreement(largest: float, *, records: int, tau: float) -> bool | None:
+    """Whether chains agree: the one rule for the samplers of a run and for the target draws of a verdict.
+
+    Chains of fewer than `R_HAT_RECORDS` independent records, 2τ apart, disagree only where R̂ is above `R_HAT_SHORT`,
+    since it scatters far; and they agree only if there are as many records and R̂ is at most `R_HAT_LIMIT`.
+
+    Args:
+        largest: Largest R̂ of the columns in which they must agree; NaN if there is none.
+        records: Of each chain.
+        tau: Longest τ_int, in records.
+
+    Returns:
+        None where they are too short to say so, or nothing tells.
+    """
+    if math.isnan(largest):
+        return None
+    limit = R_HAT_LIMIT if records / (2 * tau) >= R_HAT_RECORDS else R_HAT_SHORT
+    if largest > limit:
+        return False
+    return True if records >= R_HAT_RECORDS and largest <= R_HAT_LIMIT else None
+
+
+def too_short(records: int | str, least: int | str = R_HAT_RECORDS) -> str:
+    """What is said of chains for which `agreement` is open, in words."""
+    return f"too short to say whether they agree: {records} records each, at least {least} independent ones wanted"
+
+
 """Largest weight that a mode may have and still escape at 5σ; a Z₂ vacuum has 0.5."""
 
 UNINFORMATIVE = math.log(2)
@@ -109,6 +138,7 @@ class Evidence:
         compared: Observables that are the same in every sector.
         known: Log Z where it is known, with its error; None elsewhere.
         reliability: Of the averages of the flow; None where it was not judged.
+        tau: Longest τ_int of the target chains, in records.
     """
 
     forward: Side
@@ -120,6 +150,12 @@ class Evidence:
     compared: tuple[Comparison, ...] = ()
     known: Estimate | None = None
     reliability: Reliability | None = None
+    tau: float = 0.5
+
+    @property
+    def agree(self) -> bool | None:
+        """Whether the chains agree, see `agreement`."""
+        return agreement(self.r_hat, records=self.records, tau=self.tau)
 
     def told(self, beyond: float) -> FromTarget | None:
         """What the target draws say about those of the flow; None if they are too few, too short or disagree.
@@ -127,7 +163,7 @@ class Evidence:
         Args:
             beyond: Part of them whose weight is larger than that of any draw of the flow.
         """
-        if self.starts < LEAST_STARTS or self.records < R_HAT_RECORDS or not self.r_hat <= R_HAT_LIMIT:
+        if self.starts < LEAST_STARTS or not self.agree:
             return None
         return FromTarget(self.gap if self.reverse.tail <= TAIL_LIMIT else None, beyond)
 
@@ -265,8 +301,7 @@ def _why_silent(evidence: Evidence) -> str:
     """Why R̂ does not tell whether target chains agree."""
     if math.isnan(evidence.r_hat):
         return "no observable along the target chains tells whether they agree among each other"
-    short = f"target chains of {evidence.records} records, too short for their agreement to mean anything"
-    return f"{short}; at least {R_HAT_RECORDS} are needed"
+    return f"the target chains are {too_short(evidence.records)}"
 
 
 def _is_difference(check: Check) -> bool:
@@ -299,9 +334,7 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
 
 def _agreement(e: Evidence) -> Check:
     """R̂, which shows that short chains disagree only where it is large, and that they agree only if they are long."""
-    apart = e.r_hat > (R_HAT_LIMIT if e.records >= R_HAT_RECORDS else R_HAT_SHORT)
-    told = not math.isnan(e.r_hat) and (apart or e.records >= R_HAT_RECORDS)
-    return Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", told and not apart, informative=told)
+    return Check(R_HAT, e.r_hat, None, f"≤ {R_HAT_LIMIT:g}", e.agree is True, informative=e.agree is not None)
 
 
 def _reliable(found: Reliability) -> Check:

@@ -6,6 +6,8 @@ a log Z too small by the logarithm of the weight that was kept.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from latflow._typing import PRNGKey
+from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.distributions import AbstractDistribution
 from latflow.randomness import uniform
@@ -21,6 +23,11 @@ from latflow.samplers.base import AbstractWeightedSampler
 from latflow.testing.result import LawResult, judge, judge_mean
 
 _CHUNK = 8192
+
+Drawn: TypeAlias = tuple[Any, Scalar, Scalar]
+"""A draw, its log q, and how far that is from `log_prob`; 0 where another law looks at it."""
+
+Draw: TypeAlias = Callable[[AbstractDistribution, PRNGKey], Drawn]
 
 
 def _keys(key: PRNGKey, n: int) -> Array:
@@ -44,12 +51,30 @@ def log_prob_is_sampled(key: PRNGKey, distribution: AbstractDistribution) -> Law
 
 
 @eqx.filter_jit
-def _ratios(key: PRNGKey, q: AbstractDistribution, p: AbstractDistribution, *, n: int) -> Float[Array, " n"]:
-    def one(k: PRNGKey) -> Float[Array, ""]:
-        x, log_q = q.sample_and_log_prob(k)
-        return jnp.exp(p.log_prob(x) - log_q)
+def _ratios(
+    key: PRNGKey,
+    q: AbstractDistribution,
+    p: AbstractDistribution,
+    draw: Draw,
+    *,
+    n: int,
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """p/q of draws of q, and the errors of their log q."""
+
+    def one(k: PRNGKey) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        x, log_q, error = draw(q, k)
+        return jnp.exp(p.log_prob(x) - log_q), error
 
     return jax.lax.map(one, _keys(key, n), batch_size=_CHUNK)
+
+
+def _plain(q: AbstractDistribution, key: PRNGKey) -> Drawn:
+    return *q.sample_and_log_prob(key), jnp.zeros(())
+
+
+def _of_uniforms(q: AbstractDistribution, key: PRNGKey) -> Drawn:
+    x, log_q = q.of_uniforms(uniform(key, (q.n_uniforms,)))
+    return x, log_q, jnp.abs(q.log_prob(x) - log_q)
 
 
 def density_is_normalised(
@@ -69,19 +94,8 @@ def density_is_normalised(
         n: Number of draws.
         max_error: Standard error at which the test is conclusive.
     """
-    ratios = np.asarray(_ratios(key, distribution, reference, n=n))
+    ratios = np.asarray(_ratios(key, distribution, reference, _plain, n=n)[0])
     return judge_mean("E[p/q] = 1", ratios, expected=1.0, max_error=max_error)
-
-
-@eqx.filter_jit
-def _ratios_of_uniforms(
-    key: PRNGKey, q: AbstractDistribution, p: AbstractDistribution, *, n: int
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    def one(k: PRNGKey) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        x, log_q = q.of_uniforms(uniform(k, (q.n_uniforms,)))
-        return jnp.exp(p.log_prob(x) - log_q), jnp.abs(q.log_prob(x) - log_q)
-
-    return jax.lax.map(one, _keys(key, n), batch_size=_CHUNK)
 
 
 def uniform_numbers_give_the_density(
@@ -101,7 +115,7 @@ def uniform_numbers_give_the_density(
         n: Number of draws.
         max_error: Standard error at which the test is conclusive.
     """
-    ratios, errors = (np.asarray(found) for found in _ratios_of_uniforms(key, distribution, reference, n=n))
+    ratios, errors = (np.asarray(found) for found in _ratios(key, distribution, reference, _of_uniforms, n=n))
     name, limit = "uniform numbers give the density", 1e-10 * math.sqrt(distribution.space.dof)
     if not errors.max() <= limit:
         return judge(name, errors.max(), limit=limit, detail="log q of the draw against log_prob")

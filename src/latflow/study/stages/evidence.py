@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Inexact
 from latflow.actions.base import AbstractAction
 from latflow.execution import DENSITY_FIELDS, map_pieces
 from latflow.flows.mixture import TrainableFlow
-from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError
+from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError, slowest
 from latflow.stats.evidence import (
     Comparison,
     Evidence,
@@ -178,6 +178,7 @@ def _evidence(
         shares=shares,
         compared=(*compared, *further),
         known=_known_log_z(context),
+        tau=slowest(estimates.get(sampler, {})),
     )
 
 
