@@ -815,6 +815,27 @@ BUGS = (
         "tests/report/test_summary.py::test_the_first_line_says_what_may_be_believed",
     ),
     Bug(
+        "a dry run that lets pass what memory does not hold",
+        "cli/stages.py",
+        "    require_room_for(order)\n",
+        "",
+        "tests/study/test_free_memory.py::test_a_dry_run_refuses_what_the_run_refuses",
+    ),
+    Bug(
+        "an average that nobody has judged called reliable",
+        "stats/estimates.py",
+        "state: State | None = dataclasses.field(default=None, compare",
+        "state: State | None = dataclasses.field(default=RELIABLE, compare",
+        "tests/test_nothing_is_no_pass.py::test_an_average_that_nobody_has_judged_is_not_called_reliable",
+    ),
+    Bug(
+        "a training between two sittings taken for finished",
+        "study/unfinished.py",
+        'if not steps or (model / "model.json").exists() or not study.is_file():',
+        "if True:",
+        "tests/study/test_limits.py::test_a_training_alone_that_is_not_finished_is_no_run_and_no_pass",
+    ),
+    Bug(
         "chains that are too short agree",
         "stats/evidence.py",
         "return True if records >= R_HAT_RECORDS and largest <= R_HAT_LIMIT else None",

@@ -10,7 +10,7 @@ import pytest
 from latflow.errors import DataError, MissingInputError
 from latflow.report import data, diagnostics, figures, write_report
 from latflow.report.canvas import Picture, style
-from latflow.report.html import DRAWINGS, raised
+from latflow.report.html import DRAWINGS, environment, raised
 from latflow.results import Axis, EstimateRecord, FlowFigures, Observable, Provenance, Results, write
 from latflow.stats.evidence import Check, Verdict, no_verdict
 from latflow.study.wording import read_results
@@ -241,3 +241,15 @@ def test_what_is_no_run_or_damaged_leaves_no_report(tmp_path: Path) -> None:
 
 def test_only_braces_are_raised() -> None:
     assert raised("a_b x_{1} y^{k−1} <_{&}>") == "a_b x<sub>1</sub> y<sup>k−1</sup> &lt;<sub>&amp;</sub>&gt;"
+
+
+@pytest.mark.parametrize("name", ["template.html.j2", "scaling.html.j2"])
+def test_every_table_scrolls_in_a_box_of_its_own(name: str) -> None:
+    """At 390 px a wide table moves, not the page."""
+    source, _, _ = environment().loader.get_source(environment(), name)  # pyright: ignore[reportOptionalMemberAccess]
+    lines = [line.strip() for line in source.splitlines()]
+    before = [lines[i - 1] for i, line in enumerate(lines) if line.startswith("<table")]
+    assert before
+    assert all(line.startswith('<div class="table" role="region"') for line in before)
+    style, _, _ = environment().loader.get_source(environment(), "style.css")  # pyright: ignore[reportOptionalMemberAccess]
+    assert ".table { overflow-x: auto; max-width: 100%; }" in style

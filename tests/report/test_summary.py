@@ -84,6 +84,8 @@ def test_what_is_not_resolved_has_no_number() -> None:
 def test_reliable_averages_look_as_ever() -> None:
     lines = summary_lines(judged("reliable", 0.12521, 0.00172))
     assert lines[3].split() == ["phi_squared", "0.1252(17)!", "0.2000(10)", "0.2"]
+    assert lines.count("!: more than 3σ from the reference") == 1
+    assert not any("!:" in line for line in summary_lines(judged("reliable", 0.2, 0.001)))
     assert not any("reliable" in line or "≥" in line for line in lines)
 
 

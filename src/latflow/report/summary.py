@@ -35,7 +35,10 @@ def summary_lines(results: Results) -> list[str]:
     said = (legend(results), slow_tails(results), told, masses if results.of(MASSES[0]) else "")
     notes = [*field_lines(results), *_scales(results), *filter(None, said)]
     first = list(filter(None, [belief(results)]))
-    return [*first, *_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
+    table = _table(results)
+    far = any("!" in row for row in table)
+    marks = [f"!: more than {SUSPICIOUS:g}σ from the reference"] if far else []
+    return [*first, *table, *marks, *notes, *_flow(results), *_cost(results), *_verdict(results)]
 
 
 def _table(results: Results) -> list[str]:
