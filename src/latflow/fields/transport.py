@@ -28,7 +28,7 @@ def _checked(loop: Loop) -> Loop:
     """Refuse what is no configuration as matrices before it is traced."""
 
     @functools.wraps(loop)
-    def called(links: Links, **directions: int) -> Matrices:
+    def called(links: Any, **directions: int) -> Any:
         require_type("links", links, jax.Array | np.ndarray, "matrices [mu, row, column, *sites] of space.links(x)")
         if links.ndim < 4:
             shape = f"links: shape {links.shape}"
