@@ -45,10 +45,10 @@ def bounded_programs() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def compiler(request: pytest.FixtureRequest) -> None:
-    """Compile plain code where a folder may, else as users do."""
-    plain = request.path.parent.name in compilation.PLAIN_FOLDERS and not request.node.get_closest_marker("optimised")
-    COMPILER.set(optimised=not plain or request.config.getoption("optimised"))
+def compiler(request: pytest.FixtureRequest) -> compilation.Compiler:
+    """Compile plain code in modules that may, else as users do."""
+    COMPILER.set(optimised=not compilation.plain(request.path) or request.config.getoption("optimised"))
+    return COMPILER
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
