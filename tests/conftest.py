@@ -47,7 +47,8 @@ def bounded_programs() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def compiler(request: pytest.FixtureRequest) -> compilation.Compiler:
     """Compile plain code in modules that may, else as users do."""
-    COMPILER.set(optimised=not compilation.plain(request.path) or request.config.getoption("optimised"))
+    everything = bool(request.config.getoption("optimised"))
+    COMPILER.set(optimised=everything or not compilation.plain(request.path))
     return COMPILER
 
 
