@@ -24,7 +24,8 @@ benchmarks: $(VENV)/.installed-test
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
 
 nightly: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m nightly -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest -m nightly --optimised -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest tests/laws tests/testing tests/training --optimised -n 2 --dist worksteal -q
 	rm -rf build/nightly-scaling
 	$(BIN)/latflow scaling studies/phi4-critical.toml --quick --run-dir build/nightly-scaling
 

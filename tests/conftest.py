@@ -11,6 +11,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+import compilation  # noqa: E402
 import memory  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
@@ -24,6 +25,7 @@ settings.load_profile("latflow")
 collect_ignore = ["typing"]  # read by pyright in `make lint`, never run
 
 BOUND = memory.Bound()
+COMPILER = compilation.Compiler()
 PEAKS = pytest.StashKey[dict[str, int]]()
 
 
@@ -42,8 +44,21 @@ def bounded_programs() -> Iterator[None]:
         memory.forget()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiler(request: pytest.FixtureRequest) -> compilation.Compiler:
+    """Compile plain code in modules that may, else as users do."""
+    everything = bool(request.config.getoption("optimised"))
+    COMPILER.set(optimised=everything or not compilation.plain(request.path))
+    return COMPILER
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--optimised", action="store_true", help="compile all programs as users do; slower")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PEAKS] = {}
+    COMPILER.install()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow.actions.base import AbstractLocalAction
-from latflow.actions.scalar import PhiFour
+from latflow.actions.scalar import FreeField, PhiFour
 from latflow.bijections.base import AbstractBijection
 from latflow.distributions import AbstractDistribution, Normal
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
@@ -216,6 +216,27 @@ def test_density_laws():
     assert not distributions.log_prob_is_sampled(KEY, BrokenDensity(0.0, 1e-9)).passed
     assert distributions.density_is_normalised(KEY, BrokenDensity(0.0, 0.0), Narrow()).passed
     assert not distributions.density_is_normalised(KEY, BrokenDensity(0.05, 0.05), Narrow()).passed
+
+
+class Draws(AbstractWeightedSampler):
+    """Draws of a density with their weights in a normal theory, off by a constant."""
+
+    density: BrokenDensity
+    off: float
+
+    @override
+    def draw(self, key: Array) -> Weighted:
+        x, log_q = self.density.sample_and_log_prob(key)
+        return Weighted(x, -FreeField(Lattice((2,)), mass_squared=1.0)(x) - log_q + self.off)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "off", "passed"), [(0.0, 0.0, [True, True]), (0.0, 1e-9, [True, False]), (1e-9, -1e-9, [False, True])]
+)
+def test_laws_of_a_flow_in_one_program(claimed, off, passed):
+    density = BrokenDensity(0.0, claimed)
+    results = distributions.flow_laws(KEY, Draws(density, off), density, FreeField(Lattice((2,)), mass_squared=1.0))
+    assert [result.passed for result in results] == passed
 
 
 class Narrow(AbstractDistribution):

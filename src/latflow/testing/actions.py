@@ -176,14 +176,15 @@ LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent, bonds_ar
 def _asymmetry(key: PRNGKey, action: AbstractAction, elements: Elements) -> Float[Array, ""]:
     space = action.space
     x = space.random(key)
-    before, force = action(x), action.force(x)
     images = [element(x) for element in elements]
+    # a loop, so that the force is compiled once
+    values, forces = jax.lax.map(lambda y: (action(y), action.force(y)), jnp.stack([x, *images]))
+    before, force = values[0], forces[0]
     carried = jnp.stack(
-        [_carried_back(space, element, x, y, action.force(y)) for element, y in zip(elements, images, strict=True)]
+        [_carried_back(space, g, x, y, turned) for g, y, turned in zip(elements, images, forces[1:], strict=True)]
     )
-    change = jnp.max(jnp.abs(jax.vmap(action)(jnp.stack(images)) - before)) / jnp.maximum(1.0, jnp.abs(before))
-    turned = jnp.max(jnp.abs(carried - force[None])) / jnp.max(jnp.abs(force))
-    return jnp.maximum(change, turned)
+    change = jnp.max(jnp.abs(values[1:] - before)) / jnp.maximum(1.0, jnp.abs(before))
+    return jnp.maximum(change, jnp.max(jnp.abs(carried - force[None])) / jnp.max(jnp.abs(force)))
 
 
 def _carried_back(space: AbstractFieldSpace, element: AbstractSymmetry, x: Field, y: Field, force: Tangent) -> Tangent:

@@ -173,12 +173,20 @@ BIJECTION_LAWS = (
 
 
 def bijection_laws(
-    key: PRNGKey, bijection: AbstractBijection, space: AbstractFieldSpace, *, widest: float = 10.0
+    key: PRNGKey, bijection: AbstractBijection, space: AbstractFieldSpace, *, widest: float = 10.0, eager: bool = True
 ) -> list[LawResult]:
-    """Every law of a bijection that its size allows, on fields from narrow to `widest`."""
+    """Every law of a bijection that its size allows, on fields from narrow to `widest`.
+
+    Args:
+        key: Randomness of the fields.
+        bijection: What is tested.
+        space: Of its fields.
+        widest: Width of the widest fields in units of momenta.
+        eager: Also compare with the bijection as it is without compilation, which takes long for many steps.
+    """
     fields = spread_fields(key, space, widest=widest)
-    small = space.dof <= LARGEST_JACOBIAN
-    return [law(bijection, space, fields) for law in BIJECTION_LAWS if small or law is not log_det_is_jacobian]
+    left_out = ([] if space.dof <= LARGEST_JACOBIAN else [log_det_is_jacobian]) + ([] if eager else [compiled_is_eager])
+    return [law(bijection, space, fields) for law in BIJECTION_LAWS if law not in left_out]
 
 
 @eqx.filter_jit

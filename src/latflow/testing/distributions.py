@@ -7,7 +7,7 @@ a log Z too small by the logarithm of the weight that was kept.
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, SupportsFloat, TypeAlias
 
 import equinox as eqx
 import jax
@@ -34,20 +34,27 @@ def _keys(key: PRNGKey, n: int) -> Array:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
 
 
+_PROBES = 64
+
+
 @eqx.filter_jit
 def _density_errors(key: PRNGKey, distribution: AbstractDistribution) -> Float[Array, " n"]:
     def one(k: PRNGKey) -> Float[Array, ""]:
         x, log_q = distribution.sample_and_log_prob(k)
         return jnp.abs(distribution.log_prob(x) - log_q)
 
-    return jax.vmap(one)(_keys(key, 64))
+    return jax.vmap(one)(_keys(key, _PROBES))
 
 
 def log_prob_is_sampled(key: PRNGKey, distribution: AbstractDistribution) -> LawResult:
     r"""`log_prob(x)` is the log q reported when x was drawn; limit $10^{-10}\sqrt N$ for N degrees of freedom."""
+    return _sampled(distribution, np.max(_density_errors(key, distribution)))
+
+
+def _sampled(distribution: AbstractDistribution, error: SupportsFloat) -> LawResult:
     n = distribution.space.dof
-    error = np.max(_density_errors(key, distribution))
-    return judge("log_prob equals the sampled log q", error, limit=1e-10 * math.sqrt(n), detail=f"{n} dof, 64 draws")
+    detail = f"{n} dof, {_PROBES} draws"
+    return judge("log_prob equals the sampled log q", error, limit=1e-10 * math.sqrt(n), detail=detail)
 
 
 @eqx.filter_jit
@@ -143,12 +150,37 @@ def _weight_errors(
         drawn = sampler.draw(k)
         return jnp.abs(drawn.log_weight + action(drawn.x) + distribution.log_prob(drawn.x))
 
-    return jax.vmap(one)(_keys(key, 64))
+    return jax.vmap(one)(_keys(key, _PROBES))
 
 
 def weight_is_density_ratio(
     key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
 ) -> LawResult:
     """Log w = −S(x) − log q(x) for a sampler that draws x from q."""
-    limit = 1e-10 * math.sqrt(distribution.space.dof)
-    return judge("log w = -S - log q", np.max(_weight_errors(key, sampler, distribution, action)), limit=limit)
+    return _weighted(distribution, np.max(_weight_errors(key, sampler, distribution, action)))
+
+
+def _weighted(distribution: AbstractDistribution, error: SupportsFloat) -> LawResult:
+    return judge("log w = -S - log q", error, limit=1e-10 * math.sqrt(distribution.space.dof))
+
+
+@eqx.filter_jit
+def _flow_errors(
+    key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    def one(k: PRNGKey) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        x, log_q = distribution.sample_and_log_prob(k)
+        drawn = sampler.draw(k)
+        # a loop of two passes, so that the inverse map is compiled once
+        sampled, weighted = jax.lax.map(distribution.log_prob, jnp.stack([x, drawn.x]))
+        return jnp.abs(sampled - log_q), jnp.abs(drawn.log_weight + action(drawn.x) + weighted)
+
+    return jax.vmap(one)(_keys(key, _PROBES))
+
+
+def flow_laws(
+    key: PRNGKey, sampler: AbstractWeightedSampler, distribution: AbstractDistribution, action: AbstractAction
+) -> list[LawResult]:
+    """`log_prob_is_sampled` and `weight_is_density_ratio` in one compiled program, for flows that compile slowly."""
+    densities, weights = _flow_errors(key, sampler, distribution, action)
+    return [_sampled(distribution, np.max(densities)), _weighted(distribution, np.max(weights))]

@@ -1,0 +1,68 @@
+"""How tests compile: most of their programs run for a moment and took longer to optimise than to run.
+
+In the modules of `PLAIN_MODULES` XLA is asked for plain code, by options that it takes with every program. The
+mathematics stays, the rounding does not, and what computes for long takes twice as long: only modules are listed there
+that were measured to gain. ``--optimised`` compiles all tests as users do. Other processes that tests start are never
+touched.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from jax._src import compiler
+
+import memory
+
+HERE = Path(__file__).parent
+
+PLAIN = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+
+
+PLAIN_MODULES = (
+    "flows/test_architectures.py",
+    "flows/test_conditional.py",
+    "flows/test_continuous.py",
+    "laws/test_action_laws.py",
+    "laws/test_bijection_laws.py",
+    "laws/test_space_laws.py",
+    "study/test_conditional.py",
+    "study/test_models.py",
+    "testing/",
+    "training/",
+)
+"""Beginnings of the paths, in this folder, of the modules that compile plain code."""
+
+
+def plain(path: Path) -> bool:
+    """Whether a module compiles plain code."""
+    return path.is_relative_to(HERE) and path.relative_to(HERE).as_posix().startswith(PLAIN_MODULES)
+
+
+class Compiler:
+    """The compiler of this process: plain, or as users have it."""
+
+    def __init__(self) -> None:
+        self.optimised = True
+
+    def install(self) -> None:
+        """Stand between JAX and XLA; options that a program asks for go first."""
+        asked = compiler.get_compile_options
+
+        @functools.wraps(asked)
+        def options(*args: Any, env_options_overrides: dict[str, Any] | None = None, **rest: Any) -> Any:
+            plain = {} if self.optimised else PLAIN
+            return asked(*args, env_options_overrides={**plain, **(env_options_overrides or {})}, **rest)
+
+        compiler.get_compile_options = options
+
+    def set(self, *, optimised: bool) -> None:
+        """Compile so from now on; what was compiled otherwise is forgotten."""
+        if optimised != self.optimised:
+            self.optimised = optimised
+            memory.forget()
