@@ -52,6 +52,9 @@ _ACCELERATOR_PART_SITES = 2**21
 _LEAST_PART, _MOST_PART = 8, 64
 """Draws of a part: no fewer than fill a few vector registers, no more than leave parts for several cores."""
 
+_DRAW_SITES, _MOST_DRAWS = 2**13, 256
+"""Sites of a part of draws, of which nothing is recorded but the end, and the most draws of a part."""
+
 _PIECE_BYTES = 2**20
 """Configurations measured at once: 1 MB; programs on more of them were measured to be 2 to 4 times slower."""
 
@@ -100,6 +103,17 @@ def part_size(batch_size: int, volume: int) -> int:
     else:
         wanted = min(_MOST_PART, max(_LEAST_PART, _PART_SITES // volume))
     return max(n for n in range(1, wanted + 1) if batch_size % n == 0)
+
+
+def draws_at_once(volume: int) -> int:
+    """Draws that one call of a program made for draws computes.
+
+    Args:
+        volume: Sites of the lattice.
+    """
+    if accelerated():
+        return max(1, _ACCELERATOR_PART_SITES // volume)
+    return min(_MOST_DRAWS, max(_LEAST_PART, 1 << (_DRAW_SITES // volume).bit_length()))
 
 
 def piece_size(n: int, bytes_each: int) -> int:
