@@ -71,6 +71,8 @@ class FlowOfDraws(AbstractBijection):
         def _(axis_size: int, batched: list, arrays: "FlowOfDraws", x: _Batch) -> _Image:
             del axis_size
             flows, fields = batched
+            if not any(jax.tree.leaves(batched)):
+                return of_one(arrays, x), (False, False)
             if any(jax.tree.leaves(flows)):  # several flows at once
                 axes = jax.tree.map(lambda each: 0 if each else None, (flows, fields))
                 return jax.vmap(of_one, axes)(arrays, x), (True, True)
