@@ -294,6 +294,9 @@ class Results(AbstractRecord):
     observables: dict[str, Observable] = Field(default={}, description="by name: how they are written")
     estimates: tuple[EstimateRecord, ...] = Field(default=(), description="every observable of every sampler")
     flow: FlowFigures | None = Field(default=None, description="figures of the flow; null without one")
+    reliability: dict[str, ReliabilityRecord] = Field(
+        default={}, description="by sampler of quasi-random draws: whether their averages are to be believed"
+    )
     chains: dict[str, ChainAgreement] = Field(default={}, description="by chain sampler")
     samplers: dict[str, Table] = Field(default={}, description="by chain sampler: its settings, as warm-up left them")
     gradient_flow: GradientFlowRecord | None = Field(default=None, description="null if none was measured")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from latflow.tables import AbstractSection
 
-SCALAR_SAMPLERS = ("flow", "hmc", "local", "cluster")
+SCALAR_SAMPLERS = ("flow", "quasi", "hmc", "local", "cluster")
 """Samplers of theories with one real number at every site and nearest-neighbour bonds."""
 
 
