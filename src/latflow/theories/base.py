@@ -34,6 +34,7 @@ class AbstractActionTable(AbstractSection):
             steps last.
         fields: "scalar" or "links": which flows, files and measurements apply.
         sections: Tables of a study that add measurements of this theory.
+        stein_fields: The family of control variates of its chains (`latflow.variates.catalogue`); empty without one.
     """
 
     kind: Any
@@ -43,6 +44,7 @@ class AbstractActionTable(AbstractSection):
     terms: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[str] = "scalar"
     sections: ClassVar[tuple[str, ...]] = ()
+    stein_fields: ClassVar[str] = "lattice"
 
     @abc.abstractmethod
     def formula(self) -> str:
