@@ -29,7 +29,7 @@ from latflow.results import (
     described,
     write,
 )
-from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError
+from latflow.stats.estimates import Estimate, TooShortError
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, R_HAT_SHORT, Verdict
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_images
@@ -52,11 +52,12 @@ from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.images import unseen_by_flow
 from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.rows import rows_of
 from latflow.study.stages.settings import sampler_settings
+from latflow.study.stages.smaller_errors import WeightedColumns, smaller_errors
 from latflow.study.theories import in_study_field, is_wanted, known_values, normalisation, study_physics
 from latflow.study.wording import read_results, theory_of
 from latflow.theories.catalogue import words_of
-from latflow.theories.known_value import Known
 
 _DECIMALS = 9
 """Decimals to which columns are rounded before R̂ is taken."""
@@ -134,7 +135,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 4
+REVISION = 5
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
@@ -156,7 +157,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     known = known_values(context.config)
     found: _Found = {}
     chains: dict[str, ChainAgreement] = {}
-    settings, judged, quasi = {}, dict[str, Reliability](), dict[str, Scrambled]()
+    settings, judged, weighted = {}, dict[str, Reliability](), dict[str, WeightedColumns]()
     for sampler in samplers:
         columns, method = _columns(context, sampler), METHODS[sampler]
         if method.name != FLOW:
@@ -166,10 +167,12 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             with _naming(sampler):
                 found[sampler] = accepted_averages(context, columns, weights["index"])
                 found[method.reweighted] = weighted_averages(context, columns, weights["log_weight"])
+            weighted[method.reweighted] = WeightedColumns(sampler, columns, weights["log_weight"])
             judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
         elif method.stage == "scramblings":
-            quasi[sampler] = weights = quasi_weights(context, sampler)
-            found[sampler] = weighted_averages(context, in_order(context, sampler, columns), weights)
+            columns, weights = in_order(context, sampler, columns), quasi_weights(context, sampler)
+            found[sampler] = weighted_averages(context, columns, weights)
+            weighted[sampler] = WeightedColumns(sampler, columns, weights)
         else:
             columns, replicas = by_replicas(context, sampler, columns)
             with _naming(sampler):
@@ -177,8 +180,15 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
             tau = _slowest(found[sampler])
             chains[sampler] = _agreement(context, columns, tau, defect=_defect(context, sampler), replicas=replicas)
         context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
+    quasi = {name: each.weights for name, each in weighted.items() if isinstance(each.weights, Scrambled)}
     found, judged, verdict = _weighed(context, found, judged, quasi)
-    rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
+    smaller = {
+        name: smaller_errors(context, each, found[name])
+        for name, each in weighted.items()
+        if judged[each.sampler].is_reliable
+    }
+    found |= {name: each.shown for name, each in smaller.items() if each is not None}
+    rows = (row for sampler, values in found.items() for row in rows_of(sampler, values, known, smaller.get(sampler)))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     gradient_flow = _gradient_flow(context.config)
     return Results(
@@ -343,35 +353,3 @@ def _defect(context: RunContext, sampler: str) -> float | None:
     ensemble = Ensemble.open(context.path("ensembles", sampler))
     found = [ensemble.read(block, ()).attributes.get("defect") for block in range(ensemble.n_blocks)]
     return max((defect for defect in found if defect is not None), default=None)
-
-
-def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[str, Known]) -> list[EstimateRecord]:
-    rows = []
-    for name, components in estimates.items():
-        reference = known.get(name)
-        row = EstimateRecord(
-            observable=name,
-            sampler=sampler,
-            value=_field(components, "value"),
-            error=_field(components, "error"),
-            tau_int=_field(components, "tau_int"),
-            tau_int_error=_field(components, "tau_int_error"),
-            n=components[0].n,
-            state=None if sampler in CHAINS else components[0].state,
-            slow_mode=next((component.slow_mode for component in components if component.slow_mode), None),
-            reference=None if reference is None else _reference(reference),
-            reference_error=None if reference is None else reference.error,
-            reference_source=None if reference is None else reference.source,
-        )
-        rows.append(row)
-    return rows
-
-
-def _reference(known: Known) -> float | tuple[float, ...]:
-    return known.value if known.array is None else tuple(known.array)
-
-
-def _field(components: list[Estimate], field: str) -> float | tuple[float | None, ...] | None:
-    """One field of all components; null where an average is not resolved."""
-    values = tuple(None if component.state == UNRESOLVED else getattr(component, field) for component in components)
-    return values[0] if len(values) == 1 else values

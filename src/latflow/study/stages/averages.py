@@ -9,6 +9,7 @@ from latflow.stats.estimates import Estimate
 from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import Estimates, all_estimates
 from latflow.stats.scramblings import Scrambled, scrambled_log_z
+from latflow.stats.variates import Varied
 from latflow.stats.weights import log_z
 from latflow.store.ensemble import Ensemble
 from latflow.study.context import RunContext
@@ -36,6 +37,11 @@ def weighted_averages(
     found = all_estimates(study_physics(context.config).all_estimators, columns, weights)
     mean = scrambled_log_z(weights) if isinstance(weights, Scrambled) else log_z(weights)
     return {**in_study_field(context.config, found), **partition(context, mean)}
+
+
+def varied_averages(context: RunContext, columns: Mapping[str, np.ndarray], draws: Varied) -> Estimates:
+    """Averages of all draws with variates; log Z has none."""
+    return in_study_field(context.config, all_estimates(study_physics(context.config).all_estimators, columns, draws))
 
 
 def quasi_weights(context: RunContext, sampler: str) -> Scrambled:
