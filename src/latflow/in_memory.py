@@ -283,6 +283,12 @@ def _given(
     return x
 
 
+def _refuse_quasi(fields: object) -> None:
+    if isinstance(fields, QuasiSamples):
+        hint = "points of a scrambling are not independent, so no accept/reject (Metropolis) chain goes through them"
+        raise ConfigError([f"fields: quasi-random draws; allowed: lf.reweighted_estimates(action, samples); {hint}"])
+
+
 def estimates(
     action: AbstractAction, fields: Inexact[np.ndarray, "n chains *shape"] | FlowSamples
 ) -> dict[str, list[Estimate]]:
@@ -301,10 +307,12 @@ def estimates(
 
     Raises:
         TypeError: If `action` is none or `fields` no array.
-        ConfigError: If the fields have other axes or another lattice than the action, or links are not in their group.
+        ConfigError: If the fields have other axes or another lattice than the action, links are not in their group, or
+            they are quasi-random draws, through which no chain goes.
         DataError: If there are too few records, or numbers that are not finite.
     """
     require_type("action", action, AbstractAction, "an action")
+    _refuse_quasi(fields)
     known = physics_of(action)
     samples = fields if isinstance(fields, FlowSamples) else None
     fields = fields.fields[:, None] if isinstance(fields, FlowSamples) else fields

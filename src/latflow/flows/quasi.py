@@ -13,9 +13,10 @@ from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.flows.weighted import for_draws, require_same_fields
 from latflow.randomness import require_float64, require_key
-from latflow.samplers.quasi import quasi_draws, sobol_points
+from latflow.samplers.quasi import SobolPoints, quasi_block
 from latflow.stats.estimates import Estimate
-from latflow.stats.reliability import Reliability, bounded, judge_draws
+from latflow.stats.reliability import Reliability, bounded
+from latflow.stats.scrambling_reliability import judge_scramblings
 from latflow.stats.scramblings import FEWEST, Scrambled, scrambled_log_z
 from latflow.stats.weights import reweighting_ess
 
@@ -30,8 +31,8 @@ class QuasiSamples:
         proposals: Every draw, shape (n, *shape of one field).
         log_weight: ln w = −S − log q of every draw.
         scramblings: Independent scramblings, n / scramblings draws each.
-        reliability: Whether weighted averages can be believed with their errors, judged from the weights as for
-            random draws.
+        reliability: Whether weighted averages can be believed with their errors, judged from the weights within every
+            scrambling.
         action: The target of the weights.
     """
 
@@ -108,18 +109,12 @@ def quasi_sample(
         raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
     exact = for_draws(key, flow)
     block_size = 1 << (block_size.bit_length() - 1)
+    source = SobolPoints(key, flow.n_uniforms)
     blocks = [
-        _block(key, exact, action, scrambling=scrambling, first=first, n=block_size)
+        quasi_block(exact, action, source.block(scrambling, first=first, n=block_size))
         for scrambling in range(scramblings)
         for first in range(0, points, block_size)
     ]
-    proposals, log_weight = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return QuasiSamples(proposals, log_weight, scramblings, judge_draws(log_weight), action)
-
-
-def _block(
-    key: PRNGKey, flow: AbstractDistribution, action: AbstractAction, *, scrambling: int, first: int, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    points = sobol_points(key, dimensions=flow.n_uniforms, scrambling=scrambling, first=first, n=n)
-    fields, log_weight = quasi_draws(flow, action, points)
-    return np.asarray(fields), np.asarray(log_weight)
+    proposals, log_weight = (np.concatenate([np.asarray(b[i]) for b in blocks]) for i in range(2))
+    found = judge_scramblings(Scrambled(log_weight, scramblings))
+    return QuasiSamples(proposals, log_weight, scramblings, found, action)

@@ -6,6 +6,7 @@ from latflow.report.cost import IndependentCost, independent_cost
 from latflow.report.data import flow_times
 from latflow.report.field import field_lines
 from latflow.report.footnotes import legend, not_reliable, slow_tails
+from latflow.report.gains import gain_lines
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
@@ -35,7 +36,8 @@ def summary_lines(results: Results) -> list[str]:
     said = (legend(results), slow_tails(results), told, masses if results.of(MASSES[0]) else "")
     notes = [*field_lines(results), *_scales(results), *filter(None, said)]
     first = list(filter(None, [belief(results)]))
-    return [*first, *_table(results), *notes, *_flow(results), *_cost(results), *_verdict(results)]
+    figures = [*gain_lines(results), *_flow(results), *_cost(results), *_verdict(results)]
+    return [*first, *_table(results), *notes, *figures]
 
 
 def _table(results: Results) -> list[str]:

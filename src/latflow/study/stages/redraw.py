@@ -14,7 +14,7 @@ from jaxtyping import Inexact
 
 from latflow.errors import DataError
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
-from latflow.samplers.draws import Drawn, draw_block
+from latflow.samplers.draws import Drawn
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import JSON, ChecksumError
@@ -23,7 +23,7 @@ from latflow.study.context import RunContext
 from latflow.study.foreign import AbstractCollection, collection_of
 from latflow.study.stages.files import read_fields
 from latflow.study.stages.provenance import elsewhere, origin
-from latflow.study.stages.sources import Source, draw_keys, source
+from latflow.study.stages.sources import Drawing, Source, drawing, source
 
 Level: TypeAlias = Literal["stored", "exact", "close"]
 """How far fields are known to be those that were drawn: read and verified, equal in every bit, or equal in the numbers
@@ -48,6 +48,7 @@ class FieldSource:
         self._context = context
         self._ensemble = ensemble
         self._source: Source | None = None
+        self._drawing: Drawing | None = None
         self._files: AbstractCollection | None = None
 
     @property
@@ -67,8 +68,9 @@ class FieldSource:
             return self._ensemble.read(index, ("fields",)).arrays["fields"], "stored"
         block = self._ensemble.read(index)
         size = self._ensemble.manifest["identity"]["block_size"]
-        key, _ = draw_keys(self._context.config, self._ensemble.manifest["sampler"])
-        drawn = draw_block(self._load().sampler, key, first=block.attributes["first"], n=size)
+        if self._drawing is None:
+            self._drawing = drawing(self._context.config, self._ensemble.manifest["sampler"], self._load().sampler)
+        drawn = self._drawing(block.attributes, size)
         fields = np.asarray(drawn.x)
         return fields, self._level(index, block, fields, drawn)
 

@@ -24,6 +24,8 @@ def sampler_settings(context: RunContext, sampler: str) -> dict[str, Any]:
     if method.stage == "files":
         return settings_of(context, ensemble)
     found = {} if method.table is None else getattr(config, sampler).model_dump(mode="json")
+    if method.stage == "scramblings":
+        return {**found, "reweighting_ess": float(reweighting_ess(ensemble.column("log_weight")))}
     if method.stage == "draws":
         ess = float(reweighting_ess(ensemble.column("log_weight")))
         return {**found, "acceptance": float(ensemble.column("accepted").mean()), "reweighting_ess": ess}
