@@ -166,6 +166,23 @@ def threaded(function: Callable[..., Result], *sequences: Sequence[Any]) -> list
         return list(pool.map(call, calls))
 
 
+def in_parts(program: Callable[[Shaped[Array, "size *shape"]], Any], x: Shaped[Array, "n *shape"], *, size: int) -> Any:
+    """Run a program on parts of one size on all cores and join the results.
+
+    The last part is filled up with copies of the first entry, whose results are left out.
+
+    Args:
+        program: From a part to arrays, in any pytree, with one entry per entry of the part along axis 0; an entry must
+            not depend on the others.
+        x: What is cut along axis 0.
+        size: Entries per part.
+    """
+    missing = -len(x) % size
+    filled = jnp.concatenate([x, jnp.broadcast_to(x[:1], (missing, *x.shape[1:]))]) if missing else x
+    found = threaded(program, split(filled, size=size))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(x)], *found)
+
+
 def equal_pieces(fields: Shaped[np.ndarray, "n *shape"], *, size: int) -> Iterator[Shaped[np.ndarray, "size *shape"]]:
     """Consecutive pieces of one size, so that one compiled program serves all of them.
 

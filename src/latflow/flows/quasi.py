@@ -7,11 +7,12 @@ from jaxtyping import Float, Inexact
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count, require_type
+from latflow.arguments import choice, count, require_type
 from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
-from latflow.flows.weighted import for_draws, require_same_fields
+from latflow.flows.matched import INTEGRATIONS, QUASI_GAIN, MatchedIntegration
+from latflow.flows.weighted import FlowSampler, for_draws, matched_draws, require_same_fields
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.quasi import SobolPoints, quasi_block
 from latflow.stats.estimates import Estimate
@@ -34,6 +35,7 @@ class QuasiSamples:
         reliability: Whether weighted averages can be believed with their errors, judged from the weights within every
             scrambling.
         action: The target of the weights.
+        integration: How the flow was integrated where that was matched to the number of draws, else None.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -41,6 +43,7 @@ class QuasiSamples:
     scramblings: int
     reliability: Reliability
     action: AbstractAction = dataclasses.field(compare=False)
+    integration: MatchedIntegration | None = None
 
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
@@ -71,6 +74,7 @@ def quasi_sample(
     points: int = 4096,
     scramblings: int = 16,
     block_size: int = 1024,
+    integration: str = "fine",
 ) -> QuasiSamples:
     r"""Draw from a flow with scrambled Sobol points instead of random numbers.
 
@@ -85,6 +89,8 @@ def quasi_sample(
         points: Points of each scrambling, a power of two.
         scramblings: Independent scramblings; their number decides how well the errors are known, 18 % for 16.
         block_size: Draws computed at once.
+        integration: How a continuous flow is integrated, see `latflow.sample`; `"matched"` allows for the smaller
+            errors of quasi-random draws.
 
     Returns:
         points × scramblings draws with their weights.
@@ -107,14 +113,24 @@ def quasi_sample(
     if flow.n_uniforms == 0:
         found = type(flow).__name__
         raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
-    exact = for_draws(key, flow)
+    choice("integration", integration, INTEGRATIONS)
+    if integration == "fine":
+        sampler, told = FlowSampler(for_draws(key, flow), action), None
+    else:
+        found, told = matched_draws(key, flow, action, n=points * scramblings, gain=QUASI_GAIN)
+        sampler = FlowSampler(found, action)
     block_size = 1 << (block_size.bit_length() - 1)
     source = SobolPoints(key, flow.n_uniforms)
     blocks = [
-        quasi_block(exact, action, source.block(scrambling, first=first, n=block_size))
+        quasi_block(
+            sampler.flow,
+            action,
+            source.block(scrambling, first=first, n=block_size),
+            at_once=sampler.draws_at_once,
+        )
         for scrambling in range(scramblings)
         for first in range(0, points, block_size)
     ]
     proposals, log_weight = (np.concatenate([np.asarray(b[i]) for b in blocks]) for i in range(2))
-    found = judge_scramblings(Scrambled(log_weight, scramblings))
-    return QuasiSamples(proposals, log_weight, scramblings, found, action)
+    judged = judge_scramblings(Scrambled(log_weight, scramblings))
+    return QuasiSamples(proposals, log_weight, scramblings, judged, action, told)

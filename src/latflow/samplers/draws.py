@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Inexact, Int, UInt32
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError, PhysicsStop
-from latflow.execution import split, threaded
+from latflow.execution import in_parts
 from latflow.randomness import pinned
 from latflow.samplers.base import AbstractWeightedSampler
 from latflow.samplers.independence import accept_sequence
@@ -51,17 +51,8 @@ def draw_block(sampler: AbstractWeightedSampler, key: PRNGKey, *, first: int, n:
     if size is None:
         x, columns, log_weight = _draw_range(sampler, key, indices)
     else:
-        x, columns, log_weight = _draw_parts(sampler, key, indices, size=size)
+        x, columns, log_weight = in_parts(lambda part: _draw_range(sampler, key, part), indices, size=size)
     return Drawn(x, jnp.asarray(sampler.combined(columns) if log_weight is None else log_weight), columns)
-
-
-def _draw_parts(
-    sampler: AbstractWeightedSampler, key: PRNGKey, indices: UInt32[Array, " n"], *, size: int
-) -> tuple[Inexact[Array, "n *shape"], dict[str, Float[Array, " n"]], Float[Array, " n"] | None]:
-    """Parts of one size, shared among threads; the last one is filled up with draws that are left out again."""
-    filled = jnp.arange(indices[0], indices[0] + -(-indices.size // size) * size, dtype=jnp.uint32)
-    parts = threaded(lambda part: _draw_range(sampler, key, part), split(filled, size=size))
-    return jax.tree.map(lambda *each: jnp.concatenate(each)[: indices.size], *parts)
 
 
 @eqx.filter_jit

@@ -21,6 +21,7 @@ from scipy.stats import qmc
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.distributions import AbstractDistribution
+from latflow.execution import in_parts
 from latflow.samplers.draws import Drawn
 
 MOST_DIMENSIONS = 21_201
@@ -93,7 +94,11 @@ def sequence_probe() -> str:
 
 
 def quasi_block(
-    flow: AbstractDistribution, action: AbstractAction, points: Float[Array | np.ndarray, "n dimensions"]
+    flow: AbstractDistribution,
+    action: AbstractAction,
+    points: Float[Array | np.ndarray, "n dimensions"],
+    *,
+    at_once: int | None = None,
 ) -> Drawn:
     """Configurations of points with their log-weights −S − log q; columns `log_prob` and `action`.
 
@@ -101,8 +106,13 @@ def quasi_block(
         flow: With a map of uniform numbers, see `AbstractDistribution.of_uniforms`.
         action: The target.
         points: Inside the cube, one row per draw.
+        at_once: Draws that one call of the compiled program makes, see `AbstractWeightedSampler.draws_at_once`.
     """
-    x, log_prob, action_values = _mapped(flow, action, jnp.asarray(points))
+    points = jnp.asarray(points)
+    if at_once is None:
+        x, log_prob, action_values = _mapped(flow, action, points)
+    else:
+        x, log_prob, action_values = in_parts(lambda part: _mapped(flow, action, part), points, size=at_once)
     # the weight is made of stored columns outside, as for random draws: so it follows from them bit for bit
     return Drawn(x, -action_values - log_prob, {"log_prob": log_prob, "action": action_values})
 

@@ -22,6 +22,7 @@ from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext
 from latflow.study.foreign import AbstractCollection, collection_of
 from latflow.study.stages.files import read_fields
+from latflow.study.stages.integration import log_prob_limit
 from latflow.study.stages.provenance import elsewhere, origin
 from latflow.study.stages.sources import Drawing, Source, drawing, source
 
@@ -101,9 +102,10 @@ class FieldSource:
             raise ChecksumError(name, value="differs from what was drawn", hint=hint)
         kept = drawn.columns or {"log_weight": drawn.log_weight}
         deviation = max(float(np.max(np.abs(np.asarray(kept[name]) - block.arrays[name]))) for name in kept)
-        if not deviation <= PROMISED_LOG_PROB_ERROR:
+        limit = log_prob_limit(self._ensemble.manifest, PROMISED_LOG_PROB_ERROR)
+        if not deviation <= limit:
             what = " or ".join(_SYMBOLS.get(column, column.replace("_", " ")) for column in sorted(kept))
-            allowed = f"{PROMISED_LOG_PROB_ERROR:.0e} on another platform"
+            allowed = f"{limit:.0e} on another platform"
             raise DataError(name, value=f"{what} differ by {deviation:.1e}", allowed=allowed)
         return "close"
 

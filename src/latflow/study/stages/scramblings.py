@@ -17,6 +17,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import QUASI, method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.stages import labels
+from latflow.study.stages.integration import require_accuracy
 from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.sources import Source, draw_key, drawing, require_uniforms, source
@@ -84,6 +85,7 @@ def sample_scramblings(context: RunContext, name: str) -> None:
     if method_of(name).trained and not is_up_to_date(context):
         train(context)
     found = source(context, name)
+    require_accuracy(context, name, found.facts)
     require_uniforms(found.sampler, name)
     warn_outside_range(context)
     context.interrupts.check()

@@ -14,6 +14,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.config.methods import SCRAMBLINGS, method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.methods import build_sampler, method_key
+from latflow.study.stages.integration import integrated
 from latflow.study.stages.training import load_flow, sampling_facts
 
 
@@ -46,7 +47,9 @@ def source(context: RunContext, name: str) -> Source:
     if not method.trained:
         return Source(build_sampler(config, name), own, {})
     flow, header = load_flow(context)
-    return Source(build_sampler(config, name, flow), {**own, "model": header["sha256"]}, sampling_facts(config))
+    flow, decides, told = integrated(context, name, flow)
+    found = {**own, "model": header["sha256"], **decides}
+    return Source(build_sampler(config, name, flow), found, {**sampling_facts(config), **told})
 
 
 Drawing: TypeAlias = Callable[[Mapping[str, Any], int], Drawn]
@@ -69,7 +72,7 @@ def drawing(config: StudyConfig, name: str, sampler: AbstractWeightedSampler) ->
 
     def quasi(attributes: Mapping[str, Any], n: int) -> Drawn:
         u = points.block(attributes["scrambling"], first=attributes["first"], n=n)
-        return quasi_block(flow_sampler.flow, flow_sampler.action, u)
+        return quasi_block(flow_sampler.flow, flow_sampler.action, u, at_once=flow_sampler.draws_at_once)
 
     return quasi
 
