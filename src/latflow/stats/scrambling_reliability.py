@@ -72,7 +72,7 @@ def _of_scramblings(effective: np.ndarray, shares: np.ndarray) -> list[Finding]:
         (
             not most <= LARGEST_SHARE,
             not most <= SHARE_RESOLVED,
-            f"one draw has {100 * most:.2g} % of scrambling {heavy}, at most {100 * LARGEST_SHARE:g} % may be",
+            f"one draw has {100 * most:.3g} % of scrambling {heavy}, at most {100 * LARGEST_SHARE:g} % may be",
         ),
     ]
 
