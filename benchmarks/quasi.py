@@ -1,9 +1,9 @@
 """Variance of plain weighted averages over that with quasi-random points, with Hermite variates, and with both.
 
 Draws of models of the zoo, integrated accurately. Of the same number of draws: plain random ones are 1; `hermite`
-random draws with variates, `quasi` scrambled Sobol points with errors from the scatter of scramblings, `both` these with
-variates. The ratios of quasi-random averages are known to √(2/(R − 1)) of R scramblings, those of random ones to a few
-per cent.
+random draws with variates, `quasi` scrambled Sobol points with errors from the scatter of scramblings, `both` these
+with variates. The ratios of quasi-random averages are known to √(2/(R − 1)) of R scramblings, those of random ones to a
+few per cent.
 """
 
 import argparse

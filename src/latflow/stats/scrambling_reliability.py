@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, NonFiniteSeriesError, worst
+from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, NonFiniteSeriesError, State, worst
 from latflow.stats.reliability import (
     FEWEST_EFFECTIVE,
     LARGEST_SHARE,
@@ -55,7 +55,7 @@ def judge_scramblings(draws: Scrambled, *, of_flow: Reliability | None = None) -
     )
     told = [] if of_flow is None else evidence_against(of_flow)
     against = [each for each in (*_of_scramblings(effective, shares), *told) if each[0] or each[1]]
-    states = (UNRESOLVED if none else UNDERESTIMATED for _, none, _ in against)
+    states: list[State] = [UNRESOLVED if none else UNDERESTIMATED for _, none, _ in against]
     return dataclasses.replace(found, state=worst(RELIABLE, *states), reasons=tuple(words for *_, words in against))
 
 
