@@ -7,7 +7,6 @@ import pytest
 from scipy.stats import norm, qmc
 
 from latflow.stats.estimates import SeriesShapeError
-from latflow.stats.replicas import Replicas
 from latflow.stats.scramblings import Scrambled
 from latflow.stats.variates import Varied
 from latflow.stats.weights import named_estimates, weighted_estimates
@@ -103,7 +102,5 @@ def test_weights_of_zero_are_no_part_of_a_column():
 def test_what_does_not_belong_together_is_refused():
     with pytest.raises(SeriesShapeError, match="3 rows"):
         Varied(np.zeros(8), np.zeros((3, 1)))
-    with pytest.raises(TypeError, match="a Markov chain"):
-        Varied(Replicas((np.arange(8),)), np.zeros((8, 1)))
     with pytest.raises(TypeError, match="a Markov chain"):
         Varied(None, np.zeros((8, 1)))
