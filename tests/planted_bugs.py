@@ -1350,9 +1350,9 @@ BUGS = (
     ),
     Bug(
         "the accept/reject chain of a flow in the house field whatever the study",
-        "study/stages/analysis.py",
-        "    return in_study_field(context.config, found)\n\n\ndef _reweighted(",
-        "    return found\n\n\ndef _reweighted(",
+        "study/stages/averages.py",
+        "    return in_study_field(context.config, found)\n\n\ndef weighted_averages(",
+        "    return found\n\n\ndef weighted_averages(",
         "tests/study/test_normalisation.py::test_averages_of_a_flow_have_the_powers_of_their_field",
     ),
     Bug(
@@ -1379,8 +1379,8 @@ BUGS = (
     Bug(
         "Hermite variates on a Markov chain",
         "study/stages/analysis.py",
-        "weighted[method.reweighted] = WeightedColumns(",
-        "weighted[sampler] = weighted[method.reweighted] = WeightedColumns(",
+        "made.weighted[method.reweighted] = WeightedColumns(",
+        "made.weighted[sampler] = made.weighted[method.reweighted] = WeightedColumns(",
         "tests/study/test_quasi.py::test_plain_values_stand_beside_and_chains_have_no_variates",
     ),
     Bug(
