@@ -44,6 +44,7 @@ from latflow.stats.reliability import (
     judge_draws,
     with_images,
 )
+from latflow.stats.variates import Varied
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.free_memory import require_room
@@ -362,7 +363,8 @@ def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray,
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
-    Those of quasi-random draws come from the scatter of their scramblings. Their `state` says whether they are to be
+    Those of quasi-random draws come from the scatter of their scramblings, with Hermite variates where the other
+    scramblings say that these help. Their `state` says whether they are to be
     believed, and a warning is given where they are not.
 
     Args:
@@ -382,6 +384,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     columns = measure(known.observables, samples.proposals)
     if isinstance(samples, QuasiSamples):
         found, weights = samples.reliability, samples.draws
+        weights = weights if samples.variates is None else Varied(weights, samples.variates)
     else:
         accepted = np.diff(samples.index, prepend=-1) != 0
         found = judge_draws(samples.log_weight, accepted, columns=columns)

@@ -11,8 +11,10 @@ from latflow.arguments import choice, count, require_type
 from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
-from latflow.flows.matched import INTEGRATIONS, QUASI_GAIN, MatchedIntegration
+from latflow.flows.hermite import variates_of_points
+from latflow.flows.matched import GAIN, INTEGRATIONS, MatchedIntegration
 from latflow.flows.weighted import FlowSampler, for_draws, matched_draws, require_same_fields
+from latflow.lattice import Lattice
 from latflow.randomness import require_float64, require_key
 from latflow.samplers.quasi import SobolPoints, quasi_block
 from latflow.stats.estimates import Estimate
@@ -36,6 +38,8 @@ class QuasiSamples:
             scrambling.
         action: The target of the weights.
         integration: How the flow was integrated where that was matched to the number of draws, else None.
+        variates: Polynomials of every draw's modes, whose means are zero (`latflow.flows.hermite`): they make errors
+            of `latflow.reweighted_estimates` smaller where there are draws enough; None where there are no modes.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -44,6 +48,7 @@ class QuasiSamples:
     reliability: Reliability
     action: AbstractAction = dataclasses.field(compare=False)
     integration: MatchedIntegration | None = None
+    variates: Float[np.ndarray, "n variates"] | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
@@ -117,20 +122,25 @@ def quasi_sample(
     if integration == "fine":
         sampler, told = FlowSampler(for_draws(key, flow), action), None
     else:
-        found, told = matched_draws(key, flow, action, n=points * scramblings, gain=QUASI_GAIN)
+        found, told = matched_draws(key, flow, action, n=points * scramblings, gain=GAIN)
         sampler = FlowSampler(found, action)
     block_size = 1 << (block_size.bit_length() - 1)
     source = SobolPoints(key, flow.n_uniforms)
     blocks = [
-        quasi_block(
-            sampler.flow,
-            action,
-            source.block(scrambling, first=first, n=block_size),
-            at_once=sampler.draws_at_once,
-        )
+        _block(sampler, source.block(scrambling, first=first, n=block_size))
         for scrambling in range(scramblings)
         for first in range(0, points, block_size)
     ]
-    proposals, log_weight = (np.concatenate([np.asarray(b[i]) for b in blocks]) for i in range(2))
+    proposals, log_weight, *variates = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     judged = judge_scramblings(Scrambled(log_weight, scramblings))
-    return QuasiSamples(proposals, log_weight, scramblings, judged, action, told)
+    return QuasiSamples(proposals, log_weight, scramblings, judged, action, told, *variates)
+
+
+def _block(sampler: FlowSampler, points: Float[np.ndarray, "n dimensions"]) -> tuple[np.ndarray, ...]:
+    """Fields, log-weights and, where the flow is made of modes, variates."""
+    flow = sampler.flow
+    drawn = quasi_block(flow, sampler.action, points, at_once=sampler.draws_at_once)
+    found = (np.asarray(drawn.x), np.asarray(drawn.log_weight))
+    if not flow.has_modes:
+        return found
+    return (*found, np.asarray(variates_of_points(flow, Lattice(tuple(drawn.x.shape[1:])), points)))

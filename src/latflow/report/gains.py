@@ -46,5 +46,5 @@ def _cells(row: EstimateRecord | None) -> tuple[str, str]:
     if row is None or not isinstance(row.variance_ratio, float):
         return ABSENT, ABSENT
     plain, error = row.plain_value, row.plain_error
-    scalar = isinstance(plain, float) and isinstance(error, float)
-    return f"{row.variance_ratio:.3g}", compact(plain, error) if scalar else ABSENT
+    without = compact(plain, error) if isinstance(plain, float) and isinstance(error, float) else ABSENT
+    return f"{row.variance_ratio:.3g}", without

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, NonFiniteSeriesError, worst
+from latflow.stats.estimates import RELIABLE, UNDERESTIMATED, UNRESOLVED, NonFiniteSeriesError, State, worst
 from latflow.stats.reliability import (
     FEWEST_EFFECTIVE,
     LARGEST_SHARE,
@@ -55,7 +55,7 @@ def judge_scramblings(draws: Scrambled, *, of_flow: Reliability | None = None) -
     )
     told = [] if of_flow is None else evidence_against(of_flow)
     against = [each for each in (*_of_scramblings(effective, shares), *told) if each[0] or each[1]]
-    states = (UNRESOLVED if none else UNDERESTIMATED for _, none, _ in against)
+    states: list[State] = [UNRESOLVED if none else UNDERESTIMATED for _, none, _ in against]
     return dataclasses.replace(found, state=worst(RELIABLE, *states), reasons=tuple(words for *_, words in against))
 
 
@@ -72,7 +72,7 @@ def _of_scramblings(effective: np.ndarray, shares: np.ndarray) -> list[Finding]:
         (
             not most <= LARGEST_SHARE,
             not most <= SHARE_RESOLVED,
-            f"one draw has {100 * most:.2g} % of scrambling {heavy}, at most {100 * LARGEST_SHARE:g} % may be",
+            f"one draw has {100 * most:.3g} % of scrambling {heavy}, at most {100 * LARGEST_SHARE:g} % may be",
         ),
     ]
 

@@ -20,6 +20,7 @@ from typing_extensions import override
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
 from latflow.stats.estimates import SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
 from latflow.stats.weights import AbstractDraws, relative_weights
 
@@ -35,18 +36,22 @@ class Varied(AbstractDraws):
     """Weighted draws with variates.
 
     Args:
-        draws: Log-weights of random draws, or quasi-random ones.
+        draws: Log-weights of random draws, or quasi-random ones; what stands for a Markov chain is refused.
         variates: One row per draw; of mean zero over the draws, whatever their weights.
 
     Raises:
+        TypeError: If these are no weighted draws but a Markov chain.
         SeriesShapeError: If there are not as many rows as draws.
     """
 
-    draws: Float[np.ndarray, " n"] | Scrambled
-    variates: Float[np.ndarray, "n variates"]
+    draws: Float[np.ndarray, " n"] | Scrambled | Along
+    variates: Float[np.ndarray, "rows variates"]
 
     def __post_init__(self) -> None:
-        """Refuse variates of other draws."""
+        """Refuse variates of other draws, and of what is no weighted draw."""
+        if not isinstance(self.draws, np.ndarray | Scrambled):
+            allowed = "log-weights of draws of a flow; over a Markov chain (HMC, Metropolis) their means are not zero"
+            raise TypeError(f"variates of {type(self.draws).__name__}, a Markov chain; allowed: {allowed}")
         if len(self.variates) != self.log_weights.size:
             value = f"{len(self.variates)} rows"
             raise SeriesShapeError("variates", value=value, allowed=f"{self.log_weights.size}, one per log-weight")
@@ -59,7 +64,7 @@ class Varied(AbstractDraws):
     @property
     def log_weights(self) -> Float[np.ndarray, " n"]:
         """Ln w of every draw."""
-        return self.draws.log_weights if isinstance(self.draws, Scrambled) else self.draws
+        return self.draws.log_weights if isinstance(self.draws, Scrambled) else np.asarray(self.draws)
 
     @property
     def groups(self) -> int:

@@ -5,6 +5,7 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -153,38 +154,44 @@ def _measured(context: RunContext) -> list[str]:
     return [name for name in SAMPLERS if context.path("measurements", name).exists()]
 
 
+_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
+"""Estimates by sampler and observable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Analysed:
+    """What the columns of all samplers give, before target draws and draws of the flow are held together.
+
+    Attributes:
+        found: Estimates, of weighted draws without variates.
+        judged: Averages of draws, by sampler.
+        weighted: Columns and weights of draws, by the name that their weighted averages have.
+        chains: Whether they agree.
+        settings: Of samplers.
+    """
+
+    found: _Found = dataclasses.field(default_factory=dict)
+    judged: dict[str, Reliability] = dataclasses.field(default_factory=dict)
+    weighted: dict[str, WeightedColumns] = dataclasses.field(default_factory=dict)
+    chains: dict[str, ChainAgreement] = dataclasses.field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def quasi(self) -> dict[str, Scrambled]:
+        """Log-weights of quasi-random draws."""
+        weights = {name: each.weights for name, each in self.weighted.items()}
+        return {name: each for name, each in weights.items() if isinstance(each, Scrambled)}
+
+
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
-    known = known_values(context.config)
-    found: _Found = {}
-    chains: dict[str, ChainAgreement] = {}
-    settings, judged, weighted = {}, dict[str, Reliability](), dict[str, WeightedColumns]()
-    for sampler in samplers:
-        columns, method = _columns(context, sampler), METHODS[sampler]
-        if method.name != FLOW:
-            settings[sampler] = sampler_settings(context, sampler)
-        if method.stage == "draws":
-            weights = weights_of(context, sampler)
-            with _naming(sampler):
-                found[sampler] = accepted_averages(context, columns, weights["index"])
-                found[method.reweighted] = weighted_averages(context, columns, weights["log_weight"])
-            weighted[method.reweighted] = WeightedColumns(sampler, columns, weights["log_weight"])
-            judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
-        elif method.stage == "scramblings":
-            columns, weights = in_order(context, sampler, columns), quasi_weights(context, sampler)
-            found[sampler] = weighted_averages(context, columns, weights)
-            weighted[sampler] = WeightedColumns(sampler, columns, weights)
-        else:
-            columns, replicas = by_replicas(context, sampler, columns)
-            with _naming(sampler):
-                found[sampler] = _chain(context, columns, replicas)
-            tau = _slowest(found[sampler])
-            chains[sampler] = _agreement(context, columns, tau, defect=_defect(context, sampler), replicas=replicas)
-        context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
-    quasi = {name: each.weights for name, each in weighted.items() if isinstance(each.weights, Scrambled)}
-    found, judged, verdict = _weighed(context, found, judged, quasi)
+    made, known = _Analysed(), known_values(context.config)
+    for number, sampler in enumerate(samplers):
+        _analyse_one(context, sampler, made)
+        context.progress.update("analyse", number + 1, len(samplers), {})
+    found, judged, verdict = _weighed(context, made.found, made.judged, made.quasi)
     smaller = {
         name: smaller_errors(context, each, found[name])
-        for name, each in weighted.items()
+        for name, each in made.weighted.items()
         if judged[each.sampler].is_reliable
     }
     found |= {name: each.shown for name, each in smaller.items() if each is not None}
@@ -199,9 +206,9 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         observables=_described(context.config, estimates, gradient_flow),
         estimates=estimates,
         flow=flow_figures(context, judged[FLOW]) if FLOW in judged else None,
-        reliability={name: reliability_record(judged[name]) for name in quasi},
-        chains=chains,
-        samplers=settings,
+        reliability={name: reliability_record(judged[name]) for name in made.quasi},
+        chains=made.chains,
+        samplers=made.settings,
         gradient_flow=gradient_flow,
         cost=costs(context.metrics(), estimates),
         verdict=verdict,
@@ -209,8 +216,28 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     )
 
 
-_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
-"""Estimates by sampler and observable."""
+def _analyse_one(context: RunContext, sampler: str, made: _Analysed) -> None:
+    """Add what the columns of one sampler give."""
+    columns, method = _columns(context, sampler), METHODS[sampler]
+    if method.name != FLOW:
+        made.settings[sampler] = sampler_settings(context, sampler)
+    if method.stage == "draws":
+        weights = weights_of(context, sampler)
+        with _naming(sampler):
+            made.found[sampler] = accepted_averages(context, columns, weights["index"])
+            made.found[method.reweighted] = weighted_averages(context, columns, weights["log_weight"])
+        made.weighted[method.reweighted] = WeightedColumns(sampler, columns, weights["log_weight"])
+        made.judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
+    elif method.stage == "scramblings":
+        columns, weights = in_order(context, sampler, columns), quasi_weights(context, sampler)
+        made.found[sampler] = weighted_averages(context, columns, weights)
+        made.weighted[sampler] = WeightedColumns(sampler, columns, weights)
+    else:
+        columns, replicas = by_replicas(context, sampler, columns)
+        with _naming(sampler):
+            made.found[sampler] = _chain(context, columns, replicas)
+        tau, defect = _slowest(made.found[sampler]), _defect(context, sampler)
+        made.chains[sampler] = _agreement(context, columns, tau, defect=defect, replicas=replicas)
 
 
 def _weighed(

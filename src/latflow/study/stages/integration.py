@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from latflow.errors import ConfigError
-from latflow.flows.matched import FRACTION, QUASI_GAIN, MatchedIntegration, with_integration
+from latflow.flows.matched import FRACTION, GAIN, MatchedIntegration, with_integration
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import matched_draws
 from latflow.store.ensemble import Ensemble
@@ -104,8 +104,8 @@ def _kept(context: RunContext, name: str) -> dict[str, Any] | None:
 
 
 def _draws(config: StudyConfig, name: str) -> tuple[int, float]:
-    """How many draws a study asks for, and how many random ones each is worth at most."""
+    """How many draws a study asks for, and how many random ones without variates each is worth at most."""
     if name not in SCRAMBLINGS:
-        return config.sampling.configurations, 1.0
+        return config.sampling.configurations, GAIN
     table = getattr(config, name)
-    return table.scramblings * table.points_per_scrambling, QUASI_GAIN
+    return table.scramblings * table.points_per_scrambling, GAIN
