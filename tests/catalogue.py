@@ -38,7 +38,7 @@ from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.conditional import ConditionalFlow, conditioned
-from latflow.flows.continuous import continuous_flow
+from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.mixture import Z2Mixture
@@ -241,6 +241,9 @@ def _continuous(shape: tuple[int, ...], n_steps: int = 24) -> Flow:
 BIJECTIONS |= {
     "continuous": lambda: _case(
         (3, 3), _continuous((3, 3)).bijection, Translation((1, 0)), Rotation((0, 1)), Reflection(0), SignFlip()
+    ),
+    "continuous, made for draws": lambda: _case(
+        (3, 3), of_draws(_continuous((3, 3)).bijection), Translation((1, 0)), Rotation((0, 1)), Reflection(0)
     ),
     "continuous, 1d": lambda: _case((4,), _continuous((4,)).bijection, Translation((1,)), SignFlip()),
     "conditional, lower end": lambda: _at_coupling((3, 3), 5.0),

@@ -487,8 +487,8 @@ BUGS = (
     Bug(
         "slope of the divergence missing in the score along a continuous flow",
         "bijections/ode/path_adjoint.py",
-        "(score[None] * slope + _column(2 * own) * bend)",
-        "(score[None] * slope + 0 * _column(2 * own) * bend)",
+        "(score[None] * slope + column(2 * own) * bend)",
+        "(score[None] * slope + 0 * column(2 * own) * bend)",
         "tests/training/test_split_steps.py::test_gradient_vanishes_where_the_flow_is_the_theory",
     ),
     Bug(
@@ -1358,7 +1358,7 @@ BUGS = (
     Bug(
         "error of quasi-random averages from points instead of scramblings",
         "stats/scramblings.py",
-        "parts = influence.reshape(draws.scramblings, -1, influence.shape[1]).sum(axis=1) @ linear.jacobian.T",
+        "parts = influence.reshape(scramblings, -1, influence.shape[1]).sum(axis=1) @ linear.jacobian.T",
         "parts = influence @ linear.jacobian.T",
         "tests/stats/test_scramblings.py::test_errors_are_the_spread_of_repetitions_and_far_below_those_of_random_draws",
     ),
@@ -1371,9 +1371,9 @@ BUGS = (
     ),
     Bug(
         "the accept/reject chain of a flow in the house field whatever the study",
-        "study/stages/analysis.py",
-        "    return in_study_field(context.config, found)\n\n\ndef _reweighted(",
-        "    return found\n\n\ndef _reweighted(",
+        "study/stages/averages.py",
+        "    return in_study_field(context.config, found)\n\n\ndef weighted_averages(",
+        "    return found\n\n\ndef weighted_averages(",
         "tests/study/test_normalisation.py::test_averages_of_a_flow_have_the_powers_of_their_field",
     ),
     Bug(
@@ -1389,6 +1389,55 @@ BUGS = (
         "if not worst or abs(pulls[worst]) <= SIGMAS:",
         "if not worst or abs(pulls[worst]) <= 1e9 * SIGMAS:",
         "tests/report/test_summary.py::test_averages_far_from_known_values_are_not_to_be_believed",
+    ),
+    Bug(
+        "Hermite polynomials with a wrong mean",
+        "flows/hermite.py",
+        "means = [2 * _correlation(lattice, mass_squared, mu) ** 2 for mu in steps]",
+        "means = [_correlation(lattice, mass_squared, mu) ** 2 for mu in steps]",
+        "tests/flows/test_hermite.py::test_means_are_zero_exactly",
+    ),
+    Bug(
+        "Hermite variates on a Markov chain",
+        "study/stages/analysis.py",
+        "made.weighted[method.reweighted] = WeightedColumns(",
+        "made.weighted[sampler] = made.weighted[method.reweighted] = WeightedColumns(",
+        "tests/study/test_quasi.py::test_plain_values_stand_beside_and_chains_have_no_variates",
+    ),
+    Bug(
+        "variates of a Markov chain not refused",
+        "stats/variates.py",
+        "if not isinstance(self.draws, np.ndarray | Scrambled):",
+        "if False:",
+        "tests/stats/test_variates.py::test_what_does_not_belong_together_is_refused",
+    ),
+    Bug(
+        "variates of draws fitted to the draws that they correct",
+        "stats/cross_fitting.py",
+        "held_out = np.stack([_solve(whole - part, n_variates) for part in moments])",
+        "held_out = np.stack([_solve(whole, n_variates) for part in moments])",
+        "tests/stats/test_variates.py::test_coefficients_come_from_other_draws",
+    ),
+    Bug(
+        "errors of corrected averages that leave out the correction",
+        "stats/variates.py",
+        "p[:, None] * (matrix - means) - correction / w.size",
+        "p[:, None] * (matrix - means)",
+        "tests/stats/test_variates.py::test_values_and_errors_are_right",
+    ),
+    Bug(
+        "an extended sequence that begins again",
+        "study/stages/scramblings.py",
+        "return block % self.scramblings, block // self.scramblings * self.size",
+        "return block % self.scramblings, 0",
+        "tests/study/test_quasi.py::test_rounds_that_count_are_a_power_of_two",
+    ),
+    Bug(
+        "quasi-random averages of few effective draws that may be believed",
+        "stats/scrambling_reliability.py",
+        "not least >= FEWEST_EFFECTIVE,",
+        "False,",
+        "tests/stats/test_scrambling_reliability.py::test_few_points_are_too_few",
     ),
 )
 

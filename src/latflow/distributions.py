@@ -67,6 +67,29 @@ class AbstractDistribution(eqx.Module):
         found = type(self).__name__
         raise ConfigError([f"quasi-random points: {found} is no map of uniform numbers; allowed: a flow from N(0, 1)"])
 
+    @property
+    def has_modes(self) -> bool:
+        """Whether draws are made of normal modes, see `modes`."""
+        return False
+
+    def modes(self, key: PRNGKey) -> Float[Array, "*momenta"]:
+        r"""Normal amplitudes of the momentum modes that the draw of a key is made of, independent and $N(0,1)$.
+
+        A function of the key alone: it costs no pass through a flow, so nothing of it is stored with draws.
+
+        Raises:
+            ConfigError: If draws are not made of modes of a scalar field.
+        """
+        raise ConfigError([f"modes: {type(self).__name__} is not made of them; allowed: a flow from a normal prior"])
+
+    def modes_of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*momenta"]:
+        """The same of the draw that `of_uniforms` makes.
+
+        Raises:
+            ConfigError: If draws are not made of modes of a scalar field.
+        """
+        raise ConfigError([f"modes: {type(self).__name__} is not made of them; allowed: a flow from a normal prior"])
+
 
 class Normal(AbstractDistribution):
     """Independent standard normal numbers, N(0, 1) on every site.
@@ -98,8 +121,21 @@ class Normal(AbstractDistribution):
     def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
         # All directions are alike under this density. Flows move long waves most, so these come first.
         lattice = Lattice(self.shape)
-        x = from_momentum(_normal_modes(u, momentum_squared(lattice)), lattice)
+        x = from_momentum(self.modes_of_uniforms(u), lattice)
         return x, self.log_prob(x)
+
+    @property
+    @override
+    def has_modes(self) -> bool:
+        return True
+
+    @override
+    def modes(self, key: PRNGKey) -> Float[Array, "*momenta"]:
+        return to_momentum(jax.random.normal(pinned(key), self.shape), Lattice(self.shape))
+
+    @override
+    def modes_of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*momenta"]:
+        return _normal_modes(u, momentum_squared(Lattice(self.shape)))
 
 
 class FreeFieldPrior(AbstractDistribution):
@@ -136,8 +172,7 @@ class FreeFieldPrior(AbstractDistribution):
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
         # Every momentum mode has the same noise as in the standard normal field of this key.
-        modes = to_momentum(jax.random.normal(pinned(key), self.shape), self.lattice)
-        widths = self._log_widths()
+        modes, widths = self.modes(key), self._log_widths()
         x = from_momentum(jnp.exp(widths) * modes, self.lattice)
         return x, _standard_normal(modes) - jnp.sum(widths)
 
@@ -153,9 +188,22 @@ class FreeFieldPrior(AbstractDistribution):
 
     @override
     def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
-        modes, widths = _normal_modes(u, momentum_squared(self.lattice)), self._log_widths()
+        modes, widths = self.modes_of_uniforms(u), self._log_widths()
         x = from_momentum(jnp.exp(widths) * modes, self.lattice)
         return x, _standard_normal(modes) - jnp.sum(widths)
+
+    @property
+    @override
+    def has_modes(self) -> bool:
+        return True
+
+    @override
+    def modes(self, key: PRNGKey) -> Float[Array, "*momenta"]:
+        return to_momentum(jax.random.normal(pinned(key), self.shape), self.lattice)
+
+    @override
+    def modes_of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*momenta"]:
+        return _normal_modes(u, momentum_squared(self.lattice))
 
     def _log_widths(self) -> Float[Array, "*momenta"]:
         return self.log_widths[momentum_orbits(self.lattice)]

@@ -52,6 +52,9 @@ _ACCELERATOR_PART_SITES = 2**21
 _LEAST_PART, _MOST_PART = 8, 64
 """Draws of a part: no fewer than fill a few vector registers, no more than leave parts for several cores."""
 
+_DRAW_SITES, _MOST_DRAWS = 2**13, 256
+"""Sites of a part of draws, of which nothing is recorded but the end, and the most draws of a part."""
+
 _PIECE_BYTES = 2**20
 """Configurations measured at once: 1 MB; programs on more of them were measured to be 2 to 4 times slower."""
 
@@ -102,6 +105,17 @@ def part_size(batch_size: int, volume: int) -> int:
     return max(n for n in range(1, wanted + 1) if batch_size % n == 0)
 
 
+def draws_at_once(volume: int) -> int:
+    """Draws that one call of a program made for draws computes.
+
+    Args:
+        volume: Sites of the lattice.
+    """
+    if accelerated():
+        return max(1, _ACCELERATOR_PART_SITES // volume)
+    return min(_MOST_DRAWS, max(_LEAST_PART, 1 << (_DRAW_SITES // volume).bit_length()))
+
+
 def piece_size(n: int, bytes_each: int) -> int:
     """How many of `n` configurations are measured at once; at least one.
 
@@ -150,6 +164,23 @@ def threaded(function: Callable[..., Result], *sequences: Sequence[Any]) -> list
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
         return list(pool.map(call, calls))
+
+
+def in_parts(program: Callable[[Shaped[Array, "size *shape"]], Any], x: Shaped[Array, "n *shape"], *, size: int) -> Any:
+    """Run a program on parts of one size on all cores and join the results.
+
+    The last part is filled up with copies of the first entry, whose results are left out.
+
+    Args:
+        program: From a part to arrays, in any pytree, with one entry per entry of the part along axis 0; an entry must
+            not depend on the others.
+        x: What is cut along axis 0.
+        size: Entries per part.
+    """
+    missing = -len(x) % size
+    filled = jnp.concatenate([x, jnp.broadcast_to(x[:1], (missing, *x.shape[1:]))]) if missing else x
+    found = threaded(program, split(filled, size=size))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(x)], *found)
 
 
 def equal_pieces(fields: Shaped[np.ndarray, "n *shape"], *, size: int) -> Iterator[Shaped[np.ndarray, "size *shape"]]:

@@ -19,7 +19,7 @@ from latflow.errors import MissingInputError, UnavailableError, UsageError
 from latflow.results import Normalisation, Observable
 from latflow.stats.gamma import load_pyerrors
 from latflow.store.ensemble import Ensemble
-from latflow.study.config.methods import GIVEN
+from latflow.study.config.methods import GIVEN, SCRAMBLINGS
 from latflow.study.foreign import replicas_of
 from latflow.study.wording import powers_of, stored_normalisation
 
@@ -128,12 +128,16 @@ class StoredEnsemble:
         """For every step of the exact chain, the draw it stands at.
 
         Raises:
-            UsageError: If these are Markov chains.
+            UsageError: If these are Markov chains, or quasi-random draws.
         """
         return self._of_draws("index")
 
     def chains(self, name: str) -> Float[np.ndarray, "chains records ..."]:
-        """A column along the Markov chains; for draws, along the exact chain, which repeats a draw at a rejection."""
+        """A column along the Markov chains; for draws, along the exact chain, which repeats a draw at a rejection.
+
+        Raises:
+            UsageError: If it was not measured, or of quasi-random draws.
+        """
         values = self.column(name)
         if not self.is_weighted:
             return np.swapaxes(values, 0, 1)
@@ -211,6 +215,11 @@ class StoredEnsemble:
     def _of_draws(self, name: str) -> np.ndarray:
         if not self.is_weighted:
             raise UsageError(name, value=f"of {self.sampler}", allowed="of weighted draws; these are Markov chains")
+        if self.sampler in SCRAMBLINGS and name in ("index", "accepted"):
+            hint = (
+                "points of a scrambling are not independent, so no accept/reject (Metropolis) chain goes through them"
+            )
+            raise UsageError(name, value=f"of {self.sampler}", allowed="of random draws", hint=hint)
         return self.ensemble.column(name)
 
     def _obs(self, pyerrors: Any, chains: np.ndarray) -> Any:

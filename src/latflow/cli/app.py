@@ -334,9 +334,9 @@ def doctor(*, json: Flag = False, debug: Flag = False) -> None:
 
 
 def _refuse_ledger_of_chains(samplers: tuple[str, ...]) -> None:
-    from latflow.study.config.methods import DRAWS, FLOW
+    from latflow.study.config.methods import FLOW, REDRAWN
 
-    if not set(DRAWS) & set(samplers):
+    if not set(REDRAWN) & set(samplers):
         allowed = f"--samplers {FLOW}"
         raise UsageError("--ledger-only", value=f"without the {FLOW}", allowed=allowed, hint="chains keep all")
 

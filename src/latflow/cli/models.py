@@ -106,6 +106,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     prepare_jax()
     from latflow.cli.progress import progress_on
     from latflow.study.card_maker import copy_model, sampling_study
+    from latflow.study.config.methods import FLOW
     from latflow.study.models import load_whole
     from latflow.study.run import run_stages
     from latflow.study.stages.claims import claim
@@ -127,7 +128,10 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     with progress_on(sys.stderr) as progress:
         words = last_words(progress.close, machine=machine)
         run_stages(config, directory, stages=("sample",), progress=progress, overdue=words)
-    _show_draws(directory, asked=config.sampling.configurations, machine=machine)
+    if FLOW in config.sampling.samplers:
+        _show_draws(directory, asked=config.sampling.configurations, machine=machine)
+    else:
+        emit_json({"run_dir": str(directory)}) if machine else emit(f"run directory: {directory}")
 
 
 def _block_size(model: Path) -> str | None:

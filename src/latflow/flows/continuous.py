@@ -15,6 +15,7 @@ import numpy as np
 from latflow._typing import PRNGKey
 from latflow.arguments import choice, count, positive, require_type
 from latflow.bijections.ode.continuous import ContinuousFlow
+from latflow.bijections.ode.of_draws import FlowOfDraws
 from latflow.bijections.ode.runge_kutta import RK8, SCHEMES, RungeKutta
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution, FreeFieldPrior
@@ -109,6 +110,28 @@ def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
     )
 
 
+def of_draws(flow: _FlowT, scheme: RungeKutta | None = None, n_steps: int | None = None) -> _FlowT:
+    """The same flow with every continuous part that allows it made for draws, see `FlowOfDraws`.
+
+    Args:
+        flow: A flow, or a part of one.
+        scheme: Of the integrator; by default that of each part.
+        n_steps: Steps; by default those of each part.
+    """
+
+    def exchanged(node: Any) -> Any:
+        if not is_lattice_flow(node):
+            return node
+        return FlowOfDraws(node.velocity, n_steps or node.n_steps, scheme or node.scheme)
+
+    return jax.tree.map(exchanged, flow, is_leaf=_is_continuous)
+
+
+def is_lattice_flow(node: Any) -> bool:
+    """Whether a part of a flow is continuous and its velocity has a form for many draws at once."""
+    return isinstance(node, ContinuousFlow) and isinstance(node.velocity, LatticeVelocity)
+
+
 def is_continuous(flow: eqx.Module) -> bool:
     """Whether a part of the flow is integrated, so that its log q carries a discretisation error."""
     return any(_is_continuous(node) for node in jax.tree.leaves(flow, is_leaf=_is_continuous))
@@ -152,8 +175,9 @@ def production_steps(
     """
     n_steps, error = min(first, _MOST_STEPS), float("inf")
     while n_steps <= _MOST_STEPS:
-        finer = with_integrator(flow, RK8, 2 * n_steps)
-        error = log_prob_error(key, with_integrator(flow, RK8, n_steps), finer)
+        # Made for draws the flow is compiled once for all numbers of steps.
+        here, finer = (of_draws(with_integrator(flow, RK8, n)) for n in (n_steps, 2 * n_steps))
+        error = log_prob_error(key, here, finer)
         if error <= bound:
             return n_steps, error
         n_steps *= 2

@@ -69,6 +69,19 @@ class Flow(AbstractDistribution):
         x, log_det = self.bijection.forward_and_log_det(z)
         return x, log_prior - log_det
 
+    @property
+    @override
+    def has_modes(self) -> bool:
+        return self.prior.has_modes
+
+    @override
+    def modes(self, key: PRNGKey) -> Float[Array, "*momenta"]:
+        return self.prior.modes(key)
+
+    @override
+    def modes_of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*momenta"]:
+        return self.prior.modes_of_uniforms(u)
+
 
 def weights_of(flow: eqx.Module) -> str:
     """How many numbers a flow has that can be trained, in words."""

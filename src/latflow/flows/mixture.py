@@ -74,6 +74,20 @@ class Z2Mixture(AbstractDistribution):
         x, log_prob = self.flow.of_uniforms(u[1:])
         return jnp.where(u[0] < 0.5, -1.0, 1.0) * x, _mixed(log_prob, self.flow.log_prob(-x))
 
+    # The sign turns all modes over: even functions of them have the same mean in both components.
+    @property
+    @override
+    def has_modes(self) -> bool:
+        return self.flow.has_modes
+
+    @override
+    def modes(self, key: PRNGKey) -> Float[Array, "*momenta"]:
+        return self.flow.modes(fold_in(key, 0))
+
+    @override
+    def modes_of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*momenta"]:
+        return self.flow.modes_of_uniforms(u[1:])
+
 
 TrainableFlow: TypeAlias = Flow | Z2Mixture
 """What a study trains and draws from."""

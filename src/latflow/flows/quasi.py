@@ -7,15 +7,19 @@ from jaxtyping import Float, Inexact
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.arguments import count, require_type
+from latflow.arguments import choice, count, require_type
 from latflow.display import extents
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
-from latflow.flows.weighted import for_draws, require_same_fields
+from latflow.flows.hermite import variates_of_points
+from latflow.flows.matched import GAIN, INTEGRATIONS, MatchedIntegration
+from latflow.flows.weighted import FlowSampler, for_draws, matched_draws, require_same_fields
+from latflow.lattice import Lattice
 from latflow.randomness import require_float64, require_key
-from latflow.samplers.quasi import quasi_draws, sobol_points
+from latflow.samplers.quasi import SobolPoints, quasi_block
 from latflow.stats.estimates import Estimate
-from latflow.stats.reliability import Reliability, bounded, judge_draws
+from latflow.stats.reliability import Reliability, bounded
+from latflow.stats.scrambling_reliability import judge_scramblings
 from latflow.stats.scramblings import FEWEST, Scrambled, scrambled_log_z
 from latflow.stats.weights import reweighting_ess
 
@@ -30,9 +34,12 @@ class QuasiSamples:
         proposals: Every draw, shape (n, *shape of one field).
         log_weight: ln w = −S − log q of every draw.
         scramblings: Independent scramblings, n / scramblings draws each.
-        reliability: Whether weighted averages can be believed with their errors, judged from the weights as for
-            random draws.
+        reliability: Whether weighted averages can be believed with their errors, judged from the weights within every
+            scrambling.
         action: The target of the weights.
+        integration: How the flow was integrated where that was matched to the number of draws, else None.
+        variates: Polynomials of every draw's modes, whose means are zero (`latflow.flows.hermite`): they make errors
+            of `latflow.reweighted_estimates` smaller where there are draws enough; None where there are no modes.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -40,6 +47,8 @@ class QuasiSamples:
     scramblings: int
     reliability: Reliability
     action: AbstractAction = dataclasses.field(compare=False)
+    integration: MatchedIntegration | None = None
+    variates: Float[np.ndarray, "n variates"] | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
@@ -70,6 +79,7 @@ def quasi_sample(
     points: int = 4096,
     scramblings: int = 16,
     block_size: int = 1024,
+    integration: str = "fine",
 ) -> QuasiSamples:
     r"""Draw from a flow with scrambled Sobol points instead of random numbers.
 
@@ -84,6 +94,8 @@ def quasi_sample(
         points: Points of each scrambling, a power of two.
         scramblings: Independent scramblings; their number decides how well the errors are known, 18 % for 16.
         block_size: Draws computed at once.
+        integration: How a continuous flow is integrated, see `latflow.sample`; `"matched"` allows for the smaller
+            errors of quasi-random draws.
 
     Returns:
         points × scramblings draws with their weights.
@@ -106,20 +118,29 @@ def quasi_sample(
     if flow.n_uniforms == 0:
         found = type(flow).__name__
         raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
-    exact = for_draws(key, flow)
+    choice("integration", integration, INTEGRATIONS)
+    if integration == "fine":
+        sampler, told = FlowSampler(for_draws(key, flow), action), None
+    else:
+        found, told = matched_draws(key, flow, action, n=points * scramblings, gain=GAIN)
+        sampler = FlowSampler(found, action)
     block_size = 1 << (block_size.bit_length() - 1)
+    source = SobolPoints(key, flow.n_uniforms)
     blocks = [
-        _block(key, exact, action, scrambling=scrambling, first=first, n=block_size)
+        _block(sampler, source.block(scrambling, first=first, n=block_size))
         for scrambling in range(scramblings)
         for first in range(0, points, block_size)
     ]
-    proposals, log_weight = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return QuasiSamples(proposals, log_weight, scramblings, judge_draws(log_weight), action)
+    proposals, log_weight, *variates = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    judged = judge_scramblings(Scrambled(log_weight, scramblings))
+    return QuasiSamples(proposals, log_weight, scramblings, judged, action, told, *variates)
 
 
-def _block(
-    key: PRNGKey, flow: AbstractDistribution, action: AbstractAction, *, scrambling: int, first: int, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    points = sobol_points(key, dimensions=flow.n_uniforms, scrambling=scrambling, first=first, n=n)
-    fields, log_weight = quasi_draws(flow, action, points)
-    return np.asarray(fields), np.asarray(log_weight)
+def _block(sampler: FlowSampler, points: Float[np.ndarray, "n dimensions"]) -> tuple[np.ndarray, ...]:
+    """Fields, log-weights and, where the flow is made of modes, variates."""
+    flow = sampler.flow
+    drawn = quasi_block(flow, sampler.action, points, at_once=sampler.draws_at_once)
+    found = (np.asarray(drawn.x), np.asarray(drawn.log_weight))
+    if not flow.has_modes:
+        return found
+    return (*found, np.asarray(variates_of_points(flow, Lattice(tuple(drawn.x.shape[1:])), points)))

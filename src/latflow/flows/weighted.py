@@ -3,6 +3,7 @@
 Every draw carries log q and S, so one ensemble serves the accept/reject step, reweighting and later checks.
 """
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -16,9 +17,11 @@ from latflow.actions.base import AbstractAction
 from latflow.arguments import require_type
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
+from latflow.execution import draws_at_once
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
+from latflow.flows.matched import MatchedIntegration, made_for_draws, matched
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
 _DensityT = TypeVar("_DensityT", bound=AbstractDistribution)
@@ -47,6 +50,11 @@ class FlowSampler(AbstractWeightedSampler):
         require_type("action", self.action, AbstractAction, "an action")
         require_same_fields(self.flow.space, self.action.space)
 
+    @property
+    @override
+    def draws_at_once(self) -> int | None:
+        return draws_at_once(math.prod(self.flow.space.shape)) if made_for_draws(self.flow) else None
+
     @override
     def draw(self, key: PRNGKey) -> Weighted:
         x, log_prob = self.flow.sample_and_log_prob(key)
@@ -66,6 +74,22 @@ def for_draws(key: PRNGKey, flow: _DensityT) -> _DensityT:
         flow: A trained flow.
     """
     return accurate(jax.random.fold_in(key, _ACCURACY), cast(flow, "float64"))
+
+
+def matched_draws(
+    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, n: int, gain: float = 1.0
+) -> tuple[_DensityT, MatchedIntegration | None]:
+    """The flow for draws under a root key, integrated as their number allows; see `latflow.flows.matched`.
+
+    Args:
+        key: Root of the draws; errors of log q are measured on a child of its own.
+        flow: A trained flow.
+        action: The target.
+        n: Number of draws.
+        gain: How many random draws are worth one of these for averages.
+    """
+    exact = for_draws(key, flow)
+    return matched(jax.random.fold_in(key, _ACCURACY - 1), flow, action, exact=exact, n=n, gain=gain)
 
 
 def require_same_fields(own: AbstractFieldSpace, other: AbstractFieldSpace) -> None:

@@ -6,9 +6,9 @@ from latflow.report.tables import pull_of
 from latflow.results import EstimateRecord, Results
 from latflow.stats.estimates import NOT_JUDGED, RELIABLE
 from latflow.stats.evidence import SIGMAS
-from latflow.study.config.methods import DRAWS, METHODS, REVERSE
+from latflow.study.config.methods import DRAWS, METHODS, REVERSE, SCRAMBLINGS
 
-_DRAWS = {name for method in DRAWS for name in (method, METHODS[method].reweighted)}
+_DRAWS = {*SCRAMBLINGS, *(name for method in DRAWS for name in (method, METHODS[method].reweighted))}
 
 _TRUSTED = "may be believed with their errors"
 

@@ -12,7 +12,7 @@ from latflow.results import Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.store.ensemble import Ensemble
-from latflow.study.config.methods import CHAINS, GIVEN
+from latflow.study.config.methods import CHAINS, GIVEN, SCRAMBLINGS
 from latflow.study.foreign import replicas_of
 
 
@@ -40,7 +40,8 @@ def configurations(
 ) -> Shown | None:
     """The last configurations of an ensemble, `number` of them: distinct accepted draws, or distinct chains.
 
-    Only the newest block is read, so memory does not grow with the run. None where only the ledger was kept.
+    Only the newest block is read, so memory does not grow with the run. None where only the ledger was kept, and of
+    quasi-random draws, of which no chain is made.
 
     Args:
         run: The run.
@@ -52,6 +53,8 @@ def configurations(
     plane = picture or (lambda field: run.rescaling * _plane(field))
     ensemble = run.ensembles.get(sampler)
     if ensemble is None or ensemble.n_blocks == 0 or "fields" in ensemble.manifest["identity"]:
+        return None
+    if sampler in SCRAMBLINGS:
         return None
     last = ensemble.n_blocks - 1
     if not _is_chains(sampler, ensemble):
@@ -96,8 +99,10 @@ def series(run: Run, sampler: str, observable: str) -> np.ndarray | None:
     """History of a measured primitive along the Markov chains, shape (chains, n).
 
     For the flow the chain repeats its standing draw at every rejection, as its errors require. Configurations of
-    another code stand replica after replica, by their numbers: `borders`.
+    another code stand replica after replica, by their numbers: `borders`. Quasi-random draws have none.
     """
+    if sampler in SCRAMBLINGS:
+        return None
     values, ensemble = _measured(run, sampler, observable), run.ensembles.get(sampler)
     if values is None:
         return None

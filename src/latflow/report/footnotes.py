@@ -26,7 +26,15 @@ def not_reliable(results: Results) -> str:
     ]
     judged = None if results.flow is None else results.flow.reliability
     reasons = judged.reasons if judged is not None and told else ()
-    return "; ".join(told) + (f". Why: {'; '.join(reasons)}" if reasons else "") + ("." if told else "")
+    told_of_flow = f". Why: {'; '.join(reasons)}" if reasons else ""
+    return "; ".join(told) + told_of_flow + _of_scramblings(results) + ("." if told else "")
+
+
+def _of_scramblings(results: Results) -> str:
+    """Why averages of quasi-random draws are not to be believed, beside what is said of the flow; empty if they are."""
+    known = () if results.flow is None or results.flow.reliability is None else results.flow.reliability.reasons
+    found = {name: [r for r in judged.reasons if r not in known] for name, judged in results.reliability.items()}
+    return "".join(f". {sampler_style(name).label}: {'; '.join(why)}" for name, why in found.items() if why)
 
 
 def legend(results: Results) -> str:
@@ -38,6 +46,7 @@ def legend(results: Results) -> str:
 _LEGEND = {
     "flow": "the accept/reject chain through draws of the flow",
     "reweighted": "the same draws, each with its weight",
+    "quasi": "the flow at scrambled Sobol points, each with its weight; errors from the scatter of scramblings",
     "reverse": "log Z from draws of the target, sent backwards through the flow",
 }
 

@@ -20,6 +20,7 @@ from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
 from latflow.report.footnotes import legend, not_reliable, slow_tails, without_logarithm
+from latflow.report.gains import gain_table
 from latflow.report.settings import settings_table
 from latflow.report.verdict_box import verdict_box
 from latflow.store.atomic import write_bytes
@@ -174,6 +175,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "slow": slow_tails(run.results),
         "footnote": without_logarithm(run.results),
         "settings": settings_table(run.results),
+        "gains": gain_table(run.results),
         "cost": cost_rows(run.results),
         "provenance": tables.provenance_rows(run.results),
         "bibliography": works_of(run.study, has_flow=data.has_flow(run)),

@@ -6,6 +6,7 @@ from latflow.report.cost import IndependentCost, independent_cost
 from latflow.report.data import flow_times
 from latflow.report.field import field_lines
 from latflow.report.footnotes import legend, not_reliable, slow_tails
+from latflow.report.gains import gain_lines
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
 from latflow.report.scales import SCALES, beyond
@@ -38,7 +39,8 @@ def summary_lines(results: Results) -> list[str]:
     table = _table(results)
     far = any("!" in row for row in table)
     marks = [f"!: more than {SUSPICIOUS:g}σ from the reference"] if far else []
-    return [*first, *table, *marks, *notes, *_flow(results), *_cost(results), *_verdict(results)]
+    figures = [*gain_lines(results), *_flow(results), *_cost(results), *_verdict(results)]
+    return [*first, *table, *marks, *notes, *figures]
 
 
 def _table(results: Results) -> list[str]:

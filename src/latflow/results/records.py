@@ -132,6 +132,15 @@ class EstimateRecord(AbstractRecord):
         description="slow quantity of the chain whose tail is in error and tau_int, of an array in those of any entry; "
         "null where there is none",
     )
+    variance_ratio: Reals = Field(
+        default=None,
+        description="variance of the plain weighted average of as many independent draws over that of this one: what "
+        "quasi-random points and variates gain; null where there are none",
+    )
+    plain_value: Reals = Field(
+        default=None, description="the same average without variates; null where the value has none"
+    )
+    plain_error: Reals = Field(default=None, description="its standard deviation")
     reference: Reals = Field(default=None, description="known value to compare with")
     reference_error: Real = Field(default=None, description="its error, 0 if exact")
     reference_source: str | None = Field(default=None, description="where it comes from")
@@ -294,6 +303,9 @@ class Results(AbstractRecord):
     observables: dict[str, Observable] = Field(default={}, description="by name: how they are written")
     estimates: tuple[EstimateRecord, ...] = Field(default=(), description="every observable of every sampler")
     flow: FlowFigures | None = Field(default=None, description="figures of the flow; null without one")
+    reliability: dict[str, ReliabilityRecord] = Field(
+        default={}, description="by sampler of quasi-random draws: whether their averages are to be believed"
+    )
     chains: dict[str, ChainAgreement] = Field(default={}, description="by chain sampler")
     samplers: dict[str, Table] = Field(default={}, description="by chain sampler: its settings, as warm-up left them")
     gradient_flow: GradientFlowRecord | None = Field(default=None, description="null if none was measured")

@@ -101,6 +101,14 @@ class AbstractWeightedSampler(eqx.Module):
     def draw(self, key: PRNGKey) -> Weighted:
         """One draw."""
 
+    @property
+    def draws_at_once(self) -> int | None:
+        """Draws that one call of the compiled program makes; None for a whole block at once.
+
+        Where draws do not depend in every bit on how many are made at once this is None, or always the same.
+        """
+        return None
+
     def combined(
         self, columns: Mapping[str, Float[Array | np.ndarray, "*n"]]
     ) -> Float[Array | np.ndarray, "*n"] | None:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Inexact, Int, UInt32
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.errors import ConfigError, PhysicsStop
+from latflow.execution import in_parts
 from latflow.randomness import pinned
 from latflow.samplers.base import AbstractWeightedSampler
 from latflow.samplers.independence import accept_sequence
@@ -45,7 +46,12 @@ def draw_block(sampler: AbstractWeightedSampler, key: PRNGKey, *, first: int, n:
         first: Index of the first draw.
         n: Number of draws. Blocks of equal size share one compiled program.
     """
-    x, columns, log_weight = _draw_range(sampler, key, jnp.arange(first, first + n, dtype=jnp.uint32))
+    indices = jnp.arange(first, first + n, dtype=jnp.uint32)
+    size = sampler.draws_at_once
+    if size is None:
+        x, columns, log_weight = _draw_range(sampler, key, indices)
+    else:
+        x, columns, log_weight = in_parts(lambda part: _draw_range(sampler, key, part), indices, size=size)
     return Drawn(x, jnp.asarray(sampler.combined(columns) if log_weight is None else log_weight), columns)
 
 

@@ -18,8 +18,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.replicas import Along, Chains, Replicas
-from latflow.stats.scramblings import Scrambled, scrambled_covariance, scrambled_estimates
-from latflow.stats.weights import weighted_covariance, weighted_estimates
+from latflow.stats.weights import AbstractDraws, named_estimates, weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
 Series: TypeAlias = Mapping[str, np.ndarray]
@@ -28,9 +27,9 @@ Series: TypeAlias = Mapping[str, np.ndarray]
 Estimates: TypeAlias = dict[str, list[Estimate]]
 """One estimate per component of every quantity."""
 
-LogWeights: TypeAlias = Float[np.ndarray, " n"] | Scrambled | Along
-"""Of weighted draws, random or quasi-random; for chains None, `Replicas` for one (1, n, …) whose records have numbers,
-or `Chains`."""
+LogWeights: TypeAlias = Float[np.ndarray, " n"] | AbstractDraws | Along
+"""Of weighted draws, random, quasi-random or with variates; for chains None, `Replicas` for one (1, n, …) whose records
+have numbers, or `Chains`."""
 
 
 Value: TypeAlias = np.ndarray | np.floating | float
@@ -182,11 +181,11 @@ class MeanOf(AbstractEstimator):
 
 
 def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
-    """Estimates of chains by the Γ method, of weighted draws by ratios, of quasi-random ones by scramblings."""
+    """Estimates of chains by the Γ method, of weighted draws by ratios, of others as they say themselves."""
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_estimates(columns, derive, replicas=log_weights)
-    if isinstance(log_weights, Scrambled):
-        return scrambled_estimates(columns, log_weights, derive)
+    if isinstance(log_weights, AbstractDraws):
+        return named_estimates(*log_weights.propagated(columns, derive), n=log_weights.n_draws)
     return weighted_estimates(columns, log_weights, derive)
 
 
@@ -199,6 +198,6 @@ def _covariance(series: Series, log_weights: LogWeights, fit: Fit) -> np.ndarray
     columns = {name: series[name] for name in fit.columns}
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_covariance(columns, fit.derive)
-    if isinstance(log_weights, Scrambled):
-        return scrambled_covariance(columns, log_weights, fit.derive)
+    if isinstance(log_weights, AbstractDraws):
+        return log_weights.propagated(columns, fit.derive)[1]
     return weighted_covariance(columns, log_weights, fit.derive)

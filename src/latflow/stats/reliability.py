@@ -289,7 +289,7 @@ def all_bounded(estimates: Mapping[str, list[Estimate]], found: Reliability) -> 
     return {name: [bounded(each, found) for each in values] for name, values in estimates.items()}
 
 
-_Finding: TypeAlias = tuple[bool, bool, str]
+Finding: TypeAlias = tuple[bool, bool, str]
 """Whether an error is too small for it, whether there is no number, and the sentence."""
 
 
@@ -298,12 +298,12 @@ def _judged(found: Reliability) -> Reliability:
     equal = found.tail == -math.inf and found.effective is not None and found.effective > (1 - _ROUNDING) * found.n
     equal = equal and found.n >= LEAST_RESOLVED
     of_weights = [] if equal or found.effective is None else _of_weights(found)
-    against = [each for each in (*of_weights, *_of_order(found), *_of_evidence(found)) if each[0] or each[1]]
+    against = [each for each in (*of_weights, *_of_order(found), *evidence_against(found)) if each[0] or each[1]]
     state = UNRESOLVED if any(none for _, none, _ in against) else UNDERESTIMATED if against else RELIABLE
     return dataclasses.replace(found, state=state, reasons=tuple(words for _, _, words in against))
 
 
-def _of_weights(r: Reliability) -> list[_Finding]:
+def _of_weights(r: Reliability) -> list[Finding]:
     """What the weights say. Comparisons are written so that NaN counts against them."""
     effective, behind, share = r.effective or 0.0, r.behind_error or 0.0, r.largest_share or 0.0
     tail, limit = math.inf if r.tail is None else r.tail, r.tail_limit or 0.0
@@ -332,7 +332,7 @@ def _of_weights(r: Reliability) -> list[_Finding]:
     ]
 
 
-def _of_order(r: Reliability) -> list[_Finding]:
+def _of_order(r: Reliability) -> list[Finding]:
     """What the order of the draws says, and the chain through them."""
     run, apart = (r.longest_run or 0) / max(r.n, 1), r.drift or 0.0
     return [
@@ -349,7 +349,7 @@ def _of_order(r: Reliability) -> list[_Finding]:
     ]
 
 
-def _of_evidence(r: Reliability) -> list[_Finding]:
+def evidence_against(r: Reliability) -> list[Finding]:
     """What draws of the target say, and images of the flow's own draws."""
     gap, lost, beyond, unseen = r.gap or 0.0, r.lost_weight or 0.0, r.beyond or 0.0, r.unseen or 0.0
     return [

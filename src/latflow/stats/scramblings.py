@@ -14,17 +14,18 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
+from typing_extensions import override
 
 from latflow.stats.estimates import Estimate, SeriesShapeError, TooShortError
 from latflow.stats.propagation import Derive, Linearisation
-from latflow.stats.weights import linearised, named_estimates, relative_weights
+from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
 
 FEWEST = 8
 """Fewer scramblings than this give no error."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Scrambled:
+class Scrambled(AbstractDraws):
     """Log-weights of quasi-random draws, scrambling after scrambling.
 
     Args:
@@ -47,6 +48,18 @@ class Scrambled:
             found = f"{self.log_weights.size} draws of {self.scramblings} scramblings"
             raise SeriesShapeError("log_weights", value=found, allowed="equally many draws of each")
 
+    @property
+    @override
+    def n_draws(self) -> int:
+        return self.log_weights.size
+
+    @override
+    def propagated(
+        self, series: Mapping[str, np.ndarray], derive: Derive
+    ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+        linear, influence = linearised(series, self.log_weights, derive)
+        return linear, scattered(influence, linear, self.scramblings)
+
 
 def scrambled_estimates(
     series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
@@ -64,7 +77,7 @@ def scrambled_estimates(
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
     """
-    linear, covariance = _propagated(series, draws, derive)
+    linear, covariance = draws.propagated(series, derive)
     return named_estimates(linear, covariance, n=draws.log_weights.size)
 
 
@@ -72,7 +85,7 @@ def scrambled_covariance(
     series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
 ) -> Float[np.ndarray, "quantities quantities"]:
     """Covariance matrix of the quantities of `scrambled_estimates`."""
-    return _propagated(series, draws, derive)[1]
+    return draws.propagated(series, derive)[1]
 
 
 def scrambled_log_z(draws: Scrambled) -> Estimate:
@@ -83,10 +96,15 @@ def scrambled_log_z(draws: Scrambled) -> Estimate:
     return Estimate(value, float(means.std(ddof=1) / math.sqrt(draws.scramblings)), n=w.size)
 
 
-def _propagated(
-    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
-) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
-    """The derived quantities, linearised, and their covariance matrix."""
-    linear, influence = linearised(series, draws.log_weights, derive)
-    parts = influence.reshape(draws.scramblings, -1, influence.shape[1]).sum(axis=1) @ linear.jacobian.T
-    return linear, draws.scramblings / (draws.scramblings - 1) * parts.T @ parts
+def scattered(
+    influence: Float[np.ndarray, "n total"], linear: Linearisation, scramblings: int
+) -> Float[np.ndarray, "quantities quantities"]:
+    """Covariance matrix of linearised quantities from the scatter of scramblings.
+
+    Args:
+        influence: By how much every draw moves the means, scrambling after scrambling.
+        linear: The quantities.
+        scramblings: How many.
+    """
+    parts = influence.reshape(scramblings, -1, influence.shape[1]).sum(axis=1) @ linear.jacobian.T
+    return scramblings / (scramblings - 1) * parts.T @ parts

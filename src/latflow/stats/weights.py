@@ -6,6 +6,7 @@ functions: to first order an estimator moves by the mean of one number per draw.
 zero: it counts as a draw, and its columns are not read.
 """
 
+import abc
 import math
 from collections.abc import Mapping
 
@@ -23,6 +24,29 @@ FEWEST_FOR_TAIL = 25
 """Fewest draws of which k̂ is taken: their tail has five."""
 
 _ROUNDING = 1e-9
+
+
+class AbstractDraws(abc.ABC):
+    """Weighted draws that are more than independent ones with log-weights."""
+
+    @property
+    @abc.abstractmethod
+    def n_draws(self) -> int:
+        """How many there are."""
+
+    @abc.abstractmethod
+    def propagated(
+        self, series: Mapping[str, np.ndarray], derive: Derive
+    ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+        """Derived quantities of the target, linearised, and their covariance matrix.
+
+        Args:
+            series: Columns (n,) or (n, k) by name, one row per draw.
+            derive: Function of the named means, shapes () or (k,).
+
+        Raises:
+            TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
+        """
 
 
 def weighted_estimates(

@@ -131,7 +131,7 @@ def _reweighted(source: _Run, target: _Run, volume: int) -> list[Difference]:
     rows = []
     for sampler, method in METHODS.items():
         path = source.context.path("ensembles", sampler)
-        if method.stage == "files" or not (path / "manifest.json").exists():
+        if method.stage in ("files", "scramblings") or not (path / "manifest.json").exists():
             continue
         require_of_study(source.context, sampler)
         ensemble = Ensemble.open(path, writable=False)

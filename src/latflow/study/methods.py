@@ -47,7 +47,7 @@ def build_kernel(config: StudyConfig, name: str) -> AbstractKernel:
 
 
 def build_sampler(config: StudyConfig, name: str, flow: TrainableFlow | None = None) -> AbstractWeightedSampler:
-    """The weighted sampler of a method of draws.
+    """The weighted sampler of a method of draws, random or quasi-random.
 
     Args:
         config: The study.
@@ -59,7 +59,7 @@ def build_sampler(config: StudyConfig, name: str, flow: TrainableFlow | None = N
     """
     method = method_of(name)
     given = (config, flow) if method.trained else (config,)
-    sampler = _built(method, *given) if method.stage == "draws" else None
+    sampler = _built(method, *given) if method.stage in ("draws", "scramblings") else None
     if not isinstance(sampler, AbstractWeightedSampler):
         raise ConfigError([f"{name}: builds {type(sampler).__name__}; allowed: an AbstractWeightedSampler"])
     return sampler

@@ -16,7 +16,7 @@ from latflow.randomness import root_key
 from latflow.samplers.integrators import n_forces
 from latflow.study.build import build_action, build_flow
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS
+from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, SCRAMBLINGS
 from latflow.study.free_memory import free_bytes, needed_bytes, require_memory
 from latflow.study.methods import build_scheme, update_seconds
 from latflow.study.preflight import Order
@@ -68,8 +68,7 @@ def plan(config: StudyConfig) -> dict[str, Any]:
     n_steps = training.stop.steps
     bound = math.inf if training.stop.minutes is None else 60 * training.stop.minutes
     train = min(bound, math.inf if n_steps is None else n_steps * step)
-    draws = config.sampling.configurations
-    kept = sum(name not in GIVEN for name in config.sampling.samplers)
+    kept = sum(configurations_of(config, name) for name in config.sampling.samplers if name not in GIVEN)
     memory = _memory(config, parameters, trained=has_flow, samplers=config.sampling.samplers)
     return {
         "parameters": parameters,
@@ -78,13 +77,13 @@ def plan(config: StudyConfig) -> dict[str, Any]:
         "memory_free_bytes": free_bytes(),
         "seconds": {
             "train": _finite(train) if has_flow else 0.0,
-            "sample_flow": config.flow.drawing * 2.0 * products * draws / NOMINAL_FLOPS
+            "sample_flow": draw_seconds(config) * config.sampling.configurations
             if FLOW in config.sampling.samplers
             else 0.0,
             **{f"sample_{name}": _sampling_seconds(config, name) for name in config.sampling.samplers if name != FLOW},
             **({"measure": measuring} if (measuring := _measuring_seconds(config)) else {}),
         },
-        "disk_bytes": kept * draws * (configuration + _RECORD_BYTES),
+        "disk_bytes": kept * (configuration + _RECORD_BYTES),
     }
 
 
@@ -128,13 +127,27 @@ def _configuration_bytes(config: StudyConfig) -> int:
     return math.prod(field.shape) * field.dtype.itemsize
 
 
+def configurations_of(config: StudyConfig, sampler: str) -> int:
+    """How many configurations a study asks of one sampler, before blocks are filled up."""
+    if sampler not in SCRAMBLINGS:
+        return config.sampling.configurations
+    table = getattr(config, sampler)
+    return table.scramblings * table.points_per_scrambling
+
+
+def draw_seconds(config: StudyConfig) -> float:
+    """One draw of the flow."""
+    products, _ = config.flow.work(_parameters(config), math.prod(config.lattice.shape))
+    return config.flow.drawing * 2.0 * products / NOMINAL_FLOPS
+
+
 def _sampling_seconds(config: StudyConfig, sampler: str) -> float | None:
     """Warm-up and sampling of a method beside the flow; None if it does not say what an update costs."""
     each = update_seconds(config, sampler)
     if each is None:
         return None
     compiling = _COMPILING_LINKS if config.action.fields == "links" else _COMPILING
-    wanted = config.sampling.configurations
+    wanted = configurations_of(config, sampler)
     if sampler not in CHAINS:
         return compiling + wanted * each
     settings = getattr(config, sampler)

@@ -16,7 +16,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.absent import absent
 from latflow.study.config import load_study
-from latflow.study.config.methods import DRAWS
+from latflow.study.config.methods import REDRAWN, SCRAMBLINGS
 from latflow.study.context import RunContext, Silent
 from latflow.study.stages.redraw import FieldSource, Level
 
@@ -25,10 +25,10 @@ _OF_THE_CHAIN = ("fields", "accepted", "index")
 
 @dataclasses.dataclass(frozen=True)
 class Regenerated:
-    """One configuration of the Markov chain over independent draws.
+    """One configuration of the Markov chain over independent draws, or one quasi-random draw.
 
     Attributes:
-        index: Its number in the chain.
+        index: Its number in the chain; of quasi-random draws, which make no chain, their number in the blocks.
         draw: The draw that stands there; the same draw stands at several places after rejections.
         columns: What is kept of the draw: `log_weight`, and for a flow `action`, S, and `log_prob`, log q.
         level: How it was verified, see `latflow.study.stages.redraw`.
@@ -64,10 +64,10 @@ def regenerated(path: str | Path, indices: Sequence[int]) -> list[Regenerated]:
     missing = absent(run := path if (path / "study.toml").is_file() else path.parent.parent)
     if missing.parts:
         raise ConfigError([f"{run}: {missing}"])
-    folders = [path / "ensembles" / name for name in DRAWS] if (path / "ensembles").is_dir() else [path]
+    folders = [path / "ensembles" / name for name in REDRAWN] if (path / "ensembles").is_dir() else [path]
     folder = next((found for found in folders if (found / "manifest.json").is_file()), folders[0])
     root = folder.parent.parent
-    if folder.name not in DRAWS or not (folder / "manifest.json").is_file() or not (root / "study.toml").is_file():
+    if folder.name not in REDRAWN or not (folder / "manifest.json").is_file() or not (root / "study.toml").is_file():
         hint = "name a run or its ensembles/flow; ensembles of chains hold their configurations"
         raise MissingInputError(str(path), value="no ensemble of a flow in a run", hint=hint)
     ensemble = Ensemble.open(folder, writable=False)
@@ -107,6 +107,8 @@ def _draws(ensemble: Ensemble, indices: Sequence[int]) -> list[int]:
     if wrong or n == 0:
         allowed = f"0 to {n - 1}" if n else "none: the ensemble is empty"
         raise UsageError("--index", value=", ".join(map(str, wrong)), allowed=allowed)
+    if ensemble.manifest["sampler"] in SCRAMBLINGS:
+        return list(indices)
     standing = ensemble.column("index")
     draws = [int(standing[index]) for index in indices]
     if min(draws) < 0:

@@ -22,13 +22,14 @@ from latflow.study.stages.draws import sample_draws
 from latflow.study.stages.evidence import collect
 from latflow.study.stages.files import gather
 from latflow.study.stages.measuring import measure
+from latflow.study.stages.scramblings import sample_scramblings
 from latflow.study.stages.training import train
 from latflow.study.theories import study_physics
 
 STAGES = ("train", "sample", "measure", "analyse", "report")
 """The stages of a study, in order."""
 
-SAMPLE = {"chains": sample_chains, "draws": sample_draws, "files": gather}
+SAMPLE = {"chains": sample_chains, "draws": sample_draws, "scramblings": sample_scramblings, "files": gather}
 """How an ensemble is made, by the stage of its method."""
 
 

@@ -18,7 +18,7 @@ from latflow.flows.architectures import cast
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
 from latflow.given import path_of
 from latflow.randomness import split
-from latflow.samplers.draws import draw_block, log_uniforms
+from latflow.samplers.draws import log_uniforms
 from latflow.samplers.independence import accept_sequence
 from latflow.store.atomic import sha256_file
 from latflow.store.blocks import decode_block
@@ -30,16 +30,18 @@ from latflow.study.build import build_action, stream, study_flow
 from latflow.study.card import CARD, read_card
 from latflow.study.checks import INSTALLED, OUT_OF_DATE, UNFINISHED, UNINFORMATIVE, Check
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.config.methods import FLOW, method_of
+from latflow.study.config.methods import FLOW, SCRAMBLINGS, method_of
 from latflow.study.context import RunContext, Silent
 from latflow.study.models import load_whole
 from latflow.study.stages import evidence
 from latflow.study.stages.analysis import PROGRAM, file_inputs, inputs_of
 from latflow.study.stages.chains import load_start, one_block
 from latflow.study.stages.files import changed_files
+from latflow.study.stages.integration import log_prob_limit
 from latflow.study.stages.provenance import elsewhere, is_other_program, origin
 from latflow.study.stages.redraw import FieldSource, origin_of
-from latflow.study.stages.sources import draw_keys, source
+from latflow.study.stages.scramblings import Layout
+from latflow.study.stages.sources import draw_keys, drawing, source
 from latflow.study.stages.training import load_flow, production_flow
 from latflow.study.unfinished import unfinished
 from latflow.study.wording import read_results
@@ -177,7 +179,7 @@ def _verify_ensemble(path: Path, root: Path | None) -> list[Check]:
         method = method_of(ensemble.manifest["sampler"])
     except LatflowError as error:
         return [*checks, Check(f"{name}: sampler", str(error), "an installed one", passed=False)]
-    if method.stage == "draws":
+    if method.stage in ("draws", "scramblings"):
         return checks + _verify_draws(name, ensemble, context)
     if method.stage == "files":
         return [*checks, _files(name, ensemble, context)]
@@ -202,13 +204,26 @@ def _verify_draws(name: str, ensemble: Ensemble, context: RunContext) -> list[Ch
     if "action" in block:
         action, stored = jax.jit(jax.vmap(build_action(context.config)))(x), block["action"][:RECOMPUTED]
         checks.append(_deviation(f"{name}: stored action = S(x)", stored, action, limit=_rounding(context.config)))
-    if ensemble.manifest["sampler"] == FLOW and flow is not None:
+    sampler = ensemble.manifest["sampler"]
+    if sampler in (FLOW, *SCRAMBLINGS) and flow is not None:
         log_prob, stored = jax.jit(jax.vmap(flow.log_prob))(x), block["log_prob"][:RECOMPUTED]
-        limit = _density_limit(context.config, header)
+        limit = log_prob_limit(ensemble.manifest, _density_limit(context.config, header))
         checks.append(_deviation(f"{name}: stored log q = log_prob(x)", stored, log_prob, limit=limit))
     else:
         checks += [_inside(name, fields, context), *([_redrawn(name, ensemble, context)] if fields_of.stored else [])]
+    if sampler in SCRAMBLINGS:
+        again = [_redrawn(name, ensemble, context)] if fields_of.stored else []
+        return [*checks, *again, _places(name, ensemble)]
     return [*checks, _replay(name, ensemble, context.config)]
+
+
+def _places(name: str, ensemble: Ensemble) -> Check:
+    """Every block holds the points of the scrambling whose turn it was."""
+    layout = Layout.of(ensemble)
+    told = [ensemble.read(block, ()).attributes for block in range(ensemble.n_blocks)]
+    found = [(of["scrambling"], of["first"]) for of in told]
+    wrong = sum(found[block] != layout.place(block) for block in range(ensemble.n_blocks))
+    return Check(f"{name}: blocks go round {layout.scramblings} scramblings", wrong, 0, passed=wrong == 0)
 
 
 def _parent(name: str, named: str, found: str) -> Check:
@@ -218,8 +233,8 @@ def _parent(name: str, named: str, found: str) -> Check:
 def _redrawn(name: str, ensemble: Ensemble, context: RunContext) -> Check:
     """Make the last block again and compare its columns."""
     sampler, block = ensemble.manifest["sampler"], ensemble.read(ensemble.n_blocks - 1)
-    key, n = draw_keys(context.config, sampler)[0], ensemble.manifest["identity"]["block_size"]
-    drawn = draw_block(source(context, sampler).sampler, key, first=block.attributes["first"], n=n)
+    n = ensemble.manifest["identity"]["block_size"]
+    drawn = drawing(context.config, sampler, source(context, sampler).sampler)(block.attributes, n)
     made = {"fields": drawn.x, "log_weight": drawn.log_weight, **drawn.columns}
     pairs = [(np.asarray(made[column]), block.arrays[column]) for column in made]
     return _made_again(f"{name}: last block made again", pairs, pairs, kept=origin_of(ensemble, block))

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from latflow.tables import AbstractSection
 
-SCALAR_SAMPLERS = ("flow", "hmc", "local", "cluster")
+SCALAR_SAMPLERS = ("flow", "quasi", "hmc", "local", "cluster")
 """Samplers of theories with one real number at every site and nearest-neighbour bonds."""
 
 
@@ -34,6 +34,7 @@ class AbstractActionTable(AbstractSection):
             steps last.
         fields: "scalar" or "links": which flows, files and measurements apply.
         sections: Tables of a study that add measurements of this theory.
+        stein_fields: The family of control variates of its chains (`latflow.variates.catalogue`); empty without one.
     """
 
     kind: Any
@@ -43,6 +44,7 @@ class AbstractActionTable(AbstractSection):
     terms: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[str] = "scalar"
     sections: ClassVar[tuple[str, ...]] = ()
+    stein_fields: ClassVar[str] = "lattice"
 
     @abc.abstractmethod
     def formula(self) -> str:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.bijections.ode.path_adjoint import StageWeights, stage_weights
+from latflow.bijections.ode.stage_weights import StageWeights, stage_weights
 from latflow.execution import part_size, split, threaded
 from latflow.flows.conditional import ConditionalFlow, FlowModel
 from latflow.randomness import split as children

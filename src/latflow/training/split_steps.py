@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, PyTree
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.bijections.ode.continuous import ContinuousFlow
-from latflow.bijections.ode.path_adjoint import StageWeights, pull_back, scored_forward, stage_weights
+from latflow.bijections.ode.path_adjoint import pull_back, scored_forward
+from latflow.bijections.ode.stage_weights import StageWeights, stage_weights
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution
 from latflow.execution import part_size, split, threaded

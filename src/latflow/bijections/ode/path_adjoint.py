@@ -17,42 +17,23 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from latflow import fourier
-from latflow._typing import Scalar
 from latflow.bijections.ode.continuous import ContinuousFlow, combine
-from latflow.bijections.ode.velocities import LatticeVelocity, time_basis
+from latflow.bijections.ode.stage_weights import (
+    Channels,
+    Draws,
+    StageWeights,
+    at_stage,
+    column,
+    flat,
+    hidden,
+    product,
+)
 from latflow.lattice import Lattice
 
-Draws = Float[Array, "volume draws"]
-Channels = Float[Array, "_ volume draws"]
 _Carry = tuple[Draws, Float[Array, " draws"], Draws]
-
-
-class StageWeights(NamedTuple):
-    r"""The weights of a velocity at one time, or at all times of an integration with two axes (step, stage) in front.
-
-    Attributes:
-        linear: Eigenvalues of $\kappa$.
-        kernels: Eigenvalues of $K_{rm}$ less their centre.
-        constant: Divergence of the linear term.
-        mixing: $a_h$ and $c_{hr}$, the matrix from inputs to hidden units.
-        square: $\tau_h^2$. The cotangent of this entry holds what comes by `complement` as well.
-        complement: $1-\tau_h^2$, accurate where it is small.
-        weight: $w_h$.
-        squares: $\omega_m^2$.
-    """
-
-    linear: Float[Array, "*times volume"]
-    kernels: Float[Array, "*times n_contexts n_features volume"]
-    constant: Float[Array, "*times"]
-    mixing: Float[Array, "*times n_hidden n_inputs"]
-    square: Float[Array, "*times n_hidden"]
-    complement: Float[Array, "*times n_hidden"]
-    weight: Float[Array, "*times n_hidden"]
-    squares: Float[Array, "*times n_nonlinear"]
 
 
 class _Record(NamedTuple):
@@ -60,32 +41,6 @@ class _Record(NamedTuple):
 
     inputs: Channels
     features: Channels
-
-
-def stage_weights(velocity: LatticeVelocity, flow: ContinuousFlow) -> StageWeights:
-    """The weights at the times of all stages of all steps of `flow`; results depend on parameters only through them."""
-    times = jnp.asarray(np.add.outer(np.arange(flow.n_steps), flow.scheme.nodes) / flow.n_steps)
-    return jax.vmap(jax.vmap(lambda t: _weights_at(velocity, t)))(times)
-
-
-def _weights_at(velocity: LatticeVelocity, t: Scalar) -> StageWeights:
-    dtype = velocity.weight.dtype
-    at = time_basis(t, len(velocity.weight)).astype(dtype)
-    table = fourier.kernels(velocity.lattice, velocity.radius).reshape(-1, velocity.lattice.volume)
-    centres = table.mean(axis=1)
-    hollow = jnp.asarray((table - centres[:, None])[1:], dtype)
-    linear, offset = at @ velocity.linear, at @ velocity.offset
-    mixing = jnp.concatenate([(at @ velocity.own)[:, None], jnp.tensordot(at, velocity.context, 1)], axis=1)
-    return StageWeights(
-        linear=linear @ jnp.asarray(table, dtype),
-        kernels=jnp.tensordot(jnp.tensordot(at, velocity.kernel, 1), hollow, 1),
-        constant=jnp.dot(linear, jnp.asarray(centres, dtype)) * velocity.lattice.volume,
-        mixing=mixing,
-        square=jnp.tanh(offset) ** 2,
-        complement=jax.lax.stop_gradient(1 / jnp.cosh(offset) ** 2),
-        weight=at @ velocity.weight,
-        squares=velocity.frequencies**2,
-    )
 
 
 def scored_forward(
@@ -112,7 +67,7 @@ def scored_forward(
         records: list[_Record] = []
         for i, row in enumerate(flow.scheme.matrix):
             y, _, s = _moved(carry, step, row, slopes)
-            slope, record = _scored_velocity(_stage(at, i), y.astype(dtype), s.astype(dtype), lattice)
+            slope, record = _scored_velocity(at_stage(at, i), y.astype(dtype), s.astype(dtype), lattice)
             slopes.append(jax.tree.map(lambda value: value.astype(x.dtype), slope))
             records.append(record)
         return _moved(carry, step, flow.scheme.weights, slopes), records
@@ -138,7 +93,7 @@ def pull_back(
             # the later stages that read stage i, the last one first as in `pulled`
             later = combine(tuple(matrix[j][i] for j in reversed(range(i + 1, n))), pulled) if pulled else 0.0
             cotangent = step * (flow.scheme.weights[i] * adjoint + later)
-            back, contribution = _transposed_velocity(_stage(at, i), records[i], cotangent.astype(dtype), lattice)
+            back, contribution = _transposed_velocity(at_stage(at, i), records[i], cotangent.astype(dtype), lattice)
             pulled.append(back.astype(adjoint.dtype))
             cotangents.append(contribution)
         return adjoint + sum(pulled), jax.tree.map(lambda *stages: jnp.stack(stages), *reversed(cotangents))
@@ -156,23 +111,19 @@ def _moved(carry: _Carry, step: float, row: tuple[float, ...], slopes: list[_Car
     return x, log_det, score
 
 
-def _stage(weights: StageWeights, i: int) -> StageWeights:
-    return StageWeights(*(array[i] for array in weights))
-
-
 def _scored_velocity(at: StageWeights, phi: Draws, score: Draws, lattice: Lattice) -> tuple[_Carry, _Record]:
     r"""v, div v and $\dot s$, and a record."""
     inputs, linear, features = _inputs(at, phi, lattice)
-    hyperbolic, u = _hidden(at, inputs)
+    hyperbolic, u = hidden(at, inputs)
     own, scale = at.mixing[:, 0], 2 * at.complement * at.weight
     odd = hyperbolic * u
     even = (1 - hyperbolic**2) * u
     slope = even * (2 * u - 1)
-    bend = odd * even * (2 - _column(at.complement) * (4 * u - 1))
-    velocity = linear + _product(scale[None], odd)[0]
-    divergence = jnp.sum(_product((scale * own)[None], slope)[0], axis=0) + at.constant
-    cotangent = _column(scale) * (score[None] * slope + _column(2 * own) * bend)
-    back, _, _ = _inputs_transposed(at, _product(at.mixing.T, cotangent), score, phi, lattice)
+    bend = odd * even * (2 - column(at.complement) * (4 * u - 1))
+    velocity = linear + product(scale[None], odd)[0]
+    divergence = jnp.sum(product((scale * own)[None], slope)[0], axis=0) + at.constant
+    cotangent = column(scale) * (score[None] * slope + column(2 * own) * bend)
+    back, _, _ = _inputs_transposed(at, product(at.mixing.T, cotangent), score, phi, lattice)
     return (velocity, divergence, -back), _Record(inputs, features)
 
 
@@ -181,32 +132,26 @@ def _transposed_velocity(
 ) -> tuple[Draws, StageWeights]:
     """The transposed derivative of v with respect to the field and to the weights, applied to `adjoint`."""
     inputs, features = record
-    hyperbolic, u = _hidden(at, inputs)
+    hyperbolic, u = hidden(at, inputs)
     scale = 2 * at.complement * at.weight
     odd, even = hyperbolic * u, (1 - hyperbolic**2) * u
-    cotangent = _column(scale) * (adjoint[None] * even * (2 * u - 1))
-    back, modes, squares = _inputs_transposed(at, _product(at.mixing.T, cotangent), adjoint, inputs[0], lattice)
+    cotangent = column(scale) * (adjoint[None] * even * (2 * u - 1))
+    back, modes, squares = _inputs_transposed(at, product(at.mixing.T, cotangent), adjoint, inputs[0], lattice)
     return back, StageWeights(
         linear=jnp.sum(modes[-1] * features[0], axis=1),
         kernels=jnp.einsum("rkb,mkb->rmk", modes[:-1], features),
         constant=jnp.zeros_like(at.constant),
-        mixing=_flat(cotangent) @ _flat(inputs).T,
-        square=-2 * at.weight * (_flat(odd * even) @ adjoint.ravel()),
+        mixing=flat(cotangent) @ flat(inputs).T,
+        square=-2 * at.weight * (flat(odd * even) @ adjoint.ravel()),
         complement=jnp.zeros_like(at.complement),
-        weight=2 * at.complement * (_flat(odd) @ adjoint.ravel()),
+        weight=2 * at.complement * (flat(odd) @ adjoint.ravel()),
         squares=squares,
     )
 
 
-def _hidden(at: StageWeights, inputs: Channels) -> tuple[Channels, Channels]:
-    """T and u of the hidden units."""
-    hyperbolic = jnp.tanh(_product(at.mixing, inputs))
-    return hyperbolic, 1 / (_column(at.complement) + _column(at.square) * (1 - hyperbolic**2))
-
-
 def _inputs(at: StageWeights, phi: Draws, lattice: Lattice) -> tuple[Channels, Draws, Channels]:
     """Inputs of the network (the field and its contexts), the linear term, and the features by momentum."""
-    features = jnp.concatenate([phi[None], phi[None] / (1 + _column(at.squares) * phi[None] ** 2)])
+    features = jnp.concatenate([phi[None], phi[None] / (1 + column(at.squares) * phi[None] ** 2)])
     features = fourier.transform_draws(features, lattice)
     n_contexts, n_features, _ = at.kernels.shape
     modes = [
@@ -229,18 +174,6 @@ def _inputs_transposed(
     ]
     mixed[0] = mixed[0] + at.linear[:, None] * modes[-1]
     fields = fourier.transform_draws(jnp.stack(mixed), lattice, inverse=True)
-    q = 1 / (1 + _column(at.squares) * phi[None] ** 2)
+    q = 1 / (1 + column(at.squares) * phi[None] ** 2)
     back = cotangent[0] + fields[0] + jnp.sum(fields[1:] * (2 * q - 1) * q, axis=0)
     return back, modes, -jnp.sum(fields[1:] * phi[None] ** 3 * q**2, axis=(1, 2))
-
-
-def _product(matrix: Float[Array, "n_out n_in"], x: Channels) -> Channels:
-    return (matrix @ _flat(x)).reshape(-1, *x.shape[1:])
-
-
-def _flat(x: Channels) -> Float[Array, "_ n"]:
-    return x.reshape(x.shape[0], -1)
-
-
-def _column(x: Float[Array, " n"]) -> Float[Array, "n 1 1"]:
-    return x[:, None, None]

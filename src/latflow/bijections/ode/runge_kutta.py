@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from scipy.integrate import DOP853 as _DOP853
+
 _ROOT = math.sqrt(21.0)
 
 
@@ -79,5 +81,14 @@ RK8 = RungeKutta(
 )
 """Cooper and Verner's scheme of order eight: eleven evaluations per step (SIAM J. Numer. Anal. 9 (1972) 389)."""
 
-SCHEMES: dict[str, RungeKutta] = {scheme.name: scheme for scheme in (RK4, RK8)}
+DOP853 = RungeKutta(
+    "dop853",
+    order=8,
+    matrix=tuple(tuple(map(float, row[:i])) for i, row in enumerate(_DOP853.A)),
+    weights=tuple(map(float, _DOP853.B)),
+)
+"""Dormand and Prince's scheme of order eight, with the coefficients of scipy: twelve evaluations per step, whose error
+is small for long steps (Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I)."""
+
+SCHEMES: dict[str, RungeKutta] = {scheme.name: scheme for scheme in (RK4, RK8, DOP853)}
 """Every scheme by name."""

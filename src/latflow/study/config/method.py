@@ -1,9 +1,10 @@
 """One entry of the table of sampling methods: all that a study needs to know of a method, in plain data.
 
 A method of the stage ``chains`` is a Markov kernel, run as many chains; one of the stage ``draws`` is a sampler of
-independent weighted draws, made exact by an accept/reject chain through them or by reweighting. The stage ``files``
-samples nothing: another code has made the configurations. Nothing here imports jax: the code of a method is named as
-text and imported when it samples.
+independent weighted draws, made exact by an accept/reject chain through them or by reweighting. One of the stage
+``scramblings`` draws from quasi-random points, which are weighted only. The stage ``files`` samples nothing: another
+code has made the configurations. Nothing here imports jax: the code of a method is named as text and imported when it
+samples.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from latflow.errors import ConfigError
 from latflow.tables import AbstractSection
 from latflow.words import Work
 
-Stage: TypeAlias = Literal["chains", "draws", "files"]
+Stage: TypeAlias = Literal["chains", "draws", "scramblings", "files"]
 
 NEUTRAL = "#7F7F7F"
 """Colour of a method that names none."""
@@ -68,7 +69,7 @@ class Method:
 
     Attributes:
         name: The word of `sampling.samplers`, of the settings' table, of directories and of results.
-        stage: ``chains``, ``draws`` or ``files``.
+        stage: ``chains``, ``draws``, ``scramblings`` or ``files``.
         build: ``package.module:function``, imported when it samples. The function takes the study and returns an
             `AbstractKernel` or an `AbstractWeightedSampler`; if `trained` it takes the study and the flow.
         table: The settings, all with defaults. Chains need `chains`, `warmup` and `thin`; `target_acceptance` if the

@@ -21,6 +21,7 @@ from latflow.study.config.sampler_tables import (
     HMCConfig,
     LocalConfig,
     MetropolisConfig,
+    QuasiConfig,
 )
 from latflow.tables import AbstractSection
 from latflow.words import Work
@@ -53,6 +54,34 @@ BUILT_IN: tuple[Method, ...] = (
         streams=(2, 3),
         trained=True,
         reweighted_as="reweighted",
+    ),
+    Method(
+        "quasi",
+        "scramblings",
+        "latflow.study.methods:flow",
+        QuasiConfig,
+        SamplerStyle("quasi", "#661100", "H", "the flow at scrambled Sobol points, as weighted averages"),
+        serves=(),
+        streams=(15,),
+        trained=True,
+        works=(
+            Work(
+                "A. B. Owen, Scrambled net variance for integrals of smooth functions, Ann. Statist. 25 (1997) 1541",
+                "",
+                "averages over scrambled quasi-random points",
+                key="sampling.samplers",
+                values=("quasi",),
+            ),
+            Work(
+                "S. Joe and F. Y. Kuo, Constructing Sobol sequences with better two-dimensional projections, SIAM J. "
+                "Sci. Comput. 30 (2008) 2635",
+                "",
+                "the sequence of points",
+                key="sampling.samplers",
+                values=("quasi",),
+            ),
+        ),
+        cost="latflow.study.plan:draw_seconds",
     ),
     Method(
         "hmc",
@@ -175,6 +204,9 @@ BUILT_IN: tuple[Method, ...] = (
 FLOW = BUILT_IN[0].name
 """The method that draws from the trained flow; the verdict is about these draws."""
 
+QUASI = BUILT_IN[1].name
+"""The method that draws from the trained flow at quasi-random points."""
+
 HMC = next(method.name for method in BUILT_IN if method.trajectories)
 """The method of molecular dynamics: figures show its decisions and its trajectories."""
 
@@ -268,6 +300,15 @@ GIVEN: tuple[str, ...] = tuple(name for name, method in METHODS.items() if metho
 
 DRAWS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "draws")
 """Methods of independent weighted draws."""
+
+SCRAMBLINGS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.stage == "scramblings")
+"""Methods of quasi-random weighted draws: no chain can be made of them."""
+
+REDRAWN: tuple[str, ...] = (*DRAWS, *SCRAMBLINGS)
+"""Methods whose draws are functions of their numbers, so that they can be made again."""
+
+TRAINED: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.trained)
+"""Methods that draw from the trained flow of the study."""
 
 TARGETS: tuple[str, ...] = tuple(
     sorted((n for n in CHAINS if METHODS[n].target_rank is not None), key=lambda n: METHODS[n].target_rank or 0)

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from latflow.flows.tables import flow_tables
-from latflow.study.config.methods import CHAINS, DRAWS, FLOW, METHODS, TARGETS
+from latflow.study.config.methods import CHAINS, FLOW, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -43,7 +43,7 @@ def _even_extents(value: Lookup) -> list[Complaint]:
     shape, samplers = value("lattice.shape"), value("sampling.samplers")
     if shape is None or samplers is None or all(extent % 2 == 0 for extent in shape):
         return []
-    coupled = (FLOW,) if _of_flow(value, "extent_multiple") == 2 else ()
+    coupled = TRAINED if _of_flow(value, "extent_multiple") == 2 else ()
     checkered = [word for word, method in METHODS.items() if method.even_extents]
     needing = [word for word in (*coupled, *checkered) if word in samplers]
     hint = f"the checkerboards of {' and '.join(needing)} need them; hmc and continuous flows do not"
@@ -74,7 +74,7 @@ def _samplers_of_action(value: Lookup) -> list[Complaint]:
 
 def _flow_of_action(value: Lookup) -> list[Complaint]:
     kind, flow, samplers = value("action.kind"), value("flow.kind"), value("sampling.samplers")
-    if kind is None or flow is None or samplers is None or FLOW not in samplers:
+    if kind is None or flow is None or samplers is None or not set(TRAINED) & set(samplers):
         return []
     fields, tables = table_of(kind).fields, flow_tables()
     if flow not in tables or fields in tables[flow].fields:
@@ -86,7 +86,7 @@ def _flow_of_action(value: Lookup) -> list[Complaint]:
 def _flow_lattice(value: Lookup) -> list[Complaint]:
     """Extents for the patterns of couplings; even ones are asked for together with samplers that need them."""
     shape, samplers, multiple = value("lattice.shape"), value("sampling.samplers"), _of_flow(value, "extent_multiple")
-    if shape is None or samplers is None or FLOW not in samplers or multiple is None or multiple <= 2:
+    if shape is None or samplers is None or multiple is None or multiple <= 2 or not set(TRAINED) & set(samplers):
         return []
     if _flow_of_action(value):
         return []
@@ -140,6 +140,7 @@ def _matched_acceptance(value: Lookup) -> list[Complaint]:
         return []
     matched = [word for word in CHAINS if word in samplers and value(f"{word}.target_acceptance") == FLOW]
     hint = f'add "{FLOW}" to sampling.samplers or give a number'
+    hint += "; quasi-random draws make no accept/reject chain" if QUASI in samplers else ""
     return [
         Complaint(f"{word}.target_acceptance", repr(FLOW), "a number when no flow is sampled", hint) for word in matched
     ]
@@ -174,10 +175,20 @@ def _given_start(value: Lookup) -> list[Complaint]:
 
 def _ledger_only(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
-    if not value("sampling.ledger_only") or samplers is None or set(DRAWS) & set(samplers):
+    if not value("sampling.ledger_only") or samplers is None or set(REDRAWN) & set(samplers):
         return []
     hint = "only draws of a flow can be made again one by one; chains keep their configurations"
     return [Complaint("sampling.ledger_only", "true", "false when no flow is sampled", hint)]
+
+
+def _quasi(value: Lookup) -> list[Complaint]:
+    points, samplers = value(f"{QUASI}.points_per_scrambling"), value("sampling.samplers")
+    if points is None or samplers is None or QUASI not in samplers or points & (points - 1) == 0:
+        return []
+    near = 1 << (points.bit_length() - 1)
+    hint = "where the points of a scrambling are most even"
+    allowed = f"a power of two, such as {near} or {2 * near}"
+    return [Complaint(f"{QUASI}.points_per_scrambling", str(points), allowed, hint)]
 
 
 def _chains(value: Lookup) -> list[Complaint]:
@@ -332,6 +343,7 @@ _RULES: tuple[Rule, ...] = (
     _mixed_starts,
     _given_start,
     _ledger_only,
+    _quasi,
     _chains,
     _records,
     _gradient_flow,

@@ -1,4 +1,4 @@
-"""The tables of a study that set the samplers of chains, one for each."""
+"""The tables of a study that set its samplers, one for each."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -68,6 +68,18 @@ class HeatbathConfig(AbstractSection):
     warmup: Warmup = Field(default=200, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(
         default=1, description="updates, of one heat bath and its overrelaxation, per kept configuration"
+    )
+
+
+class QuasiConfig(AbstractSection):
+    """Quasi-random draws of the flow: weighted averages with smaller errors, no accept/reject chain."""
+
+    points: Literal["sobol"] = Field(default="sobol", description="the sequence: scrambled Sobol points")
+    scramblings: Annotated[int, Field(ge=16, le=32)] = Field(
+        default=16, description="independent scramblings, from whose scatter errors come"
+    )
+    points_per_scrambling: Annotated[int, Field(ge=128, le=2**24)] = Field(
+        default=4096, description="points of each, a power of two; may be raised later, and the sequences go on"
     )
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from latflow.errors import ConfigError
 from latflow.flows.tables import ContinuousTable, FlowConfig
-from latflow.study.config.methods import METHODS, Method
+from latflow.study.config.methods import METHODS, TRAINED, Method
 from latflow.study.config.reading import complaints, lookup, marked, merge, read_table
 from latflow.study.config.rules import COUPLING, broken_rules, samplers_of
 from latflow.study.config.sampler_tables import (
@@ -158,7 +158,7 @@ class StudyConfig(AbstractSection):
         """Tables that this theory and these samplers do not use."""
         used = set(samplers) & set(samplers_of(self.action.kind))
         idle = {word for word in SAMPLERS if word not in used}
-        idle |= {"training"} if "flow" in idle else set()
+        idle |= {"training"} if set(TRAINED) <= idle else set()
         directions = len(self.lattice.shape)
         measured = {"gradient_flow": directions == 4, "smearing": directions > 2}
         idle |= {name for name, fits in measured.items() if not (fits and name in self.action.sections)}

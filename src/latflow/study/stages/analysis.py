@@ -5,6 +5,7 @@ beside exact, independent or published values where such are known.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -29,16 +30,14 @@ from latflow.results import (
     described,
     write,
 )
-from latflow.stats.estimates import UNRESOLVED, Estimate, TooShortError, slowest
+from latflow.stats.estimates import Estimate, TooShortError, slowest
 from latflow.stats.evidence import R_HAT_LIMIT, R_HAT_RECORDS, Verdict, agreement
-from latflow.stats.free_energy import free_energy_density
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import Reliability, all_bounded, judge_draws, with_images
 from latflow.stats.replicas import Replicas
 from latflow.stats.runs import r_hat
-from latflow.stats.weights import (
-    log_z,
-)
+from latflow.stats.scrambling_reliability import judge_scramblings
+from latflow.stats.scramblings import Scrambled
 from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError
@@ -47,17 +46,19 @@ from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
+from latflow.study.stages.averages import accepted_averages, in_order, partition, quasi_weights, weighted_averages
 from latflow.study.stages.cost import costs
-from latflow.study.stages.figures_of_merit import flow_figures, weights_of
+from latflow.study.stages.figures_of_merit import flow_figures, reliability_record, weights_of
 from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.images import unseen_by_flow
 from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.rows import rows_of
 from latflow.study.stages.settings import sampler_settings
+from latflow.study.stages.smaller_errors import WeightedColumns, smaller_errors
 from latflow.study.theories import in_study_field, is_wanted, known_values, normalisation, study_physics
 from latflow.study.wording import read_results, theory_of
 from latflow.theories.catalogue import words_of
-from latflow.theories.known_value import Known
 
 _DECIMALS = 9
 """Decimals to which columns are rounded before R̂ is taken."""
@@ -153,30 +154,48 @@ def _measured(context: RunContext) -> list[str]:
     return [name for name in SAMPLERS if context.path("measurements", name).exists()]
 
 
+_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
+"""Estimates by sampler and observable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Analysed:
+    """What the columns of all samplers give, before target draws and draws of the flow are held together.
+
+    Attributes:
+        found: Estimates, of weighted draws without variates.
+        judged: Averages of draws, by sampler.
+        weighted: Columns and weights of draws, by the name that their weighted averages have.
+        chains: Whether they agree.
+        settings: Of samplers.
+    """
+
+    found: _Found = dataclasses.field(default_factory=dict)
+    judged: dict[str, Reliability] = dataclasses.field(default_factory=dict)
+    weighted: dict[str, WeightedColumns] = dataclasses.field(default_factory=dict)
+    chains: dict[str, ChainAgreement] = dataclasses.field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def quasi(self) -> dict[str, Scrambled]:
+        """Log-weights of quasi-random draws."""
+        weights = {name: each.weights for name, each in self.weighted.items()}
+        return {name: each for name, each in weights.items() if isinstance(each, Scrambled)}
+
+
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
-    known = known_values(context.config)
-    found: _Found = {}
-    chains: dict[str, ChainAgreement] = {}
-    settings, judged = {}, dict[str, Reliability]()
-    for sampler in samplers:
-        columns, method = _columns(context, sampler), METHODS[sampler]
-        if method.name != FLOW:
-            settings[sampler] = sampler_settings(context, sampler)
-        if method.stage == "draws":
-            weights = weights_of(context, sampler)
-            with _naming(sampler):
-                found[sampler] = _flow_chain(context, columns, weights["index"])
-                found[method.reweighted] = _reweighted(context, columns, weights["log_weight"])
-            judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
-        else:
-            columns, replicas = by_replicas(context, sampler, columns)
-            with _naming(sampler):
-                found[sampler] = _chain(context, columns, replicas)
-            tau = slowest(found[sampler])
-            chains[sampler] = _agreement(context, columns, tau, defect=_defect(context, sampler), replicas=replicas)
-        context.progress.update("analyse", samplers.index(sampler) + 1, len(samplers), {})
-    found, judged, verdict = _weighed(context, found, judged)
-    rows = (row for sampler, values in found.items() for row in _rows(sampler, values, known))
+    made, known = _Analysed(), known_values(context.config)
+    for number, sampler in enumerate(samplers):
+        _analyse_one(context, sampler, made)
+        context.progress.update("analyse", number + 1, len(samplers), {})
+    found, judged, verdict = _weighed(context, made.found, made.judged, made.quasi)
+    smaller = {
+        name: smaller_errors(context, each, found[name])
+        for name, each in made.weighted.items()
+        if judged[each.sampler].is_reliable
+    }
+    found |= {name: each.shown for name, each in smaller.items() if each is not None}
+    rows = (row for sampler, values in found.items() for row in rows_of(sampler, values, known, smaller.get(sampler)))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     gradient_flow = _gradient_flow(context.config)
     return Results(
@@ -187,8 +206,9 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         observables=_described(context.config, estimates, gradient_flow),
         estimates=estimates,
         flow=flow_figures(context, judged[FLOW]) if FLOW in judged else None,
-        chains=chains,
-        samplers=settings,
+        reliability={name: reliability_record(judged[name]) for name in made.quasi},
+        chains=made.chains,
+        samplers=made.settings,
         gradient_flow=gradient_flow,
         cost=costs(context.metrics(), estimates),
         verdict=verdict,
@@ -196,23 +216,45 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     )
 
 
-_Found: TypeAlias = dict[str, dict[str, list[Estimate]]]
-"""Estimates by sampler and observable."""
+def _analyse_one(context: RunContext, sampler: str, made: _Analysed) -> None:
+    """Add what the columns of one sampler give."""
+    columns, method = _columns(context, sampler), METHODS[sampler]
+    if method.name != FLOW:
+        made.settings[sampler] = sampler_settings(context, sampler)
+    if method.stage == "draws":
+        weights = weights_of(context, sampler)
+        with _naming(sampler):
+            made.found[sampler] = accepted_averages(context, columns, weights["index"])
+            made.found[method.reweighted] = weighted_averages(context, columns, weights["log_weight"])
+        made.weighted[method.reweighted] = WeightedColumns(sampler, columns, weights["log_weight"])
+        made.judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
+    elif method.stage == "scramblings":
+        columns, weights = in_order(context, sampler, columns), quasi_weights(context, sampler)
+        made.found[sampler] = weighted_averages(context, columns, weights)
+        made.weighted[sampler] = WeightedColumns(sampler, columns, weights)
+    else:
+        columns, replicas = by_replicas(context, sampler, columns)
+        with _naming(sampler):
+            made.found[sampler] = _chain(context, columns, replicas)
+        tau, defect = slowest(made.found[sampler]), _defect(context, sampler)
+        made.chains[sampler] = _agreement(context, columns, tau, defect=defect, replicas=replicas)
 
 
 def _weighed(
-    context: RunContext, found: _Found, judged: dict[str, Reliability]
+    context: RunContext, found: _Found, judged: dict[str, Reliability], quasi: Mapping[str, Scrambled]
 ) -> tuple[_Found, dict[str, Reliability], Verdict]:
     """Estimates with their states, the judgements of all draws with what target draws add, and the verdict."""
     weighed = evidence.weigh(context, found, judged.get(FLOW))
-    reverse = {} if weighed.reverse is None else {REVERSE: _partition(context, weighed.reverse)}
+    reverse = {} if weighed.reverse is None else {REVERSE: partition(context, weighed.reverse)}
     judged = judged if weighed.reliability is None else {**judged, FLOW: weighed.reliability}
     if FLOW in judged and judged[FLOW].beyond is None:
         judged = {**judged, FLOW: with_images(judged[FLOW], unseen_by_flow(context))}
+    judged = {**judged, **{name: judge_scramblings(w, of_flow=judged.get(FLOW)) for name, w in quasi.items()}}
     states = {
         name: all_bounded(found[name], reliability)
         for sampler, reliability in judged.items()
         for name in (sampler, METHODS[sampler].reweighted)
+        if name in found
     }
     return {**found, **reverse, **states}, judged, weighed.verdict
 
@@ -322,55 +364,3 @@ def _defect(context: RunContext, sampler: str) -> float | None:
     ensemble = Ensemble.open(context.path("ensembles", sampler))
     found = [ensemble.read(block, ()).attributes.get("defect") for block in range(ensemble.n_blocks)]
     return max((defect for defect in found if defect is not None), default=None)
-
-
-def _flow_chain(context: RunContext, columns: Mapping[str, np.ndarray], index: np.ndarray) -> dict[str, list[Estimate]]:
-    """The independence-Metropolis chain: the draw at `index` repeats while proposals are rejected."""
-    chain = _by_chain({name: column[index][:, None] for name, column in columns.items()})
-    found = all_estimates(study_physics(context.config).all_estimators, chain, None)
-    return in_study_field(context.config, found)
-
-
-def _reweighted(
-    context: RunContext, columns: Mapping[str, np.ndarray], log_weights: np.ndarray
-) -> dict[str, list[Estimate]]:
-    found = all_estimates(study_physics(context.config).all_estimators, columns, log_weights)
-    return {**in_study_field(context.config, found), **_partition(context, log_z(log_weights))}
-
-
-def _partition(context: RunContext, partition: Estimate) -> dict[str, list[Estimate]]:
-    """Log Z and −ln Z / V."""
-    volume = math.prod(context.config.lattice.shape)
-    return {"log_z": [partition], "free_energy_density": [free_energy_density(partition, volume=volume)]}
-
-
-def _rows(sampler: str, estimates: Mapping[str, list[Estimate]], known: Mapping[str, Known]) -> list[EstimateRecord]:
-    rows = []
-    for name, components in estimates.items():
-        reference = known.get(name)
-        row = EstimateRecord(
-            observable=name,
-            sampler=sampler,
-            value=_field(components, "value"),
-            error=_field(components, "error"),
-            tau_int=_field(components, "tau_int"),
-            tau_int_error=_field(components, "tau_int_error"),
-            n=components[0].n,
-            state=None if sampler in CHAINS else components[0].state,
-            slow_mode=next((component.slow_mode for component in components if component.slow_mode), None),
-            reference=None if reference is None else _reference(reference),
-            reference_error=None if reference is None else reference.error,
-            reference_source=None if reference is None else reference.source,
-        )
-        rows.append(row)
-    return rows
-
-
-def _reference(known: Known) -> float | tuple[float, ...]:
-    return known.value if known.array is None else tuple(known.array)
-
-
-def _field(components: list[Estimate], field: str) -> float | tuple[float | None, ...] | None:
-    """One field of all components; null where an average is not resolved."""
-    values = tuple(None if component.state == UNRESOLVED else getattr(component, field) for component in components)
-    return values[0] if len(values) == 1 else values

@@ -22,6 +22,7 @@ _BEFORE_STUDY = {"model", "run.lock"}
 FREE_KEYS = (
     "sampling.configurations",
     "sampling.samplers",
+    "quasi.points_per_scrambling",
     "training.checkpoint_minutes",
     *(f"training.stop.{name}" for name in LIMITS),
 )

@@ -14,6 +14,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext, identity
 from latflow.study.stages import labels
+from latflow.study.stages.integration import require_accuracy
 from latflow.study.stages.provenance import moved, origin, require_generator
 from latflow.study.stages.redraw import DIGEST, fields_digest
 from latflow.study.stages.sources import Source, draw_keys, source
@@ -26,6 +27,7 @@ def sample_draws(context: RunContext, name: str) -> None:
     if method_of(name).trained and not is_up_to_date(context):
         train(context)
     found = source(context, name)
+    require_accuracy(context, name, found.facts)
     if method_of(name).trained:
         warn_outside_range(context)
     context.interrupts.check()

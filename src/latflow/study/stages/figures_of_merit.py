@@ -46,7 +46,7 @@ def flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
         reweighting_ess=reweighting_ess(log_weights),
         pareto_k=pareto_k(log_weights),
         log_weight_std=float(log_weights.std()),
-        reliability=ReliabilityRecord(**dataclasses.asdict(found)),
+        reliability=reliability_record(found),
         n=int(log_weights.size),
         log_z=partition.value,
         log_z_error=partition.error,
@@ -60,6 +60,11 @@ def flow_figures(context: RunContext, found: Reliability) -> FlowFigures:
         inside_coupling_range=facts["inside_coupling_range"] if facts else None,
         start=StartFigures(**header["start"]) if header.get("start") else None,
     )
+
+
+def reliability_record(found: Reliability) -> ReliabilityRecord:
+    """A judgement as results hold it."""
+    return ReliabilityRecord(**dataclasses.asdict(found))
 
 
 def weights_of(context: RunContext, sampler: str) -> dict[str, np.ndarray]:

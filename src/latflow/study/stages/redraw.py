@@ -14,7 +14,7 @@ from jaxtyping import Inexact
 
 from latflow.errors import DataError
 from latflow.flows.continuous import PROMISED_LOG_PROB_ERROR
-from latflow.samplers.draws import Drawn, draw_block
+from latflow.samplers.draws import Drawn
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import JSON, ChecksumError
@@ -22,8 +22,9 @@ from latflow.study.config.methods import GIVEN
 from latflow.study.context import RunContext
 from latflow.study.foreign import AbstractCollection, collection_of
 from latflow.study.stages.files import read_fields
+from latflow.study.stages.integration import log_prob_limit
 from latflow.study.stages.provenance import elsewhere, origin
-from latflow.study.stages.sources import Source, draw_keys, source
+from latflow.study.stages.sources import Drawing, Source, drawing, source
 
 Level: TypeAlias = Literal["stored", "exact", "close"]
 """How far fields are known to be those that were drawn: read and verified, equal in every bit, or equal in the numbers
@@ -48,6 +49,7 @@ class FieldSource:
         self._context = context
         self._ensemble = ensemble
         self._source: Source | None = None
+        self._drawing: Drawing | None = None
         self._files: AbstractCollection | None = None
 
     @property
@@ -67,8 +69,9 @@ class FieldSource:
             return self._ensemble.read(index, ("fields",)).arrays["fields"], "stored"
         block = self._ensemble.read(index)
         size = self._ensemble.manifest["identity"]["block_size"]
-        key, _ = draw_keys(self._context.config, self._ensemble.manifest["sampler"])
-        drawn = draw_block(self._load().sampler, key, first=block.attributes["first"], n=size)
+        if self._drawing is None:
+            self._drawing = drawing(self._context.config, self._ensemble.manifest["sampler"], self._load().sampler)
+        drawn = self._drawing(block.attributes, size)
         fields = np.asarray(drawn.x)
         return fields, self._level(index, block, fields, drawn)
 
@@ -99,9 +102,10 @@ class FieldSource:
             raise ChecksumError(name, value="differs from what was drawn", hint=hint)
         kept = drawn.columns or {"log_weight": drawn.log_weight}
         deviation = max(float(np.max(np.abs(np.asarray(kept[name]) - block.arrays[name]))) for name in kept)
-        if not deviation <= PROMISED_LOG_PROB_ERROR:
+        limit = log_prob_limit(self._ensemble.manifest, PROMISED_LOG_PROB_ERROR)
+        if not deviation <= limit:
             what = " or ".join(_SYMBOLS.get(column, column.replace("_", " ")) for column in sorted(kept))
-            allowed = f"{PROMISED_LOG_PROB_ERROR:.0e} on another platform"
+            allowed = f"{limit:.0e} on another platform"
             raise DataError(name, value=f"{what} differ by {deviation:.1e}", allowed=allowed)
         return "close"
 

@@ -7,6 +7,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext
 from latflow.study.stages.files import settings_of
+from latflow.study.stages.integration import in_words
 
 
 def sampler_settings(context: RunContext, sampler: str) -> dict[str, Any]:
@@ -24,9 +25,16 @@ def sampler_settings(context: RunContext, sampler: str) -> dict[str, Any]:
     if method.stage == "files":
         return settings_of(context, ensemble)
     found = {} if method.table is None else getattr(config, sampler).model_dump(mode="json")
+    if method.stage == "scramblings":
+        return {
+            **found,
+            **in_words(ensemble.manifest),
+            "reweighting_ess": float(reweighting_ess(ensemble.column("log_weight"))),
+        }
     if method.stage == "draws":
         ess = float(reweighting_ess(ensemble.column("log_weight")))
-        return {**found, "acceptance": float(ensemble.column("accepted").mean()), "reweighting_ess": ess}
+        acceptance = float(ensemble.column("accepted").mean())
+        return {**found, **in_words(ensemble.manifest), "acceptance": acceptance, "reweighting_ess": ess}
     found = {"start": "mixed", **found}
     if config.sampling.start_from is not None:
         found["start"] = config.sampling.start_from

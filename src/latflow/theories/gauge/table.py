@@ -24,6 +24,7 @@ class WilsonTable(AbstractActionTable):
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
+    stein_fields: ClassVar[str] = ""
 
     kind: Literal["wilson"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")
@@ -47,6 +48,7 @@ class ImprovedTable(AbstractActionTable):
     terms: ClassVar[tuple[str, ...]] = ("rectangles", "plaquettes")
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
+    stein_fields: ClassVar[str] = ""
 
     kind: Literal["improved"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")
@@ -71,6 +73,7 @@ class LinksTable(AbstractActionTable):
     parameters: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
+    stein_fields: ClassVar[str] = ""
 
     kind: Literal["given_links"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")

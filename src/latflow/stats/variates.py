@@ -1,0 +1,140 @@
+r"""Weighted averages with variates: polynomials of what draws are made of, whose means over the draws are zero.
+
+The mean $\hat\mu=\sum_iw_ix_i/\sum_iw_i$ moves with every draw by its influence $w_i(x_i-\hat\mu)/\sum_jw_j$. What
+variates $h_i$ explain of it by least squares is noise with mean zero, and $\hat\mu-\frac1N\sum_ih_i\cdot c$ is the
+better mean. Coefficients come from other draws than those they correct: of random draws from other shares, of
+quasi-random ones from other scramblings (`latflow.stats.cross_fitting`). So do the decisions whether to correct a mean
+at all.
+
+Over scramblings the variates' part in the *scatter of their means* counts, which the points have evened out already
+where averages are smooth. There the correction is multiplied by the factor that serves the other scramblings best.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Int
+from typing_extensions import override
+
+from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
+from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+from latflow.stats.replicas import Along
+from latflow.stats.scramblings import Scrambled, scattered
+from latflow.stats.weights import AbstractDraws, relative_weights
+
+SHARES = 16
+"""Shares of random draws that are corrected with coefficients of other ones, at most."""
+
+DRAWS_PER_VARIATE = 50
+"""With fewer draws for every variate the coefficients would be noise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Varied(AbstractDraws):
+    """Weighted draws with variates.
+
+    Args:
+        draws: Log-weights of random draws, or quasi-random ones; what stands for a Markov chain is refused.
+        variates: One row per draw; of mean zero over the draws, whatever their weights.
+
+    Raises:
+        TypeError: If these are no weighted draws but a Markov chain.
+        SeriesShapeError: If there are not as many rows as draws.
+    """
+
+    draws: Float[np.ndarray, " n"] | Scrambled | Along
+    variates: Float[np.ndarray, "rows variates"]
+
+    def __post_init__(self) -> None:
+        """Refuse variates of other draws, and of what is no weighted draw."""
+        if not isinstance(self.draws, np.ndarray | Scrambled):
+            allowed = "log-weights of draws of a flow; over a Markov chain (HMC, Metropolis) their means are not zero"
+            raise TypeError(f"variates of {type(self.draws).__name__}, a Markov chain; allowed: {allowed}")
+        if len(self.variates) != self.log_weights.size:
+            value = f"{len(self.variates)} rows"
+            raise SeriesShapeError("variates", value=value, allowed=f"{self.log_weights.size}, one per log-weight")
+
+    @property
+    @override
+    def n_draws(self) -> int:
+        return self.log_weights.size
+
+    @property
+    def log_weights(self) -> Float[np.ndarray, " n"]:
+        """Ln w of every draw."""
+        return self.draws.log_weights if isinstance(self.draws, Scrambled) else np.asarray(self.draws)
+
+    @property
+    def groups(self) -> int:
+        """Independent groups of equally many draws: scramblings, or shares; 1 if the draws cannot be shared out."""
+        n = self.log_weights.size
+        if isinstance(self.draws, Scrambled):
+            return self.draws.scramblings
+        return next((g for g in range(SHARES, 1, -1) if n % g == 0), 1)
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are draws enough for coefficients."""
+        return self.groups > 1 and len(self.variates) >= DRAWS_PER_VARIATE * self.variates.shape[1]
+
+    @override
+    def propagated(
+        self, series: Mapping[str, np.ndarray], derive: Derive
+    ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+        layout, means, influence = self._corrected(series)
+        linear = linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0)))
+        if isinstance(self.draws, Scrambled):
+            return linear, scattered(influence, linear, self.draws.scramblings)
+        return linear, linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
+
+    def _corrected(
+        self, series: Mapping[str, np.ndarray]
+    ) -> tuple[Layout, Float[np.ndarray, " total"], Float[np.ndarray, "n total"]]:
+        """Means of all columns, corrected, and by how much every draw moves them."""
+        w = relative_weights(self.log_weights)
+        layout, matrix = pack(series, leading=1)
+        if len(matrix) != w.size:
+            raise SeriesShapeError("series", value=f"{len(matrix)} rows", allowed=f"{w.size}, one per log-weight")
+        kept, p = w > 0, w / w.sum()
+        require_usable(layout, matrix[kept])
+        matrix[~kept] = 0.0
+        correction = self._correction(matrix, w) if self.enough else np.zeros_like(matrix)
+        means = p @ matrix - correction.mean(axis=0)
+        return layout, means, p[:, None] * (matrix - means) - correction / w.size
+
+    def _correction(
+        self, matrix: Float[np.ndarray, "n total"], w: Float[np.ndarray, " n"]
+    ) -> Float[np.ndarray, "n total"]:
+        """What is taken from every draw: variates times coefficients of other groups, where these say it helps."""
+        y, f, weights = (self._grouped(each) for each in (matrix, self.variates, w))
+        fit = cross_fit(y, f, weights=weights)
+        parts = fit.plain - fit.corrected
+        of_others = _factors(fit, f, means=isinstance(self.draws, Scrambled))
+        return (parts * of_others[fit.folds][:, None]).reshape(matrix.shape)
+
+    def _grouped(self, rows: Float[np.ndarray, "n *more"]) -> Float[np.ndarray, "groups each *more"]:
+        return rows.reshape(self.groups, -1, *rows.shape[1:])
+
+
+def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Float[np.ndarray, "folds total"]:
+    """By what corrections of a fold are multiplied, from all other folds: 0 where they say that it does not help.
+
+    Args:
+        fit: Its coefficients of a fold come from all others.
+        f: The variates.
+        means: Whether the scatter of group means counts, as that of scramblings does, or that of draws.
+    """
+    return np.stack([_factor(fit, f, k, means=means) for k in range(len(fit.coefficients))])
+
+
+def _factor(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], k: int, *, means: bool) -> Float[np.ndarray, " total"]:
+    others: Int[np.ndarray, " _"] = np.flatnonzero(fit.folds != k)
+    y, v = fit.plain[others], f[others] @ fit.coefficients[k]
+    y, v = (each.mean(axis=1) if means else each.reshape(-1, each.shape[2]) for each in (y, v))
+    y, v = y - y.mean(axis=0), v - v.mean(axis=0)
+    along, size = np.sum(y * v, axis=0), np.sum(v**2, axis=0)
+    factor = np.clip(np.divide(along, size, out=np.zeros_like(size), where=size > 0), 0.0, 1.0)
+    before, after = np.sum(y**2, axis=0), np.sum((y - factor * v) ** 2, axis=0)
+    return np.where(before > LEAST_GAIN * after, factor, 0.0)

@@ -1,0 +1,111 @@
+"""How the draws of a run integrate a continuous flow: as its model says, or matched to their statistical error.
+
+A matched integration is chosen once, when an ensemble is begun; its manifest keeps it, so that blocks are made again,
+and further ones made, with the same.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from latflow.errors import ConfigError
+from latflow.flows.matched import FRACTION, GAIN, MatchedIntegration, with_integration
+from latflow.flows.mixture import TrainableFlow
+from latflow.flows.weighted import matched_draws
+from latflow.store.ensemble import Ensemble
+from latflow.study.build import build_action
+from latflow.study.config import StudyConfig
+from latflow.study.config.methods import SCRAMBLINGS, method_of
+from latflow.study.context import RunContext
+from latflow.study.methods import method_key
+
+INTEGRATION = "integration"
+"""Fact of a manifest: the integration of its draws where it was matched to them, null where it could not be."""
+
+_PROBES = 2**32 - 3
+_TAIL = 20.0
+_DECIDES = ("scheme", "steps", "precision")
+
+
+def integrated(
+    context: RunContext, name: str, flow: TrainableFlow
+) -> tuple[TrainableFlow, dict[str, Any], dict[str, Any]]:
+    """The flow as draws of a method integrate it, what of that identifies them, and what their manifest keeps.
+
+    Args:
+        context: The run.
+        name: The method.
+        flow: The flow as its model says.
+    """
+    if context.config.sampling.integration == "fine":
+        return flow, {}, {}
+    kept = _kept(context, name)
+    if kept is not None:
+        found = MatchedIntegration(**{**kept, "allowed": tuple(kept["allowed"])}) if kept else None
+        matched = flow if found is None else with_integration(flow, found)
+    else:
+        n, gain = _draws(context.config, name)
+        key = jax.random.fold_in(method_key(context.config, method_of(name), 0), _PROBES)
+        matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain)
+    facts = None if found is None else dataclasses.asdict(found)
+    identity = None if facts is None else {key: facts[key] for key in _DECIDES}
+    return matched, {INTEGRATION: identity}, {INTEGRATION: facts}
+
+
+def require_accuracy(context: RunContext, name: str, facts: dict[str, Any]) -> None:
+    """Refuse more draws than the integration was chosen for: their bias would be too large beside their error.
+
+    Args:
+        context: The run.
+        name: The method.
+        facts: What `integrated` gave for the manifest.
+
+    Raises:
+        ConfigError: If the study asks for more.
+    """
+    found = facts.get(INTEGRATION)
+    if found is None:
+        return
+    n, gain = _draws(context.config, name)
+    most = (FRACTION / max(found["spread"], 1e-300)) ** 2 / gain
+    if n > max(most, (FRACTION / found["allowed"][0]) ** 2 / gain):
+        least = f"{name}: {n} draws, whose integration was matched to fewer; allowed: {int(most)} with this one"
+        raise ConfigError([f'{least}. Begin another run, or one with sampling.integration = "fine"'])
+
+
+def log_prob_limit(manifest: Mapping[str, Any], otherwise: float) -> float:
+    """How far log q of draws may be from that of the model: several times what was found on a few draws.
+
+    Args:
+        manifest: Of their ensemble.
+        otherwise: The limit of draws whose integration was not matched.
+    """
+    found = manifest.get(INTEGRATION)
+    return otherwise if not found else max(otherwise, _TAIL * found["largest"])
+
+
+def in_words(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The integration as a setting of the draws; nothing where it was not matched."""
+    found = manifest.get(INTEGRATION)
+    if not found:
+        return {}
+    how = f"{found['steps']} steps of {found['scheme']}, networks in {found['precision']}"
+    return {INTEGRATION: f"{how}; error of log q {found['spread']:.1e}, allowed {found['allowed'][0]:.1e}"}
+
+
+def _kept(context: RunContext, name: str) -> dict[str, Any] | None:
+    """What the manifest of an ensemble keeps; empty where no integration was found, None before it is begun."""
+    path = context.path("ensembles", name)
+    if not (path / "manifest.json").exists():
+        return None
+    return Ensemble.open(path, writable=False).manifest.get(INTEGRATION) or {}
+
+
+def _draws(config: StudyConfig, name: str) -> tuple[int, float]:
+    """How many draws a study asks for, and how many random ones without variates each is worth at most."""
+    if name not in SCRAMBLINGS:
+        return config.sampling.configurations, GAIN
+    table = getattr(config, name)
+    return table.scramblings * table.points_per_scrambling, GAIN

@@ -1,0 +1,119 @@
+"""What quasi-random points and Hermite variates make of the weighted averages of a run: smaller errors.
+
+The modes that draws are made of are functions of the key of the draws and of their numbers alone. They are made again
+here, in a moment and in the same bits, without a pass through the flow: so nothing of them is stored, and draws of
+earlier versions have variates, too. Averages of chains have none: over draws of the target their means are not zero.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from latflow.errors import DataError
+from latflow.flows.hermite import variates_of_keys, variates_of_points
+from latflow.lattice import Lattice
+from latflow.samplers.quasi import SobolPoints, sequence_probe
+from latflow.stats.quantities import Estimates
+from latflow.stats.scramblings import Scrambled
+from latflow.stats.variates import Varied
+from latflow.store.blocks import Block
+from latflow.store.ensemble import Ensemble
+from latflow.study.config.methods import SCRAMBLINGS, method_of
+from latflow.study.context import RunContext
+from latflow.study.stages.averages import varied_averages, weighted_averages
+from latflow.study.stages.provenance import require_generator
+from latflow.study.stages.scramblings import SEQUENCE, Layout
+from latflow.study.stages.sources import draw_key, source
+
+
+@dataclasses.dataclass(frozen=True)
+class Smaller:
+    """Averages of the same draws three ways.
+
+    Attributes:
+        shown: With variates where other draws say that they help.
+        plain: Without; of quasi-random draws, errors from the scatter of scramblings.
+        independent: As of independent draws: what as many random ones would give.
+    """
+
+    shown: Estimates
+    plain: Estimates
+    independent: Estimates
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedColumns:
+    """Measured columns of weighted draws with their log-weights.
+
+    Args:
+        sampler: Whose draws they are.
+        columns: In the order of the weights.
+        weights: Of the field of the study.
+    """
+
+    sampler: str
+    columns: Mapping[str, np.ndarray]
+    weights: Float[np.ndarray, " n"] | Scrambled
+
+
+def smaller_errors(context: RunContext, draws: WeightedColumns, plain: Estimates) -> Smaller | None:
+    """Averages of draws of a flow with variates; None for draws of another sampler.
+
+    Args:
+        context: The run.
+        draws: Random or quasi-random ones, with reliable weights.
+        plain: What they give without variates.
+    """
+    if not method_of(draws.sampler).trained:
+        return None
+    variates = _variates(context, draws)
+    shown = plain if variates is None else {**plain, **varied_averages(context, draws.columns, variates)}
+    if not isinstance(draws.weights, Scrambled):
+        return Smaller(shown, plain, plain)
+    return Smaller(shown, plain, weighted_averages(context, draws.columns, draws.weights.log_weights))
+
+
+def _variates(context: RunContext, draws: WeightedColumns) -> Varied | None:
+    """The draws with their variates; None where these cannot be made again here, or are too many for the draws."""
+    ensemble = Ensemble.open(context.path("ensembles", draws.sampler))
+    if not _made_alike(ensemble):
+        return None
+    of_block = _of_block(context, draws.sampler, ensemble)
+    if of_block is None:
+        return None
+    blocks = (ensemble.read(i, ()) for i in range(ensemble.n_blocks))
+    rows = np.concatenate([of_block(block) for block in blocks])
+    rows = Layout.of(ensemble).ordered(rows) if draws.sampler in SCRAMBLINGS else rows
+    found = Varied(draws.weights, rows)
+    return found if found.enough else None
+
+
+def _of_block(
+    context: RunContext, sampler: str, ensemble: Ensemble
+) -> Callable[[Block], Float[np.ndarray, "n variates"]] | None:
+    """From a block to the variates of its draws; None where the flow is not made of modes."""
+    flow = getattr(source(context, sampler).sampler, "flow", None)
+    if flow is None or not flow.has_modes:
+        return None
+    lattice, key = Lattice(tuple(context.config.lattice.shape)), draw_key(context.config, sampler)
+    n = ensemble.manifest["identity"]["block_size"]
+    if sampler not in SCRAMBLINGS:
+        return lambda block: np.asarray(variates_of_keys(flow, lattice, key, first=block.attributes["first"], n=n))
+    points = SobolPoints(key, flow.n_uniforms)
+
+    def quasi(block: Block) -> Float[np.ndarray, "n variates"]:
+        told = block.attributes
+        return np.asarray(variates_of_points(flow, lattice, points.block(told["scrambling"], first=told["first"], n=n)))
+
+    return quasi
+
+
+def _made_alike(ensemble: Ensemble) -> bool:
+    """Whether the random numbers of an ensemble are the same here."""
+    try:
+        require_generator(ensemble.manifest["origin"], what=str(ensemble.path))
+    except DataError:
+        return False
+    return ensemble.manifest.get(SEQUENCE, found := sequence_probe()) == found

@@ -1,0 +1,1 @@
+"""Control variates of lattice fields: quantities whose mean under exp(−S) is zero, for any action."""

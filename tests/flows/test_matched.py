@@ -1,0 +1,114 @@
+"""Integration matched to the statistical error: its bias is measured, small, and independent of the batch."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+import latflow as lf
+from latflow.bijections.ode.of_draws import FlowOfDraws
+from latflow.errors import ConfigError
+from latflow.flows.architectures import cast, real_nvp
+from latflow.flows.continuous import log_prob_error, of_draws
+from latflow.flows.matched import FRACTION, made_for_draws, matched, with_integration
+from latflow.flows.weighted import for_draws, matched_draws
+
+N = 2048
+KEY = jax.random.key(5)
+ACTION = lf.PhiFour(lf.Lattice((6, 6)), mass_squared=-4.0, coupling=6.975)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lf.load_model("zoo:phi4-e1")
+
+
+@pytest.fixture(scope="module")
+def chosen(model):
+    return matched_draws(KEY, model, ACTION, n=N)
+
+
+def test_the_error_is_below_a_tenth_of_the_statistical_error(model, chosen):
+    flow, found = chosen
+    assert found.allowed[0] == pytest.approx(FRACTION / np.sqrt(N))
+    assert 0 < found.spread <= found.allowed[0]
+    assert 0 < abs(found.shift) <= found.allowed[1]
+    # other draws
+    assert log_prob_error(jax.random.key(8), flow, of_draws(for_draws(KEY, model))) <= 10 * found.largest
+
+
+def test_averages_move_by_less_than_a_tenth_of_their_error(model):
+    """The same latent draws with both integrators: what differs is bias, not noise."""
+    draws = {how: lf.sample(KEY, model, ACTION, n=N, integration=how) for how in ("fine", "matched")}
+    for name in ("susceptibility", "phi_squared", "ising_energy"):
+        fine, cheap = (lf.reweighted_estimates(ACTION, each)[name][0] for each in draws.values())
+        assert 0 < abs(cheap.value - fine.value) <= 0.1 * fine.error
+    assert abs(draws["matched"].log_z.value - draws["fine"].log_z.value) <= 0.1 * draws["fine"].log_z.error
+    assert draws["fine"].integration is None
+    assert draws["matched"].integration.precision == "float32"
+
+
+def test_quasi_random_draws_are_integrated_more_finely(model):
+    found = lf.quasi_sample(KEY, model, ACTION, points=64, scramblings=16, integration="matched").integration
+    assert found.allowed[0] == pytest.approx(FRACTION / np.sqrt(64 * 16 * 128))
+
+
+def test_steps_follow_the_number_of_draws(model, chosen):
+    _, many = matched_draws(KEY, model, ACTION, n=100_000_000)
+    assert many.spread <= FRACTION / 1e4
+    assert (many.precision, many.steps) != (chosen[1].precision, chosen[1].steps)
+
+
+def test_draws_do_not_depend_on_the_block(model, chosen):
+    sampler = lf.FlowSampler(chosen[0], ACTION)
+    whole = lf.sample(KEY, sampler, n=300)
+    blocks = lf.sample(KEY, sampler, n=300, block_size=70)
+    np.testing.assert_array_equal(whole.log_weight, blocks.log_weight)
+
+
+def test_one_draw_is_that_of_a_batch_in_double_precision(model):
+    flow = of_draws(cast(model, "float64"))
+    assert isinstance(flow.bijection, FlowOfDraws)
+    z = jax.vmap(lambda k: model.prior.sample_and_log_prob(k)[0])(jax.random.split(KEY, 3))
+    batch, log_det = eqx.filter_jit(lambda f, z: jax.vmap(f.bijection.forward_and_log_det)(z))(flow, z)
+    alone, log_det_alone = flow.bijection.forward_and_log_det(z[1])
+    reference, of_reference = eqx.filter_jit(lambda f, z: f.bijection.forward_and_log_det(z))(model, z[1])
+    np.testing.assert_allclose(batch[1], alone, atol=1e-13)
+    np.testing.assert_allclose(alone, reference, atol=1e-13)
+    np.testing.assert_allclose([log_det[1], log_det_alone], of_reference, atol=1e-12)
+
+
+def test_the_same_integration_again(model, chosen):
+    again = with_integration(model, chosen[1])
+    one, other = (lf.sample(KEY, lf.FlowSampler(flow, ACTION), n=300).log_weight for flow in (chosen[0], again))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_other_flows_keep_their_own_arithmetic():
+    flow = real_nvp(KEY, lf.Lattice((4, 4)), n_layers=2, hidden=(4,))
+    action = lf.PhiFour(lf.Lattice((4, 4)), mass_squared=-4.0, coupling=8.0)
+    found, told = matched(KEY, flow, action, exact=flow, n=N)
+    assert found is flow
+    assert told is None
+    assert not made_for_draws(flow)
+
+
+def test_words_that_are_no_integration_are_refused(model):
+    with pytest.raises(ConfigError, match="integration: coarse; allowed: fine, matched"):
+        lf.sample(KEY, model, ACTION, n=4, integration="coarse")
+
+
+def test_a_flow_without_a_good_enough_integration_is_drawn_finely(model, monkeypatch):
+    monkeypatch.setattr("latflow.flows.matched._STEPS", (1,))
+    exact = for_draws(KEY, model)
+    found, told = matched(KEY, model, ACTION, exact=exact, n=10**9)
+    assert found is exact
+    assert told is None
+
+
+def test_a_record_is_data(chosen):
+    assert set(dataclasses.asdict(chosen[1])) == {
+        *("scheme", "steps", "precision", "spread", "shift", "largest", "allowed")
+    }

@@ -1,0 +1,62 @@
+"""A study whose draws are integrated as their statistical error allows: recorded, made again, not stretched."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latflow.errors import ConfigError
+from latflow.store.ensemble import Ensemble
+from latflow.store.interrupts import Interrupts
+from latflow.study.config import StudyConfig
+from latflow.study.context import RunContext, Silent
+from latflow.study.regenerate import regenerated
+from latflow.study.run import run_stages
+from latflow.study.stages.integration import require_accuracy
+from latflow.study.verify import verify
+
+FLOW = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times": 2, "radius": 1, "steps": 2}
+
+
+def study(path: Path, **sampling: Any) -> StudyConfig:
+    data: dict[str, Any] = tomllib.loads(path.read_text())
+    data["lattice"]["shape"] = [4, 4]
+    data["flow"] = dict(FLOW)
+    data["training"] |= {"evaluate_every": 4, "stop": {"steps": 8}}
+    data["training"].pop("curriculum", None)
+    data["sampling"] |= {"samplers": ["flow"], "configurations": 128, "integration": "matched", **sampling}
+    data["hmc"]["target_acceptance"] = 0.8
+    return StudyConfig.model_validate(data)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("matched") / "run"
+    run_stages(study(tiny_study, ledger_only=True), directory, stages=("train", "sample"), progress=Silent())
+    return directory
+
+
+def test_the_manifest_says_how_draws_were_integrated(finished: Path) -> None:
+    manifest = Ensemble.open(finished / "ensembles/flow", writable=False).manifest
+    found = manifest["integration"]
+    assert found["spread"] <= found["allowed"][0]
+    assert manifest["identity"]["integration"] == {key: found[key] for key in ("scheme", "steps", "precision")}
+
+
+def test_they_are_verified_and_made_again(finished: Path) -> None:
+    failed = [check for check in verify(finished) if not check.passed]
+    assert not failed
+    assert [made.level for made in regenerated(finished, [0, 127])] == ["exact", "exact"]
+
+
+def test_more_draws_than_it_was_matched_to_are_refused(tiny_study: Path, tmp_path: Path) -> None:
+    facts = {"integration": {"spread": 1e-5, "allowed": [3e-5, 1e-5]}}
+    for configurations in (60_000, 781_000):
+        require_accuracy(context(study(tiny_study, configurations=configurations), tmp_path), "flow", facts)
+    with pytest.raises(ConfigError, match=r"matched to fewer; allowed: 78[12]... with"):
+        require_accuracy(context(study(tiny_study, configurations=782_000), tmp_path), "flow", facts)
+
+
+def context(config: StudyConfig, directory: Path) -> RunContext:
+    return RunContext(config=config, directory=directory, progress=Silent(), interrupts=Interrupts())
