@@ -11,6 +11,7 @@ from jaxtyping import Inexact
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.archive.arrays import StoredEnsemble
+from latflow.archive.directory import open_ensemble
 from latflow.arguments import require_numbers, require_shape, require_type
 from latflow.errors import ConfigError, UsageError
 from latflow.fields.inside import require_inside
@@ -18,6 +19,7 @@ from latflow.observables.base import measure
 from latflow.randomness import fold_in, require_float64, require_key, root_key
 from latflow.stats.estimates import TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
+from latflow.store.records import FormatError
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields
 from latflow.study.theories import action_of_plain
@@ -72,6 +74,39 @@ def reduce(
     return reduce_chains(key, known, start, np.swapaxes(configurations, 0, 1), series, training=asked)
 
 
+def stored_configurations(
+    path: Path, action: AbstractAction | None
+) -> tuple[AbstractAction, Inexact[np.ndarray, "n chains ..."]]:
+    """Configurations of chains on disk, and the action that they belong to.
+
+    Args:
+        path: An ensemble of a study, which names its action, or a NumPy file.
+        action: Given for a file, and in place of what an ensemble says.
+
+    Raises:
+        ConfigError: If the action of a file is not given.
+        DataError: If the file holds no array.
+        UsageError: If the ensemble holds weighted draws.
+    """
+    if path.is_dir():
+        found = open_ensemble(path)
+        return _action(action, found), _records(found)
+    if action is None:
+        raise ConfigError(
+            [f"action: missing for {path}; allowed: --action STUDY.toml, whose lattice and action it has"]
+        )
+    try:
+        return action, np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise FormatError(str(path), value=str(error), allowed="an array in a NumPy file, .npy") from error
+
+
+def _records(fields: StoredEnsemble) -> Inexact[np.ndarray, "n chains ..."]:
+    if fields.is_weighted:
+        raise UsageError("reduce", value=f"weighted draws of {fields.sampler}", allowed="Markov chains")
+    return fields.fields()
+
+
 def _action(action: AbstractAction | None, fields: np.ndarray | StoredEnsemble) -> AbstractAction:
     if action is None:
         if not isinstance(fields, StoredEnsemble):
@@ -83,10 +118,7 @@ def _action(action: AbstractAction | None, fields: np.ndarray | StoredEnsemble) 
 
 def _configurations(action: AbstractAction, fields: np.ndarray | StoredEnsemble) -> Inexact[np.ndarray, "n chains ..."]:
     """The configurations, checked."""
-    if isinstance(fields, StoredEnsemble):
-        if fields.is_weighted:
-            raise UsageError("reduce", value=f"weighted draws of {fields.sampler}", allowed="Markov chains")
-        fields = fields.fields()
+    fields = _records(fields) if isinstance(fields, StoredEnsemble) else fields
     require_shape("fields", fields, action.space.shape, leading=("record", "chain"))
     require_numbers("fields", fields)
     if len(fields) < MINIMUM_RECORDS:

@@ -3,13 +3,13 @@ r"""Learned velocities of a scalar field on a lattice, with closed divergences, 
 Symmetric kernels $K_r$ of three kinds serve everything: of small displacements, propagators $\mu^2/(\hat k^2+\mu^2)$
 with μ from 1 to 1/16, and projections onto the lowest modes, which grow with the lattice. Contexts are convolutions of
 features of the field without the site itself, as in `latflow.bijections.ode.velocities`, so that the divergence is a
-sum of partial derivatives at single sites. There are four sets of velocities, all odd in the field:
+sum of partial derivatives at single sites. There are five sets of velocities, most of them odd in the field:
 
 - linear, $K_r*\phi$;
 - hidden, $\tanh(z_h+b_h)+\tanh(z_h-b_h)$ with $z_h=a_h\phi+\sum_cc_{hc}u_c$ and contexts u;
 - products, $s_j\,(K_r*\tanh p\phi)$ with $s_j=2-\tanh^2(z_j+b_j)-\tanh^2(z_j-b_j)$, even in the field;
-- global, the first two times quadratic functions of the whole field, $G_i=\langle\phi,P_i\phi\rangle$ with the
-  projections $P_i$ and the unit matrix: $f_{Gv}=Gf_v+v\cdot\partial G$.
+- steady, 1 and $s_j$, even in the field: they correct odd averages such as that of M;
+- global, the first two times $G=VM^2$ or $\sum_x\phi_x^2$, per site, and the steady ones times the first: $f_{Gv}=Gf_v+v\cdot\partial G$.
 """
 
 import functools
@@ -124,8 +124,11 @@ class LatticeFields(AbstractSteinFields):
     def names(self) -> tuple[str, ...]:
         kernels = range(self.kernel.shape[2])
         plain = (*(f"linear {r}" for r in kernels), *(f"hidden {h}" for h in range(self.hidden)))
-        products = (f"product {j} {r}" for j in range(len(self.own) - self.hidden) for r in kernels)
-        return (*plain, *products, *(f"global {i} {name}" for i in range(_N_GLOBAL) for name in plain))
+        number = len(self.own) - self.hidden
+        products = (f"product {j} {r}" for j in range(number) for r in kernels)
+        steady = ("steady", *(f"steady {j}" for j in range(number)))
+        of_plain = (f"global {i} {name}" for i in range(_N_GLOBAL) for name in plain)
+        return (*plain, *products, *of_plain, *steady, *(f"global {name}" for name in steady))
 
     @override
     def velocities(self, x: Float[Array, "*sites"]) -> Float[Array, "n_fields *sites"]:
@@ -134,9 +137,10 @@ class LatticeFields(AbstractSteinFields):
         products = (parts.even[:, None] * convolved[None]).reshape(-1, x.size)
         plain = jnp.concatenate([self._back(parts.linear), parts.odd])
         quadratic, _ = self._global(self._to(x.reshape(1, -1))[0])
-        return jnp.concatenate([plain, products, (quadratic[:, None, None] * plain[None]).reshape(-1, x.size)]).reshape(
-            -1, *x.shape
-        )
+        of_plain = (quadratic[:, None, None] * plain[None]).reshape(-1, x.size)
+        steady = self._steady(parts)
+        found = [plain, products, of_plain, steady, quadratic[0] * steady]
+        return jnp.concatenate(found).reshape(-1, *x.shape)
 
     @override
     def value(self, action: AbstractAction, x: Float[Array, "*sites"]) -> Float[Array, " n_fields"]:
@@ -151,7 +155,13 @@ class LatticeFields(AbstractSteinFields):
         quadratic, gradient = self._global(phi)
         plain = jnp.concatenate([linear, hidden])
         moved = jnp.concatenate([parts.linear @ gradient.T, parts.odd @ self._back(gradient).T])
-        return jnp.concatenate([plain, products.ravel(), (jnp.outer(quadratic, plain) + moved.T).ravel()])
+        steady = jnp.concatenate([-jnp.sum(force)[None], jnp.sum(self._rising(parts, force), axis=1)])
+        drift = 2 * phi[0] / x.size**1.5 * self._steady(parts).sum(axis=1)
+        of_plain = (jnp.outer(quadratic, plain) + moved.T).ravel()
+        return jnp.concatenate([plain, products.ravel(), of_plain, steady, quadratic[0] * steady + drift])
+
+    def _steady(self, parts: _Parts) -> Float[Array, "steady volume"]:
+        return jnp.concatenate([jnp.ones_like(parts.psi)[None], parts.even])
 
     def _rising(self, parts: _Parts, force: Float[Array, " volume"]) -> Float[Array, "products volume"]:
         """∂s/∂φ − s ∂S/∂φ at every site."""
@@ -180,8 +190,7 @@ class LatticeFields(AbstractSteinFields):
 
     def _global(self, phi: Float[Array, " volume"]) -> tuple[Float[Array, " g"], Float[Array, "g volume"]]:
         """The quadratic functions per site, and their gradients in k-space."""
-        projections = self._tables(phi)[: len(_SHELLS)]
-        matrices = jnp.concatenate([projections, jnp.ones_like(phi)[None]])
+        matrices = jnp.concatenate([self._tables(phi)[:1], jnp.ones_like(phi)[None]])
         applied = matrices * phi[None] / phi.size**0.5
         return applied @ phi / phi.size**0.5, 2 * applied / phi.size**0.5
 
@@ -195,4 +204,4 @@ class LatticeFields(AbstractSteinFields):
         return fourier.from_momentum(x.reshape(-1, *self.lattice.shape), self.lattice).reshape(x.shape)
 
 
-_N_GLOBAL = len(_SHELLS) + 1
+_N_GLOBAL = 2
