@@ -61,6 +61,8 @@ from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
 from latflow.training.steps import TrainingState, run_steps
+from latflow.variates.base import AbstractSteinFields
+from latflow.variates.catalogue import family
 
 KEY_SEED = 20240
 F64 = jnp.dtype(jnp.float64)
@@ -131,6 +133,18 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
         (wilson("U(1)", (3, 4), 1.7), RectangleAction(Lattice((3, 4)), named("U(1)"), coefficient=0.2))
     ),
 }
+
+
+STEIN_FIELDS: dict[str, Callable[[], tuple[AbstractSteinFields, AbstractAction]]] = {
+    f"lattice, {name}": lambda name=name: (stein_fields("lattice", ACTIONS[name]()), ACTIONS[name]())
+    for name in ("phi4 3", "sine-Gordon 3x3")
+}
+"""Velocities with closed divergences, and an action that they correct averages of."""
+
+
+def stein_fields(kind: str, action: AbstractAction) -> AbstractSteinFields:
+    """A small family with random weights."""
+    return family(kind).create(key(70), action.space, {"contexts": 2, "hidden": 2, "products": 1, "radius": 1})
 
 
 LINK_ACTIONS: dict[str, Callable[[], AbstractLinkAction]] = {

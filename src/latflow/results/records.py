@@ -132,6 +132,15 @@ class EstimateRecord(AbstractRecord):
         description="slow quantity of the chain whose tail is in error and tau_int, of an array in those of any entry; "
         "null where there is none",
     )
+    variance_ratio: Reals = Field(
+        default=None,
+        description="variance of the plain weighted average of as many independent draws over that of this one: what "
+        "quasi-random points and variates gain; null where there are none",
+    )
+    plain_value: Reals = Field(
+        default=None, description="the same average without variates; null where the value has none"
+    )
+    plain_error: Reals = Field(default=None, description="its standard deviation")
     reference: Reals = Field(default=None, description="known value to compare with")
     reference_error: Real = Field(default=None, description="its error, 0 if exact")
     reference_source: str | None = Field(default=None, description="where it comes from")

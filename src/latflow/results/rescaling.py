@@ -38,6 +38,8 @@ def _row(row: EstimateRecord, factors: Mapping[str, float], shifts: Mapping[str,
         update={
             "value": _times(row.value, factor, shift),
             "error": _times(row.error, factor),
+            "plain_value": _times(row.plain_value, factor, shift),
+            "plain_error": _times(row.plain_error, factor),
             "reference": _times(row.reference, factor, shift),
             "reference_error": _times(row.reference_error, factor),
         }

@@ -24,6 +24,26 @@ def sectors_of(action: AbstractAction) -> AbstractSectors:
     return _sectors(action.space)
 
 
+def stein_fields_of(action: AbstractAction) -> str:
+    """The family of control variates of chains of any action, in `latflow.variates.catalogue`.
+
+    Raises:
+        TypeError: If there is none for fields of its space.
+    """
+    return _stein_fields(action.space)
+
+
+@functools.singledispatch
+def _stein_fields(space: AbstractFieldSpace) -> str:
+    raise TypeError(f"no Stein fields are known for {type(space).__name__}; allowed: ScalarSpace")
+
+
+@_stein_fields.register
+def _lattice_fields(space: ScalarSpace) -> str:
+    del space
+    return "lattice"
+
+
 @functools.singledispatch
 def _sectors(space: AbstractFieldSpace) -> AbstractSectors:
     del space
