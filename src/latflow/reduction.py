@@ -23,7 +23,7 @@ from latflow.store.records import FormatError
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields
 from latflow.study.theories import action_of_plain
-from latflow.theories.any_action import physics_of, stein_fields_of
+from latflow.theories.any_action import physics_of, second_moments_of, stein_fields_of, stein_settings_of
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
 from latflow.variates.training import SteinTraining
@@ -68,6 +68,7 @@ def reduce(
     action = _action(action, fields)
     configurations = _configurations(action, fields)
     known = physics_of(action)
+    known = known._replace(observables=(*known.observables, *second_moments_of(action)))
     series = _columns(known.observables, configurations)
     start = _velocities(key, action, velocities)
     asked = SteinTraining() if training is None and velocities is None else training
@@ -141,5 +142,5 @@ def _velocities(
     if isinstance(given, str | Path):
         return load_fields(Path(given), action.space)
     if given is None:
-        return family(stein_fields_of(action)).create(fold_in(key, 0), action.space, {})
+        return family(stein_fields_of(action)).create(fold_in(key, 0), action.space, stein_settings_of(action))
     return given.on(action.space)

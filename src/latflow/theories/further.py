@@ -15,7 +15,10 @@ from latflow.theories.catalogue import all_words
 
 GROUP = "latflow.observables"
 
-BUILT_IN = {"cos_phi": "latflow.observables.cosine:mean_cosine"}
+BUILT_IN = {
+    "cos_phi": "latflow.observables.cosine:mean_cosine",
+    "plaquette_products": "latflow.observables.plaquette_products:plaquette_products",
+}
 """Function that makes the observable of an action, by name."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from latflow.actions.base import AbstractAction
 from latflow.errors import MissingInputError
 from latflow.results import EstimateRecord
 from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
@@ -24,6 +25,7 @@ from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
+from latflow.theories.any_action import stein_settings_of
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
 from latflow.variates.training import SteinTraining
@@ -138,15 +140,15 @@ def _reduced(context: RunContext, sampler: str) -> Reduced:
         context.progress.update(f"reduce {sampler}", step, training.steps, {"loss": loss})
         context.interrupts.check()
 
-    start = _start(config, key, physics.action.space)
+    start = _start(config, key, physics.action)
     return reduce_chains(key, physics, start, x, columns, training=None if asked.fields else training, on_step=shown)
 
 
-def _start(config: StudyConfig, key: Any, space: Any) -> AbstractSteinFields:
+def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSteinFields:
     """Trained velocities, or untrained ones of the family of the theory."""
     if config.reduce.fields:
-        return load_fields(Path(config.reduce.fields), space)
-    return family(config.action.stein_fields).create(key, space, {})
+        return load_fields(Path(config.reduce.fields), action.space)
+    return family(config.action.stein_fields).create(key, action.space, stein_settings_of(action))
 
 
 def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:
