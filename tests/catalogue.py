@@ -140,6 +140,12 @@ STEIN_FIELDS: dict[str, Callable[[], tuple[AbstractSteinFields, AbstractAction]]
     for name in ("phi4 3", "sine-Gordon 3x3")
 }
 """Velocities with closed divergences, and an action that they correct averages of."""
+STEIN_FIELDS["loops, SU(3) 4x4"] = lambda: loop_fields(wilson("SU(3)", (4, 4), 2.5))
+
+
+def loop_fields(action: WilsonAction) -> tuple[AbstractSteinFields, AbstractAction]:
+    """Velocities of links, their products with plaquettes of every distance among them, and the action."""
+    return family("loops").create(key(70), action.space, {"products": "slices"}), action
 
 
 def stein_fields(kind: str, action: AbstractAction) -> AbstractSteinFields:

@@ -1369,6 +1369,41 @@ BUGS = (
         "if not worst or abs(pulls[worst]) <= 1e9 * SIGMAS:",
         "tests/report/test_summary.py::test_averages_far_from_known_values_are_not_to_be_believed",
     ),
+    Bug(
+        "Laplacian of a loop of links without its C_F",
+        "variates/gauge_paths.py",
+        "kappa = len(m) - s",
+        "kappa = len(m)",
+        "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
+    ),
+    Bug(
+        "derivative of a loop along a link that occurs twice taken once",
+        "variates/gauge_paths.py",
+        "jnp.real((kappa - s) * z2 + z * z)",
+        "jnp.real(kappa * z2)",
+        "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
+    ),
+    Bug(
+        "divergence of velocities of links of the wrong sign",
+        "variates/gauge_loops.py",
+        "_by_slice(divergence + along",
+        "_by_slice(-divergence + along",
+        "tests/variates/test_gauge_loops.py::test_means_are_zero_under_the_heat_bath",
+    ),
+    Bug(
+        "product of a velocity of links with plaquettes without the derivative of these",
+        "variates/gauge_slices.py",
+        "jnp.sum(symmetric(h, r) * f, axis=0) + slope",
+        "jnp.sum(symmetric(h, r) * f, axis=0) + 0 * slope",
+        "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
+    ),
+    Bug(
+        "paths that run back over their link counted as loops",
+        "variates/gauge_paths.py",
+        "(jnp.real(diagonal_sum(w)) - trivial[name])",
+        "jnp.real(diagonal_sum(w))",
+        "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
+    ),
 )
 
 

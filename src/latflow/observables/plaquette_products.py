@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Field, Scalar
+from latflow._typing import Field, Matrices
 from latflow.errors import ConfigError
 from latflow.fields.link_loops import planes
 from latflow.fields.spaces import GaugeSpace
@@ -67,7 +67,7 @@ class PlaquetteProducts(AbstractObservable):
             del covariance
             return means[self.name] - (means["plaquette"] - centre) ** 2
 
-        def susceptibility(means: Any, covariance: np.ndarray) -> np.ndarray:
+        def susceptibility(means: Any, covariance: np.ndarray) -> np.floating:
             return number / time * np.sum(times * correlator(means, covariance))
 
         formulas = {"plaquette_susceptibility": susceptibility, "plaquette_correlator": correlator}
@@ -85,7 +85,7 @@ def _slices(space: GaugeSpace, x: Field) -> Float[Array, " time"]:
     return both / (len(within) + len(between))
 
 
-def _mean(m: Array) -> Scalar:
+def _mean(m: Matrices) -> Float[Array, " time"]:
     """Of (1/N) Re tr over space, for every time."""
     return jnp.mean(jnp.real(trace(m)) / len(m), axis=tuple(range(m.ndim - 3)))
 

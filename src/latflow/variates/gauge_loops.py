@@ -116,7 +116,7 @@ class LoopFields(AbstractSteinFields):
 @trailing
 def _values(
     links: Links, slope: Links, *, names: tuple[str, ...], group: AbstractGroup, products: str, centre: float
-) -> Float[Array, " n_fields"]:
+) -> Float[Array, "fields *batch"]:
     r"""Of every velocity; `slope` is $iT_a\partial_aS$ of every link."""
     staples = staples_of(links)
     found = paths(links, staples, names=names, group=group)
@@ -141,7 +141,7 @@ def _coefficients(links: Links, *, names: tuple[str, ...], group: AbstractGroup)
 
 
 @trailing
-def _plaquettes(links: Links, *, group: AbstractGroup, centre: float) -> Float[Array, " time"]:
+def _plaquettes(links: Links, *, group: AbstractGroup, centre: float) -> BySlice:
     """The function h of every time slice."""
     del group
     return _Plaquettes.of(links, staples_of(links)).slices(centre)
