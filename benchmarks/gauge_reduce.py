@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 import latflow as lf  # noqa: E402
 from latflow.actions.exact_gauge import sun_log_z, u1_log_z  # noqa: E402
 from latflow.observables.gauge import Plaquette  # noqa: E402
-from latflow.observables.plaquette_products import plaquette_products, rough_plaquette  # noqa: E402
+from latflow.observables.plaquette_moments import plaquette_correlator, rough_plaquette  # noqa: E402
 from latflow.stats.cross_fitting import cross_fit, null_tests  # noqa: E402
 from latflow.variates.gauge_loops import LoopFields  # noqa: E402
 
@@ -29,7 +29,7 @@ CASES = {
     "SU(2) 6x6": ("SU(2)", (6, 6), 2.5, 400, 32),
     "SU(3) 4x4": ("SU(3)", (4, 4), 6.0, 400, 32),
     "SU(3) 4^4": ("SU(3)", (4, 4, 4, 4), 6.0, 100, 32),
-    "SU(3) 8^4": ("SU(3)", (8, 8, 8, 8), 6.0, 40, 16),
+    "SU(3) 8^4": ("SU(3)", (8, 8, 8, 8), 6.0, 40, 8),
 }
 """Group, shape, β, records of every chain, chains."""
 
@@ -83,11 +83,11 @@ def report(name, *, quick, slices, seed):
     action, x, sampling = chains(group, shape, beta, records, number, seed)
     fields = LoopFields(action.space, products="slices" if slices else "total", centre=rough_plaquette(action))
     f, evaluating = values(fields, action, x)
-    columns = lf.measure([Plaquette(action.space), plaquette_products(action)], x.reshape(-1, *x.shape[2:]))
+    columns = lf.measure([Plaquette(action.space), plaquette_correlator(action)], x.reshape(-1, *x.shape[2:]))
     plaquettes = len(shape) * (len(shape) - 1) // 2 * int(np.prod(shape))
     p = columns["plaquette"].reshape(x.shape[:2])
     centre = p.mean()
-    products = columns["plaquette_products"].reshape(*x.shape[:2], -1)
+    products = columns["plaquette_correlator"].reshape(*x.shape[:2], -1)
     y = np.concatenate([np.stack([p, plaquettes * (p - centre) ** 2], axis=2), products], axis=2)
     fit = cross_fit(y, f)
     tests = null_tests(fit, f)

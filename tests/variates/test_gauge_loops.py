@@ -8,7 +8,11 @@ import pytest
 import latflow as lf
 from catalogue import key
 from latflow.actions.exact_gauge import sun_log_z, sun_wilson_loop
-from latflow.observables.plaquette_products import PlaquetteProducts, plaquette_products
+from latflow.observables.plaquette_moments import (
+    PlaquetteCorrelator,
+    PlaquetteSusceptibility,
+    plaquette_correlator,
+)
 from latflow.study.reduction import Reduced
 from latflow.testing.stein import divergence_is_trace, stein_averages_vanish
 from latflow.variates.gauge_loops import LoopFields
@@ -91,17 +95,18 @@ def test_wrong_words_are_refused(action: lf.WilsonAction) -> None:
     scalar = lf.PhiFour(lf.Lattice((2, 2)), mass_squared=1.0, coupling=1.0)
     with pytest.raises(lf.ConfigError, match="allowed: gauge links"):
         LoopFields.create(key(1), scalar.space, {})
-    with pytest.raises(lf.ConfigError, match="plaquette_products; allowed: with a gauge field"):
-        plaquette_products(scalar)
+    with pytest.raises(lf.ConfigError, match="plaquette_correlator; allowed: with a gauge field"):
+        plaquette_correlator(scalar)
 
 
 @pytest.mark.parametrize(("time", "times"), [(4, [1, 2, 1]), (3, [1, 2])])
 def test_products_sum_to_the_square_of_the_mean(time: int, times: list[int]) -> None:
     action = lf.WilsonAction(lf.Lattice((2, 3, time)), lf.SU(2), beta=2.0)
     x = action.space.random(key(82))
-    products = PlaquetteProducts(action.space, centre=0.3)(x)
-    plaquette = 1 - action(x) / 2.0 / action.n_plaquettes
-    assert np.isclose(np.sum(np.array(times) * products) / time, (plaquette - 0.3) ** 2)
+    products = PlaquetteCorrelator(action.space, centre=0.3)(x)
+    square = (1 - action(x) / 2.0 / action.n_plaquettes - 0.3) ** 2
+    assert np.isclose(np.sum(np.array(times) * products) / time, square)
+    assert np.isclose(PlaquetteSusceptibility(action.space, centre=0.3)(x), square)
 
 
 @pytest.mark.nightly

@@ -7,7 +7,7 @@ from typing import Any
 from latflow.actions.base import AbstractAction
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.observables.base import AbstractObservable
-from latflow.observables.plaquette_products import plaquette_products, rough_plaquette
+from latflow.observables.plaquette_moments import plaquette_correlator, plaquette_susceptibility, rough_plaquette
 from latflow.theories.gauge.fields import gauge_physics, sectors_of_links
 from latflow.theories.physics import Physics
 from latflow.theories.scalar.physics import scalar_physics
@@ -73,7 +73,7 @@ def _second_moments(space: AbstractFieldSpace, action: AbstractAction) -> tuple[
 @_second_moments.register
 def _of_plaquettes(space: GaugeSpace, action: AbstractAction) -> tuple[AbstractObservable, ...]:
     del space
-    return (plaquette_products(action),)
+    return (plaquette_susceptibility(action), plaquette_correlator(action))
 
 
 @functools.singledispatch

@@ -17,7 +17,8 @@ GROUP = "latflow.observables"
 
 BUILT_IN = {
     "cos_phi": "latflow.observables.cosine:mean_cosine",
-    "plaquette_products": "latflow.observables.plaquette_products:plaquette_products",
+    "plaquette_susceptibility": "latflow.observables.plaquette_moments:plaquette_susceptibility",
+    "plaquette_correlator": "latflow.observables.plaquette_moments:plaquette_correlator",
 }
 """Function that makes the observable of an action, by name."""
 

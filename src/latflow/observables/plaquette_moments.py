@@ -4,6 +4,7 @@ Columns are products about a constant near the mean; averages of products less p
 so that the error of the mean enters as it must.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,42 +13,63 @@ import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Field, Matrices
+from latflow._typing import Field, Matrices, Scalar
 from latflow.errors import ConfigError
 from latflow.fields.link_loops import planes
 from latflow.fields.spaces import GaugeSpace
 from latflow.fields.transport import plaquette
 from latflow.groups.matrices import trace
 from latflow.observables.base import AbstractObservable
-from latflow.stats.quantities import AbstractEstimator, Derived, Quantity
-from latflow.words import TIME, ObservableWords
+from latflow.stats.quantities import AbstractEstimator, Derived, Quantity, Value
+from latflow.words import TIME, ObservableWords, plain_words
 
-WORDS = {
-    "plaquette_susceptibility": ObservableWords(
+
+class PlaquetteSusceptibility(AbstractObservable):
+    r"""$(P-c)^2$ of the mean plaquette P; estimated is $N_P(\langle P^2\rangle-\langle P\rangle^2)$, $N_P$ plaquettes.
+
+    Args:
+        space: Space of the links.
+        centre: The constant c, near ⟨P⟩.
+    """
+
+    name: ClassVar[str] = "plaquette_susceptibility"
+    words: ClassVar[ObservableWords | None] = ObservableWords(
         "susceptibility of the plaquette",
         "χ_{P}",
         r"$\chi_P$",
         "N_P (⟨P²⟩ − ⟨P⟩²), N_P plaquettes; d⟨P⟩/dβ of Wilson's action",
-    ),
-    "plaquette_correlator": ObservableWords(
+    )
+    space: GaugeSpace
+    centre: float = eqx.field(static=True, default=0.5)
+
+    @override
+    def __call__(self, x: Field) -> Scalar:
+        return (jnp.mean(_slices(self.space, x)) - self.centre) ** 2
+
+    @override
+    def estimator(self) -> AbstractEstimator:
+        shape = self.space.lattice.shape
+        return _connected(self, self.centre, float(len(planes(shape)) * self.space.lattice.volume))
+
+
+class PlaquetteCorrelator(AbstractObservable):
+    r"""$\frac1T\sum_{t'}[p(t')-c][p(t'+t)-c]$, t = 0 … T/2, of the averages p(t) of plaquettes over time slices.
+
+    Estimated is the connected correlator. Plaquettes between two slices belong to both by half.
+
+    Args:
+        space: Space of the links.
+        centre: The constant c, near ⟨P⟩.
+    """
+
+    name: ClassVar[str] = "plaquette_correlator"
+    words: ClassVar[ObservableWords | None] = ObservableWords(
         "correlator of the plaquette",
         "C_{P}(t)",
         r"$C_P(t)$",
         "connected, of averages over time slices; plaquettes between two slices belong to both by half",
         axis=TIME,
-    ),
-}
-
-
-class PlaquetteProducts(AbstractObservable):
-    r"""$\frac1T\sum_{t'}[p(t')-c][p(t'+t)-c]$, t = 0 … T/2, of the averages p(t) of plaquettes over time slices.
-
-    Args:
-        space: Space of the links.
-        centre: The constant c, near the mean plaquette.
-    """
-
-    name: ClassVar[str] = "plaquette_products"
+    )
     space: GaugeSpace
     centre: float = eqx.field(static=True, default=0.5)
 
@@ -58,20 +80,18 @@ class PlaquetteProducts(AbstractObservable):
 
     @override
     def estimator(self) -> AbstractEstimator:
-        columns, shape, centre = ("plaquette", self.name), self.space.lattice.shape, self.centre
-        time, number = shape[-1], len(planes(shape)) * self.space.lattice.volume
-        # distances t and T − t are the same; 0 and T/2 stand alone
-        times = np.array([1 if 2 * t in (0, time) else 2 for t in range(time // 2 + 1)])
+        return _connected(self, self.centre, 1.0)
 
-        def correlator(means: Any, covariance: np.ndarray) -> np.ndarray:
-            del covariance
-            return means[self.name] - (means["plaquette"] - centre) ** 2
 
-        def susceptibility(means: Any, covariance: np.ndarray) -> np.floating:
-            return number / time * np.sum(times * correlator(means, covariance))
+def _connected(observable: AbstractObservable, centre: float, factor: float) -> AbstractEstimator:
+    """The product about a constant less the square of the mean about it."""
+    name, words = observable.name, observable.words or plain_words(observable.name)
 
-        formulas = {"plaquette_susceptibility": susceptibility, "plaquette_correlator": correlator}
-        return Derived(tuple(Quantity(name, columns, formulas[name], words) for name, words in WORDS.items()))
+    def derive(means: Mapping[str, np.ndarray], covariance: np.ndarray) -> Value:
+        del covariance
+        return factor * (means[name] - (means["plaquette"] - centre) ** 2)
+
+    return Derived((Quantity(name, ("plaquette", name), derive, words),))
 
 
 def _slices(space: GaugeSpace, x: Field) -> Float[Array, " time"]:
@@ -98,12 +118,25 @@ def rough_plaquette(action: Any) -> float:
     return max(strong, 1 - group.n_generators / (d * beta)) if beta > 0 else 0.5
 
 
-def plaquette_products(action: Any) -> PlaquetteProducts:
+def plaquette_susceptibility(action: Any) -> PlaquetteSusceptibility:
     """The observable for an action of links.
 
     Raises:
         ConfigError: If its fields are no links.
     """
+    return PlaquetteSusceptibility(_space(PlaquetteSusceptibility.name, action), centre=rough_plaquette(action))
+
+
+def plaquette_correlator(action: Any) -> PlaquetteCorrelator:
+    """The observable for an action of links.
+
+    Raises:
+        ConfigError: If its fields are no links.
+    """
+    return PlaquetteCorrelator(_space(PlaquetteCorrelator.name, action), centre=rough_plaquette(action))
+
+
+def _space(name: str, action: Any) -> GaugeSpace:
     if not isinstance(action.space, GaugeSpace):
-        raise ConfigError(["measure.observables: plaquette_products; allowed: with a gauge field"])
-    return PlaquetteProducts(action.space, centre=rough_plaquette(action))
+        raise ConfigError([f"measure.observables: {name}; allowed: with a gauge field"])
+    return action.space
