@@ -96,3 +96,12 @@ def test_what_cannot_be_reduced_is_refused(action: lf.PhiFour, chains: np.ndarra
         lf.reduce(three, np.zeros((10, 4, 2, 2, 2)), velocities=reduced.fields)
     with pytest.raises(lf.ConfigError, match="fields: shape"):
         lf.reduce(action, chains[..., None])
+
+
+def test_flows_that_do_not_belong_to_the_chains_are_refused() -> None:
+    """By names of models, before anything is built, and by what they are."""
+    with pytest.raises(lf.ConfigError, match="flow: trained for PhiFour"):
+        lf.latent_fields("zoo:phi4-e1", lf.FreeField(lf.Lattice((6, 6)), mass_squared=1.0))
+    action = lf.PhiFour(lf.Lattice((4, 4)), mass_squared=-4.0, coupling=6.975)
+    with pytest.raises(lf.ConfigError, match="velocities: a flow of Lattice"):
+        lf.latent_fields(lf.real_nvp(jax.random.key(1), lf.Lattice((6, 6))), action)

@@ -77,6 +77,7 @@ from latflow.lattice import Lattice as Lattice
 from latflow.observables.base import AbstractObservable as AbstractObservable
 from latflow.observables.base import measure as measure
 from latflow.observables.flowed import AlongTheFlow as AlongTheFlow
+from latflow.reduction import latent_fields as latent_fields
 from latflow.reduction import reduce as reduce
 from latflow.report.many_runs import runs_figure as runs_figure
 from latflow.report.many_runs import runs_markdown as runs_markdown

@@ -24,7 +24,7 @@ class ForeignFieldsError(DataError):
 
 
 def save_fields(
-    directory: Path, fields: AbstractSteinFields, *, space: AbstractFieldSpace, made: Mapping[str, Any]
+    directory: str | Path, fields: AbstractSteinFields, *, space: AbstractFieldSpace, made: Mapping[str, Any]
 ) -> str:
     """Write velocities with their card; returns the SHA-256 of the card, which holds that of the weights.
 
@@ -36,10 +36,10 @@ def save_fields(
     """
     directions = len(space.tangent_shape)
     told = {"kind": fields.kind, "settings": dict(fields.settings), "directions": directions, "space": space.summary}
-    return save_model(directory, fields, header={PURPOSE: {**told, "made": dict(made)}})
+    return save_model(Path(directory), fields, header={PURPOSE: {**told, "made": dict(made)}})
 
 
-def load_fields(directory: Path, space: AbstractFieldSpace) -> AbstractSteinFields:
+def load_fields(directory: str | Path, space: AbstractFieldSpace) -> AbstractSteinFields:
     """Velocities for the configurations of a space.
 
     Args:
@@ -51,6 +51,7 @@ def load_fields(directory: Path, space: AbstractFieldSpace) -> AbstractSteinFiel
         ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
         DataError: If it is damaged.
     """
+    directory = Path(directory)
     card = read_header(directory).get(PURPOSE)
     match card:
         case {"kind": str(kind), "settings": dict(settings), "directions": int(directions)}:

@@ -9,7 +9,8 @@ sum of partial derivatives at single sites. There are five sets of velocities, m
 - hidden, $\tanh(z_h+b_h)+\tanh(z_h-b_h)$ with $z_h=a_h\phi+\sum_cc_{hc}u_c$ and contexts u;
 - products, $s_j\,(K_r*\tanh p\phi)$ with $s_j=2-\tanh^2(z_j+b_j)-\tanh^2(z_j-b_j)$, even in the field;
 - steady, 1 and $s_j$, even in the field: they correct odd averages such as that of M;
-- global, the first two times $G=VM^2$ or $\sum_x\phi_x^2$, per site, and the steady ones times the first: $f_{Gv}=Gf_v+v\cdot\partial G$.
+- global, the first two times $G=VM^2$ or $\sum_x\phi_x^2$, per site, and the steady ones times the former:
+  $f_{Gv}=Gf_v+v\cdot\partial G$.
 """
 
 import functools

@@ -24,7 +24,6 @@ from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, positive
 from latflow.errors import PhysicsStop
-from latflow.execution import map_pieces, piece_size
 from latflow.randomness import fold_in, pinned
 from latflow.variates.base import AbstractSteinFields
 
@@ -33,6 +32,7 @@ _Module = TypeVar("_Module", bound=eqx.Module)
 _RIDGE = 1e-4
 _CLIP = 5.0
 _TINY = 1e-30
+_PIECE = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +116,15 @@ def evaluate(
     fields: AbstractSteinFields, action: AbstractAction, configurations: Inexact[np.ndarray, "n *shape"]
 ) -> Float[np.ndarray, "n n_fields"]:
     """Values of all velocities at every configuration, in double precision throughout."""
-    size = piece_size(len(configurations), configurations[0].nbytes)
     double = cast(fields, jnp.float64)
-    return map_pieces(lambda x: _values(double, action, x), configurations, size=size)
+    pieces = [_piece(configurations, first) for first in range(0, len(configurations), _PIECE)]
+    return np.concatenate([np.asarray(_values(double, action, piece)) for piece in pieces])[: len(configurations)]
+
+
+def _piece(x: Inexact[np.ndarray, "n *shape"], first: int) -> Inexact[np.ndarray, "piece *shape"]:
+    """As many configurations as every other piece has, so that one compiled program serves all; the last is padded."""
+    piece = x[first : first + _PIECE]
+    return np.concatenate([piece, np.repeat(piece[-1:], _PIECE - len(piece), axis=0)])
 
 
 def cast(tree: _Module, dtype: jnp.dtype | type) -> _Module:

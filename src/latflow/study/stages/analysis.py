@@ -155,8 +155,7 @@ def _measured(context: RunContext) -> list[str]:
 
 
 def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -> Results:
-    known = known_values(context.config)
-    found: _Found = {}
+    known, found = known_values(context.config), _Found()
     chains: dict[str, ChainAgreement] = {}
     settings, judged = {}, dict[str, Reliability]()
     for sampler in samplers:
