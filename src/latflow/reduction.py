@@ -15,6 +15,7 @@ from latflow.archive.directory import open_ensemble
 from latflow.arguments import require_numbers, require_shape, require_type
 from latflow.errors import ConfigError, UsageError
 from latflow.fields.inside import require_inside
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
 from latflow.observables.base import measure
@@ -26,6 +27,7 @@ from latflow.study.card import model_path
 from latflow.study.models import load_production, trained_config
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields
+from latflow.study.streams import is_of_another_code, parts_of_streams
 from latflow.study.theories import action_of_plain
 from latflow.theories.any_action import physics_of, second_moments_of, stein_fields_of, stein_settings_of
 from latflow.variates.base import AbstractSteinFields
@@ -120,25 +122,34 @@ def stored_configurations(
     """Configurations of chains on disk, and the action that they belong to.
 
     Args:
-        path: An ensemble of a study, which names its action, or a NumPy file.
-        action: Given for a file, and in place of what an ensemble says.
+        path: An ensemble of a study, which names its action, a NumPy file, or a folder of gauge configurations of
+            another code, whose streams are cut into parts.
+        action: Given for files, and in place of what an ensemble says.
 
     Raises:
         ConfigError: If the action of a file is not given.
         DataError: If the file holds no array.
         UsageError: If the ensemble holds weighted draws.
     """
-    if path.is_dir():
+    if path.is_dir() and not is_of_another_code(path):
         found = open_ensemble(path)
         return _action(action, found), _records(found)
     if action is None:
         raise ConfigError(
             [f"action: missing for {path}; allowed: --action STUDY.toml, whose lattice and action it has"]
         )
+    if path.is_dir():
+        return action, _parts_of_streams(path, action.space)
     try:
         return action, np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(str(path), value=str(error), allowed="an array in a NumPy file, .npy") from error
+
+
+def _parts_of_streams(path: Path, space: AbstractFieldSpace) -> Inexact[np.ndarray, "n parts ..."]:
+    if not isinstance(space, GaugeSpace):
+        raise ConfigError([f"action: of {space.summary}; allowed: of a gauge field, which files of {path} hold"])
+    return parts_of_streams(path, shape=space.lattice.shape, colours=space.group.n)
 
 
 def _records(fields: StoredEnsemble) -> Inexact[np.ndarray, "n chains ..."]:

@@ -36,8 +36,8 @@ def reduce(
     fields and the others are corrected; with --fields all are.
 
     Args:
-        ensemble: A run directory; an ensemble, RUN/ensembles/SAMPLER; or configurations of another origin as a NumPy
-            file, axes (record, chain, sites …).
+        ensemble: A run directory; an ensemble, RUN/ensembles/SAMPLER; or configurations of another origin: a NumPy
+            file, axes (record, chain, sites …), or a folder of gauge configurations, as of `latflow measure`.
         action: Study file whose lattice and action the configurations belong to; needed for those of another origin.
         fields: Trained Stein fields of an earlier reduction, also of another lattice or coupling.
         save: Where the trained fields go; a run keeps them in RUN/reduced/SAMPLER/fields.
