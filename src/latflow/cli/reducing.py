@@ -24,6 +24,7 @@ def reduce(
     *,
     action: Path | None = None,
     fields: Path | None = None,
+    flow: str = "",
     save: Path | None = None,
     steps: Steps = None,
     samplers: Words = (),
@@ -40,6 +41,8 @@ def reduce(
             file, axes (record, chain, sites …), or a folder of gauge configurations, as of `latflow measure`.
         action: Study file whose lattice and action the configurations belong to; needed for those of another origin.
         fields: Trained Stein fields of an earlier reduction, also of another lattice or coupling.
+        flow: Use velocities in the latent variables of this trained flow of the same theory: zoo:NAME, a run or a model
+            directory; for an ensemble.
         save: Where the trained fields go; a run keeps them in RUN/reduced/SAMPLER/fields.
         steps: Training steps; by default 400.
         samplers: Chains of a run; by default all.
@@ -51,15 +54,19 @@ def reduce(
         raise MissingInputError(str(ensemble), value="not there", hint="a run, an ensemble or a NumPy file")
     if fields is not None and steps is not None:
         raise UsageError("--steps", value="with --fields", allowed="one of them", hint="trained fields are used as is")
+    if flow and any(given is not None for given in (fields, save, steps)):
+        raise UsageError(
+            "--flow", value="with --fields, --save or --steps", allowed="alone", hint="it is used as it is"
+        )
     if (ensemble / "study.toml").is_file():
-        for name, given in (("--action", action), ("--save", save)):
+        for name, given in (("--action", action), ("--save", save), ("--flow", flow or None)):
             if given is not None:
                 raise UsageError(name, value="with a run", allowed="an ensemble", hint="a run has its own")
         _of_run(ensemble, fields, steps, samplers, machine=json)
         return
     if samplers:
         raise UsageError("--samplers", value="with an ensemble", allowed="a run directory")
-    _of_ensemble(ensemble, action, fields, save, steps, machine=json)
+    _of_ensemble(ensemble, action, fields, save, steps, flow=flow, machine=json)
 
 
 def _of_run(run: Path, fields: Path | None, steps: int | None, samplers: tuple[str, ...], *, machine: bool) -> None:
@@ -89,22 +96,30 @@ def _with_reduce(config: "StudyConfig", settings: Mapping[str, Any]) -> "StudyCo
 
 
 def _of_ensemble(
-    path: Path, action: Path | None, fields: Path | None, save: Path | None, steps: int | None, *, machine: bool
+    path: Path,
+    action: Path | None,
+    fields: Path | None,
+    save: Path | None,
+    steps: int | None,
+    *,
+    flow: str,
+    machine: bool,
 ) -> None:
     """Configurations of any origin whose action is known."""
     from latflow.study.config import load_study
 
     study = None if action is None else load_study(action)
     prepare_jax()
-    from latflow.reduction import reduce, stored_configurations
+    from latflow.reduction import latent_fields, reduce, stored_configurations
     from latflow.study.stein_files import save_fields
     from latflow.study.theories import build_action
     from latflow.variates.training import SteinTraining
 
     given = None if study is None else build_action(study)
     theory, configurations = stored_configurations(path, given)
-    training = None if fields is not None else SteinTraining(**({} if steps is None else {"steps": steps}))
-    found = reduce(theory, configurations, velocities=fields, training=training)
+    start = latent_fields(flow, theory) if flow else fields
+    training = None if start is not None else SteinTraining(**({} if steps is None else {"steps": steps}))
+    found = reduce(theory, configurations, velocities=start, training=training)
     card = None
     if save is not None:
         card = save_fields(save, found.fields, space=theory.space, made={"ensemble": str(path), **found.facts()})
