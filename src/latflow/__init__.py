@@ -100,6 +100,7 @@ _HOME = {
     "Reduced": "latflow.study.reduction",
     "SteinTraining": "latflow.variates.training",
     "AbstractSteinFields": "latflow.variates.base",
+    "LoopFields": "latflow.variates.gauge_loops",
     "save_fields": "latflow.study.stein_files",
     "load_fields": "latflow.study.stein_files",
     "AbstractObservable": "latflow.observables.base",

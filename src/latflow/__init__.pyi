@@ -147,6 +147,7 @@ from latflow.training.schedules import adam as adam
 from latflow.training.schedules import schedule as schedule
 from latflow.training.stop import StopCriterion as StopCriterion
 from latflow.variates.base import AbstractSteinFields as AbstractSteinFields
+from latflow.variates.gauge_loops import LoopFields as LoopFields
 from latflow.variates.training import SteinTraining as SteinTraining
 
 __version__: str
