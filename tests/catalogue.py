@@ -61,6 +61,9 @@ from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
 from latflow.training.steps import TrainingState, run_steps
+from latflow.variates.base import AbstractSteinFields
+from latflow.variates.catalogue import family
+from latflow.variates.latent_fields import LatentFields
 
 KEY_SEED = 20240
 F64 = jnp.dtype(jnp.float64)
@@ -131,6 +134,29 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
         (wilson("U(1)", (3, 4), 1.7), RectangleAction(Lattice((3, 4)), named("U(1)"), coefficient=0.2))
     ),
 }
+
+
+STEIN_FIELDS: dict[str, Callable[[], tuple[AbstractSteinFields, AbstractAction]]] = {
+    f"lattice, {name}": lambda name=name: (stein_fields("lattice", ACTIONS[name]()), ACTIONS[name]())
+    for name in ("phi4 3", "sine-Gordon 3x3")
+} | {"latent, real nvp": lambda: (latent_fields(FLOWS["real nvp dense"]()), ACTIONS["phi4 half 4x2"]())}
+"""Velocities with closed divergences, and an action that they correct averages of."""
+STEIN_FIELDS["loops, SU(3) 4x4"] = lambda: loop_fields(wilson("SU(3)", (4, 4), 2.5))
+
+
+def loop_fields(action: WilsonAction) -> tuple[AbstractSteinFields, AbstractAction]:
+    """Velocities of links, their products with plaquettes of every distance among them, and the action."""
+    return family("loops").create(key(70), action.space, {"products": "slices"}), action
+
+
+def latent_fields(flow: Flow) -> AbstractSteinFields:
+    """Velocities in the latent variables of a flow."""
+    return LatentFields.of_flow(flow.prior, flow.bijection)
+
+
+def stein_fields(kind: str, action: AbstractAction) -> AbstractSteinFields:
+    """A small family with random weights."""
+    return family(kind).create(key(70), action.space, {"contexts": 2, "hidden": 2, "products": 1, "radius": 1})
 
 
 LINK_ACTIONS: dict[str, Callable[[], AbstractLinkAction]] = {

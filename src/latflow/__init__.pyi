@@ -77,6 +77,8 @@ from latflow.lattice import Lattice as Lattice
 from latflow.observables.base import AbstractObservable as AbstractObservable
 from latflow.observables.base import measure as measure
 from latflow.observables.flowed import AlongTheFlow as AlongTheFlow
+from latflow.reduction import latent_fields as latent_fields
+from latflow.reduction import reduce as reduce
 from latflow.report.many_runs import runs_figure as runs_figure
 from latflow.report.many_runs import runs_markdown as runs_markdown
 from latflow.samplers.base import AbstractKernel as AbstractKernel
@@ -118,9 +120,12 @@ from latflow.store.records import ChecksumError as ChecksumError
 from latflow.study.card import Card as Card
 from latflow.study.card import zoo as zoo
 from latflow.study.foreign import open_configurations as open_configurations
+from latflow.study.reduction import Reduced as Reduced
 from latflow.study.regenerate import Regenerated as Regenerated
 from latflow.study.regenerate import regenerated as regenerated
 from latflow.study.saving import save_model as save_model
+from latflow.study.stein_files import load_fields as load_fields
+from latflow.study.stein_files import save_fields as save_fields
 from latflow.study.verify import verify as verify
 from latflow.surveys import SurveyPoint as SurveyPoint
 from latflow.surveys import survey as survey
@@ -141,5 +146,8 @@ from latflow.training.schedules import Optimiser as Optimiser
 from latflow.training.schedules import adam as adam
 from latflow.training.schedules import schedule as schedule
 from latflow.training.stop import StopCriterion as StopCriterion
+from latflow.variates.base import AbstractSteinFields as AbstractSteinFields
+from latflow.variates.gauge_loops import LoopFields as LoopFields
+from latflow.variates.training import SteinTraining as SteinTraining
 
 __version__: str

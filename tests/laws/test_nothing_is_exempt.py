@@ -9,7 +9,17 @@ import equinox as eqx
 import jax
 import pytest
 
-from catalogue import ACTIONS, FLOWS, GAUGE_KERNELS, KERNELS, LINK_ACTIONS, LINK_KERNELS, WEIGHTED, gauge_space
+from catalogue import (
+    ACTIONS,
+    FLOWS,
+    GAUGE_KERNELS,
+    KERNELS,
+    LINK_ACTIONS,
+    LINK_KERNELS,
+    STEIN_FIELDS,
+    WEIGHTED,
+    gauge_space,
+)
 from latflow.actions.base import AbstractAction
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Inverse
@@ -28,6 +38,7 @@ from latflow.study.config.rules import samplers_of
 from latflow.study.methods import build_kernel, build_sampler
 from latflow.theories.base import AbstractActionTable
 from latflow.theories.catalogue import kinds, table_of, theory_of
+from latflow.variates.catalogue import FAMILIES
 
 SPACES = {"scalar": lambda: ScalarSpace((4, 4)), "links": lambda: gauge_space("U(1)", (4, 4))}
 """By the fields that a table of a flow names."""
@@ -115,6 +126,11 @@ def test_every_flow_is_under_the_laws(table: type[AbstractFlowTable]) -> None:
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name not in GIVEN], ids=lambda method: method.name)
 def test_every_sampler_is_under_the_laws(method: Method) -> None:
     assert not missing(type(sampler_of(method)), kernels() if method.stage == "chains" else weighted())
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_every_family_of_stein_fields_is_under_the_laws(kind: str) -> None:
+    assert any(name.startswith(kind) for name in STEIN_FIELDS)
 
 
 def test_what_is_exempt_is_found() -> None:

@@ -19,6 +19,7 @@ from latflow.cli.many_runs import table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
 from latflow.cli.parameters import Count, Flag, Words
+from latflow.cli.reducing import reduce
 from latflow.cli.verifying import verify
 from latflow.errors import PhysicsStop, UsageError
 
@@ -38,6 +39,7 @@ app = App(
 )
 
 app.command(verify, sort_key=6)
+app.command(reduce, sort_key=6)
 app.command(inspect, sort_key=8)
 app.command(convert, sort_key=8)
 app.command(table, sort_key=7)

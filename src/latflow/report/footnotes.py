@@ -1,6 +1,7 @@
 """Why an estimate has no value, or no error to be believed, in one sentence."""
 
 from latflow.report.names import SAMPLERS, order_of, sampler_style
+from latflow.report.numbers import compact
 from latflow.results import Results
 from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED
 
@@ -61,6 +62,21 @@ def slow_tails(results: Results) -> str:
         f"{sampler_style(sampler).label}: errors and τ_int of {', '.join(results.in_order(set(names)))} include "
         f"the tail of {mode.replace('_', ' ')}, which moves more slowly"
         for (sampler, mode), names in found.items()
+    ]
+    return "; ".join(told) + ("." if told else "")
+
+
+def reduced(results: Results) -> str:
+    """Averages of chains that Stein fields have corrected, by how much, with the plain ones; empty without any."""
+    found: dict[str, list[str]] = {}
+    for row in results.estimates:
+        ratio, plain, error = row.variance_ratio, row.plain_value, row.plain_error
+        if isinstance(ratio, float) and isinstance(plain, float) and row.tau_int is not None:
+            uncertain = error if isinstance(error, float) else None
+            text = f"{row.observable} (variance ÷ {ratio:.3g}, plain {compact(plain, uncertain)})"
+            found.setdefault(row.sampler, []).append(text)
+    told = [
+        f"{sampler_style(name).label}, corrected by Stein fields: {', '.join(texts)}" for name, texts in found.items()
     ]
     return "; ".join(told) + ("." if told else "")
 

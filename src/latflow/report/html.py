@@ -19,7 +19,7 @@ from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
-from latflow.report.footnotes import legend, not_reliable, slow_tails, without_logarithm
+from latflow.report.footnotes import legend, not_reliable, reduced, slow_tails, without_logarithm
 from latflow.report.gains import gain_table
 from latflow.report.settings import settings_table
 from latflow.report.verdict_box import verdict_box
@@ -172,7 +172,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "notice": notice(run.path),
         "belief": belief(run.results),
         "legend": legend(run.results),
-        "slow": slow_tails(run.results),
+        "slow": " ".join(filter(None, (slow_tails(run.results), reduced(run.results)))),
         "footnote": without_logarithm(run.results),
         "settings": settings_table(run.results),
         "gains": gain_table(run.results),

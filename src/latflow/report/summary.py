@@ -5,7 +5,7 @@ from latflow.report.chains import ChainTable, chain_tables
 from latflow.report.cost import IndependentCost, independent_cost
 from latflow.report.data import flow_times
 from latflow.report.field import field_lines
-from latflow.report.footnotes import legend, not_reliable, slow_tails
+from latflow.report.footnotes import legend, not_reliable, reduced, slow_tails
 from latflow.report.gains import gain_lines
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, compact, duration, plain, shown
@@ -33,7 +33,7 @@ def summary_lines(results: Results) -> list[str]:
     """
     told = not_reliable(results)
     masses = next((f"pole_mass: {text}" for name in MASSES if (text := tunnelling(results, name))), "")
-    said = (legend(results), slow_tails(results), told, masses if results.of(MASSES[0]) else "")
+    said = (legend(results), slow_tails(results), reduced(results), told, masses if results.of(MASSES[0]) else "")
     notes = [*field_lines(results), *_scales(results), *filter(None, said)]
     first = list(filter(None, [belief(results)]))
     table = _table(results)

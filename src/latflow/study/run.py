@@ -22,12 +22,13 @@ from latflow.study.stages.draws import sample_draws
 from latflow.study.stages.evidence import collect
 from latflow.study.stages.files import gather
 from latflow.study.stages.measuring import measure
+from latflow.study.stages.reducing import reduce_averages
 from latflow.study.stages.scramblings import sample_scramblings
 from latflow.study.stages.training import train
 from latflow.study.theories import study_physics
 
-STAGES = ("train", "sample", "measure", "analyse", "report")
-"""The stages of a study, in order."""
+STAGES = ("train", "sample", "measure", "reduce", "analyse", "report")
+"""The stages of a study, in order; measuring is followed by the reduction of the samplers that the study names."""
 
 SAMPLE = {"chains": sample_chains, "draws": sample_draws, "scramblings": sample_scramblings, "files": gather}
 """How an ensemble is made, by the stage of its method."""
@@ -134,6 +135,9 @@ def _run(context: RunContext, order: Order) -> Results | None:
     if "measure" in stages:
         for name in order.samplers:
             measure(context, name)
+    if {"measure", "reduce"} & set(stages):
+        for name in (name for name in context.config.reduce.samplers if name in order.samplers):
+            reduce_averages(context, name)
     if "analyse" in stages:
         collect(context)
         return analyse(context)

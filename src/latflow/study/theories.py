@@ -6,7 +6,7 @@ Everything is found in the catalogue by `action.kind`; no kind of theory is name
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.actions.gauge import AbstractLinkAction, WilsonAction
@@ -18,7 +18,7 @@ from latflow.stats.estimates import Estimate
 from latflow.study.config import StudyConfig
 from latflow.study.wording import normalisation_of
 from latflow.theories.base import AbstractActionTable, Settings
-from latflow.theories.catalogue import Theory, theory_of
+from latflow.theories.catalogue import Theory, stored_table, theory_of
 from latflow.theories.further import build, further
 from latflow.theories.known_value import Known
 from latflow.theories.physics import Physics
@@ -29,6 +29,23 @@ _A = TypeVar("_A", bound=AbstractAction)
 def build_action(config: StudyConfig) -> AbstractAction:
     """The action of the study, in the normalisation of its class whichever one the file used."""
     return _theory(config.action).physics.action(config.action, _lattice(config))
+
+
+def action_of_plain(identity: Mapping[str, Any], *, what: str) -> AbstractAction:
+    """The action that the identity of an ensemble tells, in the normalisation of its class.
+
+    Args:
+        identity: Plain data with the tables `lattice` and `action`.
+        what: Of whom, for the message.
+
+    Raises:
+        ConfigError: If it names none that is known here.
+    """
+    action, lattice = identity.get("action") or {}, identity.get("lattice") or {}
+    table = stored_table(action)
+    if table is None or not lattice.get("shape"):
+        raise ConfigError([f"{what}: action {action.get('kind', 'missing')}; allowed: an ensemble of a known theory"])
+    return theory_of(table.kind).physics.action(table, Lattice(tuple(lattice["shape"])))
 
 
 def study_physics(config: StudyConfig) -> Physics:

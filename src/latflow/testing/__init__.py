@@ -40,5 +40,7 @@ from latflow.testing.observables import observables_invariant_under as observabl
 from latflow.testing.result import LawResult as LawResult
 from latflow.testing.spaces import SPACE_LAWS as SPACE_LAWS
 from latflow.testing.spaces import space_laws as space_laws
+from latflow.testing.stein import divergence_is_trace as divergence_is_trace
+from latflow.testing.stein import stein_averages_vanish as stein_averages_vanish
 from latflow.testing.study import selfcheck as selfcheck
 from latflow.testing.study import selfchecks as selfchecks

@@ -1,9 +1,13 @@
 """The physics of an action that belongs to no theory of the catalogue: what is known by the space of its fields."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 from latflow.actions.base import AbstractAction
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
+from latflow.observables.base import AbstractObservable
+from latflow.observables.plaquette_moments import plaquette_correlator, plaquette_susceptibility, rough_plaquette
 from latflow.theories.gauge.fields import gauge_physics, sectors_of_links
 from latflow.theories.physics import Physics
 from latflow.theories.scalar.physics import scalar_physics
@@ -22,6 +26,54 @@ def physics_of(action: AbstractAction) -> Physics:
 def sectors_of(action: AbstractAction) -> AbstractSectors:
     """Sectors of the fields of any action; none where nothing is known of its space."""
     return _sectors(action.space)
+
+
+def stein_fields_of(action: AbstractAction) -> str:
+    """The family of control variates of chains of any action, in `latflow.variates.catalogue`.
+
+    Raises:
+        TypeError: If there is none for fields of its space.
+    """
+    return _stein_fields(action.space)
+
+
+@functools.singledispatch
+def _stein_fields(space: AbstractFieldSpace) -> str:
+    raise TypeError(f"no Stein fields are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
+
+
+@_stein_fields.register
+def _lattice_fields(space: ScalarSpace) -> str:
+    del space
+    return "lattice"
+
+
+@_stein_fields.register
+def _loops(space: GaugeSpace) -> str:
+    del space
+    return "loops"
+
+
+def stein_settings_of(action: AbstractAction) -> Mapping[str, Any]:
+    """What `AbstractSteinFields.create` needs to know of an action: nothing, or of links roughly their plaquette."""
+    return {"centre": rough_plaquette(action)} if _second_moments(action.space, action) else {}
+
+
+def second_moments_of(action: AbstractAction) -> tuple[AbstractObservable, ...]:
+    """Observables of second order that are measured for a reduction of errors, beside those of the theory."""
+    return _second_moments(action.space, action)
+
+
+@functools.singledispatch
+def _second_moments(space: AbstractFieldSpace, action: AbstractAction) -> tuple[AbstractObservable, ...]:
+    del space, action
+    return ()
+
+
+@_second_moments.register
+def _of_plaquettes(space: GaugeSpace, action: AbstractAction) -> tuple[AbstractObservable, ...]:
+    del space
+    return (plaquette_susceptibility(action), plaquette_correlator(action))
 
 
 @functools.singledispatch

@@ -15,7 +15,11 @@ from latflow.theories.catalogue import all_words
 
 GROUP = "latflow.observables"
 
-BUILT_IN = {"cos_phi": "latflow.observables.cosine:mean_cosine"}
+BUILT_IN = {
+    "cos_phi": "latflow.observables.cosine:mean_cosine",
+    "plaquette_susceptibility": "latflow.observables.plaquette_moments:plaquette_susceptibility",
+    "plaquette_correlator": "latflow.observables.plaquette_moments:plaquette_correlator",
+}
 """Function that makes the observable of an action, by name."""
 
 

@@ -17,7 +17,9 @@ from jaxtyping import Array, Float
 
 from latflow._typing import Configuration, Momentum, PRNGKey
 from latflow.actions.base import AbstractAction
+from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.randomness import root_key
 
 
 class AbstractSteinFields(eqx.Module):
@@ -58,6 +60,18 @@ class AbstractSteinFields(eqx.Module):
     def n_fields(self) -> int:
         """Number of velocities."""
         return len(self.names)
+
+    def on(self, space: AbstractFieldSpace) -> "AbstractSteinFields":
+        """The same velocities, with the same weights, on another space.
+
+        Raises:
+            ConfigError: If the weights do not fit there, as between lattices of two and three directions.
+        """
+        there = eqx.filter_eval_shape(lambda: type(self).create(root_key(0), space, self.settings))
+        weights, wanted = jax.tree.leaves(self), jax.tree.leaves(there)
+        if [leaf.shape for leaf in weights] != [leaf.shape for leaf in wanted]:
+            raise ConfigError([f"velocities: of other fields than {space.summary}; allowed: as many directions"])
+        return jax.tree.unflatten(jax.tree.structure(there), weights)
 
     @abc.abstractmethod
     def value(self, action: AbstractAction, x: Configuration) -> Float[Array, " n_fields"]:

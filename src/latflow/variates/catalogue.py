@@ -5,7 +5,10 @@ import importlib
 from latflow.errors import ConfigError
 from latflow.variates.base import AbstractSteinFields
 
-FAMILIES = {"lattice": "latflow.variates.lattice_fields:LatticeFields"}
+FAMILIES = {
+    "lattice": "latflow.variates.lattice_fields:LatticeFields",
+    "loops": "latflow.variates.gauge_loops:LoopFields",
+}
 """``module:class`` of every family; theories name theirs in `stein_fields` of their table."""
 
 

@@ -29,7 +29,10 @@ from latflow.words import Work
 GROUP = "latflow.methods"
 """Group of entry points."""
 
-RESERVED = ("name", "seed", "lattice", "action", "flow", "training", "sampling", "gradient_flow", "smearing", "measure")
+RESERVED = (
+    *("name", "seed", "lattice", "action", "flow", "training", "sampling"),
+    *("gradient_flow", "smearing", "measure", "reduce"),
+)
 """Keys of a study that no method may take as its name."""
 
 _OF_MANIFESTS = ("model", "block_size", "records_per_block", "start", "fields", "ensemble", "observables")

@@ -127,6 +127,24 @@ def _warmup(value: Lookup) -> list[Complaint]:
     return [Complaint("training.warmup_steps", str(warmup), f"less than training.stop.steps, {steps}")]
 
 
+def _reduced(value: Lookup) -> list[Complaint]:
+    """Averages are corrected along several chains of a theory whose velocities are known."""
+    asked, samplers, kind = value("reduce.samplers"), value("sampling.samplers"), value("action.kind")
+    if not asked or samplers is None or kind is None:
+        return []
+    if not table_of(kind).stein_fields:
+        return [Complaint("reduce.samplers", str(list(asked)), f"none with action.kind {kind}", "no Stein fields")]
+    chains = [word for word in samplers if word in CHAINS]
+    foreign = [word for word in asked if word not in chains]
+    if foreign:
+        allowed = f"chains among sampling.samplers: {', '.join(chains) or 'there are none'}"
+        return [Complaint("reduce.samplers", ", ".join(map(repr, foreign)), allowed)]
+    least = 2 if value("reduce.fields") else 3
+    few = [word for word in asked if (value(f"{word}.chains") or least) < least]
+    hint = "coefficients come from other chains than those they correct"
+    return [Complaint(f"{word}.chains", str(value(f"{word}.chains")), f"{least} or more", hint) for word in few]
+
+
 def _once(value: Lookup) -> list[Complaint]:
     samplers = value("sampling.samplers")
     if samplers is None or len(set(samplers)) == len(samplers):
@@ -338,6 +356,7 @@ _RULES: tuple[Rule, ...] = (
     _curriculum,
     _coupling_range,
     _once,
+    _reduced,
     _matched_acceptance,
     _inner_steps,
     _mixed_starts,

@@ -163,8 +163,28 @@ class MeasureConfig(AbstractSection):
     )
 
 
+class ReduceConfig(AbstractSection):
+    """Smaller errors of chains by Stein fields, control variates that are learned."""
+
+    samplers: List[Sampler] = Field(
+        default=(), description="chains whose averages are corrected; empty: none", json_schema_extra=ADDED
+    )
+    fields: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="directory of trained Stein fields, used on all chains; else a fourth of the chains trains them",
+        json_schema_extra=ADDED,
+    )
+    steps: Count = Field(default=400, description="training steps", json_schema_extra=ADDED)
+    batch_size: Annotated[int, Field(ge=64, le=2**20)] = Field(
+        default=768, description="configurations per step", json_schema_extra=ADDED
+    )
+    learning_rate: LearningRate = Field(default=1e-2, description="of Adam, at its highest", json_schema_extra=ADDED)
+
+
 MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")
 """Tables, each with a `kind`, that add to what is measured and change nothing that is sampled."""
 
-MEASURED_ONLY = (*MEASUREMENT_SECTIONS, "measure")
+MEASURED_ONLY = (*MEASUREMENT_SECTIONS, "measure", "reduce")
 """Tables that may change in a finished run: it is then measured again, but not sampled again."""

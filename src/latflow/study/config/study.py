@@ -33,6 +33,7 @@ from latflow.study.config.stages import (
     CurriculumConfig,
     GradientFlowConfig,
     MeasureConfig,
+    ReduceConfig,
     SamplingConfig,
     SmearingConfig,
     StopConfig,
@@ -74,6 +75,7 @@ class StudyConfig(AbstractSection):
     gradient_flow: GradientFlowConfig = Field(default_factory=GradientFlowConfig)
     smearing: SmearingConfig = Field(default_factory=SmearingConfig)
     measure: MeasureConfig = Field(default_factory=MeasureConfig, json_schema_extra=ADDED)
+    reduce: ReduceConfig = Field(default_factory=ReduceConfig, json_schema_extra=ADDED)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
@@ -162,7 +164,7 @@ class StudyConfig(AbstractSection):
         directions = len(self.lattice.shape)
         measured = {"gradient_flow": directions == 4, "smearing": directions > 2}
         idle |= {name for name, fits in measured.items() if not (fits and name in self.action.sections)}
-        return idle | {"measure"}
+        return idle | {"measure", "reduce"}
 
 
 def _is_default(config: StudyConfig, method: Method) -> bool:

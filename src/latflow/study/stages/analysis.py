@@ -53,6 +53,7 @@ from latflow.study.stages.files import by_replicas, of_equal_length
 from latflow.study.stages.images import unseen_by_flow
 from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
+from latflow.study.stages.reducing import reduced_inputs, with_reduction
 from latflow.study.stages.rows import rows_of
 from latflow.study.stages.settings import sampler_settings
 from latflow.study.stages.smaller_errors import WeightedColumns, smaller_errors
@@ -125,7 +126,7 @@ def file_inputs(directory: Path, samplers: Sequence[str], *, writable: bool) -> 
         for kind in ("ensembles", "measurements")
         for name in samplers
     }
-    return {**digests, **ledgers}
+    return {**digests, **ledgers, **reduced_inputs(directory)}
 
 
 def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -197,6 +198,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
     found |= {name: each.shown for name, each in smaller.items() if each is not None}
     rows = (row for sampler, values in found.items() for row in rows_of(sampler, values, known, smaller.get(sampler)))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
+    plain, estimates = estimates, with_reduction(context, estimates)
     gradient_flow = _gradient_flow(context.config)
     return Results(
         study=context.config.name,
@@ -210,7 +212,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         chains=made.chains,
         samplers=made.settings,
         gradient_flow=gradient_flow,
-        cost=costs(context.metrics(), estimates),
+        cost=costs(context.metrics(), plain),
         verdict=verdict,
         provenance=_provenance(context.config, inputs),
     )

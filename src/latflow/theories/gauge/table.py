@@ -24,7 +24,7 @@ class WilsonTable(AbstractActionTable):
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
-    stein_fields: ClassVar[str] = ""
+    stein_fields: ClassVar[str] = "loops"
 
     kind: Literal["wilson"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")
@@ -48,7 +48,7 @@ class ImprovedTable(AbstractActionTable):
     terms: ClassVar[tuple[str, ...]] = ("rectangles", "plaquettes")
     fields: ClassVar[str] = "links"
     sections: ClassVar[tuple[str, ...]] = MEASURED_BESIDE
-    stein_fields: ClassVar[str] = ""
+    stein_fields: ClassVar[str] = "loops"
 
     kind: Literal["improved"] = Field(description="the theory; docs/cli.md lists all")
     group: Group = Field(description="the gauge group")

@@ -1,0 +1,163 @@
+"""The reduce command: smaller errors for chains that are there, of a run or of another origin."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
+
+from latflow.cli.device import prepare_jax
+from latflow.cli.output import emit, emit_json, table_lines
+from latflow.cli.parameters import Flag, Words, whole_number
+from latflow.errors import MissingInputError, UsageError
+
+if TYPE_CHECKING:
+    from latflow.study.config import StudyConfig
+    from latflow.study.reduction import Reduced
+
+Steps: TypeAlias = Annotated[int | None, Parameter(converter=whole_number)]
+
+
+def reduce(
+    ensemble: Path,
+    /,
+    *,
+    action: Path | None = None,
+    fields: Path | None = None,
+    flow: str = "",
+    save: Path | None = None,
+    steps: Steps = None,
+    samplers: Words = (),
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Smaller errors from chains that are there, by learned control variates (Stein fields) of mean zero.
+
+    A run keeps its corrected averages and shows them in its results and report. A fourth of the chains trains the
+    fields and the others are corrected; with --fields all are.
+
+    Args:
+        ensemble: A run directory; an ensemble, RUN/ensembles/SAMPLER; or configurations of another origin: a NumPy
+            file, axes (record, chain, sites …), or a folder of gauge configurations, as of `latflow measure`.
+        action: Study file whose lattice and action the configurations belong to; needed for those of another origin.
+        fields: Trained Stein fields of an earlier reduction, also of another lattice or coupling.
+        flow: Use velocities in the latent variables of this trained flow of the same theory: zoo:NAME, a run or a model
+            directory; for an ensemble.
+        save: Where the trained fields go; a run keeps them in RUN/reduced/SAMPLER/fields.
+        steps: Training steps; by default 400.
+        samplers: Chains of a run; by default all.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    if not ensemble.exists():
+        raise MissingInputError(str(ensemble), value="not there", hint="a run, an ensemble or a NumPy file")
+    if fields is not None and steps is not None:
+        raise UsageError("--steps", value="with --fields", allowed="one of them", hint="trained fields are used as is")
+    if flow and any(given is not None for given in (fields, save, steps)):
+        raise UsageError(
+            "--flow", value="with --fields, --save or --steps", allowed="alone", hint="it is used as it is"
+        )
+    if (ensemble / "study.toml").is_file():
+        for name, given in (("--action", action), ("--save", save), ("--flow", flow or None)):
+            if given is not None:
+                raise UsageError(name, value="with a run", allowed="an ensemble", hint="a run has its own")
+        _of_run(ensemble, fields, steps, samplers, machine=json)
+        return
+    if samplers:
+        raise UsageError("--samplers", value="with an ensemble", allowed="a run directory")
+    _of_ensemble(ensemble, action, fields, save, steps, flow=flow, machine=json)
+
+
+def _of_run(run: Path, fields: Path | None, steps: int | None, samplers: tuple[str, ...], *, machine: bool) -> None:
+    """The stage of a study, then its analysis and report anew."""
+    from latflow.cli.stages import find_place, load_place
+    from latflow.cli.stages import run as run_stages
+    from latflow.study.config.methods import CHAINS
+
+    config = load_place(find_place(run), {})
+    there = [name for name in CHAINS if (run / "measurements" / name / "manifest.json").is_file()]
+    asked = samplers or config.reduce.samplers or tuple(there)
+    if not asked:
+        raise MissingInputError(str(run), value="no measured chains", hint="latflow run samples and measures")
+    settings: dict[str, Any] = {"samplers": list(asked)}
+    settings |= {} if fields is None else {"fields": str(fields.absolute())}
+    settings |= {} if steps is None else {"steps": steps}
+    changed = _with_reduce(config, settings)
+    run_stages(changed, run, stages=("reduce", "analyse", "report"), samplers=tuple(asked), fork=False, machine=machine)
+
+
+def _with_reduce(config: "StudyConfig", settings: Mapping[str, Any]) -> "StudyConfig":
+    """The study with other settings of its table [reduce]."""
+    from latflow.study.config.study import StudyConfig
+
+    plain = config.model_dump(mode="json", exclude_none=True)
+    return StudyConfig.model_validate({**plain, "reduce": {**plain.get("reduce", {}), **settings}})
+
+
+def _of_ensemble(
+    path: Path,
+    action: Path | None,
+    fields: Path | None,
+    save: Path | None,
+    steps: int | None,
+    *,
+    flow: str,
+    machine: bool,
+) -> None:
+    """Configurations of any origin whose action is known."""
+    from latflow.study.config import load_study
+
+    study = None if action is None else load_study(action)
+    prepare_jax()
+    from latflow.reduction import latent_fields, reduce, stored_configurations
+    from latflow.study.stein_files import save_fields
+    from latflow.study.theories import build_action
+    from latflow.variates.training import SteinTraining
+
+    given = None if study is None else build_action(study)
+    theory, configurations = stored_configurations(path, given)
+    start = latent_fields(flow, theory) if flow else fields
+    training = None if start is not None else SteinTraining(**({} if steps is None else {"steps": steps}))
+    found = reduce(theory, configurations, velocities=start, training=training)
+    card = None
+    if save is not None:
+        card = save_fields(save, found.fields, space=theory.space, made={"ensemble": str(path), **found.facts()})
+    if machine:
+        emit_json(_plain(found, card))
+    else:
+        emit("\n".join(_lines(found)))
+
+
+def _plain(found: "Reduced", card: str | None) -> dict[str, Any]:
+    rows = [
+        {
+            "observable": name,
+            "value": [each.value for each in found.estimates.get(name, plain)],
+            "error": [each.error for each in found.estimates.get(name, plain)],
+            "plain_value": [each.value for each in plain],
+            "plain_error": [each.error for each in plain],
+            "variance_ratio": found.variance_ratio.get(name),
+            "withheld": found.withheld.get(name),
+        }
+        for name, plain in found.plain.items()
+    ]
+    return {"estimates": rows, "fields_sha256": card, **found.facts()}
+
+
+def _lines(found: "Reduced") -> list[str]:
+    """A table of scalar averages, and a line on cost and null tests."""
+    rows = [["observable", "corrected", "plain", "variance ÷", "why not"]]
+    for name, (first, *rest) in found.plain.items():
+        if rest:
+            continue
+        made = found.estimates.get(name)
+        ratio = f"{found.variance_ratio[name][0]:.1f}" if made else "–"
+        rows.append([name, str(made[0]) if made else "–", str(first), ratio, found.withheld.get(name, "")])
+    tests = found.facts()["null_tests"]
+    cost = (
+        f"trained on {found.trained_on} chains in {found.training_seconds:.0f} s" if found.trained_on else "not trained"
+    )
+    told = f"{cost}; {found.corrected} chains corrected in {found.evaluation_seconds:.0f} s"
+    null = ", ".join(f"{name} p = {value:.2g}" for name, value in tests.items())
+    return [*table_lines(rows), f"{told}; null tests: {null}"]

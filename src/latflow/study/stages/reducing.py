@@ -1,0 +1,189 @@
+"""The stage between measuring and analysing: Stein fields correct the averages of the chains that the study names.
+
+What was found is kept in ``reduced/SAMPLER/``: the trained velocities with their card, and ``averages.json`` with the
+corrected averages of the field of the study. The analysis puts them in the place of the plain ones, which stay beside.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from latflow.actions.base import AbstractAction
+from latflow.errors import MissingInputError
+from latflow.results import EstimateRecord
+from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
+from latflow.store.ensemble import Ensemble
+from latflow.store.records import require_schema, seal, unseal
+from latflow.study.config import StudyConfig
+from latflow.study.config.methods import METHODS
+from latflow.study.context import RunContext
+from latflow.study.methods import method_key
+from latflow.study.reduction import Reduced, reduce_chains
+from latflow.study.stein_files import load_fields, save_fields
+from latflow.study.theories import in_study_field, study_physics
+from latflow.theories.any_action import stein_settings_of
+from latflow.variates.base import AbstractSteinFields
+from latflow.variates.catalogue import family
+from latflow.variates.training import SteinTraining
+
+FILE = "averages.json"
+SCHEMA = 1
+REVISION = 1
+"""Raised whenever the same chains give other corrected averages."""
+
+_STREAM = 0x57E1
+_FIGURES = ("value", "error", "tau_int", "tau_int_error")
+
+
+def reduce_averages(context: RunContext, sampler: str) -> None:
+    """Correct the averages of one sampler, if that was not done with the same chains and settings.
+
+    Raises:
+        MissingInputError: If the sampler was not measured, or the Stein fields are not there.
+        DataError: If there are too few chains or records.
+    """
+    wanted, place = _identity(context, sampler), _place(context.directory, sampler)
+    if place.exists() and _read(place)["identity"] == wanted:
+        context.progress.line(f"reduce   {sampler}: up to date")
+        return
+    context.progress.stage("reduce", f"{sampler}: Stein fields")
+    with context.timed(stage="reduce", sampler=sampler):
+        found = _reduced(context, sampler)
+        make_directory(place.parent)
+        made = {"sampler": sampler, "action": context.config.action.model_dump(mode="json"), "facts": found.facts()}
+        card = save_fields(
+            place.parent / "fields", found.fields, space=study_physics(context.config).action.space, made=made
+        )
+        record = {"schema": SCHEMA, "identity": wanted, "fields": card, **found.facts(), **_averages(context, found)}
+        write_bytes(place, seal(_portable(record), indent=1) + b"\n")
+    shown = len(found.estimates)
+    context.progress.line(f"reduce   {sampler}: {shown} of {len(found.plain)} averages have smaller errors")
+
+
+def reduced_inputs(directory: Path) -> dict[str, str | None]:
+    """SHA-256 of what identifies the corrected averages of a run, by the names that results give their inputs."""
+    found = {name: _place(directory, name) for name in METHODS}
+    return {f"reduced/{name}": sha256_file(path) for name, path in found.items() if path.exists()}
+
+
+def with_reduction(context: RunContext, rows: tuple[EstimateRecord, ...]) -> tuple[EstimateRecord, ...]:
+    """The rows of results with corrected averages in place of the plain ones, which stand beside them.
+
+    Args:
+        context: The run.
+        rows: Of the analysis without corrections.
+    """
+    kept = {name: reduction_of(context.directory, name) for name in context.config.reduce.samplers}
+    found = {name: record["averages"] for name, record in kept.items() if record and _is_new(context, name, record)}
+    return tuple(_corrected(row, found.get(row.sampler, {}).get(row.observable)) for row in rows)
+
+
+def reduction_of(directory: Path, sampler: str) -> dict[str, Any]:
+    """What is kept of the reduction of a sampler's chains; empty without one.
+
+    Args:
+        directory: The run directory.
+        sampler: Whose.
+    """
+    place = _place(directory, sampler)
+    return _read(place) if place.exists() else {}
+
+
+def _is_new(context: RunContext, sampler: str, record: Mapping[str, Any]) -> bool:
+    """Whether corrected averages are those of the chains that are there now."""
+    if record["identity"] == _identity(context, sampler):
+        return True
+    context.progress.line(f"analyse  {sampler}: corrected averages are out of date and left out: latflow reduce")
+    return False
+
+
+def _place(directory: Path, sampler: str) -> Path:
+    return directory / "reduced" / sampler / FILE
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record = unseal(read_bytes(path).removesuffix(b"\n"), what=str(path), indent=1)
+    require_schema(record, newest=SCHEMA, what=str(path))
+    return record
+
+
+def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
+    """What the corrected averages are made of."""
+    for kind in ("ensembles", "measurements"):
+        if not (context.path(kind, sampler) / "manifest.json").exists():
+            hint = "run `latflow run` first"
+            raise MissingInputError(str(context.path(kind, sampler)), value="not there", hint=hint)
+    return {
+        "revision": REVISION,
+        "seed": context.config.seed,
+        "reduce": context.config.reduce.model_dump(mode="json"),
+        "stein_fields": context.config.action.stein_fields,
+        "ensemble": Ensemble.open(context.path("ensembles", sampler)).digest,
+        "measurement": Ensemble.open(context.path("measurements", sampler)).digest,
+    }
+
+
+def _reduced(context: RunContext, sampler: str) -> Reduced:
+    config, physics = context.config, study_physics(context.config)
+    measurement = Ensemble.open(context.path("measurements", sampler))
+    names = measurement.manifest["identity"]["observables"]
+    columns = {name: np.swapaxes(measurement.column(name), 0, 1) for name in names}
+    x = np.swapaxes(Ensemble.open(context.path("ensembles", sampler)).column("fields"), 0, 1)
+    key, asked = jax.random.fold_in(method_key(config, METHODS[sampler]), _STREAM), config.reduce
+    training = SteinTraining(steps=asked.steps, batch_size=asked.batch_size, learning_rate=asked.learning_rate)
+
+    def shown(step: int, loss: float) -> None:
+        context.progress.update(f"reduce {sampler}", step, training.steps, {"loss": loss})
+        context.interrupts.check()
+
+    start = _start(config, key, physics.action)
+    return reduce_chains(key, physics, start, x, columns, training=None if asked.fields else training, on_step=shown)
+
+
+def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSteinFields:
+    """Trained velocities, or untrained ones of the family of the theory."""
+    if config.reduce.fields:
+        return load_fields(Path(config.reduce.fields), action.space)
+    return family(config.action.stein_fields).create(key, action.space, stein_settings_of(action))
+
+
+def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:
+    """Corrected averages of the field of the study, by name."""
+    made = in_study_field(context.config, found.estimates)
+    return {
+        "averages": {
+            name: {
+                **{figure: [getattr(each, figure) for each in parts] for figure in _FIGURES},
+                "n": parts[0].n,
+                "variance_ratio": found.variance_ratio[name],
+            }
+            for name, parts in made.items()
+        }
+    }
+
+
+def _corrected(row: EstimateRecord, found: Mapping[str, Any] | None) -> EstimateRecord:
+    """A row with the corrected average, component by component where only some are better."""
+    if found is None:
+        return row
+    figures = {name: _like(row, found[name]) for name in (*_FIGURES, "variance_ratio")}
+    return row.model_copy(
+        update={**figures, "n": found["n"], "slow_mode": None, "plain_value": row.value, "plain_error": row.error}
+    )
+
+
+def _like(row: EstimateRecord, values: list[float | None]) -> Any:
+    return tuple(values) if row.is_array else values[0]
+
+
+def _portable(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, Mapping):
+        return {name: _portable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

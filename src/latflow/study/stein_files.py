@@ -1,0 +1,67 @@
+"""Trained Stein fields on disk: weights beside a sealed card, written and read as models are.
+
+The card tells the family, its settings and what it was trained on. Nothing in it depends on the lattice, so the same
+file serves other extents of as many directions, and other couplings.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latflow.errors import DataError
+from latflow.fields.spaces import AbstractFieldSpace
+from latflow.randomness import root_key
+from latflow.store.records import FormatError
+from latflow.training.model_file import HEADER, load_model, read_header, save_model
+from latflow.variates.base import AbstractSteinFields
+from latflow.variates.catalogue import FAMILIES, family
+
+PURPOSE = "stein_fields"
+
+
+class ForeignFieldsError(DataError):
+    """Stein fields of another kind of configurations, or a file that holds none."""
+
+
+def save_fields(
+    directory: str | Path, fields: AbstractSteinFields, *, space: AbstractFieldSpace, made: Mapping[str, Any]
+) -> str:
+    """Write velocities with their card; returns the SHA-256 of the card, which holds that of the weights.
+
+    Args:
+        directory: Where ``model.json`` and ``weights.safetensors`` go; created if absent.
+        fields: What is saved.
+        space: Of the configurations they were trained on.
+        made: Facts for the card: theory, parents, figures.
+    """
+    directions = len(space.tangent_shape)
+    told = {"kind": fields.kind, "settings": dict(fields.settings), "directions": directions, "space": space.summary}
+    return save_model(Path(directory), fields, header={PURPOSE: {**told, "made": dict(made)}})
+
+
+def load_fields(directory: str | Path, space: AbstractFieldSpace) -> AbstractSteinFields:
+    """Velocities for the configurations of a space.
+
+    Args:
+        directory: Where they were saved.
+        space: Of any extents.
+
+    Raises:
+        MissingInputError: If there is nothing.
+        ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
+        DataError: If it is damaged.
+    """
+    directory = Path(directory)
+    card = read_header(directory).get(PURPOSE)
+    match card:
+        case {"kind": str(kind), "settings": dict(settings), "directions": int(directions)}:
+            pass
+        case _:
+            hint = "`latflow reduce --save` writes them; this is a model of something else"
+            raise ForeignFieldsError(str(directory / HEADER), value="no Stein fields", hint=hint)
+    if kind not in FAMILIES:
+        raise FormatError(str(directory), value=f"Stein fields {kind!r}", allowed=", ".join(FAMILIES))
+    if directions != len(space.tangent_shape):
+        value, allowed = f"fields of {directions} axes", f"of {len(space.tangent_shape)}, as {space.summary} has"
+        raise ForeignFieldsError(str(directory), value=value, allowed=allowed)
+    return load_model(directory, family(kind).create(root_key(0), space, settings))[0]

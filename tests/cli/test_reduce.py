@@ -1,0 +1,120 @@
+"""The reduce command: a finished run, an ensemble, configurations of another origin."""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latflow.archive.directory import open_ensemble
+from latflow.cli import main
+from latflow.results.files import read
+from latflow.store.records import seal, unseal
+from latflow.study.config import load_study
+from latflow.study.context import Silent
+from latflow.study.run import run_stages
+
+STUDY = """
+name = "small"
+lattice.shape = [2, 2]
+action = { kind = "phi4", mass_squared = -1.0, coupling = 2.0, normalisation = "half" }
+sampling = { samplers = ["hmc"], configurations = 2048, block_size = 1024 }
+hmc = { chains = 8, warmup = 60 }
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of HMC whose averages were corrected, after it had been finished without."""
+    folder = tmp_path_factory.mktemp("reduce")
+    (folder / "study.toml").write_text(STUDY)
+    assert main(["run", str(folder / "study.toml"), "--run-dir", str(folder / "run")]) == 0
+    assert main(["reduce", str(folder / "run"), "--steps", "15"]) == 0
+    return folder / "run"
+
+
+def test_results_hold_both_averages(run: Path) -> None:
+    results = read(run / "results.json")
+    row = results.estimate("phi_squared", "hmc")
+    assert row is not None
+    assert isinstance(row.variance_ratio, float)
+    assert isinstance(row.plain_error, float)
+    assert isinstance(row.error, float)
+    assert np.isclose(row.variance_ratio, (row.plain_error / row.error) ** 2)
+    assert row.variance_ratio > 4
+    assert results.provenance is not None
+    assert "reduced/hmc" in results.provenance.inputs
+    assert "corrected by Stein fields" in (run / "report.html").read_text()
+
+
+def test_what_is_done_is_not_done_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(run)]) == 0
+    told = capsys.readouterr()
+    assert "reduce   hmc: up to date" in told.err
+    assert "analyse  up to date" in told.err
+    assert "HMC, corrected by Stein fields: " in told.out
+    assert main(["verify", str(run)]) == 0
+
+
+def test_averages_of_older_chains_are_left_out(run: Path) -> None:
+    """The identity of what was corrected is compared before it is shown."""
+    path = run / "reduced" / "hmc" / "averages.json"
+    kept = path.read_bytes()
+    record = unseal(kept.removesuffix(b"\n"), what="", indent=1)
+    path.write_bytes(seal({**record, "identity": {}}, indent=1) + b"\n")
+    analyse = functools.partial(run_stages, load_study(run / "study.toml"), run, stages=("analyse",), progress=Silent())
+    try:
+        older = analyse()
+    finally:
+        path.write_bytes(kept)
+    newer = analyse()
+    assert older is not None
+    assert newer is not None
+    assert {row.variance_ratio for row in older.estimates} == {None}
+    assert {row.variance_ratio for row in newer.estimates} != {None}
+
+
+def test_configurations_of_another_origin(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A NumPy file with the action of a study, and the fields of the run."""
+    np.save(tmp_path / "x.npy", open_ensemble(run / "ensembles" / "hmc").fields())
+    fields = str(run / "reduced" / "hmc" / "fields")
+    command = ["reduce", str(tmp_path / "x.npy"), "--fields", fields, "--json"]
+    assert main(command) == 78
+    assert "action: missing for" in capsys.readouterr().err
+    assert main([*command, "--action", str(run / "study.toml"), "--save", str(tmp_path / "saved")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    rows = {row["observable"]: row for row in told["estimates"]}
+    assert rows["phi_squared"]["variance_ratio"][0] > 4
+    assert told["trained_on"] == 0
+    assert (tmp_path / "saved" / "model.json").is_file()
+
+
+def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ensemble = str(run / "ensembles" / "hmc")
+    cases = (
+        (["reduce", str(tmp_path / "none")], 66, "not there"),
+        (["reduce", str(run), "--action", "study.toml"], 64, "--action: with a run"),
+        (["reduce", ensemble, "--samplers", "hmc"], 64, "--samplers: with an ensemble"),
+        (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
+        (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
+        (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),
+    )
+    for arguments, code, words in cases:
+        assert main(arguments) == code, arguments
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["--hmc.chains", "2"], "hmc.chains: 2; allowed: 3 or more"),
+        (["--reduce.samplers", "local"], "reduce.samplers: 'local'; allowed: chains among sampling.samplers: hmc"),
+    ],
+)
+def test_studies_that_cannot_be_reduced_are_refused(
+    settings: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.toml").write_text(STUDY + "reduce = { samplers = ['hmc'] }\n")
+    assert main(["run", str(tmp_path / "study.toml"), "--dry-run", *settings]) == 78
+    assert words in capsys.readouterr().err
