@@ -7,6 +7,7 @@ touched.
 """
 
 import functools
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ class Compiler:
 
     def install(self) -> None:
         """Stand between JAX and XLA; options that a program asks for go first."""
-        asked = compiler.get_compile_options
+        asked = getattr(compiler, "get_compile_options", None)
+        if asked is None or "env_options_overrides" not in inspect.signature(asked).parameters:
+            return  # another version of JAX: all tests compile as users do
 
         @functools.wraps(asked)
         def options(*args: Any, env_options_overrides: dict[str, Any] | None = None, **rest: Any) -> Any:
