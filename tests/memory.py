@@ -13,7 +13,7 @@ import jax
 
 STATUS, MAPS = Path("/proc/self/status"), Path("/proc/self/maps")
 
-LARGE = 1200
+LARGE = 1000
 """Megabytes above which freed memory goes back to the system, and compiled programs go if that is not enough."""
 
 MOST = 2000

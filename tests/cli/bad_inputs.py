@@ -635,7 +635,7 @@ CASES: tuple[Case, ...] = (
     usage("regenerate . --index :5", "--index: ':5'"),
     usage("regenerate . --index 0 1:1000001", "--index: '1:1000001'", "at most 1,000,000"),
     usage("regenerate . --index 1 -3", "-3"),
-    usage("new phi4-e9", "PRESET: 'phi4-e9'", "phi4-e1", "did you mean"),
+    usage("new phi4-e9", "PRESET: 'phi4-e9'", "`latflow new` lists", 'did you mean "phi4-e5"?'),
     usage("new a b", "unexpected argument 'b'"),
     usage("verify", "PATH requires an argument"),
     usage("verify . --hmc.thin 3", "takes no keys of a study"),

@@ -13,7 +13,7 @@ import pytest
 from latflow.archive.directory import load
 from latflow.cli import main
 from latflow.errors import ConfigError, Interrupted
-from latflow.report.html import render
+from latflow.report.html import DRAWINGS, render
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.build import build_flow, build_optimiser
@@ -194,7 +194,7 @@ def test_a_superseded_directory_is_called_so(raised: tuple[StudyConfig, Path, st
     says = "the training went on from step 20, and this is what the flow gave before; the run is two directories above"
     assert told == {"superseded": says}
     assert notice(directory) == {}
-    page = render(load(directory / "superseded" / "step-000020"), {})
+    page = render(load(directory / "superseded" / "step-000020"), dict.fromkeys(DRAWINGS, []))
     assert f'<p class="belief alarm" id="superseded">Superseded: {says}.</p>' in page
 
 

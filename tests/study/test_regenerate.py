@@ -11,7 +11,7 @@ from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.regenerate import regenerated, save
 from latflow.study.run import run_stages
-from latflow.study.stages import redraw
+from latflow.study.stages import redraw, sources
 from latflow.study.verify import verify
 
 FLOW = {"sampling.samplers": "flow", "hmc.target_acceptance": "0.8"}
@@ -58,7 +58,7 @@ def test_configurations_are_made_again_bit_for_bit(both: tuple[Path, Path], tmp_
 
 
 def test_other_draws_are_refused(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    true = redraw.draw_block
+    true = sources.draw_block
 
     def shifted(by: float):
         def draw(*args, **kwargs):
@@ -73,7 +73,7 @@ def test_other_draws_are_refused(both: tuple[Path, Path], monkeypatch: pytest.Mo
     # As on another platform: bits differ, S and log q must not.
     monkeypatch.setattr(redraw, "origin", lambda: {"device": "another"})
     assert {one.level for one in regenerated(both[1], [3])} == {"close"}
-    monkeypatch.setattr(redraw, "draw_block", shifted(1e-5))
+    monkeypatch.setattr(sources, "draw_block", shifted(1e-5))
     with pytest.raises(DataError, match="S or log q differ"):
         regenerated(both[1], [3])
 

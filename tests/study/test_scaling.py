@@ -92,7 +92,13 @@ def made_up(
         observables=described(lengths, vocabulary(), shape=(extent, extent), flow_times=()),
         estimates=tuple(rows),
         cost={s: SamplerCost(seconds_per_independent=cost[s], tau_int=tau[s], configurations=n) for s in samplers},
-        flow=FlowFigures(acceptance=acceptance, training_seconds=20.0, training_steps=100, stopped_by="steps"),
+        flow=FlowFigures(
+            acceptance=acceptance,
+            training_seconds=20.0,
+            training_steps=100,
+            stopped_by="steps",
+            reliability=ReliabilityRecord(state="reliable", n=n),
+        ),
         verdict=Verdict("exact"),
     )
 

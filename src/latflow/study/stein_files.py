@@ -10,6 +10,7 @@ from typing import Any
 
 from latflow.errors import DataError
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.given import path_of, require_type
 from latflow.randomness import root_key
 from latflow.store.records import FormatError
 from latflow.training.model_file import HEADER, load_model, read_header, save_model
@@ -34,9 +35,12 @@ def save_fields(
         space: Of the configurations they were trained on.
         made: Facts for the card: theory, parents, figures.
     """
+    place = path_of("directory", directory, "a directory for the velocities")
+    require_type("fields", fields, AbstractSteinFields, "the velocities of lf.reduce(...), or other Stein fields")
+    require_type("space", space, AbstractFieldSpace, "the space of an action, action.space")
     directions = len(space.tangent_shape)
     told = {"kind": fields.kind, "settings": dict(fields.settings), "directions": directions, "space": space.summary}
-    return save_model(Path(directory), fields, header={PURPOSE: {**told, "made": dict(made)}})
+    return save_model(place, fields, header={PURPOSE: {**told, "made": dict(made)}})
 
 
 def load_fields(directory: str | Path, space: AbstractFieldSpace) -> AbstractSteinFields:
@@ -51,7 +55,8 @@ def load_fields(directory: str | Path, space: AbstractFieldSpace) -> AbstractSte
         ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
         DataError: If it is damaged.
     """
-    directory = Path(directory)
+    directory = path_of("directory", directory, "a directory with saved velocities")
+    require_type("space", space, AbstractFieldSpace, "the space of an action, action.space")
     card = read_header(directory).get(PURPOSE)
     match card:
         case {"kind": str(kind), "settings": dict(settings), "directions": int(directions)}:

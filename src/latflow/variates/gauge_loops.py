@@ -24,6 +24,7 @@ from latflow.batching import trailing
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.fields.transport import total
+from latflow.given import require_type
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import conjugate_transpose, diagonal_sum, multiply
 from latflow.variates.base import AbstractSteinFields
@@ -63,6 +64,7 @@ class LoopFields(AbstractSteinFields):
     centre: float = eqx.field(static=True, default=_DEFAULTS["centre"])
 
     def __check_init__(self) -> None:
+        require_type("space", self.space, GaugeSpace, "the space of an action of links, action.space")
         if self.products not in PRODUCTS:
             raise ConfigError([f"products: {self.products!r}; allowed: {', '.join(PRODUCTS)}"])
 

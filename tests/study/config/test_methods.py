@@ -36,11 +36,11 @@ ROOT = Path(latflow.__file__).parent
 
 
 def test_built_in_methods_are_whole() -> None:
-    assert tuple(METHODS) == ("flow", "hmc", "local", "cluster", "heatbath", "metropolis", "files")
+    assert tuple(METHODS) == ("flow", "quasi", "hmc", "local", "cluster", "heatbath", "metropolis", "files")
     assert (DRAWS, CHAINS) == (("flow",), ("hmc", "local", "cluster", "heatbath", "metropolis"))
     assert TARGETS == ("hmc", "cluster", "local", "heatbath", "metropolis")
-    assert list(STYLES)[:4] == ["flow", "reweighted", "reverse", "hmc"]
-    assert len({look.colour for look in STYLES.values()}) == len({look.marker for look in STYLES.values()}) == 9
+    assert list(STYLES)[:5] == ["flow", "reweighted", "reverse", "quasi", "hmc"]
+    assert len({look.colour for look in STYLES.values()}) == len({look.marker for look in STYLES.values()}) == 10
     for method in BUILT_IN:
         assert method.table is None or StudyConfig.model_fields[method.name].annotation is method.table
     assert {name for table in all_tables() for name in table.samplers} == set(METHODS)

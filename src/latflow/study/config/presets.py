@@ -62,7 +62,8 @@ def preset(name: str) -> Preset:
     """
     known = {entry.name: entry for entry in presets()}
     if name not in known:
-        raise UsageError("PRESET", value=repr(name), allowed=", ".join(known), hint=did_you_mean(name, tuple(known)))
+        hint = did_you_mean(name, tuple(known))
+        raise UsageError("PRESET", value=repr(name), allowed="what `latflow new` lists", hint=hint)
     return known[name]
 
 
