@@ -194,7 +194,7 @@ def test_a_superseded_directory_is_called_so(raised: tuple[StudyConfig, Path, st
     says = "the training went on from step 20, and this is what the flow gave before; the run is two directories above"
     assert told == {"superseded": says}
     assert notice(directory) == {}
-    page = render(load(directory / "superseded" / "step-000020"), dict.fromkeys(DRAWINGS, []))
+    page = render(load(directory / "superseded" / "step-000020"), {each: [] for each in DRAWINGS})
     assert f'<p class="belief alarm" id="superseded">Superseded: {says}.</p>' in page
 
 
