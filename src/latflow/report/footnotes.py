@@ -1,7 +1,8 @@
 """Why an estimate has no value, or no error to be believed, in one sentence."""
 
+from collections import Counter
+
 from latflow.report.names import SAMPLERS, order_of, sampler_style
-from latflow.report.numbers import compact
 from latflow.results import Results
 from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED
 
@@ -67,18 +68,12 @@ def slow_tails(results: Results) -> str:
 
 
 def reduced(results: Results) -> str:
-    """Averages of chains that Stein fields have corrected, by how much, with the plain ones; empty without any."""
-    found: dict[str, list[str]] = {}
-    for row in results.estimates:
-        ratio, plain, error = row.variance_ratio, row.plain_value, row.plain_error
-        if isinstance(ratio, float) and isinstance(plain, float) and row.tau_int is not None:
-            uncertain = error if isinstance(error, float) else None
-            text = f"{row.observable} (variance ÷ {ratio:.3g}, plain {compact(plain, uncertain)})"
-            found.setdefault(row.sampler, []).append(text)
-    told = [
-        f"{sampler_style(name).label}, corrected by Stein fields: {', '.join(texts)}" for name, texts in found.items()
-    ]
-    return "; ".join(told) + ("." if told else "")
+    """Of which chains Stein fields have corrected how many averages; empty without any."""
+    found = Counter(
+        row.sampler for row in results.estimates if isinstance(row.variance_ratio, float) and row.tau_int is not None
+    )
+    told = [f"{sampler_style(name).label}, corrected by Stein fields: {n} averages" for name, n in found.items()]
+    return "; ".join(told) + (", with the plain ones under “smaller errors”." if told else "")
 
 
 def without_logarithm(results: Results) -> str:
