@@ -141,7 +141,10 @@ def stored_configurations(
     if path.is_dir():
         return action, _parts_of_streams(path, action.space)
     try:
-        return action, np.load(path, allow_pickle=False)
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return action, found
+        raise ValueError("an archive of several arrays")
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(str(path), value=str(error), allowed="an array in a NumPy file, .npy") from error
 

@@ -118,3 +118,18 @@ def test_studies_that_cannot_be_reduced_are_refused(
     (tmp_path / "study.toml").write_text(STUDY + "reduce = { samplers = ['hmc'] }\n")
     assert main(["run", str(tmp_path / "study.toml"), "--dry-run", *settings]) == 78
     assert words in capsys.readouterr().err
+
+
+def test_fields_that_are_not_there_leave_the_study_as_it_was(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "study.toml").read_text()
+    assert main(["reduce", str(run), "--fields", str(tmp_path / "nowhere")]) == 66
+    assert "nowhere" in capsys.readouterr().err
+    assert (run / "study.toml").read_text() == before
+
+
+def test_an_archive_of_arrays_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "x.npz", a=np.zeros((8, 4, 2, 2)))
+    assert main(["reduce", str(tmp_path / "x.npz"), "--action", str(run / "study.toml")]) == 65
+    assert "an archive of several arrays; allowed: an array in a NumPy file, .npy" in capsys.readouterr().err

@@ -80,6 +80,12 @@ def _of_run(run: Path, fields: Path | None, steps: int | None, samplers: tuple[s
     asked = samplers or config.reduce.samplers or tuple(there)
     if not asked:
         raise MissingInputError(str(run), value="no measured chains", hint="latflow run samples and measures")
+    if fields is not None:  # before the study is changed
+        prepare_jax()
+        from latflow.study.stein_files import load_fields
+        from latflow.study.theories import build_action
+
+        load_fields(fields, build_action(config).space)
     settings: dict[str, Any] = {"samplers": list(asked)}
     settings |= {} if fields is None else {"fields": str(fields.absolute())}
     settings |= {} if steps is None else {"steps": steps}
