@@ -30,8 +30,8 @@ FOLDS = 8
 LEAST_GAIN = 1.1
 """A correction helps where it divides the held-out variance by more than this."""
 
-LEAST_PROBABILITY = 1e-3
-"""Null tests fail below this probability: a false alarm in one of 1000 analyses for every test."""
+LEAST_PROBABILITY = 1e-4
+"""Null tests fail below this probability: a false alarm in one of 10 000 analyses for every test."""
 
 _RIDGE = 1e-8
 _SCATTERED = 8
