@@ -58,7 +58,8 @@ def test_killed_again_before_every_call_of_the_recovery(job, torn):
 
 @pytest.mark.nightly
 @pytest.mark.skipif(
-    shutil.which("strace") is None, reason="strace is not installed; the small form covers os-level calls"
+    shutil.which("strace") is None,
+    reason="no strace, which alone kills inside a system call; the sweeps above, never skipped, kill from Python",
 )
 @pytest.mark.parametrize("job", ["ensemble", "checkpoint"])
 @pytest.mark.parametrize("call", ["openat", "write", "fsync", "rename", "mkdir", "unlink"])
@@ -127,12 +128,16 @@ def small_disk(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk here ({mounted.stderr.strip()}); refusals are also planted by hand")
+        why = f"only root may mount a file system that fills up ({mounted.stderr.strip()})"
+        pytest.skip(f"{why}; test_the_disk_is_full_at_each_call, never skipped, plants the same refusal at every call")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(shutil.which("mount") is None, reason="no mount command; refusals are also planted by hand")
+@pytest.mark.skipif(
+    shutil.which("mount") is None,
+    reason="no mount, so no file system that fills up; test_the_disk_is_full_at_each_call plants its refusals",
+)
 def test_a_full_disk(small_disk):
     ensemble = Ensemble.create(small_disk / "ensemble", faults.MANIFEST)
 

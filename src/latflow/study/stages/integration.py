@@ -105,7 +105,6 @@ def _kept(context: RunContext, name: str) -> dict[str, Any] | None:
 
 def _draws(config: StudyConfig, name: str) -> tuple[int, float]:
     """How many draws a study asks for, and how many random ones without variates each is worth at most."""
-    if name not in SCRAMBLINGS:
-        return config.sampling.configurations, GAIN
-    table = getattr(config, name)
-    return table.scramblings * table.points_per_scrambling, GAIN
+    table = getattr(config, name) if name in SCRAMBLINGS else None
+    n = config.sampling.configurations if table is None else table.scramblings * table.points_per_scrambling
+    return n, GAIN
