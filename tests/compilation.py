@@ -31,6 +31,7 @@ PLAIN_MODULES = (
     "flows/test_continuous.py",
     "laws/test_action_laws.py",
     "laws/test_bijection_laws.py",
+    "laws/test_one_step_invariance.py",
     "laws/test_space_laws.py",
     "study/test_conditional.py",
     "study/test_models.py",
