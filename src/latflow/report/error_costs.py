@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from latflow.report.names import SAMPLERS, order_of, sampler_style
-from latflow.report.numbers import ABSENT, compact, duration
+from latflow.report.numbers import ABSENT, duration, plain
 from latflow.results import ErrorCost, Results, error_costs
 from latflow.results.error_costs import GOAL, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
 from latflow.study.config.methods import CHAINS
 
-COLUMNS = 6
+COLUMNS = 5
 """Observables that a page has room for; results.json holds all."""
 
 UNKNOWN = "unknown"
@@ -123,7 +123,7 @@ def cost_cell(found: ErrorCost | None) -> str:
     if found.seconds_for_goal is None:
         return UNKNOWN
     bound = "≥ " if found.doubt == UNDERESTIMATED else ""
-    gain = "" if found.gain is None else f" (÷ {compact(found.gain, found.gain_error or None)})"
+    gain = "" if found.gain is None else f" (÷ {plain(found.gain, 2)})"
     return f"{bound}{duration(found.seconds_for_goal, 2)}{'?' if found.doubt else ''}{gain}"
 
 
@@ -151,6 +151,7 @@ def even_words(title: str, found: Sequence[ErrorCost]) -> str:
         told.setdefault(cell if after else f"after {cell}", []).append(way_label((sampler, corrected)))
     against = next((c.against for c in found if c.against), "")
     parts = "; ".join(f"{', '.join(labels)}: {cell}" for cell, labels in told.items())
+    title = title[:1].upper() + title[1:]
     return f"{title}, ahead of {sampler_style(against).label}, training included: {parts}." if parts else ""
 
 

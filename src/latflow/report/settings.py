@@ -34,7 +34,6 @@ SETTINGS = {
     "scramblings": "scramblings",
     "points_per_scrambling": "points of each scrambling",
     "reweighting_ess": "reweighting ESS per draw",
-    "integration": "integration of the flow",
 }
 """Words by key of the settings, in the order of the rows."""
 
