@@ -893,7 +893,7 @@ BUGS = (
     ),
     Bug(
         "numbers that are not finite kept in results",
-        "results/records.py",
+        "results/base.py",
         "return None if value is None or not math.isfinite(value) else float(value)",
         "return value",
         "tests/test_results.py::test_what_could_not_be_computed_is_null",
