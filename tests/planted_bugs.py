@@ -893,7 +893,7 @@ BUGS = (
     ),
     Bug(
         "numbers that are not finite kept in results",
-        "results/records.py",
+        "results/base.py",
         "return None if value is None or not math.isfinite(value) else float(value)",
         "return value",
         "tests/test_results.py::test_what_could_not_be_computed_is_null",
@@ -1508,6 +1508,34 @@ BUGS = (
         'if record["identity"] == _identity(context, sampler):',
         'if record["identity"] or True:',
         "tests/cli/test_reduce.py::test_averages_of_older_chains_are_left_out",
+    ),
+    Bug(
+        "error not squared in its cost",
+        "results/error_costs.py",
+        "return None if self.seconds is None else self.seconds * self.error**2",
+        "return None if self.seconds is None else self.seconds * self.error",
+        "tests/report/test_error_costs.py::test_seconds_and_squared_errors_make_the_cost",
+    ),
+    Bug(
+        "training left out of the break-even",
+        "results/error_costs.py",
+        "parts = [self.paid.training_seconds, self.paid.setup_seconds]",
+        "parts = [self.paid.setup_seconds]",
+        "tests/report/test_error_costs.py::test_gain_and_break_even_with_hmc",
+    ),
+    Bug(
+        "gains claimed of errors in doubt",
+        "results/error_costs.py",
+        "baseline.doubt or each.doubt:",
+        "baseline.doubt:",
+        "tests/report/test_error_costs.py::test_nothing_is_gained_by_what_is_not_to_be_relied_on",
+    ),
+    Bug(
+        "seconds of measuring left out",
+        "results/error_costs.py",
+        "return (each + (measuring or 0.0)) * self.paid.configurations + correction",
+        "return each * self.paid.configurations + correction",
+        "tests/report/test_error_costs.py::test_seconds_and_squared_errors_make_the_cost",
     ),
 )
 
