@@ -137,7 +137,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 5
+REVISION = 6
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
@@ -195,7 +195,11 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         for name, each in made.weighted.items()
         if judged[each.sampler].is_reliable
     }
-    found |= {name: each.shown for name, each in smaller.items() if each is not None}
+    found |= {
+        name: all_bounded(each.shown, judged[made.weighted[name].sampler])
+        for name, each in smaller.items()
+        if each is not None
+    }
     rows = (row for sampler, values in found.items() for row in rows_of(sampler, values, known, smaller.get(sampler)))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     plain, estimates = estimates, with_reduction(context, estimates)
