@@ -32,7 +32,7 @@ from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
-from latflow.stats.estimates import UNDERESTIMATED, Estimate, TooShortError, worst
+from latflow.stats.estimates import UNDERESTIMATED, Estimate, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import (
@@ -392,7 +392,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
     made = all_estimates(known.all_estimators, columns, weights)
-    bounds = [name for name, each in made.items() if worst(*[e.state for e in each]) == UNDERESTIMATED]
+    bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:
         told = f"errors of {', '.join(bounds)} are lower bounds, a few draws with large weights make them up"
         warnings.warn(f"lf.reweighted_estimates: {told}. {MORE_POINTS}", UnreliableWarning, stacklevel=2)
