@@ -1426,6 +1426,20 @@ BUGS = (
         "tests/stats/test_variates.py::test_values_and_errors_are_right",
     ),
     Bug(
+        "quasi-random averages with heavy tails called reliable",
+        "stats/quasi_tails.py",
+        "return math.isfinite(tail) and tail > QUASI_TAIL_LIMIT",
+        "return False",
+        "tests/stats/test_quasi_tails.py::test_an_average_whose_terms_have_a_heavy_tail_or_are_few_has_a_lower_bound",
+    ),
+    Bug(
+        "corrected averages whose errors rest on a few draws",
+        "stats/variates.py",
+        "correction[:, _few(plain - correction / w.size)] = 0.0",
+        "pass",
+        "tests/stats/test_variates.py::test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone",
+    ),
+    Bug(
         "an extended sequence that begins again",
         "study/stages/scramblings.py",
         "return block % self.scramblings, block // self.scramblings * self.size",

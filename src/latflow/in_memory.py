@@ -32,10 +32,11 @@ from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
-from latflow.stats.estimates import Estimate, TooShortError
+from latflow.stats.estimates import UNDERESTIMATED, Estimate, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import (
+    MORE_POINTS,
     REMEDY,
     Reliability,
     all_bounded,
@@ -390,4 +391,9 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         found = with_images(found, samples.reliability.unseen)
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, columns, weights), found)
+    made = all_estimates(known.all_estimators, columns, weights)
+    bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
+    if found.is_reliable and bounds:
+        told = f"errors of {', '.join(bounds)} are lower bounds, a few draws with large weights make them up"
+        warnings.warn(f"lf.reweighted_estimates: {told}. {MORE_POINTS}", UnreliableWarning, stacklevel=2)
+    return all_bounded(made, found)

@@ -18,11 +18,12 @@ from jaxtyping import Bool, Float, Int
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+from latflow.stats.quasi_tails import rests_on_tail
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
-from latflow.stats.weights import AbstractDraws, relative_weights
+from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
 
 SHARES = 16
 """Shares of random draws that are corrected with coefficients of other ones, at most."""
@@ -86,11 +87,30 @@ class Varied(AbstractDraws):
     def propagated(
         self, series: Mapping[str, np.ndarray], derive: Derive
     ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+        linear, influence = self._linearised(series, derive)
+        return linear, self._covariance(linear, influence)
+
+    @override
+    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+        linear, influence = self._linearised(series, derive)
+        bounds = None
+        if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
+            bounds = rests_on_tail(linearised(series, self.log_weights, derive)[1], linear.jacobian)
+        return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
+
+    def _linearised(
+        self, series: Mapping[str, np.ndarray], derive: Derive
+    ) -> tuple[Linearisation, Float[np.ndarray, "n total"]]:
+        """The quantities at the corrected means, and by how much every draw moves these."""
         layout, means, influence = self._corrected(series)
-        linear = linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0)))
+        return linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0))), influence
+
+    def _covariance(
+        self, linear: Linearisation, influence: Float[np.ndarray, "n total"]
+    ) -> Float[np.ndarray, "quantities quantities"]:
         if isinstance(self.draws, Scrambled):
-            return linear, scattered(influence, linear, self.draws.scramblings)
-        return linear, linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
+            return scattered(influence, linear, self.draws.scramblings)
+        return linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
 
     def _corrected(
         self, series: Mapping[str, np.ndarray]
