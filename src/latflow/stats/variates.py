@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from typing_extensions import override
 
-from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
+from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
 from latflow.stats.estimates import SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
 from latflow.stats.replicas import Along
@@ -143,13 +143,14 @@ def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Fl
         f: The variates.
         means: Whether the scatter of group means counts, as that of scramblings does, or that of draws.
     """
-    return np.stack([_factor(fit, f, k, means=means) for k in range(len(fit.coefficients))])
+    y, v = (each.mean(axis=1, keepdims=True) if means else each for each in (fit.plain, f))
+    others = (fit.folds != k for k in range(len(fit.coefficients)))
+    return np.stack([_factor(y[o], v[o] @ c) for o, c in zip(others, fit.coefficients, strict=True)])
 
 
-def _factor(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], k: int, *, means: bool) -> Float[np.ndarray, " total"]:
-    others: Int[np.ndarray, " _"] = np.flatnonzero(fit.folds != k)
-    y, v = fit.plain[others], f[others] @ fit.coefficients[k]
-    y, v = (each.mean(axis=1) if means else each.reshape(-1, each.shape[2]) for each in (y, v))
+def _factor(y: Series, v: Series) -> Float[np.ndarray, " total"]:
+    """By what corrections v of y should be multiplied, 0 where they do not help."""
+    y, v = (each.reshape(-1, each.shape[2]) for each in (y, v))
     y, v = y - y.mean(axis=0), v - v.mean(axis=0)
     along, size = np.sum(y * v, axis=0), np.sum(v**2, axis=0)
     factor = np.clip(np.divide(along, size, out=np.zeros_like(size), where=size > 0), 0.0, 1.0)
