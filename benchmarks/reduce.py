@@ -96,10 +96,12 @@ def unbiased(action, x, fields, *, ensembles, chains, records):
 
 def over_seeds(place, *, extent, seeds, chains, records):
     """Saved fields on several sets of chains that trained nothing."""
+    action = lf.PhiFour(lf.Lattice((extent, extent)), mass_squared=MASS_SQUARED, coupling=COUPLING)
+    fields = lf.load_fields(place, action.space)
     every, ratios, cost = [], [], []
     for seed in range(11, 11 + seeds):
-        action, x, _ = hmc(extent, chains=chains, records=records, seed=seed)
-        found, seconds = reduced(action, x, velocities=place)
+        _, x, _ = hmc(extent, chains=chains, records=records, seed=seed)
+        found, seconds = reduced(action, x, velocities=fields)
         every.append(x)
         ratios.append(gains(found))
         cost.append(1e3 * seconds / found.configurations)
@@ -110,7 +112,6 @@ def over_seeds(place, *, extent, seeds, chains, records):
             found_of = sorted(each[name] for each in of_kind if name in each)
             told = f"{statistics.median(found_of):.0f} ({found_of[0]:.0f}–{found_of[-1]:.0f}), {len(found_of)} seeds"
             print(f"{title:9} {name:22} variance ÷ {told}", flush=True)
-    fields = lf.load_fields(place, action.space) if isinstance(place, str) else place
     unbiased(action, np.concatenate(every, axis=1), fields, ensembles=100, chains=8, records=min(records, 100))
 
 
@@ -121,9 +122,17 @@ def latent(name, *, chains, records):
     action = lf.PhiFour(lf.Lattice(config.lattice.shape), mass_squared=MASS_SQUARED, coupling=coupling)
     kernel = lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.12), n_steps=8)
     x = np.asarray(lf.run_chain(jax.random.key(3), kernel, n=records, chains=chains, warmup=400, thin=10))
-    found, seconds = reduced(action, x, velocities=lf.latent_fields(f"zoo:{name}", action))
-    each = 1e3 * seconds / found.configurations
-    show(f"latent fields of zoo:{name}, {each:.2f} CPU-ms a configuration with compilation", found, seconds, 0.0)
+    values = {}
+    for title, n in (("accurate", None), ("as their number allows", chains * records)):
+        velocities = lf.latent_fields(f"zoo:{name}", action, n=n)
+        reduced(action, x[: records // 2], velocities=velocities)  # compiles
+        found, seconds = reduced(action, x, velocities=velocities)
+        each = 1e3 * seconds / found.configurations
+        show(f"latent fields of zoo:{name}, integrated {title}, {each:.2f} CPU-ms a configuration", found, seconds, 0.0)
+        values[title] = found.estimates
+    fine, cheap = values.values()
+    moved = {name: (cheap[name][0].value - fine[name][0].value) / fine[name][0].error for name in ESTIMATES}
+    print("difference of both, in errors: " + ", ".join(f"{name} {each:+.3f}" for name, each in moved.items()))
 
 
 def main():
@@ -135,14 +144,14 @@ def main():
     parser.add_argument("--latent", default="", help="a model of the zoo: its latent fields alone")
     parser.add_argument("--seeds", type=int, default=0, help="sets of chains on which the saved fields are used")
     parser.add_argument("--extent", type=int, default=16, help="of the lattice with --seeds")
-    parser.add_argument("--records", type=int, default=250, help="of each of 64 chains with --seeds")
+    parser.add_argument("--records", type=int, default=0, help="of a chain with --seeds (250) or --latent (50)")
     asked = parser.parse_args()
     quick, saved = asked.quick, asked.save
     if asked.latent:
-        latent(asked.latent, chains=16 if quick else 64, records=20 if quick else 50)
+        latent(asked.latent, chains=16 if quick else 64, records=20 if quick else asked.records or 50)
         return
     if asked.seeds:
-        over_seeds(asked.fields, extent=asked.extent, seeds=asked.seeds, chains=64, records=asked.records)
+        over_seeds(asked.fields, extent=asked.extent, seeds=asked.seeds, chains=64, records=asked.records or 250)
         return
     sizes, chains, records, steps = ((8, 16), 16, 100, 30) if quick else ((16, 32), 64, 500, 450)
     training = lf.SteinTraining(steps=steps)

@@ -122,14 +122,13 @@ def _tried(
     precision: str,
 ) -> MatchedIntegration:
     """The error of log q on all draws, or on the first ones alone where these show that it is far too large."""
-    found: list[_Errors] = []
-    for first in range(0, len(keys), _FEW):
-        found.append(_errors(keys[first : first + _FEW], *parts))
-        joined = _Errors(*(np.concatenate(each) for each in zip(*found, strict=True)))
-        told = _judged(joined, n=n, steps=steps, precision=precision)
-        if first == 0 and not told.spread <= _HOPELESS * told.allowed[0]:
-            return told
-    return told
+    few = _errors(keys[:_FEW], *parts)
+    told = _judged(few, n=n, steps=steps, precision=precision)
+    if not told.spread <= _HOPELESS * told.allowed[0]:
+        return told
+    found = [few, *(_errors(keys[first : first + _FEW], *parts) for first in range(_FEW, len(keys), _FEW))]
+    joined = _Errors(*(np.concatenate(each) for each in zip(*found, strict=True)))
+    return _judged(joined, n=n, steps=steps, precision=precision)
 
 
 @eqx.filter_jit
