@@ -17,10 +17,8 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import latflow as lf  # noqa: E402
-from common.zoo import flow_and_action, models_of, parser_of_models  # noqa: E402
+from common.zoo import flow_and_action, models_of, parser_of_models, training_seconds  # noqa: E402
 from latflow.flows.weighted import matched_draws  # noqa: E402
-from latflow.study.card import model_path  # noqa: E402
-from latflow.study.models import lineage  # noqa: E402
 
 NAMES = {"susceptibility": "χ₂", "pole_mass": "m_p", "ising_energy": "E", "phi_squared": "⟨φ²⟩"}
 CHAINS, WARMUP, GOAL = 64, 500, 1e-3
@@ -79,7 +77,7 @@ def rows(name, *, records, points, steps):
 
 def table(name, **sizes):
     """The rows of one flow, printed."""
-    training = sum(each["seconds"] for each in lineage(model_path(f"zoo:{name}")))
+    training = training_seconds(name)
     reference = None
     for label, estimates, seconds in rows(name, **sizes):
         found = cost(estimates, seconds)

@@ -1405,6 +1405,13 @@ BUGS = (
         "tests/flows/test_matched.py::test_what_is_hopeless_is_seen_on_a_few_draws",
     ),
     Bug(
+        "differences that variates spoil shown with them",
+        "stats/variates.py",
+        "return bool(after > LEAST_LOSS * before)",
+        "return False",
+        "tests/stats/test_variates.py::test_a_difference_that_variates_spoil_is_shown_without",
+    ),
+    Bug(
         "Hermite variates on a Markov chain",
         "study/stages/analysis.py",
         "made.weighted[method.reweighted] = WeightedColumns(",

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 import latflow as lf
+from latflow.study.card import summary, zoo
 
 COUPLINGS = {
     "phi4-e1": 6.975,
@@ -25,6 +26,18 @@ def flow_and_action(name: str) -> tuple[Any, lf.PhiFour]:
     """
     flow = lf.load_model(f"zoo:{name}")
     return flow, lf.PhiFour(lf.Lattice(flow.space.shape), mass_squared=-4.0, coupling=COUPLINGS[name])
+
+
+def training_seconds(name: str) -> float:
+    """Wall clock of the training of a model and of all those that it began from.
+
+    Args:
+        name: In the zoo.
+    """
+    cards = zoo()
+    card = next(card for card in cards if card.name == name)
+    found = summary(card, cards)
+    return found["training_seconds"] + found["ancestors_seconds"]
 
 
 def parser_of_models(

@@ -44,7 +44,7 @@ from latflow.stats.reliability import (
     judge_draws,
     with_images,
 )
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.free_memory import require_room
@@ -383,11 +383,14 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     columns = measure(known.observables, samples.proposals)
     if isinstance(samples, QuasiSamples):
         found, weights = samples.reliability, samples.draws
-        weights = weights if samples.variates is None else Varied(weights, samples.variates)
     else:
         accepted = np.diff(samples.index, prepend=-1) != 0
         found = judge_draws(samples.log_weight, accepted, columns=columns)
         found = with_images(found, samples.reliability.unseen)
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, columns, weights), found)
+    averages = all_estimates(known.all_estimators, columns, weights)
+    if isinstance(samples, QuasiSamples) and samples.variates is not None:
+        varied = all_estimates(known.all_estimators, columns, Varied(samples.draws, samples.variates))
+        averages = unless_worse(averages, varied)
+    return all_bounded(averages, found)

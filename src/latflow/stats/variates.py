@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
@@ -29,6 +29,9 @@ SHARES = 16
 
 FEWEST_TERMS = 50
 """Draws that a corrected average's error must rest on: with fewer, errors came out two to three times too small."""
+
+LEAST_LOSS = 1.5
+"""A quantity keeps its plain value where variates multiply its variance by more than this."""
 
 DRAWS_PER_VARIATE = 50
 """With fewer draws for every variate the coefficients would be noise."""
@@ -121,6 +124,29 @@ class Varied(AbstractDraws):
 
     def _grouped(self, rows: Float[np.ndarray, "n *more"]) -> Float[np.ndarray, "groups each *more"]:
         return rows.reshape(self.groups, -1, *rows.shape[1:])
+
+
+def unless_worse(
+    plain: Mapping[str, list[Estimate]], corrected: Mapping[str, list[Estimate]]
+) -> dict[str, list[Estimate]]:
+    """Corrected estimates; plain ones of names whose variance the correction multiplied.
+
+    A difference of means, such as ⟨M²⟩ − ⟨|M|⟩², has a larger error where variates help one of them and not the other:
+    what both fluctuate together does not cancel any more.
+
+    Args:
+        plain: Without variates.
+        corrected: With them, of the same draws.
+    """
+    return {
+        name: plain[name] if name in plain and _worse(plain[name], found) else found
+        for name, found in corrected.items()
+    }
+
+
+def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
+    before, after = (np.sum(np.square([each.error for each in found])) for found in (plain, corrected))
+    return bool(after > LEAST_LOSS * before)
 
 
 def _few(influence: Float[np.ndarray, "n total"]) -> Bool[np.ndarray, " total"]:
