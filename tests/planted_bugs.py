@@ -1398,6 +1398,20 @@ BUGS = (
         "tests/flows/test_hermite.py::test_means_are_zero_exactly",
     ),
     Bug(
+        "integration of draws judged on a few of the probes alone",
+        "flows/matched.py",
+        "if not told.spread <= _HOPELESS * told.allowed[0]:",
+        "if True:",
+        "tests/flows/test_matched.py::test_what_is_hopeless_is_seen_on_a_few_draws",
+    ),
+    Bug(
+        "differences that variates spoil shown with them",
+        "stats/variates.py",
+        "return bool(after > LEAST_LOSS * before)",
+        "return False",
+        "tests/stats/test_variates.py::test_a_difference_that_variates_spoil_is_shown_without",
+    ),
+    Bug(
         "Hermite variates on a Markov chain",
         "study/stages/analysis.py",
         "made.weighted[method.reweighted] = WeightedColumns(",

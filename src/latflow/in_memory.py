@@ -45,7 +45,7 @@ from latflow.stats.reliability import (
     judge_draws,
     with_images,
 )
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.free_memory import require_room
@@ -384,7 +384,6 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     columns = measure(known.observables, samples.proposals)
     if isinstance(samples, QuasiSamples):
         found, weights = samples.reliability, samples.draws
-        weights = weights if samples.variates is None else Varied(weights, samples.variates)
     else:
         accepted = np.diff(samples.index, prepend=-1) != 0
         found = judge_draws(samples.log_weight, accepted, columns=columns)
@@ -392,6 +391,9 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
     made = all_estimates(known.all_estimators, columns, weights)
+    if isinstance(samples, QuasiSamples) and samples.variates is not None:
+        varied = all_estimates(known.all_estimators, columns, Varied(samples.draws, samples.variates))
+        made = unless_worse(made, varied)
     bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:
         told = f"errors of {', '.join(bounds)} are lower bounds, a few draws with large weights make them up"

@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from typing_extensions import override
 
-from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
+from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
 from latflow.stats.quasi_tails import rests_on_tail
@@ -30,6 +30,9 @@ SHARES = 16
 
 FEWEST_TERMS = 50
 """Draws that a corrected average's error must rest on: with fewer, errors came out two to three times too small."""
+
+LEAST_LOSS = 1.5
+"""A quantity keeps its plain value where variates multiply its variance by more than this."""
 
 DRAWS_PER_VARIATE = 50
 """With fewer draws for every variate the coefficients would be noise."""
@@ -143,6 +146,29 @@ class Varied(AbstractDraws):
         return rows.reshape(self.groups, -1, *rows.shape[1:])
 
 
+def unless_worse(
+    plain: Mapping[str, list[Estimate]], corrected: Mapping[str, list[Estimate]]
+) -> dict[str, list[Estimate]]:
+    """Corrected estimates; plain ones of names whose variance the correction multiplied.
+
+    A difference of means, such as ⟨M²⟩ − ⟨|M|⟩², has a larger error where variates help one of them and not the other:
+    what both fluctuate together does not cancel any more.
+
+    Args:
+        plain: Without variates.
+        corrected: With them, of the same draws.
+    """
+    return {
+        name: plain[name] if name in plain and _worse(plain[name], found) else found
+        for name, found in corrected.items()
+    }
+
+
+def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
+    before, after = (np.sum(np.square([each.error for each in found])) for found in (plain, corrected))
+    return bool(after > LEAST_LOSS * before)
+
+
 def _few(influence: Float[np.ndarray, "n total"]) -> Bool[np.ndarray, " total"]:
     r"""Columns whose squared error comes from fewer than `FEWEST_TERMS` draws.
 
@@ -163,13 +189,14 @@ def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Fl
         f: The variates.
         means: Whether the scatter of group means counts, as that of scramblings does, or that of draws.
     """
-    return np.stack([_factor(fit, f, k, means=means) for k in range(len(fit.coefficients))])
+    y, v = (each.mean(axis=1, keepdims=True) if means else each for each in (fit.plain, f))
+    others = (fit.folds != k for k in range(len(fit.coefficients)))
+    return np.stack([_factor(y[o], v[o] @ c) for o, c in zip(others, fit.coefficients, strict=True)])
 
 
-def _factor(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], k: int, *, means: bool) -> Float[np.ndarray, " total"]:
-    others: Int[np.ndarray, " _"] = np.flatnonzero(fit.folds != k)
-    y, v = fit.plain[others], f[others] @ fit.coefficients[k]
-    y, v = (each.mean(axis=1) if means else each.reshape(-1, each.shape[2]) for each in (y, v))
+def _factor(y: Series, v: Series) -> Float[np.ndarray, " total"]:
+    """By what corrections v of y should be multiplied, 0 where they do not help."""
+    y, v = (each.reshape(-1, each.shape[2]) for each in (y, v))
     y, v = y - y.mean(axis=0), v - v.mean(axis=0)
     along, size = np.sum(y * v, axis=0), np.sum(v**2, axis=0)
     factor = np.clip(np.divide(along, size, out=np.zeros_like(size), where=size > 0), 0.0, 1.0)

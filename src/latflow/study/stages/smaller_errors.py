@@ -18,7 +18,7 @@ from latflow.lattice import Lattice
 from latflow.samplers.quasi import SobolPoints, sequence_probe
 from latflow.stats.quantities import Estimates
 from latflow.stats.scramblings import Scrambled
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import SCRAMBLINGS, method_of
@@ -74,7 +74,8 @@ def smaller_errors(context: RunContext, draws: WeightedColumns, plain: Estimates
         return None
     variates, making = _variates(context, draws)
     begin = time.perf_counter()
-    shown = plain if variates is None else {**plain, **varied_averages(context, draws.columns, variates)}
+    varied = {} if variates is None else varied_averages(context, draws.columns, variates)
+    shown = {**plain, **unless_worse(plain, varied)}
     seconds = None if variates is None else making + time.perf_counter() - begin
     if not isinstance(draws.weights, Scrambled):
         return Smaller(shown, plain, plain, seconds)
