@@ -396,6 +396,6 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         made = unless_worse(made, varied)
     bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:
-        told = f"errors of {', '.join(bounds)} are lower bounds, a few draws with large weights make them up"
+        told = f"errors of {', '.join(bounds)} are lower bounds, a few draws make most of them up"
         warnings.warn(f"lf.reweighted_estimates: {told}. {MORE_POINTS}", UnreliableWarning, stacklevel=2)
     return all_bounded(made, found)
