@@ -364,8 +364,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
     Those of quasi-random draws come from the scatter of their scramblings, with Hermite variates where the other
-    scramblings say that these help. Their `state` says whether they are to be
-    believed, and a warning is given where they are not.
+    scramblings say that these help. Their `state` says whether to believe them; a warning is given where not.
 
     Args:
         action: The target of the draws.
