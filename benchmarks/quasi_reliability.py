@@ -82,7 +82,10 @@ def main():
     parser.add_argument("--side", type=int, default=4)
     parser.add_argument("--zoo", nargs="*", default=[])
     parser.add_argument("--zoo-runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two runs of 256 points, and one of the model E1")
     given = parser.parse_args()
+    if given.quick:
+        given.runs, given.points, given.zoo, given.zoo_runs = 2, [256], ["phi4-e1"], 1
     print(f"{'flow':26} points reliable  all: rms     1σ     3σ  reliable: rms 1σ  3σ")
     every = []
     for points in given.points:
@@ -99,13 +102,13 @@ def main():
     if every:
         line("all", 0, *(np.concatenate(column) for column in zip(*every, strict=True)))
     for name in given.zoo:
-        states = []
+        states, points = [], 256 if given.quick else 1024
+        draws = Draws(name, n=SCRAMBLINGS * points)
         for seed in range(given.zoo_runs):
-            draws = Draws(name, seed)
-            log_weights, columns, _ = draws.quasi(1024, SCRAMBLINGS)
+            log_weights, columns, _ = draws.quasi(jax.random.key(seed), points, SCRAMBLINGS)
             found = judged(columns, log_weights, quantities(draws.lattice.volume))
             states += [found[n].state == RELIABLE for n in (*SHOWN, "log Z")]
-        print(f"zoo:{name}, 1024 points: {np.mean(states):.3f} of {len(states)} averages reliable", flush=True)
+        print(f"zoo:{name}, {points} points: {np.mean(states):.3f} of {len(states)} averages reliable", flush=True)
 
 
 if __name__ == "__main__":
