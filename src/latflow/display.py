@@ -57,3 +57,13 @@ def fields_of(value: Any, *, skipped: Sequence[str] = ()) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(value) if field.repr and field.name not in skipped]
     found = {name: getattr(value, name, False) for name in names}
     return {name: each for name, each in found.items() if each is not False}
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equal length as lines with columns below each other.
+
+    >>> aligned([["run", "χ"], ["long-name", "1"]])
+    ['run        χ', 'long-name  1']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

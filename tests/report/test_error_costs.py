@@ -4,57 +4,19 @@ from typing import Any
 
 import pytest
 
+from costs_by_hand import AGREE, HMC, QUASI, TRAINING, results
 from latflow.report import summary_lines
 from latflow.report.error_costs import error_cost_lines, error_cost_table
-from latflow.results import ChainAgreement, ErrorCost, EstimateRecord, Observable, Results, SamplerCost, error_costs
+from latflow.results import ErrorCost, Results, error_costs
 from latflow.results.records import Normalisation
 from latflow.results.rescaling import rescaled
 from latflow.stats.evidence import Verdict
-
-TRAINING = 98.0
-HMC = SamplerCost(
-    configurations=1000,
-    seconds_per_configuration=0.02,
-    measuring_seconds_per_configuration=0.005,
-    setup_seconds=0.0,
-    training_seconds=0.0,
-)
-"""25 s; with an error of 0.02 a cost of 25 · 0.02² = 0.01."""
-QUASI = SamplerCost(
-    configurations=1000,
-    seconds_per_configuration=0.009,
-    measuring_seconds_per_configuration=0.001,
-    setup_seconds=0.0,
-    training_seconds=TRAINING,
-    correction_seconds=2.5,
-    correction_training_seconds=0.0,
-    scramblings=33,
-)
-"""10 s, 12.5 s with variates; with errors of 0.008 and 0.004 costs of 6.4e-4 and 2e-4."""
-AGREE = ChainAgreement(chains=8, records=125, r_hat={}, limit=1.1, agree=True)
-CHAIN = {"sampler": "hmc", "error": 0.02, "tau_int": 1.0, "tau_int_error": 0.0, "n": 1000}
-POINTS = {"sampler": "quasi", "error": 0.004, "plain_value": 2.0, "plain_error": 0.008, "state": "reliable", "n": 1000}
-
-
-def results(
-    *, hmc: SamplerCost = HMC, quasi: SamplerCost = QUASI, chain: Any = None, points: Any = None, **changes: Any
-) -> Results:
-    """χ of HMC and of quasi-random draws with variates; its value is 2."""
-    rows = ({**CHAIN, **(chain or {})}, {**POINTS, **(points or {})})
-    found = {
-        "study": "s",
-        "observables": {"chi": Observable(title="susceptibility", symbol="χ", math="χ", power=2)},
-        "estimates": tuple(EstimateRecord(**{"observable": "chi", "value": 2.0, **row}) for row in rows),
-        "chains": {"hmc": AGREE},
-        "cost": {"hmc": hmc, "quasi": quasi},
-        "verdict": Verdict("exact"),
-    }
-    return Results(**{**found, **changes})
+from latflow.study.config.methods import BASELINE
 
 
 def three(found: Results) -> tuple[ErrorCost, ErrorCost, ErrorCost]:
     """HMC, plain quasi-random draws and those with variates."""
-    hmc, plain, corrected = error_costs(found)
+    hmc, plain, corrected = error_costs(found, baseline=BASELINE)
     assert (hmc.corrected, plain.corrected, corrected.corrected) == (False, False, True)
     return hmc, plain, corrected
 
@@ -89,7 +51,9 @@ def test_what_came_once_is_added_up() -> None:
         update={"setup_seconds": 3.0, "correction_seconds": 5.0, "correction_training_seconds": 40.0}
     )
     row = {"plain_value": 2.0, "plain_error": 0.02, "error": 0.004}
-    found = {c.corrected: c for c in error_costs(results(hmc=reduced, chain=row)) if c.sampler == "hmc"}
+    found = {
+        c.corrected: c for c in error_costs(results(hmc=reduced, chain=row), baseline=BASELINE) if c.sampler == "hmc"
+    }
     assert [found[True].seconds_once, found[False].seconds_once] == [43.0, 3.0]
     assert [found[True].seconds, found[False].seconds] == pytest.approx([30.0, 25.0])
     assert found[False].gain is None  # plain HMC is what others are compared with
@@ -99,7 +63,7 @@ def test_what_came_once_is_added_up() -> None:
 def test_weighted_averages_share_the_draws_of_the_flow() -> None:
     found = results(points={"sampler": "reweighted"}, cost={"hmc": HMC, "flow": QUASI})
     assert three(found)[2].gain == pytest.approx(50.0)
-    assert not error_costs(results(points={"sampler": "reverse"}))[1:]
+    assert not error_costs(results(points={"sampler": "reverse"}), baseline=BASELINE)[1:]
 
 
 def test_a_value_of_zero_sets_no_scale() -> None:
@@ -202,8 +166,10 @@ def test_behind_and_not_told_apart() -> None:
 def test_costs_are_those_of_the_field_of_the_study() -> None:
     """Twice the field: χ is four times as large, and so is its error; gains stay."""
     found = results()
-    found = found.model_copy(update={"error_costs": error_costs(found)})
-    twice = rescaled(found, Normalisation(name="half", rescaling=2.0, sites=4), {"chi": 2}).error_costs
+    found = found.model_copy(update={"error_costs": error_costs(found, baseline=BASELINE)})
+    twice = rescaled(
+        found, Normalisation(name="half", rescaling=2.0, sites=4), {"chi": 2}, baseline=BASELINE
+    ).error_costs
     assert [c.cost for c in twice] == pytest.approx([0.16, 16 * 6.4e-4, 16 * 2e-4])
     assert [c.seconds_for_goal for c in twice] == pytest.approx([2500.0, 160.0, 50.0])
     assert twice[2].break_even == pytest.approx(100.0)

@@ -134,8 +134,8 @@ def collect_runs(
     keys = _asked(against, studies) if against else _differing(studies)
     estimates = [(run, p, e) for run, p in zip(runs, studies, strict=True) for e in run.results.estimates]
     scalars = [(run, p, e) for run, p, e in estimates if not e.is_array]
-    _require("--observables", observables, [e.observable for _, _, e in scalars])
-    _require("--samplers", samplers, [e.sampler for _, _, e in scalars])
+    require_among("--observables", observables, [e.observable for _, _, e in scalars])
+    require_among("--samplers", samplers, [e.sampler for _, _, e in scalars])
     order = list(observables) or _order(runs)
     ranks = {sampler: rank for rank, sampler in enumerate(dict.fromkeys(e.sampler for _, _, e in scalars))}
     rows = [
@@ -206,7 +206,12 @@ def _asked(against: Collection[str], studies: Sequence[Mapping[str, Any]]) -> tu
     return tuple(against)
 
 
-def _require(option: str, asked: Collection[str], there: Sequence[str]) -> None:
+def require_among(option: str, asked: Collection[str], there: Sequence[str]) -> None:
+    """Refuse a name that no run has.
+
+    Raises:
+        UsageError: Naming what there is.
+    """
     for name in asked:
         if name not in there:
             raise UsageError(option, value=repr(name), allowed=", ".join(dict.fromkeys(there)) or "of analysed runs")

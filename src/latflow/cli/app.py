@@ -15,7 +15,7 @@ from latflow import __version__
 from latflow.cli.device import prepare_jax
 from latflow.cli.gauge_commands import convert, inspect
 from latflow.cli.judgement import print_as_found
-from latflow.cli.many_runs import table, trend
+from latflow.cli.many_runs import compare, table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
 from latflow.cli.overrides import SET, as_mapping
 from latflow.cli.parameters import Count, Flag, Words
@@ -43,6 +43,7 @@ app.command(reduce, sort_key=6)
 app.command(inspect, sort_key=8)
 app.command(convert, sort_key=8)
 app.command(table, sort_key=7)
+app.command(compare, sort_key=7)
 app.command(trend, sort_key=8)
 app.register_install_completion_command()
 

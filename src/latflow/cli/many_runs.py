@@ -35,6 +35,30 @@ def table(
     show_table(runs, observables=observables, samplers=samplers, against=against, layout=layout, figure=figure)
 
 
+def compare(
+    *runs: Path,
+    baseline: Path | None = None,
+    observables: Words = (),
+    samplers: Words = (),
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Runs beside each other: values with their differences, and the seconds that errors take against one of them.
+
+    Args:
+        runs: Two or more run directories, folders that hold them, or ensembles of runs, RUN/ensembles/SAMPLER.
+        baseline: The one of them whose HMC the others are compared with; by default the first that has HMC.
+        observables: Which; by default every scalar one.
+        samplers: Whose; by default all.
+        json: Machine-readable output.
+        debug: Show the traceback of an error.
+    """
+    del debug
+    from latflow.cli.run_tables import show_comparison
+
+    show_comparison(runs, baseline=baseline, observables=observables, samplers=samplers, machine=json)
+
+
 def trend(
     *runs: Path,
     observables: Words = (),

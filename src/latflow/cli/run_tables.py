@@ -86,6 +86,31 @@ def show_table(
         _write(figure, many_runs.runs_figure(found, found.observables[0], format=kind))
 
 
+def show_comparison(
+    runs: tuple[Path, ...],
+    *,
+    baseline: Path | None,
+    observables: tuple[str, ...],
+    samplers: tuple[str, ...],
+    machine: bool,
+) -> None:
+    """Print runs beside each other.
+
+    Raises:
+        UsageError: If fewer than two runs are named, or an option names what no run has.
+        MissingInputError: If a path holds no analysed run.
+    """
+    from latflow.archive.comparison import compare_runs
+
+    found = compare_runs(runs, baseline=baseline, observables=observables, samplers=samplers)
+    if machine:
+        emit_json(found.plain())
+        return
+    from latflow.report.comparison import comparison_lines
+
+    emit("\n".join(comparison_lines(found)))
+
+
 FIGURES = ("svg", "pdf", "png")
 """What a figure can be, by the ending of its file."""
 

@@ -12,7 +12,7 @@ from latflow.report.numbers import ABSENT, duration, plain
 from latflow.results import ErrorCost, Results, error_costs
 from latflow.results.error_costs import GOAL, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
-from latflow.study.config.methods import CHAINS
+from latflow.study.config.methods import BASELINE, CHAINS
 
 COLUMNS = 5
 """Observables that a page has room for; results.json holds all."""
@@ -49,7 +49,7 @@ def error_cost_table(results: Results, *, columns: int = COLUMNS) -> ErrorCostTa
         results: What the run has found.
         columns: How many observables at most.
     """
-    found = error_costs(results)
+    found = _costs(results)
     names = columns_of(results, found)[:columns]
     kept = {(c.sampler, c.corrected, c.observable): c for c in found if c.observable in names}
     ways = in_order((sampler, corrected) for sampler, corrected, _ in kept)
@@ -66,21 +66,28 @@ def error_cost_table(results: Results, *, columns: int = COLUMNS) -> ErrorCostTa
         even=even if any(cell != ABSENT for row in even for cell in row[1:]) else [],
         against=sampler_style(against).label if against else "",
         words=even_words(results.words(names[0]).title, [c for c in found if c.observable == names[0]]),
-        notes=[*_doubts(kept.values()), *_compilation(results, ways, against)],
+        notes=[
+            *doubt_notes((way_label((c.sampler, c.corrected)), c.doubt) for c in kept.values()),
+            *_compilation(results, ways, against),
+        ],
     )
 
 
 def error_cost_lines(results: Results, *, columns: int = 3) -> list[str]:
     """The same for a terminal, of the first observables; empty where no seconds are known."""
     table = error_cost_table(results, columns=columns)
-    if table is None or not any(c.seconds is not None for c in error_costs(results)):
+    if table is None or not any(c.seconds is not None for c in _costs(results)):
         return []
-    names = columns_of(results, error_costs(results))[:columns]
+    names = columns_of(results, _costs(results))[:columns]
     head = [f"seconds for {GOAL:.1%} error", "once", *names]
     rows = [head, *table.rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [*lines, *filter(None, [table.words]), *table.notes]
+
+
+def _costs(results: Results) -> tuple[ErrorCost, ...]:
+    return error_costs(results, baseline=BASELINE)
 
 
 def columns_of(results: Results, found: Iterable[ErrorCost]) -> list[str]:
@@ -165,12 +172,16 @@ def _heading(results: Results, name: str, found: Iterable[ErrorCost]) -> str:
     return results.words(name).symbol + ("" if relative else f", ±{GOAL:g}")
 
 
-def _doubts(found: Iterable[ErrorCost]) -> list[str]:
-    """Which numbers carry a question mark, and why."""
+def doubt_notes(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Which numbers carry a question mark, and why.
+
+    Args:
+        found: Labels of ways, each with why its cost is not to be relied on, empty if nothing is known.
+    """
     reasons: dict[str, dict[str, None]] = {}
-    for each in found:
-        if each.doubt:
-            reasons.setdefault(each.doubt, {})[way_label((each.sampler, each.corrected))] = None
+    for label, doubt in found:
+        if doubt:
+            reasons.setdefault(doubt, {})[label] = None
     told = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
     return [f"?, unknown: not to be relied on, and nothing is claimed: {told}."] if told else []
 

@@ -5,12 +5,11 @@ shown.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
@@ -30,17 +29,16 @@ from latflow.report.canvas import (
 )
 from latflow.report.html import environment
 from latflow.report.names import sampler_style
-from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, signed
+from latflow.report.numbers import ABSENT, compact, plain, signed
+from latflow.report.scaling_costs import cost_table, overtaking_table
+from latflow.report.scaling_error_costs import error_cost_notes, error_cost_pictures, error_cost_tables
+from latflow.report.scaling_looks import Table, extent_ticks, look_of, samplers_of, words_of
 from latflow.report.verdict_box import SUSPICIOUS, verdict_box
-from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults, TrainingRecord
+from latflow.results.scaling import PowerLawRecord, PullRecord, ScalingEntry, ScalingResults
 from latflow.stats.estimates import NOT_JUDGED
 from latflow.store.atomic import write_bytes
 from latflow.study.config.methods import HMC
-from latflow.study.wording import vocabulary
 from latflow.theories.catalogue import kinds, title_of
-
-WORDS = {"two_point_0": ("G_{c}(0)", r"$G_c(0)$", "connected two-point function at distance zero")}
-"""Symbols that only this page uses."""
 
 _LETTERS = {"coupling": "λ"}
 
@@ -48,18 +46,6 @@ _MARKUP = re.compile(r"(?<=_)\{|\}")
 
 _LONG = 16
 """Characters of a label from which on a legend has two columns."""
-
-_FLOWS = (("#0072B2", "o"), ("#CC79A7", "D"), ("#999933", "p"), ("#882255", "h"))
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as text: a title, headings, and rows whose first cell names the row; `prose` if its cells are words."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    prose: bool = False
 
 
 def write_scaling_report(directory: Path) -> Path:
@@ -80,10 +66,11 @@ def write_scaling_report(directory: Path) -> Path:
     with style():
         times = [_times(found, name) for name in _observables(found)]
         agreement = [_agreement(found)]
+        seconds = error_cost_pictures(found)
         machinery = [picture for run in _main_runs(found) for picture in _machinery(directory / run)]
     folder = directory / "figures"
     folder.mkdir(exist_ok=True)
-    for picture in (*times, *agreement, *machinery):
+    for picture in (*times, *agreement, *machinery, *seconds):
         if type(picture) is Picture:
             write_bytes(folder / f"{picture.name}.pdf", picture.pdf)
             write_bytes(folder / f"{picture.name}.svg", picture.svg)
@@ -99,7 +86,10 @@ def write_scaling_report(directory: Path) -> Path:
             fits=_fit_table(found),
             agreement=agreement,
             machinery=machinery,
-            costs=[_cost_table(found), _overtaking_table(found)],
+            costs=[cost_table(found), overtaking_table(found)],
+            errors=error_cost_tables(found),
+            notes=error_cost_notes(found),
+            seconds=seconds,
         )
     )
     path = directory / "scaling.html"
@@ -108,8 +98,10 @@ def write_scaling_report(directory: Path) -> Path:
 
 
 def scaling_lines(found: ScalingResults) -> list[str]:
-    """The acceptances of the flows, the exponents, the largest pull and the verdicts as lines for a terminal."""
-    lines = [line for table in (_flow_table(found), _fit_table(found)) for line in _text(table)]
+    """Acceptances of the flows, exponents, seconds for an error, the largest pull and the verdicts, for a terminal."""
+    costs = error_cost_tables(found)[:1]
+    lines = [line for table in (_flow_table(found), _fit_table(found), *costs) for line in _text(table)]
+    lines += error_cost_notes(found) if costs else []
     pulls = found.pulls
     worst = max(pulls, key=lambda p: abs(p.pull), default=None)
     told = f"{len(pulls)} differences between samplers"
@@ -151,48 +143,16 @@ def _main_runs(found: ScalingResults) -> list[str]:
     return list(dict.fromkeys(e.run for e in found.samplers if e.training is None))
 
 
-def _samplers(found: ScalingResults) -> list[str]:
-    return list(dict.fromkeys(entry.sampler for entry in found.samplers))
-
-
-def _look(found: ScalingResults, sampler: str) -> tuple[str, str, str]:
-    """Label, colour and marker; every flow has its own, and a label that says where it was not held."""
-    flows = [s for s in _samplers(found) if _flows(found, s)]
-    if sampler in flows:
-        return (_flow_label(found, sampler), *_FLOWS[flows.index(sampler) % len(_FLOWS)])
-    known = sampler_style(sampler)
-    return known.label, known.colour, known.marker
-
-
-def _flows(found: ScalingResults, sampler: str) -> list[TrainingRecord]:
-    """The trainings of a flow, size by size; none of a classical sampler."""
-    return [e.training for e in found.samplers if e.sampler == sampler and e.training is not None]
-
-
-def _flow_label(found: ScalingResults, sampler: str) -> str:
-    """Its name, and of how many sizes it is fitted where not of all."""
-    trainings = _flows(found, sampler)
-    held = sum(e.is_held for e in found.samplers if e.sampler == sampler and e.training is not None)
-    if held == len(trainings):
-        return sampler
-    return f"{sampler} ({held} of {len(trainings)} held)"
-
-
-def _words(name: str) -> tuple[str, str, str]:
-    known = vocabulary().words_of(name)
-    return WORDS.get(name, (known.symbol, known.math, known.title))
-
-
 def _times(found: ScalingResults, observable: str) -> Picture | Omitted:
     """τ_int of one observable against L, all samplers, with the fitted powers."""
-    symbol, _, title = _words(observable)
+    symbol, _, title = words_of(observable)
     name, heading = f"tau_{observable}", f"τ_int of the {title}"
-    samplers = [s for s in _samplers(found) if len(_series(found, s, observable))]
+    samplers = [s for s in samplers_of(found) if len(_series(found, s, observable))]
     if not samplers:
         return Omitted(name, heading, f"no sampler has an estimate of it{_missing(found, observable).rstrip('.')}")
     svg, pdf = encode(draw_times(found, observable))
     laws = [(s, law) for s in samplers if (law := _law(found, s, observable)) is not None]
-    told = "; ".join(f"{_look(found, s)[0]}: z = {compact(law.z, law.z_error)}" for s, law in laws)
+    told = "; ".join(f"{look_of(found, s)[0]}: z = {compact(law.z, law.z_error)}" for s, law in laws)
     told = f"{told or 'Too few sizes for a fit'}.{_missing(found, observable)}"
     return Picture(name, heading, f"{symbol}. {told}", f"{heading}. {told}", svg, pdf)
 
@@ -203,11 +163,11 @@ def draw_times(found: ScalingResults, observable: str) -> Figure:
     axes.set_xscale("log")
     axes.set_yscale("log")
     labels = []
-    for sampler in _samplers(found):
+    for sampler in samplers_of(found):
         p = _series(found, sampler, observable)
         if not len(p):
             continue
-        label, colour, marker = _look(found, sampler)
+        label, colour, marker = look_of(found, sampler)
         labels.append(label)
         held = p[:, 3] > 0
         bars = np.stack([np.minimum(p[:, 2], 0.9 * p[:, 1]), p[:, 2]])
@@ -219,10 +179,10 @@ def draw_times(found: ScalingResults, observable: str) -> Figure:
         if law is not None:
             x = np.array([p[held, 0].min(), p[held, 0].max()])
             axes.plot(x, law.amplitude * x**law.z, "--", color=colour, linewidth=0.9)
-    _extent_ticks(axes, found.extents)
+    extent_ticks(axes, found.extents)
     readable_log(axes.yaxis)
     axes.set_xlabel("$L$")
-    axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {_words(observable)[1]} (updates)")
+    axes.set_ylabel(rf"$\tau_\mathrm{{int}}$ of {words_of(observable)[1]} (updates)")
     legend_above(figure, axes, columns=2 if max(map(len, labels), default=0) > _LONG else 3)
     return figure
 
@@ -230,7 +190,7 @@ def draw_times(found: ScalingResults, observable: str) -> Figure:
 def _missing(found: ScalingResults, observable: str) -> str:
     """Which points are not drawn because their records are too few for an estimate."""
     absent = [e for e in found.samplers if observable in e.not_estimated]
-    named = "; ".join(f"{_look(found, e.sampler)[0]} at L = {e.extent}" for e in absent)
+    named = "; ".join(f"{look_of(found, e.sampler)[0]} at L = {e.extent}" for e in absent)
     fewest = found.fewest_independent
     return f" Not estimated, fewer than {fewest} independent configurations: {named}." if named else ""
 
@@ -248,11 +208,6 @@ def _series(found: ScalingResults, sampler: str, observable: str) -> np.ndarray:
 def _law(found: ScalingResults, sampler: str, observable: str) -> PowerLawRecord | None:
     laws = (fit for fit in found.fits if (fit.sampler, fit.observable) == (sampler, observable))
     return next(laws, None)
-
-
-def _extent_ticks(axes: Axes, extents: tuple[int, ...]) -> None:
-    axes.set_xticks(extents, [str(extent) for extent in extents])
-    axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
 
 
 def _agreement(found: ScalingResults) -> Picture | Omitted:
@@ -315,7 +270,7 @@ def _flow_table(found: ScalingResults) -> Table:
     """The wanted acceptance of every flow, and the figures of its production draws."""
     head = ["asked for", *(f"L = {extent}" for extent in found.extents)]
     rows = []
-    for sampler in _samplers(found):
+    for sampler in samplers_of(found):
         trained = {e.extent: e for e in found.samplers if e.sampler == sampler and e.training}
         if trained:
             rows.append([sampler, *(_held(trained.get(extent)) for extent in found.extents)])
@@ -338,12 +293,12 @@ def _held(entry: ScalingEntry | None) -> str:
 
 def _fit_table(found: ScalingResults) -> Table:
     names = _observables(found)
-    rows = [[_look(found, s)[0], *(_exponent(found, s, name) for name in names)] for s in _samplers(found)]
+    rows = [[look_of(found, s)[0], *(_exponent(found, s, name) for name in names)] for s in samplers_of(found)]
     tested = [fit.dof > 0 for fit in found.fits]
     goodness = ", with χ²/dof" if any(tested) else ""
     untested = "; of two sizes no χ²: nothing tests the power law" if not all(tested) else ""
     title = f"Exponents z of τ_int{goodness}{untested}"
-    return Table(title, ["sampler", *(_words(name)[0] for name in names)], rows)
+    return Table(title, ["sampler", *(words_of(name)[0] for name in names)], rows)
 
 
 def _exponent(found: ScalingResults, sampler: str, observable: str) -> str:
@@ -356,44 +311,3 @@ def _exponent(found: ScalingResults, sampler: str, observable: str) -> str:
         return "not held" if len(held) < len(known) else "not estimated"
     goodness = f", {plain(law.chi2 / law.dof, 2)}" if law.dof else ""
     return f"{compact(law.z, law.z_error)}{goodness}"
-
-
-def _cost_table(found: ScalingResults) -> Table:
-    head = ["sampler", *(f"L = {extent}" for extent in found.extents)]
-    rows = []
-    for sampler in _samplers(found):
-        entries = {e.extent: e for e in found.samplers if e.sampler == sampler}
-        rows.append([_look(found, sampler)[0], *(_cost(entries.get(extent)) for extent in found.extents)])
-        training = [entries[extent].training if extent in entries else None for extent in found.extents]
-        if any(training):
-            rows.append([f"{sampler}: training", *(_training(entry) for entry in training)])
-    return Table("Time per independent configuration, and of training", head, rows)
-
-
-def _cost(entry: ScalingEntry | None) -> str:
-    if entry is None:
-        return ABSENT
-    seconds = entry.seconds_per_independent
-    return "not estimated" if seconds is None else duration(seconds)
-
-
-def _training(entry: TrainingRecord | None) -> str:
-    return ABSENT if entry is None else f"{duration(entry.seconds)}, {entry.steps} steps"
-
-
-def _overtaking_table(found: ScalingResults) -> Table:
-    sizes = {(p.flow, p.sampler, p.extent): p.independent_configurations for p in found.overtaking}
-    pairs = dict.fromkeys((flow, sampler) for flow, sampler, _ in sizes)
-    rows = [
-        [f"{flow} against {_look(found, sampler)[0]}", *(_size(sizes, flow, sampler, L) for L in found.extents)]
-        for flow, sampler in pairs
-    ]
-    head = ["independent configurations", *(f"L = {extent}" for extent in found.extents)]
-    return Table("Ensemble from which on the flow, its training counted, is the cheaper one", head, rows)
-
-
-def _size(sizes: Mapping[tuple[str, str, int], float | None], flow: str, sampler: str, extent: int) -> str:
-    if (flow, sampler, extent) not in sizes:
-        return ABSENT
-    size = sizes[flow, sampler, extent]
-    return count(size) if is_number(size) else "never"

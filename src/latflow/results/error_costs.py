@@ -7,7 +7,7 @@ Nothing is gained by an error that is not to be relied on, nor by seconds that w
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from latflow.results.records import ErrorCost, EstimateRecord, Results, SamplerCost
@@ -22,7 +22,6 @@ FEWEST_INDEPENDENT = 100
 _SIGNIFICANT = 5.0
 """A value closer to zero than that many errors sets no scale."""
 
-_BASELINE = "hmc"
 _SHARED = {"reweighted": "flow"}
 _NO_ENSEMBLE = "reverse"
 
@@ -37,6 +36,7 @@ class _Average:
     error: float
     paid: SamplerCost
     doubt: str
+    run: int
 
     @property
     def seconds(self) -> float | None:
@@ -69,18 +69,37 @@ class _Average:
         return error / tau if isinstance(tau, float) and isinstance(error, float) and tau > 0 else 0.0
 
 
-def error_costs(results: Results) -> tuple[ErrorCost, ...]:
+def error_costs(results: Results, *, baseline: str) -> tuple[ErrorCost, ...]:
     """Cost of the error of every scalar average, plain and corrected, in the order of the estimates.
 
     Args:
         results: Estimates, costs of samplers, chains and verdict; costs of errors that are in it do not count.
+        baseline: The sampler whose plain averages others are compared with; the first chains where it has none.
     """
-    found = [average for row in results.estimates for average in _averages(results, row)]
+    (found,) = error_costs_beside([results], baseline=baseline, of=0)
+    return found
+
+
+def error_costs_beside(runs: Sequence[Results], *, baseline: str, of: int) -> tuple[tuple[ErrorCost, ...], ...]:
+    """Costs of the errors of several runs of one theory, for one goal and against one average of every observable.
+
+    Args:
+        runs: What each has found.
+        baseline: The sampler whose plain averages others are compared with; the first chains where it has none.
+        of: Number of the run whose averages those are.
+
+    Returns:
+        For each run what `error_costs` returns.
+    """
+    found = [average for i, run in enumerate(runs) for row in run.estimates for average in _averages(run, row, i)]
     names = dict.fromkeys(each.row.observable for each in found)
-    together = {name: [each for each in found if each.row.observable == name] for name in names}
-    return tuple(
-        _record(each, _goal(group), _baseline(results, group)) for group in together.values() for each in group
-    )
+    told: list[list[ErrorCost]] = [[] for _ in runs]
+    for name in names:
+        group = [each for each in found if each.row.observable == name]
+        goal, compared = _goal(group), _baseline([each for each in group if each.run == of], baseline, runs[of])
+        for each in group:
+            told[each.run].append(_record(each, goal, compared))
+    return tuple(tuple(each) for each in told)
 
 
 def sampled_as(sampler: str) -> str:
@@ -88,14 +107,14 @@ def sampled_as(sampler: str) -> str:
     return _SHARED.get(sampler, sampler.removesuffix("_reweighted"))
 
 
-def _averages(results: Results, row: EstimateRecord) -> Iterable[_Average]:
+def _averages(results: Results, row: EstimateRecord, run: int) -> Iterable[_Average]:
     """The plain average of a row, and the corrected one where there is one; none without an error."""
     paid = results.cost.get(sampled_as(row.sampler), SamplerCost())
     corrected = isinstance(row.plain_value, float) and isinstance(row.plain_error, float)
     pairs = [(row.plain_value, row.plain_error, False)] if corrected else []
     for value, error, is_corrected in (*pairs, (row.value, row.error, corrected)):
         if isinstance(value, float) and isinstance(error, float) and error > 0 and row.sampler != _NO_ENSEMBLE:
-            yield _Average(row, is_corrected, value, error, paid, _doubt(results, row, paid))
+            yield _Average(row, is_corrected, value, error, paid, _doubt(results, row, paid), run)
 
 
 def _doubt(results: Results, row: EstimateRecord, paid: SamplerCost) -> str:
@@ -124,10 +143,10 @@ def _goal(group: list[_Average]) -> tuple[float, bool]:
     return (GOAL * abs(best.value) if relative else GOAL), relative
 
 
-def _baseline(results: Results, group: list[_Average]) -> _Average | None:
-    """The plain average that others are compared with: of HMC, or of the first chains where there is no HMC."""
+def _baseline(group: Iterable[_Average], baseline: str, results: Results) -> _Average | None:
+    """The plain average that others are compared with: of that sampler, or of the first chains where it has none."""
     plain = {each.row.sampler: each for each in group if not each.corrected and each.seconds is not None}
-    names = [_BASELINE, *results.chains]
+    names = [baseline, *results.chains]
     return next((plain[name] for name in names if name in plain), None)
 
 

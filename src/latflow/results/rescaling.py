@@ -10,13 +10,16 @@ from latflow.stats.evidence import DIFFERENCE, Check, Verdict
 _LOG_Z, _PER_SITE = "log_z", "free_energy_density"
 
 
-def rescaled(results: Results, normalisation: Normalisation, powers: Mapping[str, int]) -> Results:
+def rescaled(
+    results: Results, normalisation: Normalisation, powers: Mapping[str, int], *, baseline: str = ""
+) -> Results:
     """Values of the house field as those of the field of the study, which the results then name.
 
     Args:
         results: Their values are those of the house field.
         normalisation: That of the study.
         powers: Power of the field by observable; one that is not there does not depend on it.
+        baseline: The sampler that costs of errors are compared with, as for `error_costs`.
     """
     observables = {name: o.model_copy(update={"power": powers.get(name, 0)}) for name, o in results.observables.items()}
     found = results.model_copy(update={"normalisation": normalisation, "observables": observables})
@@ -31,7 +34,9 @@ def rescaled(results: Results, normalisation: Normalisation, powers: Mapping[str
             "verdict": _verdict(results.verdict, factors, normalisation),
         }
     )
-    return found.model_copy(update={"error_costs": error_costs(found)}) if found.error_costs else found
+    return (
+        found.model_copy(update={"error_costs": error_costs(found, baseline=baseline)}) if found.error_costs else found
+    )
 
 
 def _row(row: EstimateRecord, factors: Mapping[str, float], shifts: Mapping[str, float]) -> EstimateRecord:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from latflow.results.records import AbstractRecord, Normalisation, Real
+from latflow.results.records import AbstractRecord, ErrorCost, Normalisation, Real
 from latflow.stats.estimates import RELIABLE, State
 from latflow.stats.evidence import Verdict
 
@@ -52,6 +52,8 @@ class ScalingEntry(AbstractRecord):
         training: Of a flow.
         trajectory: Of HMC.
         state: Whether averages of a flow are to be believed; None of other samplers and in older files.
+        error_costs: What the errors of its averages cost, plain and corrected, of a flow by Metropolis and by weights,
+            as in the results of the run; empty in older files.
     """
 
     run: str
@@ -64,6 +66,7 @@ class ScalingEntry(AbstractRecord):
     training: TrainingRecord | None
     trajectory: TrajectoryRecord | None
     state: State | None = None
+    error_costs: tuple[ErrorCost, ...] = ()
 
     @property
     def is_reliable(self) -> bool:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from latflow.errors import ConfigError, Interrupted
-from latflow.results import FlowFigures, Results, SamplerCost
+from latflow.results import ErrorCost, FlowFigures, Results, SamplerCost, error_costs
+from latflow.results.error_costs import sampled_as
 from latflow.results.records import Reals
 from latflow.results.scaling import (
     OvertakingRecord,
@@ -32,7 +33,7 @@ from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
 from latflow.store.lock import RunLock
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.config.methods import HMC
+from latflow.study.config.methods import BASELINE, HMC
 from latflow.study.config.scaling import ScalingConfig, load_scaling
 from latflow.study.context import Progress
 from latflow.study.run import STAGES, released, run_stages
@@ -168,7 +169,14 @@ def _entry(name: str, study: StudyConfig, results: Results, sampler: str) -> Sca
         training=_training(study, results.flow or FlowFigures()) if sampler == "flow" else None,
         trajectory=_trajectory(study) if sampler == HMC else None,
         state=None if judged is None else judged.state,
+        error_costs=tuple(_error_costs(results, sampler)),
     )
+
+
+def _error_costs(results: Results, sampler: str) -> list[ErrorCost]:
+    """Of the observables that are compared, of all averages that are made of the draws of a sampler."""
+    found = error_costs(results, baseline=BASELINE)
+    return [each for each in found if each.observable in OBSERVABLES and sampled_as(each.sampler) == sampler]
 
 
 def _is_unresolved(results: Results, sampler: str, name: str) -> bool:

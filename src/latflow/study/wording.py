@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from latflow.results import Normalisation, Results, Theory, Vocabulary, read, rescaled
+from latflow.study.config.methods import BASELINE
 from latflow.theories.base import AbstractActionTable
 from latflow.theories.catalogue import all_words, stored_table, words_of
 
@@ -64,7 +65,8 @@ def read_results(path: Path) -> Results:
         return found
     action = found.theory.action
     normalisation = stored_normalisation({"lattice": {"shape": found.theory.lattice}, "action": action})
-    return found if normalisation is None else rescaled(found, normalisation, powers_of(str(action.get("kind"))))
+    powers = powers_of(str(action.get("kind")))
+    return found if normalisation is None else rescaled(found, normalisation, powers, baseline=BASELINE)
 
 
 def stored_theory(study: Mapping[str, Any]) -> Theory | None:

@@ -85,6 +85,7 @@ class Method:
         target_rank: Place among the chains that may stand for the target in the evidence on a flow, 0 first; None if
             its chains never do.
         trajectories: Whether an update is a trajectory of molecular dynamics, with one decision for the whole.
+        baseline: Whether costs of errors are compared with those of its plain averages; true of one method.
         works: What a report cites for it; the keys of a work decide which reports do.
         tuned: From the settings and the tuned scale to the settings that the scale replaces.
         cost: ``package.module:function`` from the study to seconds per update of one chain or per draw, for
@@ -104,6 +105,7 @@ class Method:
     even_extents: bool = False
     target_rank: int | None = None
     trajectories: bool = False
+    baseline: bool = False
     works: tuple[Work, ...] = ()
     tuned: Callable[[Mapping[str, Any], float], dict[str, Any]] = width
     cost: str = ""

@@ -96,6 +96,7 @@ BUILT_IN: tuple[Method, ...] = (
         streams=(4,),
         target_rank=0,
         trajectories=True,
+        baseline=True,
         works=(
             Work(
                 "I. P. Omelyan, I. M. Mryglod and R. Folk, Symplectic analytically integrable decomposition "
@@ -212,6 +213,9 @@ QUASI = BUILT_IN[1].name
 
 HMC = next(method.name for method in BUILT_IN if method.trajectories)
 """The method of molecular dynamics: figures show its decisions and its trajectories."""
+
+BASELINE = next(method.name for method in BUILT_IN if method.baseline)
+"""The method whose plain averages costs of errors are compared with."""
 
 USUAL = (FLOW, HMC, "local")
 """Methods of a study that names none."""

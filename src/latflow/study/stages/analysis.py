@@ -44,7 +44,7 @@ from latflow.store.atomic import sha256_file
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, REVERSE
+from latflow.study.config.methods import BASELINE, CHAINS, FLOW, GIVEN, METHODS, REVERSE
 from latflow.study.config.stages import SAMPLERS
 from latflow.study.context import RunContext
 from latflow.study.stages import evidence
@@ -223,7 +223,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         verdict=verdict,
         provenance=_provenance(context.config, inputs),
     )
-    return results.model_copy(update={"error_costs": error_costs(results)})
+    return results.model_copy(update={"error_costs": error_costs(results, baseline=BASELINE)})
 
 
 def _analyse_one(context: RunContext, sampler: str, made: _Analysed) -> None:
