@@ -1565,6 +1565,41 @@ BUGS = (
         "return each * self.paid.configurations + correction",
         "tests/report/test_error_costs.py::test_seconds_and_squared_errors_make_the_cost",
     ),
+    Bug(
+        "seconds of writing files in those of a configuration",
+        "study/stages/cost.py",
+        '(record["seconds"] - record.get("storing", 0.0)) / record["n"]',
+        '(record["seconds"] - record.get("stored", 0.0)) / record["n"]',
+        "tests/study/test_cost.py::test_writing_files_counts_in_all_and_not_by_configuration",
+    ),
+    Bug(
+        "costs compared with chains of whatever run comes last",
+        "results/error_costs.py",
+        "_baseline([each for each in group if each.run == of], baseline, runs[of])",
+        "_baseline(group, baseline, runs[of])",
+        "tests/archive/test_comparison.py::test_another_baseline_claims_nothing_where_it_has_no_chains",
+    ),
+    Bug(
+        "seconds of two theories compared",
+        "archive/comparison.py",
+        "if not differing_physics([runs[of], run])]",
+        "if not differing_physics([run])]",
+        "tests/archive/test_comparison.py::test_seconds_are_not_compared_across_theories",
+    ),
+    Bug(
+        "differences of averages with the same random numbers in errors",
+        "archive/alike.py",
+        "return same and seeds[0] is not None and seeds[0] == seeds[1]",
+        "return same and seeds[0] is not None and seeds[0] != seeds[1]",
+        "tests/archive/test_comparison.py::test_runs_with_one_seed_have_no_independent_difference",
+    ),
+    Bug(
+        "figures of a scaling study with seconds in doubt",
+        "report/scaling_error_costs.py",
+        "if c and not c.doubt and c.seconds_for_goal]",
+        "if c and c.seconds_for_goal]",
+        "tests/study/test_scaling.py::test_the_figure_of_seconds_shows_what_may_be_relied_on",
+    ),
 )
 
 

@@ -40,6 +40,20 @@ def test_the_median_of_the_other_blocks_counts() -> None:
     assert costs(sampled("hmc", 40.0, 2.0, 90.0, 3.0), ROWS)["hmc"].seconds_per_configuration == 0.3
 
 
+def test_writing_files_counts_in_all_and_not_by_configuration() -> None:
+    """Two of ten seconds are left where eight went into files; blocks of earlier versions do not tell them apart."""
+    told = sampled("hmc", 40.0, 10.0, 10.0)
+    for record in told[1:]:
+        record["storing"] = 8.0
+    found = costs(told, ROWS)["hmc"]
+    assert (found.seconds, found.seconds_per_configuration) == (60.0, pytest.approx(0.2))
+    log = [*told, *({**record, "storing": 0.5} for record in measured(9.0, 1.0, 3.0))]
+    once = measuring_seconds(log, "hmc")
+    assert once == {"measuring_seconds": 13.0, "measuring_seconds_per_configuration": pytest.approx(0.15)}
+    more = measuring_seconds([*log, *measured(4.0, 1.0, 1.0, kept=True)], "hmc")
+    assert more["measuring_seconds_per_configuration"] == pytest.approx(0.25)
+
+
 def test_of_one_block_compilation_is_included_and_that_is_said() -> None:
     found = costs(sampled("hmc", 40.0), ROWS)["hmc"]
     assert (found.seconds_per_configuration, found.compilation_included) == (4.0, True)

@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
+from costs_by_hand import HMC, QUASI
+from costs_by_hand import results as by_hand
 from latflow.errors import ConfigError, DataError, Interrupted
 from latflow.report import write_report
-from latflow.report.canvas import style
+from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.scaling import _points, draw_times, scaling_lines, write_scaling_report
+from latflow.report.scaling_error_costs import (
+    draw_error_costs,
+    error_cost_notes,
+    error_cost_pictures,
+    error_cost_tables,
+)
 from latflow.results import EstimateRecord, FlowFigures, ReliabilityRecord, Results, SamplerCost, described
 from latflow.results.scaling import ScalingResults
 from latflow.stats.estimates import State
@@ -226,6 +234,68 @@ def test_lines_say_what_was_held_and_every_verdict(config: ScalingConfig) -> Non
     assert "verdict L06-a20: no verdict" in lines
 
 
+def costly(config: ScalingConfig) -> ScalingResults:
+    """χ of HMC and of weighted draws with variates at two sizes, costs by hand; the larger flow has no verdict."""
+    done = {}
+    for name, study in config.runs():
+        known = Verdict("exact") if study.lattice.shape[0] == 4 else no_verdict("k̂ = 1.2")
+        results = by_hand(
+            chain={"observable": "susceptibility"},
+            points={"observable": "susceptibility", "sampler": "reweighted"},
+            cost={"hmc": HMC, "flow": QUASI},
+            observables=described({"susceptibility": None}, vocabulary(), shape=(), flow_times=()),
+            verdict=known,
+        )
+        done[name] = Done(study, results)
+    return collect(config, done)
+
+
+def test_seconds_for_an_error_at_every_size(config: ScalingConfig) -> None:
+    """50 s of the flow beside 2500 s of HMC, ahead after 100 s with training; nothing is claimed without verdict."""
+    found = costly(config)
+    costs = {(e.run, c.sampler, c.corrected): c for e in found.samplers for c in e.error_costs}
+    assert costs["L04", "reweighted", True].gain == pytest.approx(50.0)
+    assert costs["L04", "reweighted", True].break_even == pytest.approx(100.0)
+    assert costs["L06", "reweighted", True].gain is None
+    assert costs["L06", "reweighted", True].doubt == "flow: no verdict"
+    (table,) = error_cost_tables(found)
+    assert table.title == "Seconds for 0.1% of the two-point susceptibility"
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["HMC"] == ["41 min 40 s", "41 min 40 s"]
+    assert rows["flow 30 % reweighted with variates"] == ["50 s (÷ 50)", "50 s?"]
+    assert rows["flow 30 % reweighted with variates: ahead of HMC after"] == ["1 min 40 s", "–"]
+    (note,) = error_cost_notes(found)
+    assert note.endswith("flow: no verdict.")
+    text = "\n".join(scaling_lines(found))
+    assert table.title in text
+    assert note in text
+
+
+def test_the_figure_of_seconds_shows_what_may_be_relied_on(config: ScalingConfig) -> None:
+    """Full symbols at 50 s, open ones at 148 s of the flow at L = 4 alone; HMC at both sizes."""
+    found = costly(config)
+    with style():
+        (axes,) = draw_error_costs(found, "susceptibility").axes
+        (picture,) = error_cost_pictures(found)
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert drawn["HMC"] == [[4, pytest.approx(2500)], [6, pytest.approx(2500)]]
+    assert drawn["flow 30 % reweighted with variates"] == [[4, pytest.approx(50)]]
+    assert [4, pytest.approx(148)] in [point for line in axes.get_lines() for point in line.get_xydata().tolist()]
+    assert isinstance(picture, Picture)
+    assert "4 that are not to be relied on are left out" in picture.caption
+
+
+def test_records_without_seconds_are_read_as_before(found: ScalingResults) -> None:
+    old = found.plain()
+    for entry in old["samplers"]:
+        del entry["error_costs"]
+    read = ScalingResults.model_validate_json(json.dumps(old))
+    assert all(entry.error_costs == () for entry in read.samplers)
+    (left_out,) = error_cost_pictures(read)
+    assert isinstance(left_out, Omitted)
+    assert error_cost_tables(read) == error_cost_notes(read) == []
+
+
 def test_two_sizes_claim_no_goodness_of_fit(found: ScalingResults) -> None:
     text = "\n".join(scaling_lines(found))
     assert "of two sizes no χ²" in text
@@ -306,6 +376,9 @@ def test_two_sizes_end_to_end(config: ScalingConfig, tmp_path: Path) -> None:
     assert len(found.samplers) == 10
     assert {fit.sampler for fit in found.fits} >= {"hmc", "local", "cluster"}
     assert all(math.isfinite(fit.z) for fit in found.fits)
+    costs = [cost for entry in found.samplers for cost in entry.error_costs if cost.sampler != "flow"]
+    assert all(cost.seconds_for_goal is not None and cost.seconds_for_goal > 0 for cost in costs)
+    assert {cost.against for cost in costs} == {"hmc"}
     # errors of flows with an acceptance of a fifth are not to be believed at this length
     classical = [p.pull for p in found.pulls if not any("flow" in sampler for sampler in p.samplers)]
     assert len(classical) == 2 * 3 * 5

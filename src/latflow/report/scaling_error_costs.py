@@ -42,9 +42,8 @@ def error_cost_tables(found: ScalingResults) -> list[Table]:
     head = ["sampler", *(f"L = {extent}" for extent in found.extents)]
     tables = []
     for name in cost_observables(found):
-        symbol, _, title = words_of(name)
         rows = [row for way, line in _lines(found, name).items() for row in _rows(found, way, line)]
-        tables.append(Table(f"Seconds for {GOAL:.1%} of {symbol}, {title}", head, rows))
+        tables.append(Table(_heading(name), head, rows))
     return tables
 
 
@@ -104,8 +103,7 @@ def _points(found: ScalingResults, line: list[ErrorCost | None]) -> list[tuple[i
 
 
 def _picture(found: ScalingResults, observable: str) -> Picture | Omitted:
-    symbol, _, title = words_of(observable)
-    name, heading = f"error_cost_{observable}", f"Seconds for {GOAL:.1%} of {symbol}"
+    name, heading, (*_, title) = f"error_cost_{observable}", _heading(observable), words_of(observable)
     lines = _lines(found, observable)
     points = {way: _points(found, line) for way, line in lines.items()}
     if not any(points.values()):
@@ -122,6 +120,10 @@ def _picture(found: ScalingResults, observable: str) -> Picture | Omitted:
     caption = f"{title[:1].upper()}{title[1:]}. Full symbols: sampling, measuring and variates. Open symbols: with "
     caption += f"training, warm-up and tuning, which come once.{left_out}"
     return Picture(name, heading, caption, f"{heading}. {told}.{left_out}", svg, pdf)
+
+
+def _heading(observable: str) -> str:
+    return f"Seconds for {GOAL:.1%} of the {words_of(observable)[2]}"
 
 
 def _lines(found: ScalingResults, observable: str) -> dict[Way, list[ErrorCost | None]]:
@@ -154,6 +156,6 @@ def _label(found: ScalingResults, way: Way) -> str:
     label = look_of(found, way.source)[0]
     if any(e.training for e in found.samplers if e.sampler == way.source):
         label = way.source
-        label += f", {sampler_style(way.sampler).label}" if sampler_style(way.sampler).label != "flow" else ""
+        label += f" {sampler_style(way.sampler).label}" if sampled_as(way.sampler) != way.sampler else ""
         return f"{label} with variates" if way.corrected else label
     return way_label((way.sampler, way.corrected))

@@ -10,13 +10,17 @@ class SamplerCost(AbstractRecord):
 
     seconds: Real = Field(default=None, description="in all")
     configurations: int | None = Field(default=None, description="in all")
-    seconds_per_configuration: Real = Field(default=None, description="median over blocks after the first")
+    seconds_per_configuration: Real = Field(
+        default=None, description="median over blocks after the first, without writing files where that was recorded"
+    )
     compilation_included: bool = Field(default=False, description="the first block is all there is")
     tau_int: Real = Field(default=None, description="largest τ_int of a scalar estimate, in configurations")
     tau_int_of: str | None = Field(default=None, description="whose it is")
     seconds_per_independent: Real = Field(default=None, description="2 τ_int × seconds per configuration")
     measuring_seconds: Real = Field(default=None, description="of measuring, in all; null where not recorded")
-    measuring_seconds_per_configuration: Real = Field(default=None, description="median over blocks after the first")
+    measuring_seconds_per_configuration: Real = Field(
+        default=None, description="median over blocks after the first, without writing files where that was recorded"
+    )
     setup_seconds: Real = Field(
         default=None,
         description="once, whatever the number of configurations: warm-up and tuning of chains, choice of the "
@@ -44,8 +48,8 @@ class ErrorCost(AbstractRecord):
     corrected: bool = Field(description="with variates or Stein fields; false: the plain average of the same draws")
     seconds: Real = Field(
         default=None,
-        description="t: of sampling, measuring and correction, without compilation where blocks tell it apart; null "
-        "where not recorded",
+        description="t: of sampling, measuring and correction, without writing files, and without compilation where "
+        "blocks tell it apart; null where not recorded",
     )
     seconds_once: Real = Field(
         default=None, description="T: of training, warm-up and tuning, whatever the error; null where not recorded"

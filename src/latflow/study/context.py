@@ -48,6 +48,20 @@ class Silent:
         """Ignored."""
 
 
+class Stopwatch:
+    """Seconds of a part of a unit of work that is told apart: writing its files."""
+
+    def __init__(self) -> None:
+        self.storing_seconds = 0.0
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Count the seconds of what is enclosed as those of writing files."""
+        begin = time.perf_counter()
+        yield
+        self.storing_seconds += time.perf_counter() - begin
+
+
 @dataclasses.dataclass(frozen=True)
 class RunContext:
     """One run in one directory.
@@ -78,11 +92,12 @@ class RunContext:
             os.close(descriptor)
 
     @contextmanager
-    def timed(self, **fields: Any) -> Iterator[None]:
-        """Record the wall-clock seconds of the enclosed unit of work."""
-        begin = time.perf_counter()
-        yield
-        self.record(**fields, seconds=round(time.perf_counter() - begin, 6))
+    def timed(self, **fields: Any) -> Iterator[Stopwatch]:
+        """Record the wall-clock seconds of the enclosed unit of work, and which of them went into writing its files."""
+        begin, watch = time.perf_counter(), Stopwatch()
+        yield watch
+        storing = {"storing": round(watch.storing_seconds, 6)} if watch.storing_seconds else {}
+        self.record(**fields, **storing, seconds=round(time.perf_counter() - begin, 6))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every whole line of ``metrics.jsonl``; an incomplete last line of a killed process is skipped."""

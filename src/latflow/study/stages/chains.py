@@ -63,14 +63,16 @@ def sample_chains(context: RunContext, sampler: str) -> None:
         f"{sampler}, {settings.chains} chains, {n_blocks * n_records} records each{_scale_words(kernel)}",
     )
     require_generator(begun, what=str(ensemble.path))
+    elsewhere = moved(begun)
     x, acceptance = _last_configurations(ensemble, start), _acceptances(ensemble)
     for block in range(ensemble.n_blocks, n_blocks):
-        with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains):
+        with context.timed(stage="sample", sampler=sampler, block=block, n=n_records * settings.chains) as watch:
             x, columns, attributes = one_block(context, sampler, kernel, x, first=block * n_records, n=n_records)
             told = labels.of_ensemble(columns, chains=True, n_dim=len(context.config.lattice.shape))
-            ensemble.append(
-                columns, n=n_records * settings.chains, attributes={**attributes, **moved(begun)}, labels=told
-            )
+            with watch.storing():
+                ensemble.append(
+                    columns, n=n_records * settings.chains, attributes={**attributes, **elsewhere}, labels=told
+                )
         acceptance.append(float(columns["acceptance"].mean()))
         context.progress.update(f"sample {sampler}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()

@@ -21,9 +21,10 @@ def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[EstimateReco
 
     Returns:
         ``seconds`` and ``configurations`` in all; ``seconds_per_configuration``, the median over blocks after the
-        first; ``compilation_included``, true where the first is all there is; ``tau_int``, the largest of a scalar
-        estimate that exists, in configurations of a chain, and ``tau_int_of``, which that is, null without any;
-        ``seconds_per_independent``, the product of the former with 2 τ_int.
+        first, without writing files, which takes as long whoever has sampled; ``compilation_included``, true where the
+        first is all there is; ``tau_int``, the largest of a scalar estimate that exists, in configurations of a chain,
+        and ``tau_int_of``, which that is, null without any; ``seconds_per_independent``, the product of the former
+        with 2 τ_int.
     """
     seconds: dict[str, dict[int, Mapping[str, Any]]] = {}
     for record in metrics:
@@ -36,7 +37,9 @@ def costs(metrics: Iterable[Mapping[str, Any]], estimates: Sequence[EstimateReco
 
 def _cost(blocks: Mapping[int, Mapping[str, Any]], slowest: str | None, tau: float | None) -> SamplerCost:
     first, *others = (blocks[number] for number in sorted(blocks))
-    each = float(np.median([record["seconds"] / record["n"] for record in others or [first]]))
+    each = float(
+        np.median([(record["seconds"] - record.get("storing", 0.0)) / record["n"] for record in others or [first]])
+    )
     return SamplerCost(
         seconds=round(sum(record["seconds"] for record in blocks.values()), 3),
         configurations=sum(record["n"] for record in blocks.values()),

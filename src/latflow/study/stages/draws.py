@@ -40,16 +40,17 @@ def sample_draws(context: RunContext, name: str) -> None:
     context.progress.stage("sample", f"{name}, {n_blocks * n} draws in blocks of {n}")
     begun = ensemble.manifest["origin"]
     require_generator(begun, what=str(ensemble.path))
-    keys = draw_keys(config, name)
+    elsewhere, keys = moved(begun), draw_keys(config, name)
     acceptance = [float(block.arrays["accepted"].mean()) for block in ensemble.blocks(("accepted",))]
     for block in range(ensemble.n_blocks, n_blocks):
-        with context.timed(stage="sample", sampler=name, block=block, n=n):
+        with context.timed(stage="sample", sampler=name, block=block, n=n) as watch:
             columns = weighted_block(found.sampler, *keys, first=block * n, n=n, **_chain_state(ensemble))
-            attributes: dict[str, Any] = {"first": block * n, **moved(begun)}
+            attributes: dict[str, Any] = {"first": block * n, **elsewhere}
             if config.sampling.ledger_only:
                 attributes[DIGEST] = fields_digest(columns.pop("fields"))
             told = labels.of_ensemble(columns, chains=False, n_dim=len(config.lattice.shape))
-            ensemble.append(columns, n=n, attributes=attributes, labels=told)
+            with watch.storing():
+                ensemble.append(columns, n=n, attributes=attributes, labels=told)
         acceptance.append(float(columns["accepted"].mean()))
         context.progress.update(f"sample {name}", block + 1, n_blocks, {"acceptance": float(np.mean(acceptance))})
         context.interrupts.check()

@@ -69,7 +69,7 @@ def _measure_blocks(context: RunContext, sampler: str, ensemble: Ensemble, measu
     context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations{_words(earlier, missing)}")
     levels: set[str] = set()
     for index in range(measurement.n_blocks, ensemble.n_blocks):
-        with context.timed(stage="measure", sampler=sampler, block=index, kept=bool(earlier.names)):
+        with context.timed(stage="measure", sampler=sampler, block=index, kept=bool(earlier.names)) as watch:
             kept = earlier.columns(index)
             wanted = missing if kept else observables
             columns = dict(kept)
@@ -80,7 +80,8 @@ def _measure_blocks(context: RunContext, sampler: str, ensemble: Ensemble, measu
             entry = ensemble.entries[index]
             ordered = {observable.name: columns[observable.name] for observable in observables}
             told = labels.of_measurement(ordered, chains=of_chains, words=physics.words())
-            measurement.append(ordered, n=entry.n, attributes={"source": entry.sha256}, labels=told)
+            with watch.storing():
+                measurement.append(ordered, n=entry.n, attributes={"source": entry.sha256}, labels=told)
         context.progress.update(f"measure {sampler}", index + 1, ensemble.n_blocks, {})
         context.interrupts.check()
     if "close" in levels:

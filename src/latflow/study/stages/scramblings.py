@@ -102,22 +102,26 @@ def sample_scramblings(context: RunContext, name: str) -> None:
     require_generator(begun, what=str(ensemble.path))
     _require_sequence(ensemble)
     make = drawing(config, name, found.sampler)
-    key = draw_key(config, name)
+    elsewhere, key = moved(begun), draw_key(config, name)
     for block in range(ensemble.n_blocks, n_blocks):
         scrambling, first = layout.place(block)
         attributes: dict[str, Any] = {
             "scrambling": scrambling,
             "first": first,
             "seed": list(scrambling_words(key, scrambling)),
-            **moved(begun),
+            **elsewhere,
         }
-        with context.timed(stage="sample", sampler=name, block=block, n=layout.size):
-            _append(context, ensemble, make(attributes, layout.size), attributes, n=layout.size)
+        with context.timed(stage="sample", sampler=name, block=block, n=layout.size) as watch:
+            columns = _columns(context, make(attributes, layout.size), attributes)
+            told = labels.of_ensemble(columns, chains=False, n_dim=len(config.lattice.shape))
+            with watch.storing():
+                ensemble.append(columns, n=layout.size, attributes=attributes, labels=told)
         context.progress.update(f"sample {name}", block + 1, n_blocks, {})
         context.interrupts.check()
 
 
-def _append(context: RunContext, ensemble: Ensemble, drawn: Any, attributes: dict[str, Any], *, n: int) -> None:
+def _columns(context: RunContext, drawn: Any, attributes: dict[str, Any]) -> dict[str, np.ndarray]:
+    """What is stored of a block of draws; of a ledger alone the digest of the fields, among its attributes."""
     columns = {"fields": drawn.x, **drawn.columns, "log_weight": drawn.log_weight}
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     if bool(np.any(np.isposinf(arrays["log_weight"]))):
@@ -125,8 +129,7 @@ def _append(context: RunContext, ensemble: Ensemble, drawn: Any, attributes: dic
         raise PhysicsStop("log weight", value="+inf", hint=hint)
     if context.config.sampling.ledger_only:
         attributes[DIGEST] = fields_digest(arrays.pop("fields"))
-    told = labels.of_ensemble(arrays, chains=False, n_dim=len(context.config.lattice.shape))
-    ensemble.append(arrays, n=n, attributes=attributes, labels=told)
+    return arrays
 
 
 def _opened(context: RunContext, name: str, found: Source) -> Ensemble:

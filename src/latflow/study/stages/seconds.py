@@ -57,25 +57,27 @@ def with_all_seconds(
 def measuring_seconds(log: Iterable[Mapping[str, Any]], sampler: str) -> dict[str, float]:
     """Seconds of measuring in all, and by configuration, the median over blocks after the first, which compiles.
 
-    A measurement that kept columns of an earlier one took the seconds of both.
+    Writing files is in the former alone. A measurement that kept columns of an earlier one took the seconds of both.
 
     Args:
         log: Records of finished work.
         sampler: Whose configurations.
     """
     seconds: dict[int, float] = {}
+    computing: dict[int, float] = {}
     sizes: dict[int, int] = {}
     for record in log:
         if record.get("stage") == "superseded" and sampler in record.get("samplers", ()):
-            seconds, sizes = {}, {}  # draws of an earlier model, which are used no more
+            seconds, computing, sizes = {}, {}, {}  # draws of an earlier model, which are used no more
         if record.get("sampler") != sampler:
             continue
         if record.get("stage") == "sample":
             sizes[record["block"]] = record["n"]
         if record.get("stage") == "measure":
-            earlier = seconds.get(record["block"], 0.0) if record.get("kept") else 0.0
-            seconds[record["block"]] = earlier + record["seconds"]
-    each = [seconds[block] / sizes[block] for block in sorted(seconds) if block in sizes]
+            block, kept = record["block"], 1.0 if record.get("kept") else 0.0
+            seconds[block] = kept * seconds.get(block, 0.0) + record["seconds"]
+            computing[block] = kept * computing.get(block, 0.0) + record["seconds"] - record.get("storing", 0.0)
+    each = [computing[block] / sizes[block] for block in sorted(seconds) if block in sizes]
     if not each or len(each) < len(sizes):
         return {}
     return {
