@@ -134,6 +134,9 @@ def test_an_ensemble_stands_for_its_averages(chains: Path, tmp_path: Path) -> No
     assert found.names == ("chains", "both/quasi")
     assert {(each.run, each.estimate.sampler) for each in found.averages} == {(0, "hmc"), (1, "quasi")}
     assert {(i, c.sampler) for i, costs in enumerate(found.costs) for c in costs} == {(0, "hmc"), (1, "quasi")}
+    assert (
+        compare_runs([both / "ensembles" / "quasi", chains]).baseline == 1
+    )  # the other chains of its run do not count
 
 
 def test_the_command(chains: Path, flow: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -621,6 +621,8 @@ CASES: tuple[Case, ...] = (
     usage("regenerate runs/x", "--index: not given"),
     usage("regenerate nowhere --index 1", "nowhere: no such directory", exit_code=66),
     usage("regenerate . --index 1 --out x.toml", "x.toml: exists already", "--out", exit_code=73),
+    usage("compare", "0 run(s)", "two or more"),
+    usage("compare nowhere elsewhere", "nowhere: no analysed run", "latflow run", exit_code=66),
     usage("trend", "0 run(s)", "two or more"),
     usage("trend runs/x", "1 run(s)", "two or more"),
     usage("trend nowhere elsewhere", "nowhere: no analysed run", "latflow run", exit_code=66),

@@ -15,7 +15,7 @@ from latflow.archive.alike import differing_physics, share_random_numbers, warni
 from latflow.archive.collection import found_runs, require_among
 from latflow.archive.directory import Run, load
 from latflow.errors import MissingInputError, UsageError
-from latflow.results import ErrorCost, EstimateRecord, error_costs
+from latflow.results import ErrorCost, EstimateRecord, Results, error_costs
 from latflow.results.error_costs import error_costs_beside, sampled_as
 from latflow.stats.estimates import pull
 from latflow.study.config.methods import BASELINE, STYLES
@@ -131,17 +131,18 @@ def compare_runs(
     opened = {path: load(path) for path, _ in places}
     runs = [opened[path] for path, _ in places]
     names = tuple(_names(places))
-    rows = [(i, row) for i, run in enumerate(runs) for row in _rows(run, places[i][1])]
+    results = [_of_sampler(opened[path].results, sampler) for path, sampler in places]
+    rows = [(i, row) for i, each in enumerate(results) for row in each.estimates if not row.is_array]
     if not rows:
         raise MissingInputError(str(paths[0]), value="no estimate of a scalar observable")
     require_among("--observables", observables, [row.observable for _, row in rows])
     require_among("--samplers", samplers, [row.sampler for _, row in rows])
-    of = _baseline(runs, places, baseline)
+    of = _baseline(results, places, baseline)
     order = list(observables) or [n for run in runs for n in run.results.in_order(run.results.observables)]
     kept = [(i, row) for i, row in rows if row.observable in order and (not samplers or row.sampler in samplers)]
     found = _averages(runs, kept, list(dict.fromkeys(order)), of)
     wanted = {(each.run, each.estimate.observable, each.estimate.sampler) for each in found}
-    costs = _costs(runs, of)
+    costs = _costs(runs, results, of)
     return Comparison(
         runs=tuple(runs),
         names=names,
@@ -172,19 +173,19 @@ def _names(places: Sequence[tuple[Path, str]]) -> Iterable[str]:
         yield f"{own}/{sampler}" if sampler else own
 
 
-def _rows(run: Run, sampler: str) -> list[EstimateRecord]:
-    """Scalar estimates of a run, or of what is made of one ensemble."""
-    rows = [row for row in run.results.estimates if not row.is_array]
-    return [row for row in rows if not sampler or sampled_as(row.sampler) == sampler]
+def _of_sampler(results: Results, sampler: str) -> Results:
+    """Results with the averages of one ensemble alone; all of them without a sampler."""
+    kept = (row for row in results.estimates if not sampler or sampled_as(row.sampler) == sampler)
+    return results.model_copy(update={"estimates": tuple(kept)})
 
 
-def _baseline(runs: Sequence[Run], places: Sequence[tuple[Path, str]], asked: Path | None) -> int:
+def _baseline(results: Sequence[Results], places: Sequence[tuple[Path, str]], asked: Path | None) -> int:
     if asked is not None:
         (place, *more) = _places(asked)
         if more or place not in places:
             raise UsageError("--baseline", value=str(asked), allowed=", ".join(str(path) for path, _ in places))
         return places.index(place)
-    return next((i for i, run in enumerate(runs) if BASELINE in {row.sampler for row in run.results.estimates}), 0)
+    return next((i for i, each in enumerate(results) if BASELINE in {row.sampler for row in each.estimates}), 0)
 
 
 def _averages(
@@ -232,15 +233,13 @@ def _differences(runs: Sequence[Run], found: Sequence[ComparedAverage]) -> Itera
                 yield Difference(a.estimate.observable, (a, b), value)
 
 
-def _costs(runs: Sequence[Run], of: int) -> list[tuple[ErrorCost, ...]]:
+def _costs(runs: Sequence[Run], results: Sequence[Results], of: int) -> list[tuple[ErrorCost, ...]]:
     """Costs against the baseline for runs of its theory; of others what they are, without a claim."""
     alike = [i for i, run in enumerate(runs) if not differing_physics([runs[of], run])]
-    found = error_costs_beside([runs[i].results for i in alike], baseline=BASELINE, of=alike.index(of))
+    found = error_costs_beside([results[i] for i in alike], baseline=BASELINE, of=alike.index(of))
     beside = dict(zip(alike, found, strict=True))
     silent = {"against": "", "gain": None, "gain_error": None, "break_even": None}
     return [
-        beside[i]
-        if i in beside
-        else tuple(c.model_copy(update=silent) for c in error_costs(run.results, baseline=BASELINE))
-        for i, run in enumerate(runs)
+        beside[i] if i in beside else tuple(c.model_copy(update=silent) for c in error_costs(each, baseline=BASELINE))
+        for i, each in enumerate(results)
     ]

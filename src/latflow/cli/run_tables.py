@@ -108,7 +108,7 @@ def show_comparison(
         return
     from latflow.report.comparison import comparison_lines
 
-    emit("\n".join(comparison_lines(found)))
+    emit("\n".join(comparison_lines(found, columns=len(observables) or 3)))
 
 
 FIGURES = ("svg", "pdf", "png")

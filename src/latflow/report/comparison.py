@@ -17,14 +17,19 @@ from latflow.study.config.methods import CHAINS
 _HEAD = ("run", "sampler", "value", "pull", "state")
 
 
-def comparison_lines(found: Comparison) -> list[str]:
-    """Warnings, values with differences and states, and costs, for a terminal."""
+def comparison_lines(found: Comparison, *, columns: int = 3) -> list[str]:
+    """Warnings, values with differences and states, and costs, for a terminal.
+
+    Args:
+        found: The runs.
+        columns: Observables that the table of costs has room for, first those whose values set a scale.
+    """
     lines = [f"warning: {warning}" for warning in found.warnings]
     lines += [f"baseline: {found.names[found.baseline]}", ""]
     for name in found.observables:
         lines += [*_values(found, name), ""]
     lines += [_differences(found), ""]
-    return [*lines, *_costs(found)]
+    return [*lines, *_costs(found, columns)]
 
 
 def _values(found: Comparison, observable: str) -> list[str]:
@@ -72,12 +77,14 @@ def _differences(found: Comparison) -> str:
     return f"{reference}{beyond}. {count}, the largest {signed(worst.pull)}: {pair}, {symbol}."
 
 
-def _costs(found: Comparison) -> list[str]:
+def _costs(found: Comparison, columns: int) -> list[str]:
     """Seconds for an error, what comes once, and when a way is ahead of the chains of the baseline."""
     known = [cost for costs in found.costs for cost in costs]
     if not any(cost.seconds is not None for cost in known):
         return ["seconds for an error: not known of these runs"]
+    absolute = {cost.observable for cost in known if not cost.relative}
     names = [name for name in found.observables if any(c.observable == name for c in known)]
+    names = sorted(names, key=lambda name: name in absolute)[:columns]
     symbols = [plain_symbol(_words(found, name).symbol) for name in names]
     head = [f"seconds for {GOAL:.1%} error", "", "once", *symbols]
     rows, notes = [head], []
