@@ -57,6 +57,21 @@ def test_what_is_done_is_not_done_again(run: Path, capsys: pytest.CaptureFixture
     assert main(["verify", str(run)]) == 0
 
 
+def test_its_costs_beside_those_of_its_ensemble(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seconds of the second block, the first compiles, without those of writing it: as the log of the run says."""
+    assert main(["compare", str(run), str(run / "ensembles" / "hmc"), "--observables", "phi_squared", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    second = {r["stage"]: r for r in log if r.get("block") == 1}
+    seconds = sum(2 * (second[stage]["seconds"] - second[stage]["storing"]) for stage in ("sample", "measure"))
+    plain, corrected, *again = told["error_costs"]
+    assert plain["seconds"] == pytest.approx(seconds)
+    assert [each["cost"] for each in again] == [plain["cost"], corrected["cost"]]
+    assert corrected["seconds"] > plain["seconds"]
+    assert [each["pull"] for each in told["averages"]] == [None, None]  # the same numbers
+    assert told["differences"] == []
+
+
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     """The identity of what was corrected is compared before it is shown."""
     path = run / "reduced" / "hmc" / "averages.json"

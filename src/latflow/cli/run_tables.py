@@ -100,6 +100,11 @@ def show_comparison(
         UsageError: If fewer than two runs are named, or an option names what no run has.
         MissingInputError: If a path holds no analysed run.
     """
+    if not runs or (len(runs) == 1 and (runs[0] / "results.json").is_file()):
+        raise UsageError("compare", value=f"{len(runs)} run(s)", allowed="two or more run directories")
+    for path in (*runs, *([] if baseline is None else [baseline])):
+        if not _holds_a_run(path):
+            raise MissingInputError(str(path), value="no analysed run", hint="`latflow run` writes them")
     from latflow.archive.comparison import compare_runs
 
     found = compare_runs(runs, baseline=baseline, observables=observables, samplers=samplers)
@@ -109,6 +114,12 @@ def show_comparison(
     from latflow.report.comparison import comparison_lines
 
     emit("\n".join(comparison_lines(found, columns=len(observables) or 3)))
+
+
+def _holds_a_run(path: Path) -> bool:
+    """Whether a path is an analysed run, a folder of some, or an ensemble of one."""
+    of_ensemble = path.parent.name == "ensembles" and (path.parent.parent / "results.json").is_file()
+    return of_ensemble or (path / "results.json").is_file() or any(path.glob("*/results.json"))
 
 
 FIGURES = ("svg", "pdf", "png")
