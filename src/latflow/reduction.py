@@ -37,7 +37,7 @@ from latflow.theories.any_action import physics_of, second_moments_of, stein_fie
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
 from latflow.variates.latent_fields import LatentFields
-from latflow.variates.training import SteinTraining
+from latflow.variates.training import SteinTraining, is_trainable
 
 
 def reduce(
@@ -60,14 +60,14 @@ def reduce(
         velocities: Trained ones: those of an earlier `Reduced`, or where they were saved. They may come from another
             lattice or coupling of the same theory.
         training: Settings of the training; with `velocities` it goes on from them, and without it they are used as
-            they are.
+            they are. None for links, whose velocities have nothing to train, and for those of a flow.
 
     Returns:
-        Corrected averages of those quantities where it helps and the null tests hold, plain ones of all.
+        The best average of every quantity: corrected where it helps and the null tests hold, else plain.
 
     Raises:
         TypeError: If an argument is of another type.
-        ConfigError: If the action is missing or of other fields.
+        ConfigError: If the action is missing or of other fields, or velocities without weights are to be trained.
         UsageError: If the ensemble holds weighted draws, which are no chains.
         DataError: If there are too few chains or records, or the velocities are damaged or of other fields.
         UnavailableError: If float64 is switched off.
@@ -82,6 +82,8 @@ def reduce(
     known = known._replace(observables=(*known.observables, *second_moments_of(action)))
     series = _columns(known.observables, configurations)
     start = _velocities(key, action, velocities)
+    if training is not None and not is_trainable(start):
+        raise ConfigError([f"training: given; allowed: None, velocities of {start.kind} have nothing to train"])
     asked = SteinTraining() if training is None and velocities is None else training
     return reduce_chains(key, known, start, np.swapaxes(configurations, 0, 1), series, training=asked)
 

@@ -57,6 +57,25 @@ def test_what_is_done_is_not_done_again(run: Path, capsys: pytest.CaptureFixture
     assert main(["verify", str(run)]) == 0
 
 
+@pytest.mark.parametrize("name", ["averages.json", "fields/model.json", "fields/weights.safetensors"])
+def test_verify_notices_what_is_damaged_or_gone(run: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """66 for what is not there, 65 for what was changed."""
+    path = run / "reduced" / "hmc" / name
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept.replace(b"1", b"2", 1))
+        damaged = main(["verify", str(run)]), capsys.readouterr()
+        path.unlink()
+        gone = main(["verify", str(run)]), capsys.readouterr()
+    finally:
+        path.write_bytes(kept)
+    assert damaged[0] == 65
+    assert "reduced/hmc: averages and fields" in damaged[1].err
+    assert gone[0] == 66
+    assert "MISSING" in gone[1].out
+    assert main(["verify", str(run)]) == 0
+
+
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     """The identity of what was corrected is compared before it is shown."""
     path = run / "reduced" / "hmc" / "averages.json"
@@ -73,6 +92,24 @@ def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     assert newer is not None
     assert {row.variance_ratio for row in older.estimates} == {None}
     assert {row.variance_ratio for row in newer.estimates} != {None}
+
+
+def test_keys_of_the_table_are_options(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an ensemble as of a run; the study of the run stays as it was."""
+    ensemble = str(run / "ensembles" / "hmc")
+    assert main(["reduce", ensemble, "--reduce.steps", "2", "--reduce.batch_size", "64", "--json"]) == 0
+    short = json.loads(capsys.readouterr().out)
+    assert short["trained_on"] == 2
+    assert main(["reduce", ensemble, "--steps", "2", "--reduce.batch_size", "64", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["estimates"] == short["estimates"]
+    assert set(short["bias_seen"]) == set(short["columns"])
+
+
+def test_fields_of_the_file_can_be_cleared(run: Path) -> None:
+    with_fields = load_study(run / "study.toml", {"reduce.fields": "somewhere"})
+    assert with_fields.reduce.fields == "somewhere"
+    assert load_study(run / "study.toml", {"reduce.fields": ""}).reduce.fields is None
 
 
 def test_configurations_of_another_origin(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +136,11 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.
         (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
         (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
         (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),
+        (["reduce", ensemble, "--hmc.chains", "9"], 64, "--hmc.chains: with reduce; allowed: keys of [reduce]"),
+        (["reduce", ensemble, "--steps", "3", "--reduce.steps", "4"], 64, "--reduce.steps: with --steps"),
+        (["reduce", ensemble, "--reduce.samplers", "hmc"], 64, "--reduce.samplers: with an ensemble; allowed: --red"),
+        (["reduce", ensemble, "--reduce.steps", "-1"], 78, "--reduce.steps: -1; allowed:"),
+        (["reduce", ensemble, "--fields", ensemble, "--reduce.steps", "4"], 64, "--reduce.steps: with --fields or --f"),
     )
     for arguments, code, words in cases:
         assert main(arguments) == code, arguments

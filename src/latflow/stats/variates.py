@@ -98,7 +98,8 @@ class Varied(AbstractDraws):
         linear, influence = self._linearised(series, derive)
         bounds = None
         if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
-            bounds = rests_on_tail(linearised(series, self.log_weights, derive)[1], linear.jacobian)
+            plain = linearised(series, self.log_weights, derive)[1]
+            bounds = rests_on_tail(plain, linear.jacobian, relative_weights(self.log_weights))
         return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
 
     def _linearised(

@@ -52,7 +52,7 @@ class SteinTraining:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        count("steps", self.steps, least=0)
+        count("steps", self.steps)
         count("batch_size", self.batch_size, least=4)
         positive("learning_rate", self.learning_rate)
         if self.seconds is not None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from latflow.study.config.methods import METHODS, USUAL
 from latflow.tables import (
@@ -181,6 +181,12 @@ class ReduceConfig(AbstractSection):
         default=768, description="configurations per step", json_schema_extra=ADDED
     )
     learning_rate: LearningRate = Field(default=1e-2, description="of Adam, at its highest", json_schema_extra=ADDED)
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _cleared(cls, value: Any) -> Any:
+        """On the command line an empty word takes the fields of the file away."""
+        return None if value == "" else value
 
 
 MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")

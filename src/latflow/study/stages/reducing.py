@@ -31,9 +31,12 @@ from latflow.variates.catalogue import family
 from latflow.variates.training import SteinTraining
 
 FILE = "averages.json"
+FIELDS = "fields"
+"""Key of the SHA-256 of the card of the Stein fields, and the folder where they are."""
+
 SCHEMA = 1
-REVISION = 1
-"""Raised whenever the same chains give other corrected averages."""
+REVISION = 2
+"""Raised whenever the same chains give other corrected averages, or other ones are withheld."""
 
 _STREAM = 0x57E1
 _FIGURES = ("value", "error", "tau_int", "tau_int_error")
@@ -46,7 +49,7 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         MissingInputError: If the sampler was not measured, or the Stein fields are not there.
         DataError: If there are too few chains or records.
     """
-    wanted, place = _identity(context, sampler), _place(context.directory, sampler)
+    wanted, place = _identity(context, sampler), place_of(context.directory, sampler)
     if place.exists() and _read(place)["identity"] == wanted:
         context.progress.line(f"reduce   {sampler}: up to date")
         return
@@ -56,17 +59,17 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         make_directory(place.parent)
         made = {"sampler": sampler, "action": context.config.action.model_dump(mode="json"), "facts": found.facts()}
         card = save_fields(
-            place.parent / "fields", found.fields, space=study_physics(context.config).action.space, made=made
+            place.parent / FIELDS, found.fields, space=study_physics(context.config).action.space, made=made
         )
-        record = {"schema": SCHEMA, "identity": wanted, "fields": card, **found.facts(), **_averages(context, found)}
+        record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
-    shown = len(found.estimates)
+    shown = len(found.corrections)
     context.progress.line(f"reduce   {sampler}: {shown} of {len(found.plain)} averages have smaller errors")
 
 
 def reduced_inputs(directory: Path) -> dict[str, str | None]:
     """SHA-256 of what identifies the corrected averages of a run, by the names that results give their inputs."""
-    found = {name: _place(directory, name) for name in METHODS}
+    found = {name: place_of(directory, name) for name in METHODS}
     return {f"reduced/{name}": sha256_file(path) for name, path in found.items() if path.exists()}
 
 
@@ -89,7 +92,7 @@ def reduction_of(directory: Path, sampler: str) -> dict[str, Any]:
         directory: The run directory.
         sampler: Whose.
     """
-    place = _place(directory, sampler)
+    place = place_of(directory, sampler)
     return _read(place) if place.exists() else {}
 
 
@@ -101,7 +104,13 @@ def _is_new(context: RunContext, sampler: str, record: Mapping[str, Any]) -> boo
     return False
 
 
-def _place(directory: Path, sampler: str) -> Path:
+def place_of(directory: Path, sampler: str) -> Path:
+    """The file with the corrected averages of a sampler's chains.
+
+    Args:
+        directory: The run directory.
+        sampler: Whose.
+    """
     return directory / "reduced" / sampler / FILE
 
 
@@ -153,7 +162,7 @@ def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSte
 
 def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:
     """Corrected averages of the field of the study, by name."""
-    made = in_study_field(context.config, found.estimates)
+    made = in_study_field(context.config, found.corrections)
     return {
         "averages": {
             name: {
