@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from latflow.archive.directory import open_ensemble
 from latflow.cli import main
 from latflow.results.files import read
+from latflow.store.atomic import sha256_file
 from latflow.store.records import seal, unseal
 from latflow.study.config import load_study
 from latflow.study.context import Silent
@@ -106,6 +108,39 @@ def test_keys_of_the_table_are_options(run: Path, capsys: pytest.CaptureFixture[
     assert set(short["bias_seen"]) == set(short["columns"])
 
 
+FLOW = """
+[flow]
+kind = "real_nvp"
+layers = 2
+hidden = [4]
+prior = "normal"
+[training]
+batch_size = 16
+stop = { steps = 1 }
+evaluation_draws = 16
+"""
+
+
+def test_a_flow_gives_a_run_its_fields(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Name and hash of the model are kept; another model makes the averages out of date."""
+    (tmp_path / "study.toml").write_text(STUDY.replace('["hmc"]', '["flow"]') + FLOW)
+    assert main(["train", str(tmp_path / "study.toml"), "--run-dir", str(tmp_path / "flow")]) == 0
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    assert main(["reduce", str(copy), "--flow", str(tmp_path / "nowhere")]) == 66
+    assert load_study(copy / "study.toml").reduce.flow is None
+    assert main(["reduce", str(copy), "--flow", str(tmp_path / "flow")]) == 0
+    kept = unseal((copy / "reduced/hmc/averages.json").read_bytes().removesuffix(b"\n"), what="", indent=1)
+    assert kept["stein_fields"] == "latent"
+    assert kept["trained_on"] == 0
+    assert kept["fields"] is None
+    assert kept["identity"]["flow"] == sha256_file(tmp_path / "flow" / "model" / "model.json")
+    capsys.readouterr()
+    assert main(["reduce", str(copy)]) == 0
+    assert "reduce   hmc: up to date" in capsys.readouterr().err
+    assert main(["verify", str(copy)]) == 0
+
+
 def test_fields_of_the_file_can_be_cleared(run: Path) -> None:
     with_fields = load_study(run / "study.toml", {"reduce.fields": "somewhere"})
     assert with_fields.reduce.fields == "somewhere"
@@ -133,6 +168,7 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.
         (["reduce", str(tmp_path / "none")], 66, "not there"),
         (["reduce", str(run), "--action", "study.toml"], 64, "--action: with a run"),
         (["reduce", ensemble, "--samplers", "hmc"], 64, "--samplers: with an ensemble"),
+        (["reduce", str(run), "--reduce.fields", "a", "--reduce.flow", "b"], 78, "reduce.flow: 'b'; allowed: not tog"),
         (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
         (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
         (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),

@@ -45,7 +45,7 @@ def reduce(
         action: Study file whose lattice and action the configurations belong to; needed for those of another origin.
         fields: Trained Stein fields of an earlier reduction, also of another lattice or coupling.
         flow: Use velocities in the latent variables of this trained flow of the same theory: zoo:NAME, a run or a model
-            directory; for an ensemble.
+            directory. Nothing is trained or saved; a run keeps the name and hash of the model.
         save: Where the trained fields go; a run keeps them in RUN/reduced/SAMPLER/fields.
         steps: Training steps; by default 400.
         samplers: Chains of a run; by default all.
@@ -64,10 +64,10 @@ def reduce(
         )
     overrides = _overrides(settings, steps=steps, fields=fields)
     if (ensemble / "study.toml").is_file():
-        for name, given in (("--action", action), ("--save", save), ("--flow", flow or None)):
+        for name, given in (("--action", action), ("--save", save)):
             if given is not None:
                 raise UsageError(name, value="with a run", allowed="an ensemble", hint="a run has its own")
-        _of_run(ensemble, fields, steps, samplers, overrides, machine=json)
+        _of_run(ensemble, fields, steps, samplers, overrides, flow=flow, machine=json)
         return
     if samplers:
         raise UsageError("--samplers", value="with an ensemble", allowed="a run directory")
@@ -119,6 +119,7 @@ def _of_run(
     samplers: tuple[str, ...],
     overrides: Mapping[str, str],
     *,
+    flow: str,
     machine: bool,
 ) -> None:
     """The stage of a study, then its analysis and report anew."""
@@ -131,17 +132,30 @@ def _of_run(
     asked = samplers or config.reduce.samplers or tuple(there)
     if not asked:
         raise MissingInputError(str(run), value="no measured chains", hint="latflow run samples and measures")
-    if fields is not None:  # before the study is changed
-        prepare_jax()
-        from latflow.study.stein_files import load_fields
-        from latflow.study.theories import build_action
-
-        load_fields(fields, build_action(config).space)
+    _require_start(config, fields, flow)  # before the study is changed
     settings: dict[str, Any] = {"samplers": list(asked)}
-    settings |= {} if fields is None else {"fields": str(fields.absolute())}
-    settings |= {} if steps is None else {"steps": steps, "fields": ""}  # fields of before would not be trained
+    # fields or a flow of before would not be trained
+    settings |= {} if fields is None else {"fields": str(fields.absolute()), "flow": ""}
+    settings |= {} if steps is None else {"steps": steps, "fields": "", "flow": ""}
+    settings |= {"flow": flow, "fields": ""} if flow else {}
     changed = _with_reduce(config, settings)
     run_stages(changed, run, stages=("reduce", "analyse", "report"), samplers=tuple(asked), fork=False, machine=machine)
+
+
+def _require_start(config: "StudyConfig", fields: Path | None, flow: str) -> None:
+    """Refuse fields or a flow that are not there, or do not belong to the chains of a study."""
+    if fields is None and not flow:
+        return
+    prepare_jax()
+    from latflow.study.latent import latent_fields
+    from latflow.study.stein_files import load_fields
+    from latflow.study.theories import build_action
+
+    action = build_action(config)
+    if fields is not None:
+        load_fields(fields, action.space)
+    else:
+        latent_fields(flow, action)
 
 
 def _with_reduce(config: "StudyConfig", settings: Mapping[str, Any]) -> "StudyConfig":
@@ -167,7 +181,8 @@ def _of_ensemble(
 
     study = None if action is None else load_study(action)
     prepare_jax()
-    from latflow.reduction import latent_fields, reduce, stored_configurations
+    from latflow.reduction import reduce, stored_configurations
+    from latflow.study.latent import latent_fields
     from latflow.study.stein_files import save_fields
     from latflow.study.theories import build_action
     from latflow.variates.training import SteinTraining

@@ -152,4 +152,7 @@ def _shift(level: float, degrees: int) -> float:
     limit = float(stats.t.isf(level / 2, degrees))
     if degrees < _SIGHTED:
         return math.inf
-    return float(optimize.brentq(lambda shift: stats.nct.sf(limit, degrees, shift) - POWER, 0.0, 2 * limit + 10))
+    found = optimize.root_scalar(
+        lambda shift: float(stats.nct.sf(limit, degrees, shift)) - POWER, bracket=(0.0, 2 * limit + 10)
+    )
+    return float(found.root)

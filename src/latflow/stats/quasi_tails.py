@@ -8,8 +8,8 @@ k < 1/2; and as many terms as are behind the error of independent draws must be 
 The tail index is taken from all points of all scramblings. They are not independent, but the tail of their weights is
 that of the flow. What an observable does by itself is not held against the flow: of |M|, M⁴ and what is made of them a
 few points are the tail even with equal weights, and the scatter of scramblings is their error. So the terms are
-compared with those without weights, x − μ: the weights must have made the tail. log Z has terms w − ⟨w⟩; it is judged
-where weights are heavy, for of nearly equal ones the tail is of no account. Limits are those of
+compared with those without weights, x − μ: the weights must have made the tail, and left fewer terms. log Z has terms
+w − ⟨w⟩; it is judged where weights are heavy, for of nearly equal ones the tail is of no account. Limits are those of
 ``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
 """
 
@@ -69,6 +69,8 @@ def _rests_on_tail(terms: Float[np.ndarray, " n"], without: Float[np.ndarray, " 
     if not (np.all(np.isfinite(terms)) and np.all(np.isfinite(without)) and _is_heavy(terms)):
         return False
     behind, own = _behind(terms), _behind(without) / kept
+    if behind >= own:
+        return False
     if behind < FEWEST_TERMS_BEHIND and behind < OWN_TERMS * own:
         return True
     tail = _tail(terms)

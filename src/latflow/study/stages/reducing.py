@@ -1,9 +1,11 @@
 """The stage between measuring and analysing: Stein fields correct the averages of the chains that the study names.
 
 What was found is kept in ``reduced/SAMPLER/``: the trained velocities with their card, and ``averages.json`` with the
-corrected averages of the field of the study. The analysis puts them in the place of the plain ones, which stay beside.
+corrected averages of the field of the study. Velocities of a flow are not copied: its name and hash are kept. The
+analysis puts corrected averages in the place of the plain ones, which stay beside.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +20,17 @@ from latflow.results import EstimateRecord
 from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import require_schema, seal, unseal
+from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.context import RunContext
+from latflow.study.latent import latent_fields
 from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
 from latflow.theories.any_action import stein_settings_of
+from latflow.training.model_file import HEADER
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
 from latflow.variates.training import SteinTraining
@@ -58,9 +63,9 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         found = _reduced(context, sampler)
         make_directory(place.parent)
         made = {"sampler": sampler, "action": context.config.action.model_dump(mode="json"), "facts": found.facts()}
-        card = save_fields(
-            place.parent / FIELDS, found.fields, space=study_physics(context.config).action.space, made=made
-        )
+        space = study_physics(context.config).action.space
+        of_flow = context.config.reduce.flow is not None
+        card = None if of_flow else save_fields(place.parent / FIELDS, found.fields, space=space, made=made)
         record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
     shown = len(found.corrections)
@@ -126,14 +131,23 @@ def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
         if not (context.path(kind, sampler) / "manifest.json").exists():
             hint = "run `latflow run` first"
             raise MissingInputError(str(context.path(kind, sampler)), value="not there", hint=hint)
+    asked = context.config.reduce
     return {
         "revision": REVISION,
         "seed": context.config.seed,
-        "reduce": context.config.reduce.model_dump(mode="json"),
+        "reduce": asked.model_dump(mode="json"),
+        **({"flow": _model(asked.flow)} if asked.flow else {}),
         "stein_fields": context.config.action.stein_fields,
         "ensemble": Ensemble.open(context.path("ensembles", sampler)).digest,
         "measurement": Ensemble.open(context.path("measurements", sampler)).digest,
     }
+
+
+def _model(name: str) -> str | None:
+    """SHA-256 of the model of a flow; None where it is not there any more."""
+    with contextlib.suppress(MissingInputError):
+        return sha256_file(model_path(name) / HEADER)
+    return None
 
 
 def _reduced(context: RunContext, sampler: str) -> Reduced:
@@ -149,12 +163,15 @@ def _reduced(context: RunContext, sampler: str) -> Reduced:
         context.progress.update(f"reduce {sampler}", step, training.steps, {"loss": loss})
         context.interrupts.check()
 
-    start = _start(config, key, physics.action)
-    return reduce_chains(key, physics, start, x, columns, training=None if asked.fields else training, on_step=shown)
+    start = _start(config, key, physics.action, n=x.shape[0] * x.shape[1])
+    given = asked.fields or asked.flow
+    return reduce_chains(key, physics, start, x, columns, training=None if given else training, on_step=shown)
 
 
-def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSteinFields:
-    """Trained velocities, or untrained ones of the family of the theory."""
+def _start(config: StudyConfig, key: Any, action: AbstractAction, *, n: int) -> AbstractSteinFields:
+    """Trained velocities, those of a flow for n configurations, or untrained ones of the family of the theory."""
+    if config.reduce.flow:
+        return latent_fields(config.reduce.flow, action, n=n)
     if config.reduce.fields:
         return load_fields(Path(config.reduce.fields), action.space)
     return family(config.action.stein_fields).create(key, action.space, stein_settings_of(action))
