@@ -10,12 +10,16 @@ import pytest
 
 from latflow.archive.directory import open_ensemble
 from latflow.cli import main
+from latflow.errors import UsageError
 from latflow.results.files import read
 from latflow.store.atomic import sha256_file
 from latflow.store.records import seal, unseal
+from latflow.study.checks import MISSING
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
+from latflow.study.verify_reduced import verify_reduced
+from latflow.variates.training import SteinTraining
 
 STUDY = """
 name = "small"
@@ -59,10 +63,9 @@ def test_what_is_done_is_not_done_again(run: Path, capsys: pytest.CaptureFixture
     assert main(["verify", str(run)]) == 0
 
 
-@pytest.mark.parametrize("name", ["averages.json", "fields/model.json", "fields/weights.safetensors"])
-def test_verify_notices_what_is_damaged_or_gone(run: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_notices_what_is_damaged_or_gone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """66 for what is not there, 65 for what was changed."""
-    path = run / "reduced" / "hmc" / name
+    path = run / "reduced" / "hmc" / "averages.json"
     kept = path.read_bytes()
     try:
         path.write_bytes(kept.replace(b"1", b"2", 1))
@@ -75,7 +78,21 @@ def test_verify_notices_what_is_damaged_or_gone(run: Path, name: str, capsys: py
     assert "reduced/hmc: averages and fields" in damaged[1].err
     assert gone[0] == 66
     assert "MISSING" in gone[1].out
-    assert main(["verify", str(run)]) == 0
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_fields_of_averages_are_verified(run: Path, name: str) -> None:
+    path = run / "reduced" / "hmc" / "fields" / name
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept.replace(b"1", b"2", 1))
+        (damaged,) = verify_reduced(run)
+        path.unlink()
+        (gone,) = verify_reduced(run)
+    finally:
+        path.write_bytes(kept)
+    (whole,) = verify_reduced(run)
+    assert [(each.passed, each.state) for each in (damaged, gone, whole)] == [(False, ""), (False, MISSING), (True, "")]
 
 
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:
@@ -96,16 +113,19 @@ def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     assert {row.variance_ratio for row in newer.estimates} != {None}
 
 
-def test_keys_of_the_table_are_options(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of an ensemble as of a run; the study of the run stays as it was."""
-    ensemble = str(run / "ensembles" / "hmc")
-    assert main(["reduce", ensemble, "--reduce.steps", "2", "--reduce.batch_size", "64", "--json"]) == 0
-    short = json.loads(capsys.readouterr().out)
-    assert short["trained_on"] == 2
-    assert main(["reduce", ensemble, "--steps", "2", "--reduce.batch_size", "64", "--json"]) == 0
-    again = json.loads(capsys.readouterr().out)
-    assert again["estimates"] == short["estimates"]
-    assert set(short["bias_seen"]) == set(short["columns"])
+def test_keys_of_the_table_are_options(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an ensemble they are settings of its training, checked as those of its study."""
+    asked = []
+
+    def caught(*_: object, training: SteinTraining, **__: object) -> None:
+        asked.append(training)
+        raise UsageError("reduce", value="caught")
+
+    monkeypatch.setattr("latflow.reduction.reduce", caught)
+    command = ["reduce", str(run / "ensembles" / "hmc"), "--reduce.batch_size", "64"]
+    assert main([*command, "--reduce.steps", "2"]) == 64
+    assert main([*command, "--steps", "3"]) == 64
+    assert asked == [SteinTraining(steps=2, batch_size=64), SteinTraining(steps=3, batch_size=64)]
 
 
 FLOW = """
@@ -113,7 +133,6 @@ FLOW = """
 kind = "real_nvp"
 layers = 2
 hidden = [4]
-prior = "normal"
 [training]
 batch_size = 16
 stop = { steps = 1 }
