@@ -21,7 +21,8 @@ import latflow as lf  # noqa: E402
 from latflow.actions.exact_gauge import sun_log_z, u1_log_z  # noqa: E402
 from latflow.observables.gauge import Plaquette  # noqa: E402
 from latflow.observables.plaquette_moments import plaquette_correlator, rough_plaquette  # noqa: E402
-from latflow.stats.cross_fitting import cross_fit, null_tests  # noqa: E402
+from latflow.stats.cross_fitting import cross_fit  # noqa: E402
+from latflow.stats.null_tests import null_tests  # noqa: E402
 from latflow.variates.gauge_loops import LoopFields  # noqa: E402
 
 CASES = {

@@ -54,7 +54,7 @@ def show(title, found, seconds, trajectory):
     print(f"## {title}: {seconds:.0f} CPU-s, of which training {found.training_seconds:.0f} s of wall clock")
     print("naive    " + ", ".join(f"{name} {ratio:.1f}" for name, ratio in naive.items()))
     for name in ESTIMATES:
-        after = found.estimates.get(name)
+        after = found.corrections.get(name)
         told = f"{after[0]}, variance ÷ {found.variance_ratio[name][0]:.1f}" if after else found.withheld[name]
         print(f"{name:18} {found.plain[name][0]} → {told}")
     each = 1e3 * found.evaluation_seconds / found.configurations

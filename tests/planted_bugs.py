@@ -1442,9 +1442,23 @@ BUGS = (
     Bug(
         "quasi-random averages with heavy tails called reliable",
         "stats/quasi_tails.py",
-        "return math.isfinite(tail) and tail > QUASI_TAIL_LIMIT",
+        "return tail > QUASI_TAIL_LIMIT and tail > _tail(without) + OWN_TAIL",
         "return False",
         "tests/stats/test_quasi_tails.py::test_an_average_whose_terms_have_a_heavy_tail_or_are_few_has_a_lower_bound",
+    ),
+    Bug(
+        "tails of observables held against the flow",
+        "stats/quasi_tails.py",
+        "behind, own = _behind(terms), _behind(without) / kept",
+        "behind, own = _behind(terms), math.inf",
+        "tests/stats/test_quasi_tails.py::test_binder_and_absolute_susceptibility_of_few_points",
+    ),
+    Bug(
+        "log Z of heavy weights called reliable",
+        "stats/quasi_tails.py",
+        "return bool(share.max() > HEAVY) and _is_heavy(share - 1)",
+        "return bool(share.max() < 0)",
+        "tests/stats/test_quasi_tails.py::test_binder_and_absolute_susceptibility_of_few_points",
     ),
     Bug(
         "corrected averages whose errors rest on a few draws",
@@ -1529,6 +1543,27 @@ BUGS = (
         "if not all(np.all(passed[column]) for column in used):",
         "if not used:",
         "tests/test_reduction.py::test_a_wrong_action_is_seen_and_nothing_is_shown",
+    ),
+    Bug(
+        "normal tails in the null tests of few chains",
+        "stats/null_tests.py",
+        "2 * stats.t.sf(np.abs(self.pulls), self.groups - 1)",
+        "2 * stats.norm.sf(np.abs(self.pulls))",
+        "tests/stats/test_null_tests.py::test_false_alarms_are_rare_however_few_chains[2]",
+    ),
+    Bug(
+        "null test of the only other fold, which is rounding",
+        "stats/null_tests.py",
+        "if len(fit.coefficients) > 2 else None",
+        "if len(fit.coefficients) > 1 else None",
+        "tests/stats/test_null_tests.py::test_two_folds_have_no_other_one",
+    ),
+    Bug(
+        "study changed by a reduce that is refused",
+        "cli/reducing.py",
+        "        load_fields(fields, action.space)\n",
+        "        pass\n",
+        "tests/cli/test_reduce.py::test_fields_that_are_not_there_leave_the_study_as_it_was",
     ),
     Bug(
         "corrected averages of older chains shown",

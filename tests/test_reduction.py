@@ -59,9 +59,20 @@ def test_null_tests_hold_and_plain_values_are_those_of_estimates(
 def test_a_wrong_action_is_seen_and_nothing_is_shown(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:
     """The variates of another coupling have another mean: every average that they would change is withheld."""
     found = lf.reduce(action.with_parameters(coupling=2.4), chains, velocities=reduced.fields)
-    assert "susceptibility" not in found.estimates
+    assert "susceptibility" not in found.corrections
     assert found.withheld["phi_squared"] == "a null test of the variates failed"
     assert found.plain["phi_squared"] == reduced.plain["phi_squared"]
+
+
+def test_every_name_has_a_best_average(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:
+    """As the guide loops over names: what is withheld has its plain average, with a ratio of 1."""
+    found = lf.reduce(action.with_parameters(coupling=2.4), chains, velocities=reduced.fields)
+    for name in ("susceptibility", "phi_squared"):
+        assert found.estimates[name] == found.plain[name]
+        assert found.estimates[name][0].state is None
+        assert found.variance_ratio[name] == [1.0]
+    assert repr(found).startswith(f"Reduced({len(found.corrections)} of {len(found.plain)} averages")
+    assert set(reduced.corrections) == set(reduced.plain) - set(reduced.withheld)
 
 
 def test_saved_velocities_are_used_again_on_all_chains(
@@ -100,10 +111,17 @@ def test_latent_fields_are_integrated_as_the_number_of_configurations_allows() -
 def test_what_cannot_be_reduced_is_refused(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:
     with pytest.raises(TooShortError, match="chains: 2; allowed: at least 3: 2 beside those of the training"):
         lf.reduce(action, chains[:, :2])
-    with pytest.raises(TooShortError, match="chains: 1; allowed: at least 2"):
+    with pytest.raises(TooShortError, match="chains: 1; allowed: at least 2; coefficients"):
         lf.reduce(action, chains[:, :1], velocities=reduced.fields)
     with pytest.raises(lf.ConfigError, match="action: missing"):
         lf.reduce(None, chains)
+    with pytest.raises(lf.ConfigError, match="steps: 0; allowed: at least 1"):
+        SteinTraining(steps=0)
+    wilson = lf.WilsonAction(lf.Lattice((2, 2)), lf.U1(), beta=1.0)
+    with pytest.raises(lf.ConfigError, match="training: given; allowed: None, velocities of loops have nothing"):
+        lf.reduce(wilson, np.ones((8, 4, *wilson.space.shape)), training=FEW)
+    with pytest.raises(lf.ConfigError, match="space: missing; allowed: action"):
+        load_fields("anywhere")
     three = lf.PhiFour(lf.Lattice((2, 2, 2)), mass_squared=1.0, coupling=1.0)
     with pytest.raises(lf.ConfigError, match="of other fields"):
         lf.reduce(three, np.zeros((10, 4, 2, 2, 2)), velocities=reduced.fields)

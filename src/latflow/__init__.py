@@ -96,7 +96,7 @@ _HOME = {
     "SurveyPoint": "latflow.surveys",
     "survey": "latflow.surveys",
     "reduce": "latflow.reduction",
-    "latent_fields": "latflow.reduction",
+    "latent_fields": "latflow.study.latent",
     "Reduced": "latflow.study.reduction",
     "SteinTraining": "latflow.variates.training",
     "AbstractSteinFields": "latflow.variates.base",

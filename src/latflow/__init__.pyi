@@ -77,7 +77,6 @@ from latflow.lattice import Lattice as Lattice
 from latflow.observables.base import AbstractObservable as AbstractObservable
 from latflow.observables.base import measure as measure
 from latflow.observables.flowed import AlongTheFlow as AlongTheFlow
-from latflow.reduction import latent_fields as latent_fields
 from latflow.reduction import reduce as reduce
 from latflow.report.many_runs import runs_figure as runs_figure
 from latflow.report.many_runs import runs_markdown as runs_markdown
@@ -120,6 +119,7 @@ from latflow.store.records import ChecksumError as ChecksumError
 from latflow.study.card import Card as Card
 from latflow.study.card import zoo as zoo
 from latflow.study.foreign import open_configurations as open_configurations
+from latflow.study.latent import latent_fields as latent_fields
 from latflow.study.reduction import Reduced as Reduced
 from latflow.study.regenerate import Regenerated as Regenerated
 from latflow.study.regenerate import regenerated as regenerated

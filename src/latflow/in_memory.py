@@ -363,8 +363,9 @@ def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray,
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
-    Those of quasi-random draws come from the scatter of their scramblings, with Hermite variates where the other
-    scramblings say that these help. Their `state` says whether to believe them; a warning is given where not.
+    Those of quasi-random draws come from the scatter of scramblings, with Hermite variates where these help; those of
+    `sample` do not keep their points in the prior and have no variates: use `quasi_sample`, or a study. Their `state`
+    says whether to believe them; a warning is given where not.
 
     Args:
         action: The target of the draws.
@@ -385,8 +386,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         found, weights = samples.reliability, samples.draws
     else:
         accepted = np.diff(samples.index, prepend=-1) != 0
-        found = judge_draws(samples.log_weight, accepted, columns=columns)
-        found = with_images(found, samples.reliability.unseen)
+        found = with_images(judge_draws(samples.log_weight, accepted, columns=columns), samples.reliability.unseen)
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
     made = all_estimates(known.all_estimators, columns, weights)

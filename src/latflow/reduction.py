@@ -12,23 +12,15 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.archive.arrays import StoredEnsemble
 from latflow.archive.directory import open_ensemble
-from latflow.arguments import count, require_numbers, require_shape, require_type
-from latflow.bijections.ode.runge_kutta import SCHEMES
+from latflow.arguments import require_numbers, require_shape, require_type
 from latflow.errors import ConfigError, UsageError
 from latflow.fields.inside import require_inside
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
-from latflow.flows.conditional import FlowModel
-from latflow.flows.continuous import with_integrator
-from latflow.flows.flow import Flow
-from latflow.flows.matched import GAIN
-from latflow.flows.weighted import matched_draws, require_same_fields
 from latflow.observables.base import measure
 from latflow.randomness import fold_in, require_float64, require_key, root_key
 from latflow.stats.estimates import TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.store.records import FormatError
-from latflow.study.card import model_path
-from latflow.study.models import load_production, trained_config
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields
 from latflow.study.streams import is_of_another_code, parts_of_streams
@@ -36,8 +28,7 @@ from latflow.study.theories import action_of_plain
 from latflow.theories.any_action import physics_of, second_moments_of, stein_fields_of, stein_settings_of
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
-from latflow.variates.latent_fields import LatentFields
-from latflow.variates.training import SteinTraining
+from latflow.variates.training import SteinTraining, is_trainable
 
 
 def reduce(
@@ -60,14 +51,14 @@ def reduce(
         velocities: Trained ones: those of an earlier `Reduced`, or where they were saved. They may come from another
             lattice or coupling of the same theory.
         training: Settings of the training; with `velocities` it goes on from them, and without it they are used as
-            they are.
+            they are. None for links, whose velocities have nothing to train, and for those of a flow.
 
     Returns:
-        Corrected averages of those quantities where it helps and the null tests hold, plain ones of all.
+        The best average of every quantity: corrected where it helps and the null tests hold, else plain.
 
     Raises:
         TypeError: If an argument is of another type.
-        ConfigError: If the action is missing or of other fields.
+        ConfigError: If the action is missing or of other fields, or velocities without weights are to be trained.
         UsageError: If the ensemble holds weighted draws, which are no chains.
         DataError: If there are too few chains or records, or the velocities are damaged or of other fields.
         UnavailableError: If float64 is switched off.
@@ -82,48 +73,10 @@ def reduce(
     known = known._replace(observables=(*known.observables, *second_moments_of(action)))
     series = _columns(known.observables, configurations)
     start = _velocities(key, action, velocities)
+    if training is not None and not is_trainable(start):
+        raise ConfigError([f"training: given; allowed: None, velocities of {start.kind} have nothing to train"])
     asked = SteinTraining() if training is None and velocities is None else training
     return reduce_chains(key, known, start, np.swapaxes(configurations, 0, 1), series, training=asked)
-
-
-def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: int | None = None) -> AbstractSteinFields:
-    """Stein fields in the latent variables of a trained flow, for chains at its own coupling or near it.
-
-    Args:
-        flow: A flow as `load_model` gives it, or the name of a model: ``zoo:NAME``, a run, a model directory.
-        action: S of the chains.
-        n: How many configurations they are for. A continuous flow is then integrated in as few steps as leave a bias
-            below a tenth of their corrected errors, see `latflow.flows.matched`; by default as for draws.
-
-    Returns:
-        The velocities, for ``reduce(action, fields, velocities=…)``; they are used as they are.
-
-    Raises:
-        ConfigError: If the flow is of other fields or another theory than the action, conditional, or of a prior
-            other than normal or free.
-        MissingInputError: If there is no model.
-        DataError: If it is damaged or foreign.
-    """
-    require_float64()
-    named = isinstance(flow, str | Path)
-    if named:
-        _require_theory(model_path(str(flow)), action)
-    found = load_production(model_path(str(flow))) if named else flow
-    if not isinstance(found, Flow):
-        allowed = "one flow; of a conditional model .at(value), of a mixture a part"
-        raise ConfigError([f"flow: {type(found).__name__}; allowed: {allowed}"])
-    if n is not None:
-        require_same_fields(found.space, action.space)
-        _, told = matched_draws(root_key(1), found, action, n=count("n", n), gain=GAIN)
-        found = found if told is None else with_integrator(found, SCHEMES[told.scheme], told.steps)
-    return LatentFields.of_flow(found.prior, found.bijection).on(action.space)
-
-
-def _require_theory(path: Path, action: AbstractAction) -> None:
-    """Refuse a model of another theory: its action is built and its class compared."""
-    theory = action_of_plain(trained_config(path).model_dump(mode="json"), what=str(path))
-    if type(theory) is not type(action):
-        raise ConfigError([f"flow: trained for {theory}; allowed: the theory of the chains, {action}"])
 
 
 def stored_configurations(

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import pytest
 
 from latflow.archive.directory import open_ensemble
 from latflow.cli import main
+from latflow.errors import UsageError
 from latflow.results.files import read
+from latflow.store.atomic import sha256_file
 from latflow.store.records import seal, unseal
+from latflow.study.checks import MISSING
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
+from latflow.study.verify_reduced import verify_reduced
+from latflow.variates.training import SteinTraining
 
 STUDY = """
 name = "small"
@@ -72,6 +78,38 @@ def test_its_costs_beside_those_of_its_ensemble(run: Path, capsys: pytest.Captur
     assert told["differences"] == []
 
 
+def test_verify_notices_what_is_damaged_or_gone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """66 for what is not there, 65 for what was changed."""
+    path = run / "reduced" / "hmc" / "averages.json"
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept.replace(b"1", b"2", 1))
+        damaged = main(["verify", str(run)]), capsys.readouterr()
+        path.unlink()
+        gone = main(["verify", str(run)]), capsys.readouterr()
+    finally:
+        path.write_bytes(kept)
+    assert damaged[0] == 65
+    assert "reduced/hmc: averages and fields" in damaged[1].err
+    assert gone[0] == 66
+    assert "MISSING" in gone[1].out
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_fields_of_averages_are_verified(run: Path, name: str) -> None:
+    path = run / "reduced" / "hmc" / "fields" / name
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept.replace(b"1", b"2", 1))
+        (damaged,) = verify_reduced(run)
+        path.unlink()
+        (gone,) = verify_reduced(run)
+    finally:
+        path.write_bytes(kept)
+    (whole,) = verify_reduced(run)
+    assert [(each.passed, each.state) for each in (damaged, gone, whole)] == [(False, ""), (False, MISSING), (True, "")]
+
+
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     """The identity of what was corrected is compared before it is shown."""
     path = run / "reduced" / "hmc" / "averages.json"
@@ -88,6 +126,59 @@ def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     assert newer is not None
     assert {row.variance_ratio for row in older.estimates} == {None}
     assert {row.variance_ratio for row in newer.estimates} != {None}
+
+
+def test_keys_of_the_table_are_options(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an ensemble they are settings of its training, checked as those of its study."""
+    asked = []
+
+    def caught(*_: object, training: SteinTraining, **__: object) -> None:
+        asked.append(training)
+        raise UsageError("reduce", value="caught")
+
+    monkeypatch.setattr("latflow.reduction.reduce", caught)
+    command = ["reduce", str(run / "ensembles" / "hmc"), "--reduce.batch_size", "64"]
+    assert main([*command, "--reduce.steps", "2"]) == 64
+    assert main([*command, "--steps", "3"]) == 64
+    assert asked == [SteinTraining(steps=2, batch_size=64), SteinTraining(steps=3, batch_size=64)]
+
+
+FLOW = """
+[flow]
+kind = "real_nvp"
+layers = 2
+hidden = [4]
+[training]
+batch_size = 16
+stop = { steps = 1 }
+evaluation_draws = 16
+"""
+
+
+def test_a_flow_gives_a_run_its_fields(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Name and hash of the model are kept; another model makes the averages out of date."""
+    (tmp_path / "study.toml").write_text(STUDY.replace('["hmc"]', '["flow"]') + FLOW)
+    assert main(["train", str(tmp_path / "study.toml"), "--run-dir", str(tmp_path / "flow")]) == 0
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    assert main(["reduce", str(copy), "--flow", str(tmp_path / "nowhere")]) == 66
+    assert load_study(copy / "study.toml").reduce.flow is None
+    assert main(["reduce", str(copy), "--flow", str(tmp_path / "flow")]) == 0
+    kept = unseal((copy / "reduced/hmc/averages.json").read_bytes().removesuffix(b"\n"), what="", indent=1)
+    assert kept["stein_fields"] == "latent"
+    assert kept["trained_on"] == 0
+    assert kept["fields"] is None
+    assert kept["identity"]["flow"] == sha256_file(tmp_path / "flow" / "model" / "model.json")
+    capsys.readouterr()
+    assert main(["reduce", str(copy)]) == 0
+    assert "reduce   hmc: up to date" in capsys.readouterr().err
+    assert main(["verify", str(copy)]) == 0
+
+
+def test_fields_of_the_file_can_be_cleared(run: Path) -> None:
+    with_fields = load_study(run / "study.toml", {"reduce.fields": "somewhere"})
+    assert with_fields.reduce.fields == "somewhere"
+    assert load_study(run / "study.toml", {"reduce.fields": ""}).reduce.fields is None
 
 
 def test_configurations_of_another_origin(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +202,15 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.
         (["reduce", str(tmp_path / "none")], 66, "not there"),
         (["reduce", str(run), "--action", "study.toml"], 64, "--action: with a run"),
         (["reduce", ensemble, "--samplers", "hmc"], 64, "--samplers: with an ensemble"),
+        (["reduce", str(run), "--reduce.fields", "a", "--reduce.flow", "b"], 78, "reduce.flow: 'b'; allowed: not tog"),
         (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
         (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
         (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),
+        (["reduce", ensemble, "--hmc.chains", "9"], 64, "--hmc.chains: with reduce; allowed: keys of [reduce]"),
+        (["reduce", ensemble, "--steps", "3", "--reduce.steps", "4"], 64, "--reduce.steps: with --steps"),
+        (["reduce", ensemble, "--reduce.samplers", "hmc"], 64, "--reduce.samplers: with an ensemble; allowed: --red"),
+        (["reduce", ensemble, "--reduce.steps", "-1"], 78, "--reduce.steps: -1; allowed:"),
+        (["reduce", ensemble, "--fields", ensemble, "--reduce.steps", "4"], 64, "--reduce.steps: with --fields or --f"),
     )
     for arguments, code, words in cases:
         assert main(arguments) == code, arguments

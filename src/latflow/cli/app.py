@@ -7,7 +7,7 @@ schema of studies is imported inside the commands.
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -17,8 +17,8 @@ from latflow.cli.gauge_commands import convert, inspect
 from latflow.cli.judgement import print_as_found
 from latflow.cli.many_runs import compare, table, trend
 from latflow.cli.output import emit, emit_json, table_lines, words
-from latflow.cli.overrides import SET, as_mapping
-from latflow.cli.parameters import Count, Flag, Words
+from latflow.cli.overrides import as_mapping
+from latflow.cli.parameters import Count, Flag, Settings, Words
 from latflow.cli.reducing import reduce
 from latflow.cli.verifying import verify
 from latflow.errors import PhysicsStop, UsageError
@@ -46,8 +46,6 @@ app.command(table, sort_key=7)
 app.command(compare, sort_key=7)
 app.command(trend, sort_key=8)
 app.register_install_completion_command()
-
-Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, negative=())]
 
 
 @Parameter(name="*")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter, Token
 
+from latflow.cli.overrides import SET
 from latflow.errors import UsageError
 from latflow.numerals import whole
 
@@ -47,3 +48,4 @@ Extents: TypeAlias = Annotated[
 Words: TypeAlias = Annotated[tuple[str, ...], Parameter(consume_multiple=1, negative=())]
 Count: TypeAlias = Annotated[int | None, Parameter(name=("--configurations", "-n"), converter=whole_number)]
 Which: TypeAlias = Annotated[int | None, Parameter(converter=whole_number)]
+Settings: TypeAlias = Annotated[tuple[str, ...], Parameter(name=SET, negative=())]

@@ -1,5 +1,6 @@
 """The reduce command: smaller errors for chains that are there, of a run or of another origin."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -8,7 +9,8 @@ from cyclopts import Parameter
 
 from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
-from latflow.cli.parameters import Flag, Words, whole_number
+from latflow.cli.overrides import as_mapping
+from latflow.cli.parameters import Flag, Settings, Words, whole_number
 from latflow.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def reduce(
     samplers: Words = (),
     json: Flag = False,
     debug: Flag = False,
+    settings: Settings = (),
 ) -> None:
     """Smaller errors from chains that are there, by learned control variates (Stein fields) of mean zero.
 
@@ -42,12 +45,13 @@ def reduce(
         action: Study file whose lattice and action the configurations belong to; needed for those of another origin.
         fields: Trained Stein fields of an earlier reduction, also of another lattice or coupling.
         flow: Use velocities in the latent variables of this trained flow of the same theory: zoo:NAME, a run or a model
-            directory; for an ensemble.
+            directory. Nothing is trained or saved; a run keeps the name and hash of the model.
         save: Where the trained fields go; a run keeps them in RUN/reduced/SAMPLER/fields.
         steps: Training steps; by default 400.
         samplers: Chains of a run; by default all.
         json: Machine-readable output.
         debug: Show the traceback of an error.
+        settings: Another value for a key of the table [reduce], such as reduce.steps=200; --KEY VALUE is short for it.
     """
     del debug
     if not ensemble.exists():
@@ -58,39 +62,100 @@ def reduce(
         raise UsageError(
             "--flow", value="with --fields, --save or --steps", allowed="alone", hint="it is used as it is"
         )
+    overrides = _overrides(settings, steps=steps, fields=fields)
     if (ensemble / "study.toml").is_file():
-        for name, given in (("--action", action), ("--save", save), ("--flow", flow or None)):
+        for name, given in (("--action", action), ("--save", save)):
             if given is not None:
                 raise UsageError(name, value="with a run", allowed="an ensemble", hint="a run has its own")
-        _of_run(ensemble, fields, steps, samplers, machine=json)
+        _of_run(ensemble, fields, steps, samplers, overrides, flow=flow, machine=json)
         return
     if samplers:
         raise UsageError("--samplers", value="with an ensemble", allowed="a run directory")
-    _of_ensemble(ensemble, action, fields, save, steps, flow=flow, machine=json)
+    if overrides and (fields is not None or flow):
+        raise UsageError(f"--{next(iter(overrides))}", value="with --fields or --flow", allowed="without, to train")
+    asked = _training_of(ensemble, action, overrides) | ({} if steps is None else {"steps": steps})
+    _of_ensemble(ensemble, action, fields, save, asked, flow=flow, machine=json)
 
 
-def _of_run(run: Path, fields: Path | None, steps: int | None, samplers: tuple[str, ...], *, machine: bool) -> None:
+_TRAINING = ("steps", "batch_size", "learning_rate")
+"""Keys of [reduce] that say how fields are trained, as `SteinTraining` calls them."""
+
+
+def _overrides(settings: tuple[str, ...], *, steps: int | None, fields: Path | None) -> Mapping[str, str]:
+    """Keys of the table [reduce] by their dotted names.
+
+    Raises:
+        UsageError: If one is of another table, or given by an option as well.
+    """
+    found = as_mapping(settings)
+    for key in found:
+        if not key.startswith("reduce."):
+            raise UsageError(f"--{key}", value="with reduce", allowed="keys of [reduce]", hint="use `latflow run`")
+    for option, given in (("steps", steps), ("fields", fields)):
+        if given is not None and f"reduce.{option}" in found:
+            raise UsageError(f"--reduce.{option}", value=f"with --{option}", allowed="one of them")
+    return found
+
+
+def _training_of(path: Path, action: Path | None, overrides: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of the training among the keys given, for an ensemble; checked as those of a study are."""
+    foreign = [key for key in overrides if key.removeprefix("reduce.") not in _TRAINING]
+    if foreign:
+        allowed = ", ".join(f"--reduce.{name}" for name in _TRAINING)
+        raise UsageError(f"--{foreign[0]}", value="with an ensemble", allowed=allowed, hint="--fields names fields")
+    if not overrides:
+        return {}
+    from latflow.study.config import load_study
+
+    study = action or path.absolute().parent.parent / "study.toml"
+    reduce = load_study(study, overrides).reduce
+    return {name: getattr(reduce, name) for name in _TRAINING if f"reduce.{name}" in overrides}
+
+
+def _of_run(
+    run: Path,
+    fields: Path | None,
+    steps: int | None,
+    samplers: tuple[str, ...],
+    overrides: Mapping[str, str],
+    *,
+    flow: str,
+    machine: bool,
+) -> None:
     """The stage of a study, then its analysis and report anew."""
     from latflow.cli.stages import find_place, load_place
     from latflow.cli.stages import run as run_stages
     from latflow.study.config.methods import CHAINS
 
-    config = load_place(find_place(run), {})
+    config = load_place(find_place(run), overrides)
     there = [name for name in CHAINS if (run / "measurements" / name / "manifest.json").is_file()]
     asked = samplers or config.reduce.samplers or tuple(there)
     if not asked:
         raise MissingInputError(str(run), value="no measured chains", hint="latflow run samples and measures")
-    if fields is not None:  # before the study is changed
-        prepare_jax()
-        from latflow.study.stein_files import load_fields
-        from latflow.study.theories import build_action
-
-        load_fields(fields, build_action(config).space)
+    _require_start(config, fields, flow)  # before the study is changed
     settings: dict[str, Any] = {"samplers": list(asked)}
-    settings |= {} if fields is None else {"fields": str(fields.absolute())}
-    settings |= {} if steps is None else {"steps": steps}
+    # fields or a flow of before would not be trained
+    settings |= {} if fields is None else {"fields": str(fields.absolute()), "flow": ""}
+    settings |= {} if steps is None else {"steps": steps, "fields": "", "flow": ""}
+    settings |= {"flow": flow, "fields": ""} if flow else {}
     changed = _with_reduce(config, settings)
     run_stages(changed, run, stages=("reduce", "analyse", "report"), samplers=tuple(asked), fork=False, machine=machine)
+
+
+def _require_start(config: "StudyConfig", fields: Path | None, flow: str) -> None:
+    """Refuse fields or a flow that are not there, or do not belong to the chains of a study."""
+    if fields is None and not flow:
+        return
+    prepare_jax()
+    from latflow.study.latent import latent_fields
+    from latflow.study.stein_files import load_fields
+    from latflow.study.theories import build_action
+
+    action = build_action(config)
+    if fields is not None:
+        load_fields(fields, action.space)
+    else:
+        latent_fields(flow, action)
 
 
 def _with_reduce(config: "StudyConfig", settings: Mapping[str, Any]) -> "StudyConfig":
@@ -106,7 +171,7 @@ def _of_ensemble(
     action: Path | None,
     fields: Path | None,
     save: Path | None,
-    steps: int | None,
+    asked: Mapping[str, Any],
     *,
     flow: str,
     machine: bool,
@@ -116,7 +181,8 @@ def _of_ensemble(
 
     study = None if action is None else load_study(action)
     prepare_jax()
-    from latflow.reduction import latent_fields, reduce, stored_configurations
+    from latflow.reduction import reduce, stored_configurations
+    from latflow.study.latent import latent_fields
     from latflow.study.stein_files import save_fields
     from latflow.study.theories import build_action
     from latflow.variates.training import SteinTraining
@@ -124,7 +190,7 @@ def _of_ensemble(
     given = None if study is None else build_action(study)
     theory, configurations = stored_configurations(path, given)
     start = latent_fields(flow, theory) if flow else fields
-    training = None if start is not None else SteinTraining(**({} if steps is None else {"steps": steps}))
+    training = SteinTraining(**asked) if asked else None
     found = reduce(theory, configurations, velocities=start, training=training)
     card = None
     if save is not None:
@@ -139,11 +205,11 @@ def _plain(found: "Reduced", card: str | None) -> dict[str, Any]:
     rows = [
         {
             "observable": name,
-            "value": [each.value for each in found.estimates.get(name, plain)],
-            "error": [each.error for each in found.estimates.get(name, plain)],
+            "value": [each.value for each in found.estimates[name]],
+            "error": [each.error for each in found.estimates[name]],
             "plain_value": [each.value for each in plain],
             "plain_error": [each.error for each in plain],
-            "variance_ratio": found.variance_ratio.get(name),
+            "variance_ratio": None if name in found.withheld else found.variance_ratio[name],
             "withheld": found.withheld.get(name),
         }
         for name, plain in found.plain.items()
@@ -157,7 +223,7 @@ def _lines(found: "Reduced") -> list[str]:
     for name, (first, *rest) in found.plain.items():
         if rest:
             continue
-        made = found.estimates.get(name)
+        made = found.corrections.get(name)
         ratio = f"{found.variance_ratio[name][0]:.1f}" if made else "–"
         rows.append([name, str(made[0]) if made else "–", str(first), ratio, found.withheld.get(name, "")])
     tests = found.facts()["null_tests"]
@@ -166,4 +232,14 @@ def _lines(found: "Reduced") -> list[str]:
     )
     told = f"{cost}; {found.corrected} chains corrected in {found.evaluation_seconds:.0f} s"
     null = ", ".join(f"{name} p = {value:.2g}" for name, value in tests.items())
-    return [*table_lines(rows), f"{told}; null tests: {null}"]
+    return [*table_lines(rows), f"{told}; null tests: {null}", _seen(found)]
+
+
+def _seen(found: "Reduced") -> str:
+    """How large a bias the null tests would have refused."""
+    seen = [each for column in found.bias_seen.values() for each in column if each > 0]
+    if not seen:
+        return "nothing is corrected"
+    if not math.isfinite(max(seen)):
+        return "no bias would be seen: fewer than 4 independent chains or blocks"
+    return f"a bias of {min(seen):.1f} to {max(seen):.1f} plain errors would be seen, in 95 of 100 cases"

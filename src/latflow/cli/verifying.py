@@ -44,10 +44,12 @@ def verify(
         hint = "name a directory that `run` wrote, or a gauge configuration"
         raise MissingInputError(str(path), value="no such file or directory", hint=hint)
     prepare_jax()
-    from latflow.study.checks import INSTALLED
+    from latflow.study.checks import INSTALLED, MISSING
     from latflow.study.verify import verify as verified
 
     checks = verified(path)
     failed = {check.name: check.value for check in checks if not check.passed}
     missing = ConfigError([f"{path}: {failed[INSTALLED]}"]) if [*failed] == [INSTALLED] else None
+    if failed and all(check.state == MISSING for check in checks if not check.passed):
+        return print_checks(checks, MissingInputError, subject=str(path), machine=json)
     return print_checks(checks, DataError, subject=str(path), machine=json, instead=missing)

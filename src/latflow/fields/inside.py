@@ -1,5 +1,7 @@
 """Whether configurations that a caller gives lie in their space."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,8 +28,9 @@ def require_inside(name: str, space: AbstractFieldSpace, x: PyTree[Inexact[Array
     """
     worst = float(jnp.max(_defects(space, jax.tree.map(jnp.asarray, x))))
     if not worst <= LARGEST_DEFECT:
+        by = f"by {worst:.3g}" if math.isfinite(worst) else "with NaN or infinity"
         allowed = "finite numbers; links in their group, where space.reunitarised(x) brings them"
-        raise ConfigError([f"{name}: outside of the space by {worst:.3g}; allowed: {allowed}"])
+        raise ConfigError([f"{name}: outside of the space {by}; allowed: {allowed}"])
 
 
 @eqx.filter_jit

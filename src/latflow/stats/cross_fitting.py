@@ -5,7 +5,8 @@ the mean of y for every constant c, and the smallest variance where c solves the
 fitted to the records that they correct would pull the mean; here they come from other groups. Groups are whatever is
 independent: Markov chains, scramblings, shares of independent draws.
 
-`null_tests` checks afterwards what must hold if the variates have mean zero. Only then is a corrected value shown.
+`latflow.stats.null_tests` checks afterwards what must hold if the variates have mean zero. Only then is a corrected
+value shown.
 
 References:
     Zero-variance estimators: R. Assaraf, M. Caffarel, Phys. Rev. Lett. 83 (1999) 4682.
@@ -16,10 +17,8 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from latflow.stats.estimates import NonFiniteSeriesError, SeriesShapeError, TooShortError
-from latflow.stats.gamma import gamma_estimate
 
 FEWEST_GROUPS = 2
 """Fewer independent groups cannot be cross-fitted: coefficients would come from the records that they correct."""
@@ -30,12 +29,7 @@ FOLDS = 8
 LEAST_GAIN = 1.1
 """A correction helps where it divides the held-out variance by more than this."""
 
-LEAST_PROBABILITY = 1e-4
-"""Null tests fail below this probability: a false alarm in one of 10 000 analyses for every test."""
-
 _RIDGE = 1e-8
-_SCATTERED = 8
-"""From so many groups on, errors are the scatter of their means; below, the Γ method along every group."""
 
 Series: TypeAlias = Float[np.ndarray, "_ _ _"]
 """Of every group and record, several numbers."""
@@ -108,47 +102,6 @@ def cross_fit(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class NullTests:
-    """What must hold of variates of mean zero, as probabilities of a larger deviation.
-
-    Attributes:
-        variates: Mean of every variate in units of its error.
-        means: All of them are zero: χ² over the variates with their correlations.
-        corrections: The mean correction of every observable is zero: plain and corrected value agree.
-        folds: The coefficients of one other fold alone give the same value, for every observable.
-    """
-
-    variates: Float[np.ndarray, " variates"]
-    means: float
-    corrections: Float[np.ndarray, " observables"]
-    folds: Float[np.ndarray, " observables"]
-
-    @property
-    def passed(self) -> Bool[np.ndarray, " observables"]:
-        """Whether the corrected value of every observable may be shown: no probability below `LEAST_PROBABILITY`."""
-        each = np.minimum(self.corrections, self.folds) * max(len(self.folds), 1)
-        return (each > LEAST_PROBABILITY) & (self.means > LEAST_PROBABILITY)
-
-
-def null_tests(fit: CrossFit, f: Series) -> NullTests:
-    """Test that the variates have mean zero, by what they do to the averages.
-
-    Errors are the scatter of groups where there are at least 8, else those of the Γ method along them.
-
-    Args:
-        fit: Of `cross_fit`.
-        f: The variates it was made with.
-    """
-    pulls = _pulls(f)
-    return NullTests(
-        variates=pulls,
-        means=_chi_square(pulls, f),
-        corrections=_probability(_pulls(fit.plain - fit.corrected)),
-        folds=_probability(_pulls(fit.another - fit.corrected)),
-    )
-
-
 def _require(y: Series, f: Series, weights: np.ndarray | None) -> None:
     """Refuse series that do not belong together, and too few groups."""
     if y.ndim != 3 or f.ndim != 3 or y.shape[:2] != f.shape[:2]:
@@ -217,37 +170,3 @@ def _ratio(plain: Series, corrected: Series) -> Float[np.ndarray, " observables"
     before, after = plain.var(axis=(0, 1)), corrected.var(axis=(0, 1))
     moves = (before > 0) & (after > 0)
     return np.where(moves, before, 1.0) / np.where(moves, after, 1.0)
-
-
-def _pulls(series: Series) -> Float[np.ndarray, " n"]:
-    """Mean of every series in units of its error, as a standard normal number; 0 for what is zero everywhere."""
-    groups = len(series)
-    out = np.zeros(series.shape[2])
-    for i in range(series.shape[2]):
-        each = series[:, :, i]
-        if not np.any(each):
-            continue
-        if groups >= _SCATTERED:
-            means = each.mean(axis=1)
-            t = float(means.mean() / max(means.std(ddof=1) / np.sqrt(groups), np.finfo(float).tiny))
-            out[i] = np.sign(t) * stats.norm.isf(max(stats.t.sf(abs(t), groups - 1), np.finfo(float).tiny))
-        else:
-            estimate = gamma_estimate(each)
-            out[i] = estimate.value / estimate.error
-    return out
-
-
-def _probability(pulls: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Of a larger deviation, on either side."""
-    return 2 * stats.norm.sf(np.abs(pulls))
-
-
-def _chi_square(pulls: Float[np.ndarray, " n"], f: Series) -> float:
-    """Probability of a larger sum of squares of pulls whose correlations are those of the variates (Satterthwaite)."""
-    moving = f.reshape(-1, f.shape[2])[:, np.any(f, axis=(0, 1))]
-    n = moving.shape[1]
-    if n == 0:
-        return 1.0
-    correlations = np.atleast_2d(np.corrcoef(moving, rowvar=False))
-    squares = float(np.nansum(correlations**2))
-    return float(stats.chi2.sf(np.sum(pulls**2) * n / squares, n**2 / squares))

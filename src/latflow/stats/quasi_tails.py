@@ -6,8 +6,11 @@ if its own variance is finite, so a tail with finite fourth moment, k < 1/4, is 
 k < 1/2; and as many terms as are behind the error of independent draws must be there for the tail to be known.
 
 The tail index is taken from all points of all scramblings. They are not independent, but the tail of their weights is
-that of the flow. The weights alone are not judged so: where they are nearly equal, their tail is of no account. Limits
-are those of ``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
+that of the flow. What an observable does by itself is not held against the flow: of |M|, M⁴ and what is made of them a
+few points are the tail even with equal weights, and the scatter of scramblings is their error. So the terms are
+compared with those without weights, x − μ: the weights must have made the tail, and left fewer terms. log Z has terms
+w − ⟨w⟩; it is judged where weights are heavy, for of nearly equal ones the tail is of no account. Limits are those of
+``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
 """
 
 import math
@@ -23,26 +26,76 @@ QUASI_TAIL_LIMIT = 0.2
 FEWEST_TERMS_BEHIND = 200.0
 """Fewest terms (Σs²)²/Σs⁴ behind an average of quasi-random draws."""
 
+OWN_TAIL = 0.1
+"""A tail is that of the weights where its k̂ is larger by this than without them."""
+
+OWN_TERMS = 2 / 3
+"""Few terms are the weights' doing where there are fewer than this share of those without them."""
+
+HEAVY = 2.0
+"""Largest weight over the mean one from which on log Z is judged."""
+
 
 def rests_on_tail(
-    influence: Float[np.ndarray, "n total"], jacobian: Float[np.ndarray, "quantities total"]
+    influence: Float[np.ndarray, "n total"],
+    jacobian: Float[np.ndarray, "quantities total"],
+    weights: Float[np.ndarray, " n"],
 ) -> Bool[np.ndarray, " quantities"]:
     """Whether the error of a quantity rests on the tail of what it sums, so that it is a lower bound.
 
     Args:
         influence: By how much every draw moves the means.
         jacobian: Of the quantities by the means; one that is not a number says nothing.
+        weights: Of the draws, relative to any constant.
     """
-    return np.array([_rests_on_tail(influence @ row) for row in jacobian], dtype=bool)
+    p = weights[:, None]
+    without = np.divide(influence, p, out=np.zeros_like(influence), where=p > 0)
+    kept = np.count_nonzero(weights) / len(weights)
+    return np.array([_rests_on_tail(influence @ row, without @ row, kept=kept) for row in jacobian], dtype=bool)
 
 
-def _rests_on_tail(terms: Float[np.ndarray, " n"]) -> bool:
-    """Terms that are all of one size, or zero, have no tail; of a few different ones none is known."""
-    if not np.all(np.isfinite(terms)) or not np.any(terms):
+def log_z_rests_on_tail(weights: Float[np.ndarray, " n"]) -> bool:
+    """Whether the error of ln⟨w⟩ rests on the tail of the weights.
+
+    Args:
+        weights: Of the draws, relative to any constant.
+    """
+    share = weights / weights.mean()
+    return bool(share.max() > HEAVY) and _is_heavy(share - 1)
+
+
+def _rests_on_tail(terms: Float[np.ndarray, " n"], without: Float[np.ndarray, " n"], *, kept: float) -> bool:
+    """Whether terms have a tail or are few, and would not without weights; a share `kept` has any weight."""
+    if not (np.all(np.isfinite(terms)) and np.all(np.isfinite(without)) and _is_heavy(terms)):
         return False
-    squares = (terms / np.max(np.abs(terms))) ** 2
-    if not squares.sum() ** 2 >= FEWEST_TERMS_BEHIND * np.sum(squares**2):
+    behind, own = _behind(terms), _behind(without) / kept
+    if behind >= own:
+        return False
+    if behind < FEWEST_TERMS_BEHIND and behind < OWN_TERMS * own:
         return True
+    tail = _tail(terms)
+    return tail > QUASI_TAIL_LIMIT and tail > _tail(without) + OWN_TAIL
+
+
+def _is_heavy(terms: Float[np.ndarray, " n"]) -> bool:
+    """Terms that are all of one size, or zero, have no tail; of a few different ones none is known."""
+    return bool(np.any(terms)) and (_behind(terms) < FEWEST_TERMS_BEHIND or _tail(terms) > QUASI_TAIL_LIMIT)
+
+
+def _behind(terms: Float[np.ndarray, " n"]) -> float:
+    """(Σs²)²/Σs⁴, the number of terms behind an error; infinite where all are zero."""
+    squares = _squares(terms)
+    return float(squares.sum() ** 2 / np.sum(squares**2)) if np.any(squares) else math.inf
+
+
+def _tail(terms: Float[np.ndarray, " n"]) -> float:
+    """k̂ of the sizes of terms; −∞ where they have no tail, or none is known."""
+    squares = _squares(terms)
     logarithms = np.log(squares, where=squares > 0, out=np.full_like(squares, -math.inf)) / 2
-    tail = pareto_k(logarithms)
-    return math.isfinite(tail) and tail > QUASI_TAIL_LIMIT
+    tail = pareto_k(logarithms) if np.any(squares) else -math.inf
+    return tail if math.isfinite(tail) else -math.inf
+
+
+def _squares(terms: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    largest = np.max(np.abs(terms))
+    return (terms / largest) ** 2 if largest > 0 else np.zeros_like(terms)

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float
 from typing_extensions import override
 
-from latflow.stats.estimates import Estimate, SeriesShapeError, TooShortError
+from latflow.stats.estimates import UNDERESTIMATED, Estimate, SeriesShapeError, TooShortError
 from latflow.stats.propagation import Derive, Linearisation
-from latflow.stats.quasi_tails import rests_on_tail
+from latflow.stats.quasi_tails import log_z_rests_on_tail, rests_on_tail
 from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
 
 FEWEST = 8
@@ -64,7 +64,7 @@ class Scrambled(AbstractDraws):
     @override
     def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
         linear, influence = linearised(series, self.log_weights, derive)
-        bounds = rests_on_tail(influence, linear.jacobian)
+        bounds = rests_on_tail(influence, linear.jacobian, relative_weights(self.log_weights))
         return named_estimates(linear, scattered(influence, linear, self.scramblings), n=self.n_draws, bounds=bounds)
 
 
@@ -96,11 +96,15 @@ def scrambled_covariance(
 
 
 def scrambled_log_z(draws: Scrambled) -> Estimate:
-    """ln⟨w⟩ over all draws; its error is the relative scatter of the mean weights of scramblings."""
+    """ln⟨w⟩ over all draws; its error is the relative scatter of the mean weights of scramblings.
+
+    Where it rests on the tail of heavy weights (`latflow.stats.quasi_tails`) it is a lower bound, and `state` says so.
+    """
     w = relative_weights(draws.log_weights)
     means = w.reshape(draws.scramblings, -1).mean(axis=1) / w.mean()
     value = float(np.max(draws.log_weights)) + math.log(w.mean())
-    return Estimate(value, float(means.std(ddof=1) / math.sqrt(draws.scramblings)), n=w.size)
+    state = UNDERESTIMATED if log_z_rests_on_tail(w) else None
+    return Estimate(value, float(means.std(ddof=1) / math.sqrt(draws.scramblings)), n=w.size, state=state)
 
 
 def scattered(

@@ -23,7 +23,7 @@ from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, 
 from latflow.stats.quasi_tails import rests_on_tail
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
-from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
+from latflow.stats.weights import AbstractDraws, influences, named_estimates, relative_weights
 
 SHARES = 16
 """Shares of random draws that are corrected with coefficients of other ones, at most."""
@@ -98,7 +98,8 @@ class Varied(AbstractDraws):
         linear, influence = self._linearised(series, derive)
         bounds = None
         if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
-            bounds = rests_on_tail(linearised(series, self.log_weights, derive)[1], linear.jacobian)
+            plain = influences(series, self.log_weights)[2]
+            bounds = rests_on_tail(plain, linear.jacobian, relative_weights(self.log_weights))
         return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
 
     def _linearised(

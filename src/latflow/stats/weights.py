@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from latflow.given import require_type
 from latflow.stats.estimates import UNDERESTIMATED, Estimate, NonFiniteSeriesError, SeriesShapeError, TooShortError
-from latflow.stats.propagation import MINIMUM_RECORDS, Derive, Linearisation, linearise, pack, require_usable
+from latflow.stats.propagation import MINIMUM_RECORDS, Derive, Layout, Linearisation, linearise, pack, require_usable
 
 FEWEST_DISTINCT = 5
 """Different weights that a tail must have for its shape to be estimated (the rule of the package loo, version 2)."""
@@ -225,6 +225,14 @@ def linearised(
     series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"], derive: Derive
 ) -> tuple[Linearisation, Float[np.ndarray, "n total"]]:
     """The derived quantities, linearised, and by how much every draw moves the means: zero where its weight is."""
+    layout, means, influence = influences(series, log_weights)
+    return linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0))), influence
+
+
+def influences(
+    series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"]
+) -> tuple[Layout, Float[np.ndarray, " total"], Float[np.ndarray, "n total"]]:
+    """Weighted means of all columns, and by how much every draw moves them: zero where its weight is."""
     w = relative_weights(log_weights)
     layout, matrix = pack(series, leading=1)
     if len(matrix) != w.size:
@@ -234,5 +242,4 @@ def linearised(
     means = p[kept] @ matrix[kept]
     influence = np.zeros_like(matrix)
     influence[kept] = p[kept, None] * (matrix[kept] - means)
-    errors = np.sqrt(np.sum(influence**2, axis=0))
-    return linearise(derive, layout, means, errors=errors), influence
+    return layout, means, influence

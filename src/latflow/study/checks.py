@@ -16,7 +16,8 @@ class Check:
         limit: What was allowed.
         passed: Whether it holds.
         state: One word in place of PASS or FAIL; `OUT_OF_DATE` for what the next analysis makes anew, `UNINFORMATIVE`
-            where there was nothing to look at, `UNFINISHED` for what goes on with the next `latflow run`.
+            where there was nothing to look at, `UNFINISHED` for what goes on with the next `latflow run`, `MISSING`
+            for a file that is not there.
     """
 
     name: str
@@ -34,3 +35,6 @@ OUT_OF_DATE = "OUT OF DATE"
 
 UNFINISHED = "UNFINISHED"
 """State of a training that was stopped between two sittings: no damage, and no model yet."""
+
+MISSING = "MISSING"
+"""State of a file that others name and that is not there."""

@@ -3,7 +3,7 @@
 Nothing of a correction is fitted to the records that it corrects: the velocities are trained on chains that are left
 out of the corrected average, and the coefficients of every chain come from other chains. Errors are those of the
 Γ method along the corrected columns. A corrected value is given only where the null tests of
-`latflow.stats.cross_fitting` hold for the columns that it is made of.
+`latflow.stats.null_tests` hold for the columns that it is made of.
 """
 
 import dataclasses
@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from latflow._typing import PRNGKey
-from latflow.stats.cross_fitting import FEWEST_GROUPS, CrossFit, NullTests, cross_fit, null_tests
+from latflow.stats.cross_fitting import FEWEST_GROUPS, CrossFit, cross_fit
 from latflow.stats.estimates import Estimate, TooShortError
+from latflow.stats.null_tests import NullTests, null_tests
 from latflow.stats.quantities import all_estimates
 from latflow.study.free_memory import require_room
 from latflow.theories.physics import Physics
@@ -37,12 +38,16 @@ class Reduced:
     """Averages of chains before and after their correction by Stein fields.
 
     Attributes:
-        estimates: Corrected averages, of those quantities whose variance was reduced and whose null tests held.
+        estimates: The best average of every quantity: the corrected one where its variance was reduced and its null
+            tests held; the plain one of those in `withheld`.
         plain: Averages of all chains without any correction, of every quantity.
-        variance_ratio: Square of the error in `plain` over that in `estimates`, both of the Γ method, by component.
+        variance_ratio: Square of the error in `plain` over that in `estimates`, both of the Γ method, by component; 1
+            of those in `withheld`.
         withheld: Why there is no corrected average, by quantity.
         columns: Held-out naive variance before over after the correction, by column and component.
         null_tests: What was found of the variates.
+        bias_seen: How large a bias of a column the null tests would refuse in 95 of 100 cases, in plain errors, by
+            component; infinite with fewer than four independent groups, zero where nothing is corrected.
         fields: The velocities, trained: to be used again or saved.
         trained_on: Chains that they were trained on, not part of `estimates`; 0 if they were given.
         corrected: Chains that `estimates` are made of.
@@ -57,6 +62,7 @@ class Reduced:
     withheld: dict[str, str]
     columns: dict[str, list[float]]
     null_tests: NullTests
+    bias_seen: dict[str, list[float]]
     fields: AbstractSteinFields
     trained_on: int
     corrected: int
@@ -66,7 +72,12 @@ class Reduced:
 
     def __repr__(self) -> str:
         best = max((ratio for ratios in self.variance_ratio.values() for ratio in ratios if ratio > 1), default=1.0)
-        return f"Reduced({len(self.estimates)} of {len(self.plain)} averages, variances divided by up to {best:.3g})"
+        return f"Reduced({len(self.corrections)} of {len(self.plain)} averages, variances divided by up to {best:.3g})"
+
+    @property
+    def corrections(self) -> dict[str, list[Estimate]]:
+        """Those of `estimates` that are corrected."""
+        return {name: found for name, found in self.estimates.items() if name not in self.withheld}
 
     def facts(self) -> dict[str, Any]:
         """All but averages and velocities, as plain data."""
@@ -78,6 +89,7 @@ class Reduced:
             **{name: getattr(self, name) for name in names},
             "columns": self.columns,
             "withheld": self.withheld,
+            "bias_seen": self.bias_seen,
             "null_tests": {
                 "means": tests.means,
                 "corrections": float(tests.corrections.min(initial=1.0)),
@@ -135,6 +147,7 @@ def reduce_chains(
         **found,
         columns=table.named(fit.variance_ratio),
         null_tests=tests,
+        bias_seen=table.named(tests.seen / np.where(tests.plain_errors > 0, tests.plain_errors, 1.0)),
         fields=fields,
         trained_on=int(learned.sum()),
         corrected=len(kept),
@@ -173,10 +186,10 @@ class _Table:
 
 def _require_chains(chains: int, trained: int) -> None:
     if chains - trained < FEWEST_GROUPS:
-        beside = " beside those of the training" if trained else ""
+        beside = f": {FEWEST_GROUPS} beside those of the training" if trained else ""
         hint = "coefficients must come from other chains than those they correct"
         least = FEWEST_GROUPS + trained
-        raise TooShortError("chains", value=str(chains), allowed=f"at least {least}: 2{beside}", hint=hint)
+        raise TooShortError("chains", value=str(chains), allowed=f"at least {least}{beside}", hint=hint)
 
 
 def _weights(
@@ -203,7 +216,7 @@ def _averages(
     same = {name: column[kept] for name, column in columns.items()}
     made = all_estimates(physics.all_estimators, table.split(fit.chosen), physics.along(same))
     helped, passed = table.split(fit.helps), table.split(tests.passed | ~fit.helps)
-    estimates, ratios, withheld = {}, {}, {}
+    estimates, ratios, withheld = dict(plain), {name: [1.0] * len(found) for name, found in plain.items()}, {}
     for name, found in made.items():
         used = _columns_of(physics, name)
         ratio = [(before.error / after.error) ** 2 for before, after in zip(plain[name], found, strict=True)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latflow.errors import DataError
+from latflow.errors import ConfigError, DataError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.given import path_of, require_type
 from latflow.randomness import root_key
@@ -43,19 +43,23 @@ def save_fields(
     return save_model(place, fields, header={PURPOSE: {**told, "made": dict(made)}})
 
 
-def load_fields(directory: str | Path, space: AbstractFieldSpace) -> AbstractSteinFields:
+def load_fields(directory: str | Path, space: AbstractFieldSpace | None = None) -> AbstractSteinFields:
     """Velocities for the configurations of a space.
 
     Args:
         directory: Where they were saved.
-        space: Of any extents.
+        space: Of any extents: ``action.space`` of the chains. The card does not hold one, since the same velocities
+            serve every lattice of as many directions.
 
     Raises:
+        ConfigError: If the space is missing.
         MissingInputError: If there is nothing.
         ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
         DataError: If it is damaged.
     """
     directory = path_of("directory", directory, "a directory with saved velocities")
+    if space is None:
+        raise ConfigError(["space: missing; allowed: action.space of the chains, of any extents, which no card holds"])
     require_type("space", space, AbstractFieldSpace, "the space of an action, action.space")
     card = read_header(directory).get(PURPOSE)
     match card:

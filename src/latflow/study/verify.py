@@ -44,6 +44,7 @@ from latflow.study.stages.scramblings import Layout
 from latflow.study.stages.sources import draw_keys, drawing, source
 from latflow.study.stages.training import load_flow, production_flow
 from latflow.study.unfinished import unfinished
+from latflow.study.verify_reduced import missing_averages, verify_reduced
 from latflow.study.wording import read_results
 from latflow.training.model_file import require_whole
 
@@ -89,6 +90,7 @@ def _verify_run(path: Path) -> list[Check]:
             checks += _verify_ensemble(directory.parent, path)
     if (path / "ensembles" / "evidence.h5").exists():
         checks.append(_verify_evidence(_context(path)))
+    checks += verify_reduced(path)
     if (path / "results.json").exists():
         checks += _verify_inputs(path, _context(path))
     if told := unfinished(path):
@@ -112,6 +114,7 @@ def _verify_files(path: Path) -> list[Check]:
         _whole(f"{file.parent.name}/{file.name}: file", lambda file=file: decode_block(file))
         for file in sorted((path / "ensembles").glob("*.h5"))
     ]
+    checks += verify_reduced(path)
     return [*checks, *(_verify_inputs(path, None) if (path / "results.json").exists() else [])]
 
 
@@ -340,7 +343,7 @@ def _verify_inputs(path: Path, context: RunContext | None) -> list[Check]:
     except LatflowError as error:
         return [Check(name, str(error), "match; `latflow measure` writes it anew", passed=False)]
     compared = {*now} if context is None else {*inputs, *now} - {PROGRAM}
-    stale = sorted(key for key in compared if inputs.get(key) != now.get(key))
+    stale = sorted(key for key in compared - missing_averages(inputs, now) if inputs.get(key) != now.get(key))
     # results of another version are no damage: the next analysis makes them anew
     current = context is None or inputs.get(PROGRAM) == now[PROGRAM]
     age = [] if current else [_out_of_date("results.json: estimates")]
@@ -357,13 +360,14 @@ def _out_of_date(name: str, what: str = "") -> Check:
     return Check(name, value, "any", passed=True, state=OUT_OF_DATE)
 
 
+_GROWING = ("ensembles/", "measurements/")
 _FOLLOW = ("config", "evidence")
 """Inputs that change with an extension: the number of configurations in the study, and densities of the new draws."""
 
 
 def _has_grown(context: RunContext, inputs: Mapping[str, str | None], stale: list[str]) -> bool:
     """Whether all that changed since results were made is that ensembles were extended or added."""
-    grown = [key for key in stale if key.partition("/")[1] and _was_shorter(context, key, inputs.get(key))]
+    grown = [key for key in stale if key.startswith(_GROWING) and _was_shorter(context, key, inputs.get(key))]
     return bool(grown) and set(stale) <= {*grown, *_FOLLOW}
 
 

@@ -24,6 +24,7 @@ from latflow._typing import PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count, positive
 from latflow.errors import PhysicsStop
+from latflow.execution import map_pieces
 from latflow.randomness import fold_in, pinned
 from latflow.variates.base import AbstractSteinFields
 
@@ -52,7 +53,7 @@ class SteinTraining:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        count("steps", self.steps, least=0)
+        count("steps", self.steps)
         count("batch_size", self.batch_size, least=4)
         positive("learning_rate", self.learning_rate)
         if self.seconds is not None:
@@ -117,14 +118,7 @@ def evaluate(
 ) -> Float[np.ndarray, "n n_fields"]:
     """Values of all velocities at every configuration, in double precision throughout."""
     double = cast(fields, jnp.float64)
-    pieces = [_piece(configurations, first) for first in range(0, len(configurations), _PIECE)]
-    return np.concatenate([np.asarray(_values(double, action, piece)) for piece in pieces])[: len(configurations)]
-
-
-def _piece(x: Inexact[np.ndarray, "n *shape"], first: int) -> Inexact[np.ndarray, "piece *shape"]:
-    """As many configurations as every other piece has, so that one compiled program serves all; the last is padded."""
-    piece = x[first : first + _PIECE]
-    return np.concatenate([piece, np.repeat(piece[-1:], _PIECE - len(piece), axis=0)])
+    return map_pieces(lambda piece: _values(double, action, piece), configurations, size=_PIECE)
 
 
 def cast(tree: _Module, dtype: jnp.dtype | type) -> _Module:

@@ -139,7 +139,9 @@ def _reduced(value: Lookup) -> list[Complaint]:
     if foreign:
         allowed = f"chains among sampling.samplers: {', '.join(chains) or 'there are none'}"
         return [Complaint("reduce.samplers", ", ".join(map(repr, foreign)), allowed)]
-    least = 2 if value("reduce.fields") else 3
+    if value("reduce.fields") and value("reduce.flow"):
+        return [Complaint("reduce.flow", repr(value("reduce.flow")), "not together with reduce.fields")]
+    least = 2 if value("reduce.fields") or value("reduce.flow") else 3
     few = [word for word in asked if (value(f"{word}.chains") or least) < least]
     hint = "coefficients come from other chains than those they correct"
     return [Complaint(f"{word}.chains", str(value(f"{word}.chains")), f"{least} or more", hint) for word in few]

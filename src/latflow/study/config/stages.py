@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from latflow.study.config.methods import METHODS, USUAL
 from latflow.tables import (
@@ -176,11 +176,24 @@ class ReduceConfig(AbstractSection):
         description="directory of trained Stein fields, used on all chains; else a fourth of the chains trains them",
         json_schema_extra=ADDED,
     )
+    flow: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="trained flow whose latent modes give the fields: a run, a model directory or zoo:NAME",
+        json_schema_extra=ADDED,
+    )
     steps: Count = Field(default=400, description="training steps", json_schema_extra=ADDED)
     batch_size: Annotated[int, Field(ge=64, le=2**20)] = Field(
         default=768, description="configurations per step", json_schema_extra=ADDED
     )
     learning_rate: LearningRate = Field(default=1e-2, description="of Adam, at its highest", json_schema_extra=ADDED)
+
+    @field_validator("fields", "flow", mode="before")
+    @classmethod
+    def _cleared(cls, value: Any) -> Any:
+        """On the command line an empty word takes what the file names away."""
+        return None if value == "" else value
 
 
 MEASUREMENT_SECTIONS = ("gradient_flow", "smearing")

@@ -140,7 +140,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 6
+REVISION = 7
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 

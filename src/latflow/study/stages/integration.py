@@ -16,10 +16,10 @@ from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import matched_draws
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_action
-from latflow.study.config import StudyConfig
-from latflow.study.config.methods import SCRAMBLINGS, method_of
+from latflow.study.config.methods import method_of
 from latflow.study.context import RunContext
 from latflow.study.methods import method_key
+from latflow.study.plan import configurations_of
 
 INTEGRATION = "integration"
 """Fact of a manifest: the integration of its draws where it was matched to them, null where it could not be."""
@@ -46,7 +46,7 @@ def integrated(
         found = MatchedIntegration(**{**kept, "allowed": tuple(kept["allowed"])}) if kept else None
         matched = flow if found is None else with_integration(flow, found)
     else:
-        n, gain = _draws(context.config, name)
+        n, gain = configurations_of(context.config, name), GAIN
         key = jax.random.fold_in(method_key(context.config, method_of(name), 0), _PROBES)
         with context.timed(stage="integration", sampler=name):
             matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain)
@@ -69,7 +69,7 @@ def require_accuracy(context: RunContext, name: str, facts: dict[str, Any]) -> N
     found = facts.get(INTEGRATION)
     if found is None:
         return
-    n, gain = _draws(context.config, name)
+    n, gain = configurations_of(context.config, name), GAIN
     most = (FRACTION / max(found["spread"], 1e-300)) ** 2 / gain
     if n > max(most, (FRACTION / found["allowed"][0]) ** 2 / gain):
         least = f"{name}: {n} draws, whose integration was matched to fewer; allowed: {int(most)} with this one"
@@ -102,10 +102,3 @@ def _kept(context: RunContext, name: str) -> dict[str, Any] | None:
     if not (path / "manifest.json").exists():
         return None
     return Ensemble.open(path, writable=False).manifest.get(INTEGRATION) or {}
-
-
-def _draws(config: StudyConfig, name: str) -> tuple[int, float]:
-    """How many draws a study asks for, and how many random ones without variates each is worth at most."""
-    table = getattr(config, name) if name in SCRAMBLINGS else None
-    n = config.sampling.configurations if table is None else table.scramblings * table.points_per_scrambling
-    return n, GAIN

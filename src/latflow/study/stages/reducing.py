@@ -1,9 +1,11 @@
 """The stage between measuring and analysing: Stein fields correct the averages of the chains that the study names.
 
 What was found is kept in ``reduced/SAMPLER/``: the trained velocities with their card, and ``averages.json`` with the
-corrected averages of the field of the study. The analysis puts them in the place of the plain ones, which stay beside.
+corrected averages of the field of the study. Velocities of a flow are not copied: its name and hash are kept. The
+analysis puts corrected averages in the place of the plain ones, which stay beside.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,22 +20,28 @@ from latflow.results import EstimateRecord
 from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import require_schema, seal, unseal
+from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
 from latflow.study.context import RunContext
+from latflow.study.latent import latent_fields
 from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
 from latflow.theories.any_action import stein_settings_of
+from latflow.training.model_file import HEADER
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.catalogue import family
 from latflow.variates.training import SteinTraining
 
 FILE = "averages.json"
+FIELDS = "fields"
+"""Key of the SHA-256 of the card of the Stein fields, and the folder where they are."""
+
 SCHEMA = 1
-REVISION = 1
-"""Raised whenever the same chains give other corrected averages."""
+REVISION = 2
+"""Raised whenever the same chains give other corrected averages, or other ones are withheld."""
 
 _STREAM = 0x57E1
 _FIGURES = ("value", "error", "tau_int", "tau_int_error")
@@ -46,7 +54,7 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         MissingInputError: If the sampler was not measured, or the Stein fields are not there.
         DataError: If there are too few chains or records.
     """
-    wanted, place = _identity(context, sampler), _place(context.directory, sampler)
+    wanted, place = _identity(context, sampler), place_of(context.directory, sampler)
     if place.exists() and _read(place)["identity"] == wanted:
         context.progress.line(f"reduce   {sampler}: up to date")
         return
@@ -55,18 +63,18 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         found = _reduced(context, sampler)
         make_directory(place.parent)
         made = {"sampler": sampler, "action": context.config.action.model_dump(mode="json"), "facts": found.facts()}
-        card = save_fields(
-            place.parent / "fields", found.fields, space=study_physics(context.config).action.space, made=made
-        )
-        record = {"schema": SCHEMA, "identity": wanted, "fields": card, **found.facts(), **_averages(context, found)}
+        space = study_physics(context.config).action.space
+        of_flow = context.config.reduce.flow is not None
+        card = None if of_flow else save_fields(place.parent / FIELDS, found.fields, space=space, made=made)
+        record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
-    shown = len(found.estimates)
+    shown = len(found.corrections)
     context.progress.line(f"reduce   {sampler}: {shown} of {len(found.plain)} averages have smaller errors")
 
 
 def reduced_inputs(directory: Path) -> dict[str, str | None]:
     """SHA-256 of what identifies the corrected averages of a run, by the names that results give their inputs."""
-    found = {name: _place(directory, name) for name in METHODS}
+    found = {name: place_of(directory, name) for name in METHODS}
     return {f"reduced/{name}": sha256_file(path) for name, path in found.items() if path.exists()}
 
 
@@ -89,7 +97,7 @@ def reduction_of(directory: Path, sampler: str) -> dict[str, Any]:
         directory: The run directory.
         sampler: Whose.
     """
-    place = _place(directory, sampler)
+    place = place_of(directory, sampler)
     return _read(place) if place.exists() else {}
 
 
@@ -101,7 +109,13 @@ def _is_new(context: RunContext, sampler: str, record: Mapping[str, Any]) -> boo
     return False
 
 
-def _place(directory: Path, sampler: str) -> Path:
+def place_of(directory: Path, sampler: str) -> Path:
+    """The file with the corrected averages of a sampler's chains.
+
+    Args:
+        directory: The run directory.
+        sampler: Whose.
+    """
     return directory / "reduced" / sampler / FILE
 
 
@@ -117,14 +131,23 @@ def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
         if not (context.path(kind, sampler) / "manifest.json").exists():
             hint = "run `latflow run` first"
             raise MissingInputError(str(context.path(kind, sampler)), value="not there", hint=hint)
+    asked = context.config.reduce
     return {
         "revision": REVISION,
         "seed": context.config.seed,
-        "reduce": context.config.reduce.model_dump(mode="json"),
+        "reduce": asked.model_dump(mode="json"),
+        **({"flow": _model(asked.flow)} if asked.flow else {}),
         "stein_fields": context.config.action.stein_fields,
         "ensemble": Ensemble.open(context.path("ensembles", sampler)).digest,
         "measurement": Ensemble.open(context.path("measurements", sampler)).digest,
     }
+
+
+def _model(name: str) -> str | None:
+    """SHA-256 of the model of a flow; None where it is not there any more."""
+    with contextlib.suppress(MissingInputError):
+        return sha256_file(model_path(name) / HEADER)
+    return None
 
 
 def _reduced(context: RunContext, sampler: str) -> Reduced:
@@ -140,12 +163,15 @@ def _reduced(context: RunContext, sampler: str) -> Reduced:
         context.progress.update(f"reduce {sampler}", step, training.steps, {"loss": loss})
         context.interrupts.check()
 
-    start = _start(config, key, physics.action)
-    return reduce_chains(key, physics, start, x, columns, training=None if asked.fields else training, on_step=shown)
+    start = _start(config, key, physics.action, n=x.shape[0] * x.shape[1])
+    given = asked.fields or asked.flow
+    return reduce_chains(key, physics, start, x, columns, training=None if given else training, on_step=shown)
 
 
-def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSteinFields:
-    """Trained velocities, or untrained ones of the family of the theory."""
+def _start(config: StudyConfig, key: Any, action: AbstractAction, *, n: int) -> AbstractSteinFields:
+    """Trained velocities, those of a flow for n configurations, or untrained ones of the family of the theory."""
+    if config.reduce.flow:
+        return latent_fields(config.reduce.flow, action, n=n)
     if config.reduce.fields:
         return load_fields(Path(config.reduce.fields), action.space)
     return family(config.action.stein_fields).create(key, action.space, stein_settings_of(action))
@@ -153,7 +179,7 @@ def _start(config: StudyConfig, key: Any, action: AbstractAction) -> AbstractSte
 
 def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:
     """Corrected averages of the field of the study, by name."""
-    made = in_study_field(context.config, found.estimates)
+    made = in_study_field(context.config, found.corrections)
     return {
         "averages": {
             name: {

@@ -109,5 +109,6 @@ def _training(context: RunContext, sampler: str) -> float | None:
 def _of_stein_fields(context: RunContext, sampler: str) -> dict[str, float | None]:
     """Seconds of evaluating and training them; fields that were brought along were trained elsewhere."""
     kept = reduction_of(context.directory, sampler)
-    trained = None if context.config.reduce.fields else kept.get("training_seconds")
+    asked = context.config.reduce
+    trained = None if asked.fields or asked.flow else kept.get("training_seconds")
     return {"correction_seconds": kept.get("evaluation_seconds"), "correction_training_seconds": trained}
