@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import ive
 
 from latflow._typing import PRNGKey
@@ -93,4 +93,4 @@ def _coupling(average: float, beta: float) -> float:
     """The κ with which the average plaquette is a given one."""
     if average < _STRONG:
         return 2 * average
-    return float(brentq(lambda kappa: ive(1, kappa) / ive(0, kappa) - average, 0.0, 2 * beta))
+    return float(root_scalar(lambda kappa: ive(1, kappa) / ive(0, kappa) - average, bracket=(0.0, 2 * beta)).root)
