@@ -1,20 +1,15 @@
 r"""Flows of links from coarse to fine lattices, which start as the heat bath of blocks.
 
-Integrating over the links inside a block of n plaquettes leaves a density of the loop around it. In two dimensions its
-average is the n-th power of that of one plaquette, $A(\beta)=I_1(\beta)/I_0(\beta)$ for U(1). Every level starts with
-blocks of Wilson's action at the coupling κ with $A(\kappa_n)=A(\beta)^n$.
+In two dimensions, integrating over the links inside a block of n plaquettes leaves a density of the loop around it,
+which is the convolution of n weights of a plaquette. Every level starts with a fit to it.
 """
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float
-from scipy.optimize import root_scalar
-from scipy.special import ive
 
 from latflow._typing import PRNGKey
 from latflow.arguments import count, number, require_type
-from latflow.bijections.doubling import Doubling, stacked
+from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import HaarPrior
@@ -26,8 +21,8 @@ from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.randomness import require_key
 
-_STRONG = 1e-4
-"""Averages below which κ = 2A, to their square."""
+LARGEST_BETA = 100.0
+"""Of the start of a doubling flow; plaquettes at larger couplings are narrower than bins of its splines can be."""
 
 
 def doubling_flow(
@@ -38,7 +33,7 @@ def doubling_flow(
     *,
     n_levels: int | None = None,
     n_bins: int = 20,
-    hidden: tuple[int, ...] = (24, 24),
+    n_terms: int = 8,
     dtype: str | jnp.dtype = "float32",
 ) -> Flow:
     """Haar links of a coarse lattice in two dimensions, and new links level by level: a doubling flow of U(1).
@@ -48,14 +43,14 @@ def doubling_flow(
     coarsest lattice keep their Haar density, which is exact there for a single site only.
 
     Args:
-        key: Randomness of the networks.
+        key: Not used by U(1), whose flow starts without randomness; builders of flows take one.
         lattice: Two directions, periodic.
         group: U(1).
-        beta: Coupling of Wilson's action whose heat bath of blocks is the start; at least 0.
+        beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to 100.
         n_levels: How often the volume is halved; by default until no even extent is left.
         n_bins: Bins of the splines.
-        hidden: Units of the network of every level.
-        dtype: Precision of the networks.
+        n_terms: Coefficients of the energy of blocks, see `latflow.bijections.splits.u1`.
+        dtype: Precision of weights, and of the densities that splines are made of.
 
     Raises:
         TypeError: If an argument is of another type.
@@ -65,32 +60,25 @@ def doubling_flow(
     require_type("lattice", lattice, Lattice, "Lattice(shape)")
     require_type("group", group, AbstractGroup, "U1()")
     number("beta", beta)
-    if not 0 <= beta < np.inf:
-        raise ConfigError([f"beta: {beta}; allowed: a number ≥ 0"])
+    if not 0 <= beta <= LARGEST_BETA:
+        raise ConfigError([f"beta: {beta}; allowed: from 0 to {LARGEST_BETA:g}"])
     if not isinstance(group, U1):
         raise ConfigError([f"group: {group}; allowed: U(1) for a doubling flow"])
     n = len(halvings(lattice)) if n_levels is None else count("n_levels", n_levels)
     hierarchy = Hierarchy(lattice, n)
-    splits = [
-        U1Split.untrained(jax.random.fold_in(key, i), kappa=float(kappa), n_bins=n_bins, hidden=hidden, dtype=dtype)
-        for i, kappa in enumerate(block_couplings(beta, hierarchy))
-    ]
-    return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(stacked(splits), group, hierarchy))
+    splits = U1Split(jnp.zeros((n, count("n_terms", n_terms)), dtype), n_bins).heat_bath(beta)
+    return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(splits, group, hierarchy))
 
 
-def block_couplings(beta: float, hierarchy: Hierarchy) -> Float[np.ndarray, " levels"]:
-    """Couplings κ of the half plaquettes of every level of U(1), the coarsest first.
+def at_heat_bath(flow: Flow, beta: float) -> Flow:
+    """A doubling flow with other weights: those of the start at a coupling.
 
     Args:
-        beta: Coupling of the fine plaquettes.
-        hierarchy: The levels; a half plaquette of the finest one is a single fine plaquette.
+        flow: A doubling flow.
+        beta: Coupling of the plaquettes.
     """
-    sizes = 2 ** np.arange(hierarchy.n_levels)[::-1]
-    return np.asarray([_coupling((ive(1, beta) / ive(0, beta)) ** int(n), beta) for n in sizes])
-
-
-def _coupling(average: float, beta: float) -> float:
-    """The κ with which the average plaquette is a given one."""
-    if average < _STRONG:
-        return 2 * average
-    return float(root_scalar(lambda kappa: ive(1, kappa) / ive(0, kappa) - average, bracket=(0.0, 2 * beta)).root)
+    doubling = flow.bijection
+    if not isinstance(doubling, Doubling):
+        raise TypeError(f"flow: {flow}; allowed: a doubling flow")
+    started = eqx.tree_at(lambda bijection: bijection.splits, doubling, doubling.splits.heat_bath(beta))
+    return Flow(flow.prior, started)
