@@ -37,8 +37,8 @@ class AbstractFlowTable(AbstractSection):
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
             of the networks; imported when it is needed.
-        starter: ``module:function`` from a built flow and an action to the flow whose training begins, if the start
-            depends on couplings.
+        starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
+            training begins, if the start depends on them.
         groups: Of links; empty for any.
     """
 
