@@ -189,7 +189,7 @@ class DoublingTable(AbstractFlowTable):
     levels: Annotated[int, Field(ge=1, le=48)] | None = Field(
         default=None, description="how often the volume is halved; by default until no even extent is left"
     )
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of the splines")
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=32, description="bins of the splines")
     terms: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="harmonics of the energy of a block")
 
     @override

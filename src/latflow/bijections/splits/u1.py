@@ -51,7 +51,7 @@ class U1Split(AbstractSplit):
     """
 
     energy: Float[Array, "... n_terms"]
-    n_bins: int = eqx.field(static=True, default=20)
+    n_bins: int = eqx.field(static=True, default=32)
 
     def __check_init__(self) -> None:
         count("flow.bins", self.n_bins, least=2)
