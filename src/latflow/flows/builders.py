@@ -1,5 +1,6 @@
 """Untrained flows by the kind that a study names: one function per table of `latflow.flows.tables`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from latflow._typing import PRNGKey
@@ -9,6 +10,7 @@ from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
 from latflow.flows.continuous import continuous_flow
+from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.networks import Networks
@@ -76,6 +78,18 @@ def plaquettes(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
     """Couplings of U(1) plaquettes; all their numbers are float64."""
     del dtype
     return u1_plaquette_flow(key, _links(space).lattice, n_layers=table.layers)
+
+
+def doubling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """From coarse links to fine ones; weights are those of β = 0, see `doubling_start`."""
+    links = _links(space)
+    sizes = {"n_levels": table.levels, "n_bins": table.bins, "n_terms": table.terms}
+    return doubling_flow(key, links.lattice, links.group, 0.0, **sizes, dtype=dtype)
+
+
+def doubling_start(flow: Flow, values: Mapping[str, float]) -> Flow:
+    """The same flow as the heat bath of blocks of Wilson's action at the β of the theory."""
+    return at_heat_bath(flow, values["beta"])
 
 
 def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

@@ -190,6 +190,19 @@ def untrained(key: PRNGKey, table: AbstractFlowTable, space: AbstractFieldSpace,
     return Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built
 
 
+def started(flow: TrainableFlow, table: AbstractFlowTable, values: Mapping[str, float]) -> TrainableFlow:
+    """The flow of a table where its training begins: by default as `untrained` built it.
+
+    Args:
+        flow: As built.
+        table: Its kind.
+        values: Parameters of the action class by name, on which the start may depend.
+    """
+    if table.starter is None:
+        return flow
+    return EntryPoint(table.kind, table.starter, GROUP).load()(flow, values)
+
+
 def production(flow: _FlowT, integration: Integration | None) -> _FlowT:
     """The flow that draws are made with: in float64, a continuous one integrated as finely as its model says.
 
