@@ -1,0 +1,233 @@
+r"""The split of SU(3) plaquettes: five one-dimensional splines, one after another, from the heat bath of two blocks.
+
+With $M=\sqrt P$ the halves are $a=MX$, $b=X^\dagger M$. X is taken apart in the eigenframe of P
+(`latflow.bijections.splits.su3_chart`). The density of each of its five coordinates, given those before it, is that of
+two blocks of Wilson's action at coupling κ, the later ones integrated out by quadrature, times the exponential of a
+short Fourier or Chebyshev series whose coefficients a network reads from P and the earlier coordinates. An untrained
+split is the heat bath. The map is equivariant under conjugation because frame and coordinates are, and under charge
+conjugation because plaquettes are first conjugated to a non-negative middle angle.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy.special import roots_jacobi
+from typing_extensions import Self, override
+
+from latflow._typing import Field, Matrices, PRNGKey, Scalar
+from latflow.arguments import count
+from latflow.batching import trailing
+from latflow.bijections.splits.base import AbstractSplit, LogDet
+from latflow.bijections.splits.eigenframe import eigenframe, from_frame, in_frame
+from latflow.bijections.splits.network import SiteNetwork
+from latflow.bijections.splits.profile import nodes, profile, pull, push, stretch
+from latflow.bijections.splits.su3_chart import Chart, build, read, strength
+from latflow.errors import ConfigError
+from latflow.groups.matrices import multiply
+
+_POWERS = (4, 3, 0, 2, 0)
+"""Of the sines in the Haar densities of the coordinates."""
+_N_FEATURES = (6, 8, 10, 13, 15)
+_SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
+
+_Taken = tuple[Matrices, Matrices, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Array, Bool[Array, "*sites"]]
+_Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
+
+
+class SU3Split(AbstractSplit):
+    """A learned map of half of every plaquette of SU(3).
+
+    Args:
+        kappa: Coupling of the blocks, trained like the rest.
+        networks: One for every coordinate, whose outputs are the coefficients of its series.
+        n_bins: K ≥ 2, bins of the splines.
+
+    Raises:
+        ConfigError: If there are fewer than two bins.
+    """
+
+    kappa: Scalar
+    networks: tuple[SiteNetwork, ...]
+    n_bins: int = eqx.field(static=True, default=8)
+
+    def __check_init__(self) -> None:
+        count("flow.bins", self.n_bins, least=2)
+
+    @classmethod
+    def untrained(
+        cls,
+        key: PRNGKey,
+        *,
+        kappa: float,
+        n_bins: int = 8,
+        hidden: int = 24,
+        n_terms: int = 5,
+        dtype: str = "float32",
+    ) -> "SU3Split":
+        """Blocks of Wilson's action at coupling κ, and networks whose outputs are zero.
+
+        Args:
+            key: Randomness of the networks.
+            kappa: At least 0.
+            n_bins: K ≥ 2.
+            hidden: Units of the hidden layers.
+            n_terms: Coefficients of each series.
+            dtype: Precision of the networks.
+        """
+        networks = tuple(
+            SiteNetwork.untrained(
+                jax.random.fold_in(key, i),
+                n_in=n,
+                n_hidden=count("flow.hidden", hidden),
+                n_out=count("flow.terms", n_terms),
+                dtype=dtype,
+            )
+            for i, n in enumerate(_N_FEATURES)
+        )
+        return cls(_coupling(kappa), networks, n_bins)
+
+    @override
+    def at(self, kappa: float) -> Self:
+        return eqx.tree_at(lambda split: split.kappa, self, _coupling(kappa))
+
+    @override
+    def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
+        return self._moved(half, plaquette, inverse=False)
+
+    @override
+    def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
+        return self._moved(half, plaquette, inverse=True)
+
+    def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
+        frame, root, features, values, phases, conjugated = _taken_apart(half, plaquette)
+        moved, log_det = self._chain(features, values, inverse=inverse)
+        return _put_together(frame, root, features, moved, phases, conjugated), log_det
+
+    def _chain(
+        self, features: Float[Array, "6 *sites"], values: Float[Array, "5 *sites"], *, inverse: bool
+    ) -> tuple[Float[Array, "5 *sites"], LogDet]:
+        """All five splines; each reads the images of those before it."""
+        images, moved, log_det = [], [], jnp.zeros_like(values[0])
+        for step, (network, power) in enumerate(zip(self.networks, _POWERS, strict=True)):
+            known = jnp.stack(images) if images else values[:0]
+            logs = _heat_bath(self.kappa, features[:3], known, step=step, n_bins=self.n_bins)
+            series = jnp.asarray(_series(step, self.n_bins, len(network.outer_bias)), logs.dtype)
+            logs = logs + jnp.tensordot(series, network(_read(features, known, step=step)), 1)
+            out, slope = _through(logs, values[step], power=power, inverse=inverse)
+            images.append(values[step] if inverse else out)
+            moved.append(out)
+            log_det = log_det + slope
+        return jnp.stack(moved), log_det
+
+
+def _coupling(kappa: float) -> Scalar:
+    if not 0 <= kappa < math.inf:
+        raise ConfigError([f"kappa: {kappa:g}; allowed: a number ≥ 0"])
+    return jnp.asarray(kappa, float)
+
+
+@trailing
+def _taken_apart(half: Matrices, plaquette: Matrices) -> _Taken:
+    """Frame and root of P, its cosines and sines of half angles, and the coordinates of X = M†a."""
+    middle = eigenframe(plaquette).angles[0]
+    conjugated = middle < 0
+    a, p = (jnp.where(conjugated, jnp.conj(m), m) for m in (half, plaquette))
+    angles, frame = eigenframe(p)
+    cosines, sines = jnp.cos(angles / 2), jnp.sin(angles / 2)
+    root = cosines + 1j * sines
+    # V†M†aV: rows of V†aV times conjugated phases
+    chart = read(jnp.conj(root)[:, None] * in_frame(frame, a), cosines)
+    return frame, root, jnp.concatenate([cosines, sines]), chart.values, chart.phases, conjugated
+
+
+@trailing
+def _put_together(
+    frame: Matrices,
+    root: Array,
+    features: Float[Array, "6 *sites"],
+    values: Float[Array, "5 *sites"],
+    phases: Array,
+    conjugated: Bool[Array, "*sites"],
+) -> Matrices:
+    a = from_frame(frame, root[:, None] * build(Chart(values, phases), features[:3]))
+    return jnp.where(conjugated, jnp.conj(a), a)
+
+
+@trailing
+def _through(logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"], *, power: int, inverse: bool) -> _Parts:
+    """Image or base coordinate of one spline, and the log-det with respect to Haar in the same direction."""
+    spline = profile(logs, power=power)
+    other, log_slope = (pull if inverse else push)(spline, value)
+    base, image = (other, value) if inverse else (value, other)
+    log_det = log_slope + power * stretch(base, image, log_slope)[1] if power else log_slope
+    return other, -log_det if inverse else log_det
+
+
+@trailing
+def _read(features: Float[Array, "6 *sites"], known: Float[Array, "n *sites"], *, step: int) -> Float[Array, "m *sites"]:
+    """What the network of a coordinate reads: P, and the images of the coordinates before."""
+    parts = [*features]
+    if step > 0:
+        parts += [jnp.cos(jnp.pi * known[0]), jnp.sin(jnp.pi * known[0])]
+    if step > 1:
+        parts += [jnp.cos(jnp.pi * known[1]), jnp.sin(jnp.pi * known[1])]
+    if step > 2:
+        parts += [known[2], _strength(features[:3], known) / 4, features[0] * parts[6]]
+    if step > 3:
+        parts += [jnp.cos(jnp.pi * known[3]), jnp.sin(jnp.pi * known[3])]
+    return jnp.stack(parts)
+
+
+@trailing
+def _heat_bath(
+    kappa: Float[Array, "*batch"], k: Float[Array, "3 *sites"], known: Float[Array, "n *sites"], *, step: int, n_bins: int
+) -> Float[Array, "n_nodes *sites"]:
+    """Log-density of a coordinate given those before it, relative to Haar, for blocks of Wilson's action."""
+    rate = (2 * kappa / 3).reshape(*(1,) * (k.ndim - 1 - kappa.ndim), *kappa.shape)
+    y = nodes(n_bins).reshape(-1, *(1,) * (k.ndim - 1))
+    k = k[:, None]
+    if step == 0:
+        cosine, sine = np.cos(np.pi * y), np.sin(np.pi * y)
+        points, weights = roots_jacobi(3, 1, 1)
+        average = [w * _blocks(rate, k, cosine, cosine**2 + (sine * v) ** 2) for v, w in zip(points[1:], weights[1:] * [1, 2], strict=True)]
+        return rate * k[0] * cosine + jnp.log(average[0] + average[1])
+    cosine, sine = jnp.cos(jnp.pi * known[:1]), jnp.sin(jnp.pi * known[:1])
+    if step == 1:
+        return jnp.log(_blocks(rate, k, cosine, cosine**2 + (sine * np.cos(np.pi * y)) ** 2))
+    if step == 2:
+        at_one, at_zero = strength(k, cosine, cosine**2 + (sine * jnp.cos(jnp.pi * known[1:2])) ** 2)
+        return _log_block(rate**2 * (y * at_one + (1 - y) * at_zero))
+    if step == 3:
+        return rate * jnp.sqrt(_strength(k[:, 0], known) + 1e-12)[None] * np.cos(np.pi * y)
+    return jnp.zeros_like(k[0] * y)
+
+
+def _strength(k: Float[Array, "3 *sites"], known: Float[Array, "n *sites"]) -> Array:
+    """(2k)² of the heat bath of the block, given the first column."""
+    cosine, sine = jnp.cos(jnp.pi * known[0]), jnp.sin(jnp.pi * known[0])
+    at_one, at_zero = strength(k, cosine, cosine**2 + (sine * jnp.cos(jnp.pi * known[1])) ** 2)
+    return known[2] * at_one + (1 - known[2]) * at_zero
+
+
+def _blocks(rate: Array, k: Array, cosine: Array, square: Array) -> Array:
+    """The weight of the block, averaged over s with two Gauss points."""
+    at_one, at_zero = strength(k, cosine, square)
+    first, second = (jnp.exp(_log_block(rate**2 * (s * at_one + (1 - s) * at_zero))) for s in _SHARES)
+    return first + second
+
+
+def _log_block(square: Array) -> Array:
+    r"""$\ln\int dZ\,e^{x\cos\omega}=\ln 2I_1(x)/x$ by its bound of Amos type in x², right at both ends."""
+    root = jnp.sqrt(square + 6.25)
+    return root - 2.5 - 1.5 * jnp.log((1.5 + root) / 4)
+
+
+def _series(step: int, n_bins: int, n_terms: int) -> Float[np.ndarray, "n_nodes n_terms"]:
+    """Cosines of multiples of an angle, or Chebyshev polynomials of a share, at the nodes."""
+    y = nodes(n_bins)
+    angle = np.pi * y if _POWERS[step] else np.arccos(2 * y - 1)
+    return np.cos(angle[:, None] * np.arange(1, n_terms + 1))
