@@ -22,9 +22,12 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
 from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
 from latflow.bijections.coupling import AffineCoupling
+from latflow.bijections.doubling import Doubling, stacked
 from latflow.bijections.elementwise import Identity, Scale
 from latflow.bijections.gauge import PlaquetteCoupling
+from latflow.bijections.levels import Hierarchy
 from latflow.bijections.partition import Partition
+from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
 from latflow.fields.gauge_symmetry import (
     ChargeConjugation,
@@ -45,6 +48,7 @@ from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
+from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
 from latflow.observables.scalar import scalar_observables
@@ -277,6 +281,8 @@ BIJECTIONS |= {
     "identity of SU(2) links": lambda: _link_case("SU(2)", (2, 2), Identity()),
     "plaquettes along 0": lambda: _link_case("U(1)", (3, 4), _plaquettes((3, 4), 0), LinkTranslation((1, 0))),
     "plaquettes along 1": lambda: _link_case("U(1)", (8, 2), _plaquettes((8, 2), 1), LinkTranslation((4, 1))),
+    "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), _u1_doubling((4, 2), 3)),
+    "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), _u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
 
@@ -292,6 +298,11 @@ def _link_case(
 
 def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
     return PlaquetteCoupling.untrained(Lattice(shape), mu=mu, offset=1)
+
+
+def _u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
+    splits = [U1Split.untrained(key(21 + i), kappa=1.5, n_bins=3, hidden=(4,), dtype=F64) for i in range(n_levels)]
+    return Doubling(stacked(splits), U1(), Hierarchy(Lattice(shape), n_levels))
 
 
 def _u1_plaquette_flow() -> Flow:
@@ -375,6 +386,9 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "spline": lambda: scrambled(key(16), _spline(), scale=0.1),
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
     "trained real nvp": trained_flow,
+    "u1 doubling": lambda: scrambled(
+        key(22), Flow(HaarPrior(gauge_space("U(1)", (2, 2))), _u1_doubling((2, 2), 2)), scale=0.2
+    ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }

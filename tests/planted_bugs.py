@@ -948,6 +948,27 @@ BUGS = (
         "tests/laws/test_bijection_laws.py::test_claimed_symmetries[plaquettes along 0]",
     ),
     Bug(
+        "the log-det of one level of a doubling flow dropped",
+        "bijections/doubling.py",
+        "levels.put_together(store), self.group.adjoint(gauge)), jnp.sum(log_dets)",
+        "levels.put_together(store), self.group.adjoint(gauge)), jnp.sum(log_dets[1:])",
+        f"{BIJECTION}[doubling of U(1)-log_det_is_jacobian]",
+    ),
+    Bug(
+        "the sign of one half of a plaquette",
+        "bijections/doubling.py",
+        "group.compose(corner, group.adjoint(new))",
+        "group.compose(corner, new)",
+        f"{BIJECTION}[doubling of U(1)-round_trip_worst]",
+    ),
+    Bug(
+        "a split that jumps where a plaquette is −1",
+        "bijections/splits/u1.py",
+        "c * output[n_bins + 1 :]",
+        "output[n_bins + 1 :]",
+        "tests/flows/test_doubling.py::test_the_split_is_continuous_where_the_plaquette_is_minus_one",
+    ),
+    Bug(
         "fields of a product with the same random numbers",
         "fields/product.py",
         "function(space, fold_in(key, i))",

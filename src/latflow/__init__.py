@@ -44,6 +44,7 @@ _HOME = {
     "multiscale": "latflow.flows.architectures",
     "Networks": "latflow.flows.networks",
     "continuous_flow": "latflow.flows.continuous",
+    "doubling_flow": "latflow.flows.doubling",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "Z2Mixture": "latflow.flows.mixture",
     "ConditionalFlow": "latflow.flows.conditional",

@@ -1,0 +1,102 @@
+r"""Doubling: links of a coarse lattice first, then the new links of a lattice with twice as many sites, level by level.
+
+Doubling direction μ of a plane divides every link $U_\mu=W_aW_b$ and adds a midpoint. $W_a$ is the gauge of the new
+site and is not changed. Each coarse plaquette gets one new link V, from its midpoint in the other direction ν. In the
+gauge with $W_a=1$ on all levels, see `latflow.bijections.levels`,
+
+$$P(x)=U_\nu(x)U_\mu(x+\hat\nu)U_\nu^\dagger(x+\hat\mu)U_\mu^\dagger(x)=ab,\qquad a(x)=U_\nu(x)V^\dagger(x).$$
+
+At a given coarse field $V\leftrightarrow a$ keeps the Haar measure. A split moves a given P; the new links of a level
+are independent of each other, so log-dets are sums over coarse plaquettes.
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from typing_extensions import override
+
+from latflow._typing import Field, Scalar
+from latflow.bijections.base import AbstractBijection
+from latflow.bijections.levels import Elements, Hierarchy, Table
+from latflow.bijections.splits.base import AbstractSplit
+from latflow.groups.base import AbstractGroup
+
+
+class Doubling(AbstractBijection):
+    """A flow of all links of a periodic plane from coarse to fine; links of the coarsest lattice keep their values.
+
+    It commutes with gauge transformations, and with translations by the distance of sites of the coarsest lattice. Its
+    program has one split, that all levels run through in pieces of equal size: it compiles as fast for any number of
+    levels.
+
+    Args:
+        splits: One of every level; its arrays have a leading axis more, the levels, the coarsest one first.
+        group: Of the links.
+        hierarchy: The levels.
+
+    References:
+        arXiv:2404.10819; in two dimensions all new links of a level move at once.
+    """
+
+    splits: AbstractSplit
+    group: AbstractGroup
+    hierarchy: Hierarchy = eqx.field(static=True)
+
+    @override
+    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
+        levels = self.hierarchy
+        gauge = levels.gauge(self.group, x)
+        store, new = levels.taken_apart(self.group, levels.dressed(self.group, x, gauge))
+        splits, static = self._by_piece()
+
+        def piece(store: Elements, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[Elements, Scalar]:
+            links, split, table = inputs
+            half, plaquette, corner = self._loops(store, links, table)
+            image, slopes = eqx.combine(split, static).forward_and_log_det(half, plaquette)
+            moved = self._new_links(image, corner)
+            store = jax.lax.dynamic_update_slice_in_dim(store, moved, table["first"], axis=-1)
+            return store, jnp.sum(jnp.where(table["real"], slopes, 0.0))
+
+        store, log_dets = jax.lax.scan(piece, store, (new, splits, levels.pieces))
+        return levels.dressed(self.group, levels.put_together(store), self.group.adjoint(gauge)), jnp.sum(log_dets)
+
+    @override
+    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
+        levels = self.hierarchy
+        gauge = levels.gauge(self.group, y)
+        store, new = levels.taken_apart(self.group, levels.dressed(self.group, y, gauge))
+        store = levels.filled(store, new)
+        splits, static = self._by_piece()
+
+        def piece(_: None, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[None, tuple[Elements, Scalar]]:
+            links, split, table = inputs
+            half, plaquette, corner = self._loops(store, links, table)
+            origin, slopes = eqx.combine(split, static).inverse_and_log_det(half, plaquette)
+            return None, (self._new_links(origin, corner), jnp.sum(jnp.where(table["real"], slopes, 0.0)))
+
+        _, (latent, log_dets) = jax.lax.scan(piece, None, (new, splits, levels.pieces))
+        latent = levels.put_together(levels.filled(store, latent))
+        return levels.dressed(self.group, latent, self.group.adjoint(gauge)), jnp.sum(log_dets)
+
+    def _by_piece(self) -> tuple[AbstractSplit, AbstractSplit]:
+        """Arrays of the split of every piece, and the rest, which is the same in all."""
+        arrays, static = eqx.partition(self.splits, eqx.is_array)
+        return jax.tree.map(lambda leaf: leaf[self.hierarchy.level_of_pieces], arrays), static
+
+    def _loops(self, store: Elements, new: Elements, table: Table) -> tuple[Elements, Elements, Elements]:
+        r"""Halves a and plaquettes P of one piece, and the links $U_\nu(x)$ at its corners."""
+        group = self.group
+        corner, top, right, bottom = (store[..., table[name]] for name in ("corner", "top", "right", "bottom"))
+        plaquette = group.compose(group.compose(corner, top), group.adjoint(group.compose(bottom, right)))
+        return group.compose(corner, group.adjoint(new)), plaquette, corner
+
+    def _new_links(self, half: Elements, corner: Elements) -> Elements:
+        """The links V with which halves are `half`."""
+        return self.group.compose(self.group.adjoint(half), corner)
+
+
+def stacked(splits: Sequence[AbstractSplit]) -> AbstractSplit:
+    """Splits of equal sizes, the coarsest level first, as one with a leading axis more, the levels."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *splits)

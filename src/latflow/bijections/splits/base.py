@@ -1,0 +1,44 @@
+r"""Interface of a split: how a coarse plaquette is divided between its two halves.
+
+When a lattice is doubled in one direction, every coarse plaquette P gets a new link inside, which makes it a product
+$P=ab$ of two fine ones. A split moves a, with P fixed.
+"""
+
+import abc
+from typing import TypeAlias
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from latflow._typing import Field
+
+LogDet: TypeAlias = Float[Array, "*sites"]
+
+
+class AbstractSplit(eqx.Module):
+    r"""A bijection of the half a of every coarse plaquette $P=ab$, equivariant under conjugation.
+
+    $(a,P)\to(gag^\dagger,gPg^\dagger)$ is followed by the image. Elements have the layout of the group: matrix indices
+    first, the axis of the sites last; angles in (−π, π] for U(1). Sites are plaquettes of one level, or what fills up
+    their number: halves and plaquettes that are any elements of the group. Log-dets refer to the normalised Haar
+    measure of a.
+
+    In a flow, the arrays of the splits of all levels are stacked along a first axis; see `latflow.bijections.doubling`.
+    """
+
+    @abc.abstractmethod
+    def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
+        """The image of a, and ln|∂a'/∂a| at every site."""
+
+    @abc.abstractmethod
+    def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
+        """The pre-image of a, and the log-det of the inverse map, at every site."""
+
+    @abc.abstractmethod
+    def at(self, kappas: Float[np.ndarray, " levels"]) -> "AbstractSplit":
+        r"""The stacked splits of all levels with other concentrations of their heat baths, the coarsest level first.
+
+        Before training, a has about the density of two blocks of Wilson's action at coupling κ,
+        $\exp\frac\kappa N\mathrm{Re\,tr}(a+b)$ given P.
+        """
