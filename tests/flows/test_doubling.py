@@ -1,4 +1,6 @@
-"""Doubling flows of U(1): exact log Z before and after training, block couplings, refusals."""
+"""Doubling flows: exact log Z before and after training, block couplings, refusals."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -6,37 +8,53 @@ import numpy as np
 import pytest
 from scipy.special import ive
 
-from catalogue import wilson
-from latflow.actions.exact_gauge import u1_log_z
+from catalogue import gauge_space, wilson
+from latflow.actions.exact_gauge import sun_log_z, u1_log_z
+from latflow.bijections.doubling import Doubling, stacked
 from latflow.bijections.levels import Hierarchy, halvings
+from latflow.bijections.splits.su2 import SU2Split, block_energy
+from latflow.bijections.splits.su3 import SU3Split
 from latflow.bijections.splits.u1 import U1Split
+from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
+from latflow.fields.gauge_symmetry import ChargeConjugation, random_gauge_transformation
 from latflow.flows.architectures import cast
 from latflow.flows.doubling import block_couplings, doubling_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups.names import named
+from latflow.groups.sun import SU
 from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.stats.weights import reweighting_ess
+from latflow.testing import BIJECTION_LAWS, equivariant_under, scrambled, spread_fields
 
 KEY = jax.random.key(1)
 
 
-def test_the_start_is_close_to_the_theory_and_log_z_is_exact():
-    """4×4 at β = 2: without training the reweighting ESS of 2048 draws is above 0.8, and log Z exact to 5σ."""
-    action = wilson("U(1)", (4, 4), 2.0)
-    sampler = FlowSampler(cast(doubling_flow(KEY, Lattice((4, 4)), U1(), 2.0), "float64"), action)
+@pytest.mark.parametrize(
+    ("group", "beta", "least", "log_z"),
+    [
+        ("U(1)", 2.0, 0.8, u1_log_z(2.0, volume=16)),
+        ("SU(2)", 2.2, 0.95, sun_log_z(2, 2.2, volume=16)),
+        ("SU(3)", 4.0, 0.95, sun_log_z(3, 4.0, volume=16)),
+    ],
+)
+def test_the_start_is_close_to_the_theory_and_log_z_is_exact(group, beta, least, log_z):
+    """4×4: without training the reweighting ESS of 2048 draws is near one, and log Z exact to 5σ."""
+    sampler = FlowSampler(
+        cast(doubling_flow(KEY, Lattice((4, 4)), named(group), beta), "float64"), wilson(group, (4, 4), beta)
+    )
     weights = np.asarray(jax.jit(jax.vmap(sampler.draw))(jax.random.split(KEY, 2048)).log_weight)
     ess = float(reweighting_ess(weights))
     shifted = np.exp(weights - weights.max())
     error = np.sqrt((1 / ess - 1) / weights.size)
-    assert ess > 0.8
-    assert abs(np.log(shifted.mean()) + weights.max() - u1_log_z(2.0, volume=16)) < 5 * error
+    assert ess > least
+    assert abs(np.log(shifted.mean()) + weights.max() - log_z) < 5 * error
     assert error < 0.02
 
 
 def test_block_couplings_have_powers_of_the_plaquette():
-    kappas = block_couplings(3.0, Hierarchy(Lattice((4, 4)), 4))
+    kappas = block_couplings(3.0, Hierarchy(Lattice((4, 4)), 4), U1())
     average = ive(1, 3.0) / ive(0, 3.0)
     assert np.allclose(ive(1, kappas) / ive(0, kappas), average ** np.array([8, 4, 2, 1]), rtol=1e-9)
 
@@ -52,6 +70,50 @@ def test_the_split_is_continuous_where_the_plaquette_is_minus_one():
         assert np.allclose(np.exp(1j * one), np.exp(1j * other), atol=1e-9)
 
 
+@functools.cache
+def su3_doubling():
+    """Two doublings of SU(3), scrambled, and fields away from the cold one, a null set where frames are a convention."""
+    lattice, space = Lattice((2, 2)), gauge_space("SU(3)", (2, 2))
+    split = SU3Split.untrained(KEY, kappa=1.5, n_bins=4, hidden=(4,), dtype="float64")
+    bijection = scrambled(KEY, Doubling(stacked([split] * 2), SU(3), Hierarchy(lattice, 2)))
+    cold = spread_fields(KEY, space, n=3)
+    return bijection, space, jnp.concatenate([cold, HaarPrior(space).sample_and_log_prob(KEY)[0][None]])
+
+
+@pytest.mark.parametrize("law", BIJECTION_LAWS, ids=lambda law: law.__name__)
+def test_law_of_su3(law):
+    result = law(*su3_doubling())
+    assert result.passed, result.line()
+
+
+def test_su3_commutes_with_gauge_transformations_and_charge_conjugation():
+    bijection, space, fields = su3_doubling()
+    for element in (random_gauge_transformation(KEY, space), ChargeConjugation(space.group)):
+        result = equivariant_under(bijection, space, element, fields)
+        assert result.passed, result.line()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_coinciding_eigenvalues_give_finite_numbers_and_gradients(n):
+    """Halves and plaquettes at the elements of the centre, all pairs of them."""
+    split = {2: SU2Split.untrained(kappa=1.5, n_bins=3), 3: SU3Split.untrained(KEY, kappa=1.5, n_bins=3, hidden=(4,))}[
+        n
+    ]
+    centre = jnp.eye(n)[..., None] * jnp.exp(2j * jnp.pi * jnp.arange(n) / n)[None, None]
+    half, plaquette = jnp.repeat(centre, n, axis=-1), jnp.tile(centre, n)
+
+    def total(split, half, plaquette):
+        image, log_det = split.forward_and_log_det(half, plaquette)
+        return jnp.sum(jnp.real(image) * jnp.arange(n * n).reshape(n, n, 1)) + jnp.sum(log_det)
+
+    value, gradient = jax.value_and_grad(total, argnums=(0, 1, 2))(split, half, plaquette)
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((value, gradient)))
+
+
+def test_block_energy_of_one_plaquette_is_wilson():
+    assert np.allclose(block_energy(2.2, n_plaquettes=1), [2.2, 0, 0, 0, 0], atol=1e-9)
+
+
 def test_halvings():
     assert halvings(Lattice((4, 4))) == (1, 0, 1, 0)
     assert halvings(Lattice((3, 6))) == (1,)
@@ -65,7 +127,7 @@ def test_halvings():
         ((3, 5), "U(1)", {}, "an even extent"),
         ((4, 4), "U(1)", {"n_levels": 5}, "1 to 4"),
         ((4, 4), "U(1)", {"n_bins": 1}, "flow.bins"),
-        ((4, 4), "SU(2)", {}, r"U\(1\) for a doubling flow"),
+        ((4, 4), "SU(4)", {}, r"U\(1\), SU\(2\), SU\(3\) for a doubling flow"),
     ],
 )
 def test_what_cannot_be_is_refused(shape, group, settings, message):

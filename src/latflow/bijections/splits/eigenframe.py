@@ -86,7 +86,7 @@ def _isolated(p: Matrices, others: tuple[Array, Array]) -> Vector:
     lengths = jnp.sum(_squared(projector), axis=0)
     zeroth = (lengths[0] >= lengths[1]) & (lengths[0] >= lengths[2])
     first = ~zeroth & (lengths[1] >= lengths[2])
-    column = jnp.where(zeroth, projector[:, 0], jnp.where(first, projector[:, 1], projector[:, 2]))
+    column = jnp.where(zeroth[None], projector[:, 0], jnp.where(first[None], projector[:, 1], projector[:, 2]))
     return _unit(column)
 
 
@@ -96,7 +96,7 @@ def _complement(vector: Vector) -> tuple[Vector, Vector]:
     zeroth = (sizes[0] <= sizes[1]) & (sizes[0] <= sizes[2])
     first = ~zeroth & (sizes[1] <= sizes[2])
     axis = jnp.stack([zeroth, first, ~(zeroth | first)]).astype(vector.dtype)
-    beside = _unit(axis - vector * jnp.sum(jnp.conj(vector) * axis, axis=0))
+    beside = _unit(axis - vector * jnp.sum(jnp.conj(vector) * axis, axis=0, keepdims=True))
     return beside, jnp.conj(jnp.cross(vector, beside, axis=0))
 
 
@@ -132,7 +132,8 @@ def _descending(angles: list[Array], columns: list[Vector]) -> tuple[list[Array]
     for i, j in ((0, 1), (1, 2), (0, 1)):
         swap = angles[i] < angles[j]
         angles[i], angles[j] = jnp.where(swap, angles[j], angles[i]), jnp.where(swap, angles[i], angles[j])
-        columns[i], columns[j] = jnp.where(swap, columns[j], columns[i]), jnp.where(swap, columns[i], columns[j])
+        first, second = columns[i], columns[j]
+        columns[i], columns[j] = jnp.where(swap[None], second, first), jnp.where(swap[None], first, second)
     return angles, columns
 
 
@@ -142,11 +143,11 @@ def _between(a: Vector, p: Matrices, b: Vector) -> Complex[Array, "*sites"]:
 
 
 def _combined(parts: tuple[Array, Array], first: Vector, second: Vector) -> Vector:
-    return parts[0] * first + parts[1] * second
+    return parts[0][None] * first + parts[1][None] * second
 
 
 def _unit(vector: Vector) -> Vector:
-    square = jnp.sum(_squared(vector), axis=0)
+    square = jnp.sum(_squared(vector), axis=0, keepdims=True)
     regular = square > _TINY
     axis = jnp.zeros_like(vector).at[0].set(1.0)
     return jnp.where(regular, vector / jnp.sqrt(jnp.where(regular, square, 1.0)), axis)

@@ -1,5 +1,6 @@
 """Small networks that act on every site alone, features first and sites last."""
 
+import itertools
 import math
 
 import equinox as eqx
@@ -12,39 +13,43 @@ from latflow.batching import trailing
 
 
 class SiteNetwork(eqx.Module):
-    """Two layers with a tanh between them, in their own precision; an untrained one gives zeros.
+    """Layers with a tanh between them, in their own precision; an untrained network gives zeros.
 
     Args:
-        inner: Weights of the hidden layer.
-        inner_bias: Its biases.
-        outer: Weights of the output.
-        outer_bias: Its biases.
+        weights: One matrix for every layer.
+        biases: One vector for every layer.
     """
 
-    inner: Float[Array, "hidden in"]
-    inner_bias: Float[Array, " hidden"]
-    outer: Float[Array, "out hidden"]
-    outer_bias: Float[Array, " out"]
+    weights: tuple[Float[Array, "_ _"], ...]
+    biases: tuple[Float[Array, " _"], ...]
 
     @classmethod
-    def untrained(cls, key: PRNGKey, *, n_in: int, n_hidden: int, n_out: int, dtype: str) -> "SiteNetwork":
-        """Normal weights in the hidden layer, zeros in the last.
+    def untrained(
+        cls, key: PRNGKey, *, n_in: int, hidden: tuple[int, ...], n_out: int, dtype: str | jnp.dtype
+    ) -> "SiteNetwork":
+        """Normal weights in the hidden layers, zeros in the last.
 
         Args:
-            key: Randomness of the hidden layer.
+            key: Randomness of the hidden layers.
             n_in: Features.
-            n_hidden: Units of the hidden layer.
+            hidden: Units of the hidden layers.
             n_out: Numbers per site.
             dtype: Precision.
         """
-        inner = jax.random.normal(key, (n_hidden, n_in), dtype=dtype) / math.sqrt(n_in)
-        return cls(inner, jnp.zeros(n_hidden, dtype), jnp.zeros((n_out, n_hidden), dtype), jnp.zeros(n_out, dtype))
+        pairs = list(itertools.pairwise((n_in, *hidden, n_out)))
+        weights = [
+            jax.random.normal(jax.random.fold_in(key, i), (rows, columns), dtype=dtype) / math.sqrt(columns)
+            for i, (columns, rows) in enumerate(pairs[:-1])
+        ]
+        last = jnp.zeros((n_out, pairs[-1][0]), dtype)
+        return cls((*weights, last), tuple(jnp.zeros(rows, dtype) for _, rows in pairs))
 
     def __call__(self, features: Float[Array, "in *sites"]) -> Float[Array, "out *sites"]:
         """Outputs of every site."""
-        x = features.astype(self.inner.dtype)
-        hidden = _hidden(jnp.tensordot(self.inner, x, 1), self.inner_bias)
-        return _shifted(jnp.tensordot(self.outer, hidden, 1), self.outer_bias).astype(features.dtype)
+        x = features.astype(self.weights[0].dtype)
+        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = _hidden(jnp.tensordot(weights, x, 1), bias)
+        return _shifted(jnp.tensordot(self.weights[-1], x, 1), self.biases[-1]).astype(features.dtype)
 
 
 @trailing
@@ -57,6 +62,6 @@ def _shifted(x: Float[Array, "n *sites"], bias: Float[Array, "n *batch"]) -> Flo
     return x + _along(bias, x)
 
 
-def _along(bias: Float[Array, "n *batch"], x: Float[Array, "n *sites"]) -> Float[Array, "n *sites"]:
+def _along(bias: Float[Array, "n *batch"], x: Float[Array, "n *sites"]) -> Float[Array, "n *ones"]:
     """One number per unit, and per example of a batch, at all sites."""
     return bias.reshape(bias.shape[0], *(1,) * (x.ndim - bias.ndim), *bias.shape[1:])

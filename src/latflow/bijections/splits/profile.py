@@ -1,10 +1,10 @@
 r"""Splines that turn Haar-distributed coordinates of a group element into those of a density given by its logarithm.
 
 A coordinate runs over [0, 1] with a reference density ∝ $\sin^p\pi x$: p = 2 for the angle of SU(2), 4 and 3 for the
-first column of SU(3), 0 for cosines and shares. The target is the reference times $e^\ell$. Its K bins are equidistant;
-their knots in the base coordinate are the quantiles of the reference at the integrals of the target, and the slopes at
-knots are ratios of the two densities. So the image has nearly the density that is asked for, and for ℓ = const the map is
-nearly the identity. The log-det is that of the spline as it is, hence exact whatever was approximated on the way.
+first column of SU(3), 0 for cosines and shares. The target is the reference times $e^\ell$. Its K bins are
+equidistant; their knots in the base coordinate are the quantiles of the reference at the integrals of the target, and
+the slopes at knots are ratios of the two densities. So the image has nearly the density that is asked for, and for
+ℓ = const the map is nearly the identity. The log-det is that of the spline as it is, whatever was approximated.
 """
 
 import functools
@@ -55,7 +55,7 @@ def profile(logs: Float[Array, "n_nodes *sites"], *, power: int) -> Profile:
     """
     n_bins = len(logs) // 3
     reference = _reference(power, n_bins)
-    height = jnp.exp(jnp.maximum(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0)), _LOWEST))
+    height = jnp.exp(jnp.maximum(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0, keepdims=True)), _LOWEST))
     weighted = height[: 2 * n_bins] * _column(reference.weights, height)
     masses = weighted[0::2] + weighted[1::2]
     below, above = jnp.cumsum(masses, axis=0)[:-1], jnp.cumsum(masses[::-1], axis=0)[-2::-1]
@@ -63,8 +63,8 @@ def profile(logs: Float[Array, "n_nodes *sites"], *, power: int) -> Profile:
     x = _quantile(below, above, power=power)
     edge = jnp.zeros_like(x[:1])
     at_knots = height[2 * n_bins :]
-    inner = jnp.sin(jnp.pi * x) ** power / _column(reference.sines, x) * (total / at_knots[1:-1])
-    ends = (total / at_knots) ** (1 / (power + 1))
+    inner = jnp.sin(jnp.pi * x) ** power / _column(reference.sines, x) * (total[None] / at_knots[1:-1])
+    ends = (total[None] / at_knots) ** (1 / (power + 1))
     slopes = jnp.concatenate([ends[:1], inner, ends[-1:]])
     return Profile(jnp.concatenate([edge, x, edge + 1]), slopes, power)
 
@@ -72,7 +72,7 @@ def profile(logs: Float[Array, "n_nodes *sites"], *, power: int) -> Profile:
 def push(spline: Profile, x: Float[Array, "*sites"]) -> Parts:
     """Image of a base coordinate, and the logarithm of its slope; without the factor of the reference densities."""
     n_bins = len(spline.knots) - 1
-    reached = x >= spline.knots[1:-1]
+    reached = x[None] >= spline.knots[1:-1]
     bins = _picked(spline, _one_of(reached))
     fraction = jnp.clip((x - bins.left) / bins.width, 0.0, 1.0)
     height, log_slope = _evaluate(bins, fraction, 1 / n_bins)
@@ -82,7 +82,7 @@ def push(spline: Profile, x: Float[Array, "*sites"]) -> Parts:
 def pull(spline: Profile, y: Float[Array, "*sites"]) -> Parts:
     """Base coordinate of an image, and the logarithm of the slope *at that base coordinate*, as `push` gives it."""
     n_bins = len(spline.knots) - 1
-    reached = y >= _column(np.arange(1, n_bins) / n_bins, spline.knots)
+    reached = y[None] >= _column(np.arange(1, n_bins) / n_bins, spline.knots)
     bins = _picked(spline, _one_of(reached))
     rise = jnp.clip(y - jnp.sum(reached, axis=0) / n_bins, 0.0, 1 / n_bins)
     fraction = _solve(bins, rise, 1 / n_bins)
@@ -130,7 +130,9 @@ def _distribution(x: Float[np.ndarray, " n"], power: int) -> Float[np.ndarray, "
     return inside / (np.sin(np.pi * (nodes_ + 1) / 2) ** power @ weights / 2)
 
 
-def _quantile(below: Float[Array, "n *sites"], above: Float[Array, "n *sites"], *, power: int) -> Float[Array, "n *sites"]:
+def _quantile(
+    below: Float[Array, "n *sites"], above: Float[Array, "n *sites"], *, power: int
+) -> Float[Array, "n *sites"]:
     """Where the reference has the shares `below` and `above`, approximately: a polynomial of their (p + 1)-th roots."""
     if power == 0:
         return below / (below + above)
@@ -197,5 +199,5 @@ def _solve(bins: _Bin, rise: Float[Array, "*sites"], height: float) -> Float[Arr
     return 2 * c / (-b - jnp.sqrt(jnp.maximum(b**2 - 4 * a * c, 1e-300)))
 
 
-def _column(numbers: np.ndarray, like: Float[Array, "n *sites"]) -> Float[Array, "n *ones"]:
+def _column(numbers: np.ndarray, like: Float[Array, "_ *sites"]) -> Float[Array, "m *ones"]:
     return jnp.asarray(numbers.reshape(-1, *(1,) * (like.ndim - 1)), like.dtype)

@@ -2,31 +2,35 @@ r"""The split of SU(2) plaquettes: first the angle of half the plaquette, then t
 
 With $M=\sqrt P$, the root with eigenvalues $e^{\pm i\alpha/2}$, the halves are $a=MX$ and $b=X^\dagger M$. Let ψ be the
 angle of $X=\cos\psi+i\,\sin\psi\,\hat x\cdot\sigma$ and g the cosine between its axis and that of P. Then
-$\tfrac12\mathrm{tr}\,(a,b)=\cos\tfrac\alpha2\cos\psi\mp\sin\tfrac\alpha2\sin\psi\,g$, and blocks of weight $e^{E(a)}$ give
+$\tfrac12\mathrm{tr}\,(a,b)=\cos\tfrac\alpha2\cos\psi\mp\sin\tfrac\alpha2\sin\psi\,g$. Blocks of weight $e^{E(a)}$ give
 
 $$p(\psi,g)\propto\sin^2\!\psi\;e^{E(a)+E(b)},\qquad E=\kappa t+\sum_{k\ge2}c_kt^k,\quad t=\tfrac12\mathrm{tr}.$$
 
 Splines draw ψ from the marginal density, by quadrature over g, and then |g|. The sign of g and the azimuth stay as they
-are. E is a polynomial of the trace with trainable coefficients, one set per level; Wilson's action, with κ only, is the
-start. The map is equivariant under conjugation because it reads traces and scalar products.
+are. E is a polynomial of the trace with trainable coefficients, one set per level. The start is Wilson's action, with
+κ only, or a fit to the character expansion of a block of n plaquettes, `block_energy`. The map is
+equivariant under conjugation because it reads traces and scalar products.
 """
 
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from typing_extensions import Self, override
+from scipy.special import ive
+from typing_extensions import override
 
 from latflow._typing import Field, Matrices, Scalar
 from latflow.arguments import count
 from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
-from latflow.bijections.splits.profile import Parts, Profile, nodes, profile, pull, push, stretch
+from latflow.bijections.splits.profile import Profile, nodes, profile, pull, push, stretch
 from latflow.errors import ConfigError
 
 _TINY = 1e-10
+_ANGLES = 400
 _HALF_RANGE = 4
 """Gauss points of the average over |g| in the density of the angle."""
 
@@ -54,19 +58,19 @@ class SU2Split(AbstractSplit):
         count("flow.bins", self.n_bins, least=2)
 
     @classmethod
-    def untrained(cls, *, kappa: float, n_bins: int = 12, n_powers: int = 4) -> "SU2Split":
-        """Blocks of Wilson's action at coupling κ.
+    def untrained(cls, *, kappa: float, higher: Sequence[float] = (0.0, 0.0, 0.0), n_bins: int = 12) -> "SU2Split":
+        """Blocks of a given E, by default of Wilson's action at coupling κ.
 
         Args:
             kappa: At least 0.
+            higher: Coefficients of the powers of half the trace from the second on, relative to κ.
             n_bins: K ≥ 2.
-            n_powers: Degree of E, at least 1.
         """
-        return cls(_coupling(kappa), jnp.zeros(count("flow.powers", n_powers) - 1), n_bins)
+        return cls(coupling(kappa), jnp.asarray(higher, float), n_bins)
 
     @override
-    def at(self, kappa: float) -> Self:
-        return eqx.tree_at(lambda split: split.kappa, self, _coupling(kappa))
+    def at(self, kappas: Float[np.ndarray, " levels"]) -> "SU2Split":
+        return eqx.tree_at(lambda split: split.kappa, self, jnp.asarray(kappas))
 
     @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
@@ -80,7 +84,32 @@ class SU2Split(AbstractSplit):
         return self.kappa * jnp.concatenate([jnp.ones(1), self.higher])
 
 
-def _coupling(kappa: float) -> Scalar:
+def block_energy(beta: float, *, n_plaquettes: int, n_powers: int = 5) -> Float[np.ndarray, " n_powers"]:
+    r"""Coefficients of the powers of half the trace in E of a block of plaquettes in infinite volume.
+
+    Their product has the density $\sum_dd\,(I_d(\beta)/I_1(\beta))^n\,\sin d\psi/\sin\psi$ with respect to Haar, the
+    convolution of n Wilson weights. Its logarithm is fitted by least squares, weighted with the density.
+
+    Args:
+        beta: Coupling of the plaquettes, above 0.
+        n_plaquettes: n.
+        n_powers: Degree of E.
+    """
+    psi = np.pi * (np.arange(_ANGLES) + 0.5) / _ANGLES
+    d = np.arange(1, 40 + 4 * math.ceil(beta))
+    terms = d * (ive(d, beta) / ive(1, beta)) ** n_plaquettes
+    density = np.maximum(np.sin(np.outer(psi, d)) @ terms / np.sin(psi), 1e-12)
+    weights = np.sin(psi) * np.sqrt(density)
+    basis = np.cos(psi)[:, None] ** np.arange(n_powers + 1)
+    return np.linalg.lstsq(basis * weights[:, None], np.log(density) * weights, rcond=None)[0][1:]
+
+
+def coupling(kappa: float) -> Scalar:
+    """κ as an array.
+
+    Raises:
+        ConfigError: If it is negative or not finite.
+    """
     if not 0 <= kappa < math.inf:
         raise ConfigError([f"kappa: {kappa:g}; allowed: a number ≥ 0"])
     return jnp.asarray(kappa, float)
@@ -90,14 +119,16 @@ def _coupling(kappa: float) -> Scalar:
 def _moved(
     coefficients: Float[Array, "n_powers *batch"], half: Matrices, plaquette: Matrices, *, n_bins: int, inverse: bool
 ) -> _Moved:
-    energy = coefficients.reshape(len(coefficients), *(1,) * (half.ndim - 1 - coefficients.ndim), *coefficients.shape[1:])
+    energy = coefficients.reshape(
+        len(coefficients), *(1,) * (half.ndim - 1 - coefficients.ndim), *coefficients.shape[1:]
+    )
     cosine, sine, axis = _root(plaquette)
-    root = (cosine, sine * axis)
+    root = (cosine, sine[None] * axis)
     x = _times((root[0], -root[1]), _quaternion(half))
     length = _length(x[1])
     angle = jnp.arctan2(length, x[0]) / jnp.pi
     along = jnp.sum(x[1] * axis, axis=0)
-    spread = x[1] - along * axis
+    spread = x[1] - along[None] * axis
     share = _share(along, spread, length)
 
     radial = profile(_angle_logs(energy, cosine, sine, n_bins=n_bins), power=2)
@@ -109,10 +140,12 @@ def _moved(
         new_angle, log_slope = push(radial, angle)
         factor, log_factor = stretch(angle, new_angle, log_slope)
         psi = new_angle
-    polar = profile(_cosine_logs(energy, cosine * jnp.cos(jnp.pi * psi), sine * jnp.sin(jnp.pi * psi), n_bins=n_bins), power=0)
+    polar = profile(
+        _cosine_logs(energy, cosine * jnp.cos(jnp.pi * psi), sine * jnp.sin(jnp.pi * psi), n_bins=n_bins), power=0
+    )
     moved, polar_slope = (pull if inverse else push)(polar, share)
     turn, tilt = _ratios(share, moved, polar_slope, polar, inverse=inverse)
-    vector = factor * (turn * along * axis + tilt * spread)
+    vector = (factor * turn * along)[None] * axis + (factor * tilt)[None] * spread
     log_det = log_slope + 2 * log_factor + polar_slope
     out = _times(root, (jnp.cos(jnp.pi * new_angle), vector))
     return _matrices(out), -log_det if inverse else log_det
@@ -122,8 +155,8 @@ def _angle_logs(energy: Array, cosine: Array, sine: Array, *, n_bins: int) -> Fl
     """Log-density of ψ relative to the Haar measure: the average over |g| of both blocks."""
     psi = np.pi * nodes(n_bins)
     points, weights = np.polynomial.legendre.leggauss(2 * _HALF_RANGE)
-    mean = cosine * _column(np.cos(psi), cosine)
-    side = (sine * _column(np.sin(psi), sine)) ** 2
+    mean = cosine[None] * _column(np.cos(psi), cosine)
+    side = (sine[None] * _column(np.sin(psi), sine)) ** 2
     logs = [_pair(energy, mean, side * float(g) ** 2) for g in points[_HALF_RANGE:]]
     top = jnp.maximum(logs[0], logs[-1])
     terms = [float(w) * jnp.exp(log - top) for w, log in zip(weights[_HALF_RANGE:], logs, strict=True)]
@@ -133,7 +166,7 @@ def _angle_logs(energy: Array, cosine: Array, sine: Array, *, n_bins: int) -> Fl
 def _cosine_logs(energy: Array, mean: Array, side: Array, *, n_bins: int) -> Float[Array, "n_nodes *sites"]:
     """Log-density of 1 − |g| at a given angle."""
     g = 1 - nodes(n_bins)
-    return _pair(energy, mean[None], side**2 * _column(g**2, mean))
+    return _pair(energy, mean[None], side[None] ** 2 * _column(g**2, mean))
 
 
 def _pair(energy: Array, mean: Array, square: Array) -> Array:
@@ -141,7 +174,7 @@ def _pair(energy: Array, mean: Array, square: Array) -> Array:
     total = jnp.zeros_like(mean * square)
     for k in range(1, len(energy) + 1):
         terms = [2 * math.comb(k, 2 * j) * mean ** (k - 2 * j) * square**j for j in range(k // 2 + 1)]
-        total = total + energy[k - 1] * sum(terms[1:], start=terms[0])
+        total = total + energy[k - 1][None] * sum(terms[1:], start=terms[0])
     return total
 
 
@@ -162,7 +195,7 @@ def _ratios(share: Array, moved: Array, log_slope: Array, polar: Profile, *, inv
     return turn, jnp.sqrt(ratio * (1 + moved_cosine) / (1 + cosine))
 
 
-# Quaternions: the real part, and three coefficients of iσ --------------------------------------------------------------
+# Quaternions: the real part, and three coefficients of iσ ------------------------------------------------------------
 
 
 def _quaternion(a: Matrices) -> _Quaternion:
@@ -179,7 +212,7 @@ def _matrices(q: _Quaternion) -> Matrices:
 def _times(a: _Quaternion, b: _Quaternion) -> _Quaternion:
     """Product; σ_iσ_j = δ_ij + iε_ijkσ_k."""
     cross = jnp.cross(a[1], b[1], axis=0)
-    return a[0] * b[0] - jnp.sum(a[1] * b[1], axis=0), a[0] * b[1] + b[0] * a[1] - cross
+    return a[0] * b[0] - jnp.sum(a[1] * b[1], axis=0), a[0][None] * b[1] + b[0][None] * a[1] - cross
 
 
 def _length(vector: Float[Array, "3 *sites"]) -> Float[Array, "*sites"]:
@@ -195,7 +228,7 @@ def _root(plaquette: Matrices) -> tuple[Array, Array, Float[Array, "3 *sites"]]:
     half = jnp.arctan2(length, real) / 2
     pole = jnp.zeros_like(vector).at[2].set(1.0)
     regular = length > _TINY
-    axis = jnp.where(regular, vector / jnp.where(regular, length, 1.0), pole)
+    axis = jnp.where(regular[None], vector / jnp.where(regular, length, 1.0)[None], pole)
     return jnp.cos(half), jnp.sin(half), axis
 
 

@@ -5,7 +5,9 @@ With $M=\sqrt P$ the halves are $a=MX$, $b=X^\dagger M$. X is taken apart in the
 two blocks of Wilson's action at coupling κ, the later ones integrated out by quadrature, times the exponential of a
 short Fourier or Chebyshev series whose coefficients a network reads from P and the earlier coordinates. An untrained
 split is the heat bath. The map is equivariant under conjugation because frame and coordinates are, and under charge
-conjugation because plaquettes are first conjugated to a non-negative middle angle.
+conjugation because plaquettes are first conjugated to a non-negative middle angle. On a null set, where eigenvalues of
+P coincide or entries of X vanish exactly, values are finite and the map still inverts, but frames and phases are a
+convention: it is neither equivariant nor differentiable there. The cold configuration is such a point.
 """
 
 import math
@@ -16,25 +18,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.special import roots_jacobi
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from latflow._typing import Field, Matrices, PRNGKey, Scalar
-from latflow.arguments import count
+from latflow.arguments import count, counts
 from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.bijections.splits.eigenframe import eigenframe, from_frame, in_frame
 from latflow.bijections.splits.network import SiteNetwork
 from latflow.bijections.splits.profile import nodes, profile, pull, push, stretch
-from latflow.bijections.splits.su3_chart import Chart, build, read, strength
-from latflow.errors import ConfigError
-from latflow.groups.matrices import multiply
+from latflow.bijections.splits.su2 import coupling
+from latflow.bijections.splits.su3_chart import Chart, Phases, build, read, strength
 
 _POWERS = (4, 3, 0, 2, 0)
 """Of the sines in the Haar densities of the coordinates."""
 _N_FEATURES = (6, 8, 10, 13, 15)
 _SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
 
-_Taken = tuple[Matrices, Matrices, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Array, Bool[Array, "*sites"]]
+_Taken = tuple[Matrices, Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
 _Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
 
 
@@ -64,9 +65,9 @@ class SU3Split(AbstractSplit):
         *,
         kappa: float,
         n_bins: int = 8,
-        hidden: int = 24,
+        hidden: tuple[int, ...] = (24,),
         n_terms: int = 5,
-        dtype: str = "float32",
+        dtype: str | jnp.dtype = "float32",
     ) -> "SU3Split":
         """Blocks of Wilson's action at coupling κ, and networks whose outputs are zero.
 
@@ -74,7 +75,7 @@ class SU3Split(AbstractSplit):
             key: Randomness of the networks.
             kappa: At least 0.
             n_bins: K ≥ 2.
-            hidden: Units of the hidden layers.
+            hidden: Units of every hidden layer.
             n_terms: Coefficients of each series.
             dtype: Precision of the networks.
         """
@@ -82,17 +83,17 @@ class SU3Split(AbstractSplit):
             SiteNetwork.untrained(
                 jax.random.fold_in(key, i),
                 n_in=n,
-                n_hidden=count("flow.hidden", hidden),
+                hidden=counts("flow.hidden", hidden, words="one or more positive widths"),
                 n_out=count("flow.terms", n_terms),
                 dtype=dtype,
             )
             for i, n in enumerate(_N_FEATURES)
         )
-        return cls(_coupling(kappa), networks, n_bins)
+        return cls(coupling(kappa), networks, n_bins)
 
     @override
-    def at(self, kappa: float) -> Self:
-        return eqx.tree_at(lambda split: split.kappa, self, _coupling(kappa))
+    def at(self, kappas: Float[np.ndarray, " levels"]) -> "SU3Split":
+        return eqx.tree_at(lambda split: split.kappa, self, jnp.asarray(kappas))
 
     @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
@@ -115,7 +116,7 @@ class SU3Split(AbstractSplit):
         for step, (network, power) in enumerate(zip(self.networks, _POWERS, strict=True)):
             known = jnp.stack(images) if images else values[:0]
             logs = _heat_bath(self.kappa, features[:3], known, step=step, n_bins=self.n_bins)
-            series = jnp.asarray(_series(step, self.n_bins, len(network.outer_bias)), logs.dtype)
+            series = jnp.asarray(_series(step, self.n_bins, len(network.biases[-1])), logs.dtype)
             logs = logs + jnp.tensordot(series, network(_read(features, known, step=step)), 1)
             out, slope = _through(logs, values[step], power=power, inverse=inverse)
             images.append(values[step] if inverse else out)
@@ -124,18 +125,12 @@ class SU3Split(AbstractSplit):
         return jnp.stack(moved), log_det
 
 
-def _coupling(kappa: float) -> Scalar:
-    if not 0 <= kappa < math.inf:
-        raise ConfigError([f"kappa: {kappa:g}; allowed: a number ≥ 0"])
-    return jnp.asarray(kappa, float)
-
-
 @trailing
 def _taken_apart(half: Matrices, plaquette: Matrices) -> _Taken:
     """Frame and root of P, its cosines and sines of half angles, and the coordinates of X = M†a."""
     middle = eigenframe(plaquette).angles[0]
     conjugated = middle < 0
-    a, p = (jnp.where(conjugated, jnp.conj(m), m) for m in (half, plaquette))
+    a, p = (jnp.where(conjugated[None, None], jnp.conj(m), m) for m in (half, plaquette))
     angles, frame = eigenframe(p)
     cosines, sines = jnp.cos(angles / 2), jnp.sin(angles / 2)
     root = cosines + 1j * sines
@@ -154,11 +149,13 @@ def _put_together(
     conjugated: Bool[Array, "*sites"],
 ) -> Matrices:
     a = from_frame(frame, root[:, None] * build(Chart(values, phases), features[:3]))
-    return jnp.where(conjugated, jnp.conj(a), a)
+    return jnp.where(conjugated[None, None], jnp.conj(a), a)
 
 
 @trailing
-def _through(logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"], *, power: int, inverse: bool) -> _Parts:
+def _through(
+    logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"], *, power: int, inverse: bool
+) -> _Parts:
     """Image or base coordinate of one spline, and the log-det with respect to Haar in the same direction."""
     spline = profile(logs, power=power)
     other, log_slope = (pull if inverse else push)(spline, value)
@@ -168,7 +165,9 @@ def _through(logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"]
 
 
 @trailing
-def _read(features: Float[Array, "6 *sites"], known: Float[Array, "n *sites"], *, step: int) -> Float[Array, "m *sites"]:
+def _read(
+    features: Float[Array, "6 *sites"], known: Float[Array, "n *sites"], *, step: int
+) -> Float[Array, "m *sites"]:
     """What the network of a coordinate reads: P, and the images of the coordinates before."""
     parts = [*features]
     if step > 0:
@@ -184,16 +183,24 @@ def _read(features: Float[Array, "6 *sites"], known: Float[Array, "n *sites"], *
 
 @trailing
 def _heat_bath(
-    kappa: Float[Array, "*batch"], k: Float[Array, "3 *sites"], known: Float[Array, "n *sites"], *, step: int, n_bins: int
+    kappa: Float[Array, "*batch"],
+    k: Float[Array, "3 *sites"],
+    known: Float[Array, "n *sites"],
+    *,
+    step: int,
+    n_bins: int,
 ) -> Float[Array, "n_nodes *sites"]:
     """Log-density of a coordinate given those before it, relative to Haar, for blocks of Wilson's action."""
-    rate = (2 * kappa / 3).reshape(*(1,) * (k.ndim - 1 - kappa.ndim), *kappa.shape)
+    rate = (2 * kappa / 3).reshape(*(1,) * (k.ndim - kappa.ndim), *kappa.shape)
     y = nodes(n_bins).reshape(-1, *(1,) * (k.ndim - 1))
     k = k[:, None]
     if step == 0:
-        cosine, sine = np.cos(np.pi * y), np.sin(np.pi * y)
+        cosine, sine = jnp.cos(jnp.pi * y), jnp.sin(jnp.pi * y)
         points, weights = roots_jacobi(3, 1, 1)
-        average = [w * _blocks(rate, k, cosine, cosine**2 + (sine * v) ** 2) for v, w in zip(points[1:], weights[1:] * [1, 2], strict=True)]
+        average = [
+            w * _blocks(rate, k, cosine, cosine**2 + (sine * v) ** 2)
+            for v, w in zip(points[1:], weights[1:] * [1, 2], strict=True)
+        ]
         return rate * k[0] * cosine + jnp.log(average[0] + average[1])
     cosine, sine = jnp.cos(jnp.pi * known[:1]), jnp.sin(jnp.pi * known[:1])
     if step == 1:
