@@ -72,7 +72,7 @@ def test_the_split_is_continuous_where_the_plaquette_is_minus_one():
 
 @functools.cache
 def su3_doubling():
-    """Two doublings of SU(3), scrambled, and fields away from the cold one, a null set where frames are a convention."""
+    """Two scrambled doublings of SU(3), and fields away from the cold one, where frames are a convention."""
     lattice, space = Lattice((2, 2)), gauge_space("SU(3)", (2, 2))
     split = SU3Split.untrained(KEY, kappa=1.5, n_bins=4, hidden=(4,), dtype="float64")
     bijection = scrambled(KEY, Doubling(stacked([split] * 2), SU(3), Hierarchy(lattice, 2)))
