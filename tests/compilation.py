@@ -26,6 +26,7 @@ PLAIN = {
 
 
 PLAIN_MODULES = (
+    "bijections/test_splits.py",
     "fields/test_gradient_flow.py",
     "fields/test_product.py",
     "flows/test_architectures.py",
