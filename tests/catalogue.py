@@ -283,8 +283,8 @@ BIJECTIONS |= {
     "identity of SU(2) links": lambda: _link_case("SU(2)", (2, 2), Identity()),
     "plaquettes along 0": lambda: _link_case("U(1)", (3, 4), _plaquettes((3, 4), 0), LinkTranslation((1, 0))),
     "plaquettes along 1": lambda: _link_case("U(1)", (8, 2), _plaquettes((8, 2), 1), LinkTranslation((4, 1))),
-    "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), _u1_doubling((4, 2), 3)),
-    "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), _u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
+    "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), u1_doubling((4, 2), 3)),
+    "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
     "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
@@ -303,7 +303,7 @@ def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
     return PlaquetteCoupling.untrained(Lattice(shape), mu=mu, offset=1)
 
 
-def _u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
+def u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
     splits = [U1Split.untrained(key(21 + i), kappa=1.5, n_bins=3, hidden=(4,), dtype=F64) for i in range(n_levels)]
     return Doubling(stacked(splits), U1(), Hierarchy(Lattice(shape), n_levels))
 
@@ -395,7 +395,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     "multiscale": lambda: scrambled(key(17), _multiscale((4, 2)), scale=0.2),
     "trained real nvp": trained_flow,
     "u1 doubling": lambda: scrambled(
-        key(22), Flow(HaarPrior(gauge_space("U(1)", (2, 2))), _u1_doubling((2, 2), 2)), scale=0.2
+        key(22), Flow(HaarPrior(gauge_space("U(1)", (2, 2))), u1_doubling((2, 2), 2)), scale=0.2
     ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),

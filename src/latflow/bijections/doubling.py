@@ -49,11 +49,11 @@ class Doubling(AbstractBijection):
         levels = self.hierarchy
         gauge = levels.gauge(self.group, x)
         store, new = levels.taken_apart(self.group, levels.dressed(self.group, x, gauge))
-        splits, static = self._by_piece()
+        splits, static = self.by_piece()
 
         def piece(store: Elements, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[Elements, Scalar]:
             links, split, table = inputs
-            half, plaquette, corner = self._loops(store, links, table)
+            half, plaquette, corner = self.loops(store, links, table)
             image, slopes = eqx.combine(split, static).forward_and_log_det(half, plaquette)
             moved = self._new_links(image, corner)
             store = jax.lax.dynamic_update_slice_in_dim(store, moved, table["first"], axis=-1)
@@ -68,11 +68,11 @@ class Doubling(AbstractBijection):
         gauge = levels.gauge(self.group, y)
         store, new = levels.taken_apart(self.group, levels.dressed(self.group, y, gauge))
         store = levels.filled(store, new)
-        splits, static = self._by_piece()
+        splits, static = self.by_piece()
 
         def piece(_: None, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[None, tuple[Elements, Scalar]]:
             links, split, table = inputs
-            half, plaquette, corner = self._loops(store, links, table)
+            half, plaquette, corner = self.loops(store, links, table)
             origin, slopes = eqx.combine(split, static).inverse_and_log_det(half, plaquette)
             return None, (self._new_links(origin, corner), jnp.sum(jnp.where(table["real"], slopes, 0.0)))
 
@@ -80,12 +80,12 @@ class Doubling(AbstractBijection):
         latent = levels.put_together(levels.filled(store, latent))
         return levels.dressed(self.group, latent, self.group.adjoint(gauge)), jnp.sum(log_dets)
 
-    def _by_piece(self) -> tuple[AbstractSplit, AbstractSplit]:
+    def by_piece(self) -> tuple[AbstractSplit, AbstractSplit]:
         """Arrays of the split of every piece, and the rest, which is the same in all."""
         arrays, static = eqx.partition(self.splits, eqx.is_array)
         return jax.tree.map(lambda leaf: leaf[self.hierarchy.level_of_pieces], arrays), static
 
-    def _loops(self, store: Elements, new: Elements, table: Table) -> tuple[Elements, Elements, Elements]:
+    def loops(self, store: Elements, new: Elements, table: Table) -> tuple[Elements, Elements, Elements]:
         r"""Halves a and plaquettes P of one piece, and the links $U_\nu(x)$ at its corners."""
         group = self.group
         corner, top, right, bottom = (store[..., table[name]] for name in ("corner", "top", "right", "bottom"))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import ive
 
 from latflow._typing import PRNGKey
@@ -153,4 +153,4 @@ def _coupling(gauge: _Gauge, average: float, beta: float) -> float:
     """The κ with which the average plaquette is a given one."""
     if average < _STRONG:
         return gauge.strong * average
-    return brentq(lambda kappa: gauge.average(kappa) - average, 1e-6, 2 * beta + 1)  # pyright: ignore[reportReturnType]
+    return float(root_scalar(lambda kappa: gauge.average(kappa) - average, bracket=(1e-6, 2 * beta + 1)).root)

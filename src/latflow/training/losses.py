@@ -18,6 +18,7 @@ from latflow.actions.base import AbstractAction
 from latflow.arguments import count, number, require_type
 from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
+from latflow.flows.reduced import reduced
 from latflow.flows.weighted import FlowSampler
 from latflow.randomness import pinned, split
 from latflow.training.schedules import Optimiser
@@ -85,7 +86,7 @@ class ReverseKL(AbstractLoss):
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         keys = split(key, self.batch_size)
-        log_weights = jax.vmap(FlowSampler(flow, action).draw)(keys).log_weight
+        log_weights = jax.vmap(FlowSampler(*reduced(flow, action)).draw)(keys).log_weight
         return -jnp.mean(log_weights), log_weights
 
 
@@ -113,6 +114,7 @@ class PathGradient(AbstractLoss):
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
+        flow, action = reduced(flow, action)
         fixed = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, flow)
 
         def rise(x: Field) -> tuple[Scalar, Scalar]:

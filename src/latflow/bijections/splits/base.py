@@ -35,6 +35,14 @@ class AbstractSplit(eqx.Module):
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
         """The pre-image of a, and the log-det of the inverse map, at every site."""
 
+    def representative(self, plaquette: Field) -> Field:
+        """Another element of the class of every plaquette, for densities of classes; by default itself.
+
+        Training without links takes plaquettes in this frame, see `latflow.flows.reduced`. A split that reads
+        eigenvectors returns a diagonal matrix, whose gradient is that of the eigenvalues alone.
+        """
+        return plaquette
+
     @abc.abstractmethod
     def at(self, kappas: Float[np.ndarray, " levels"]) -> "AbstractSplit":
         r"""The stacked splits of all levels with other concentrations of their heat baths, the coarsest level first.

@@ -65,7 +65,8 @@ def _perturbed(
 ) -> tuple[tuple[Array, Matrices], tuple[Array, Matrices]]:
     r"""First order.
 
-    With $N=V^\dagger\dot PV$: $\dot V=VK$, $K_{ij}=N_{ij}/(\lambda_j-\lambda_i)$, $\dot\theta_i=\mathrm{Im}\,\lambda_i^*N_{ii}$.
+    With $N=V^\dagger\dot PV$ the angles change by $\mathrm{Im}\,\lambda_i^*N_{ii}$, and $\dot V=VK$ with
+    $K_{ij}=N_{ij}/(\lambda_j-\lambda_i)$.
     """
     angles, frame = _framed(*primals)
     change = in_frame(frame, tangents[0])

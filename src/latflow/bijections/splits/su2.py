@@ -80,6 +80,10 @@ class SU2Split(AbstractSplit):
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
         return _moved(self._coefficients(), half, plaquette, n_bins=self.n_bins, inverse=True)
 
+    @override
+    def representative(self, plaquette: Field) -> Field:
+        return _diagonal(plaquette)
+
     def _coefficients(self) -> Float[Array, " n_powers"]:
         return self.kappa * jnp.concatenate([jnp.ones(1), self.higher])
 
@@ -113,6 +117,14 @@ def coupling(kappa: float) -> Scalar:
     if not 0 <= kappa < math.inf:
         raise ConfigError([f"kappa: {kappa:g}; allowed: a number ≥ 0"])
     return jnp.asarray(kappa, float)
+
+
+@trailing
+def _diagonal(plaquette: Matrices) -> Matrices:
+    """The element of the class whose axis is the third; its gradient is that of the angle."""
+    real, vector = _quaternion(plaquette)
+    zero = jnp.zeros_like(real)
+    return _matrices((real, jnp.stack([zero, zero, _length(vector)])))
 
 
 @trailing

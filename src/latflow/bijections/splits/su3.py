@@ -110,6 +110,10 @@ class SU3Split(AbstractSplit):
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
         return self._moved(half, plaquette, inverse=True)
 
+    @override
+    def representative(self, plaquette: Field) -> Field:
+        return _diagonal(plaquette)
+
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
         frame, root, features, values, phases, conjugated = _taken_apart(half, plaquette)
         moved, log_det = self._chain(features, values, inverse=inverse)
@@ -130,6 +134,13 @@ class SU3Split(AbstractSplit):
             moved.append(out)
             log_det = log_det + slope
         return jnp.stack(moved), log_det
+
+
+@trailing
+def _diagonal(plaquette: Matrices) -> Matrices:
+    angles = eigenframe(plaquette).angles
+    values = jnp.cos(angles) + 1j * jnp.sin(angles)
+    return values[:, None] * np.eye(3).reshape(3, 3, *(1,) * (plaquette.ndim - 2))
 
 
 @trailing
