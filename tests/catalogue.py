@@ -22,7 +22,7 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
 from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
 from latflow.bijections.coupling import AffineCoupling
-from latflow.bijections.doubling import Doubling, stacked
+from latflow.bijections.doubling import Doubling
 from latflow.bijections.elementwise import Identity, Scale
 from latflow.bijections.gauge import PlaquetteCoupling
 from latflow.bijections.levels import Hierarchy, halvings
@@ -304,13 +304,14 @@ def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
 
 
 def u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
-    splits = [U1Split.untrained(key(21 + i), kappa=1.5, n_bins=3, hidden=(4,), dtype=F64) for i in range(n_levels)]
-    return Doubling(stacked(splits), U1(), Hierarchy(Lattice(shape), n_levels))
+    splits = U1Split(0.1 * jax.random.normal(key(21), (n_levels, 3)), 3)
+    return Doubling(splits, U1(), Hierarchy(Lattice(shape), n_levels))
 
 
 def _su2_doubling(shape: tuple[int, ...]) -> Doubling:
     n = len(halvings(Lattice(shape)))
-    return Doubling(stacked([SU2Split.untrained(kappa=1.5, n_bins=4)] * n), SU(2), Hierarchy(Lattice(shape), n))
+    splits = SU2Split(jnp.broadcast_to(jnp.asarray([1.5, 0.3, 0.2]), (n, 3)), 4)
+    return Doubling(splits, SU(2), Hierarchy(Lattice(shape), n))
 
 
 def _u1_plaquette_flow() -> Flow:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catalogue import gauge_space
-from latflow.bijections.doubling import Doubling, stacked
+from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import Hierarchy
 from latflow.bijections.splits.eigenframe import eigenframe, from_frame
 from latflow.bijections.splits.su2 import SU2Split
@@ -25,9 +25,14 @@ BASES = [(0, 0, 0), (0.7, 0.7, -1.4), (np.pi, np.pi, 0), (2 * np.pi / 3, 2 * np.
 GAPS = [0.0, 1e-14, 2e-9, 1e-6, 1e-4]
 
 
+def su3_splits():
+    """Of two levels."""
+    splits = SU3Split.untrained(KEY, n_levels=2, n_bins=4, hidden=(4,), dtype="float64")
+    return scrambled(KEY, splits.heat_bath(2.0))
+
+
 def su3_split():
-    split = SU3Split.untrained(KEY, kappa=1.5, n_bins=4, hidden=(4,), dtype="float64")
-    return scrambled(KEY, split)
+    return jax.tree.map(lambda leaf: leaf[0], su3_splits())
 
 
 def haar(i, *, n):
@@ -91,7 +96,7 @@ def test_gauge_transformations_are_followed_up_to_rounding_over_the_gap():
 @pytest.mark.parametrize("n", [2, 3])
 def test_coinciding_eigenvalues_give_finite_numbers_and_gradients(n):
     """Halves and plaquettes at the elements of the centre, all pairs of them; for SU(3) those near degeneracy, too."""
-    split = {2: SU2Split.untrained(kappa=1.5, n_bins=4), 3: su3_split()}[n]
+    split = {2: SU2Split(jnp.asarray([1.5, 0.2]), 4), 3: su3_split()}[n]
     centre = jnp.eye(n)[..., None] * jnp.exp(2j * jnp.pi * jnp.arange(n) / n)[None, None]
     half, plaquette = jnp.repeat(centre, n, axis=-1), jnp.tile(centre, n)
     if n == 3:
@@ -110,7 +115,7 @@ def test_coinciding_eigenvalues_give_finite_numbers_and_gradients(n):
 def su3_doubling():
     """Two scrambled doublings of SU(3), and fields away from the cold one, where X is 1 and has no derivative."""
     lattice, space = Lattice((2, 2)), gauge_space("SU(3)", (2, 2))
-    bijection = Doubling(stacked([su3_split()] * 2), SU(3), Hierarchy(lattice, 2))
+    bijection = Doubling(su3_splits(), SU(3), Hierarchy(lattice, 2))
     warm = spread_fields(KEY, space, n=3)
     return bijection, space, jnp.concatenate([warm, HaarPrior(space).sample_and_log_prob(KEY)[0][None]])
 

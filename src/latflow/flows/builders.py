@@ -3,12 +3,14 @@
 from typing import Any
 
 from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction
 from latflow.bijections.elementwise import Identity
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
 from latflow.flows.continuous import continuous_flow
+from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.networks import Networks
@@ -76,6 +78,18 @@ def plaquettes(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
     """Couplings of U(1) plaquettes; all their numbers are float64."""
     del dtype
     return u1_plaquette_flow(key, _links(space).lattice, n_layers=table.layers)
+
+
+def doubling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """From coarse links to fine ones; weights are those of β = 0, see `doubling_start`."""
+    links = _links(space)
+    sizes = {"n_levels": table.levels, "n_bins": table.bins, "n_terms": table.terms}
+    return doubling_flow(key, links.lattice, links.group, 0.0, **sizes, dtype=dtype)
+
+
+def doubling_start(flow: Flow, action: AbstractAction) -> Flow:
+    """The same flow as the heat bath of blocks of the plaquettes of an action."""
+    return at_heat_bath(flow, float(getattr(action, "beta", 0.0)))
 
 
 def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

@@ -13,6 +13,7 @@ import equinox as eqx
 from pydantic import Field, ValidationError
 
 from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
@@ -188,6 +189,19 @@ def untrained(key: PRNGKey, table: AbstractFlowTable, space: AbstractFieldSpace,
     builder = EntryPoint(table.kind, table.builder, GROUP).load()
     built = builder(key, space, table, dtype)
     return Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built
+
+
+def started(flow: TrainableFlow, table: AbstractFlowTable, action: AbstractAction) -> TrainableFlow:
+    """The flow of a table where its training begins: by default as `untrained` built it.
+
+    Args:
+        flow: As built.
+        table: Its kind.
+        action: The target, whose couplings the start may depend on.
+    """
+    if table.starter is None:
+        return flow
+    return EntryPoint(table.kind, table.starter, GROUP).load()(flow, action)
 
 
 def production(flow: _FlowT, integration: Integration | None) -> _FlowT:

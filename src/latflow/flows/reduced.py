@@ -45,10 +45,11 @@ def reduced(flow: AbstractDistribution, action: AbstractAction) -> tuple[Abstrac
     Returns:
         The reduced form of a doubling flow of Haar links and Wilson's action; of all others themselves.
     """
-    doubles = isinstance(flow, Flow) and isinstance(flow.bijection, Doubling) and isinstance(flow.prior, HaarPrior)
-    if not doubles or not isinstance(action, WilsonAction) or action.open_boundaries:
+    if not isinstance(flow, Flow) or not isinstance(action, WilsonAction) or action.open_boundaries:
         return flow, action
     doubling = flow.bijection
+    if not isinstance(doubling, Doubling) or not isinstance(flow.prior, HaarPrior):
+        return flow, action
     return ReducedFlow(action.space, doubling), ReducedAction(action.space, action.beta, doubling.hierarchy)
 
 
@@ -104,10 +105,11 @@ class ReducedFlow(AbstractDistribution):
     def log_prob(self, x: Field) -> Scalar:
         splits, static = self.doubling.by_piece()
 
-        def piece(_: None, inputs: tuple[Elements, Elements, AbstractSplit, Array]) -> tuple[None, Scalar]:
+        def piece(carry: None, inputs: tuple[Elements, Elements, AbstractSplit, Array]) -> tuple[None, Scalar]:
             half, plaquette, arrays, real = inputs
-            _, slopes = eqx.combine(arrays, static).inverse_and_log_det(half, plaquette)
-            return None, jnp.sum(jnp.where(real, slopes, 0.0))
+            latent, slopes = eqx.combine(arrays, static).inverse_and_log_det(half, plaquette)
+            del latent
+            return carry, jnp.sum(jnp.where(real, slopes, 0.0))
 
         _, log_dets = jax.lax.scan(
             piece, None, (x[0], x[1], splits, jnp.asarray(_tables(self.doubling.hierarchy).real))

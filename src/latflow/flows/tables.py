@@ -37,6 +37,9 @@ class AbstractFlowTable(AbstractSection):
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
             of the networks; imported when it is needed.
+        starter: ``module:function`` from a built flow and an action to the flow whose training begins, if the start
+            depends on couplings.
+        groups: Of links; empty for any.
     """
 
     kind: Any
@@ -46,6 +49,8 @@ class AbstractFlowTable(AbstractSection):
     extent_multiple: ClassVar[int] = 1
     transfers: ClassVar[bool] = False
     several_extents: ClassVar[bool] = False
+    starter: ClassVar[str | None] = None
+    groups: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def work(self, parameters: int, volume: int) -> tuple[int, int]:
@@ -173,6 +178,25 @@ class PlaquetteFlowTable(AbstractFlowTable):
         return parameters * volume, 4 * self.layers * volume
 
 
+class DoublingTable(AbstractFlowTable):
+    """From coarse links to fine ones in two dimensions, equivariant under gauge transformations."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)")
+    builder: ClassVar[str] = "latflow.flows.builders:doubling"
+    starter: ClassVar[str | None] = "latflow.flows.builders:doubling_start"
+    kind: Literal["doubling"] = Field(default="doubling", description=_WHICH)
+    levels: Annotated[int, Field(ge=1, le=48)] | None = Field(
+        default=None, description="how often the volume is halved; by default until no even extent is left"
+    )
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of the splines")
+    terms: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="harmonics of the energy of a block")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return 2 * self.bins * self.terms * volume, 12 * self.bins * volume
+
+
 class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 
@@ -190,7 +214,15 @@ def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: i
     return parameters * sites, table.layers * sum(table.hidden) * sites
 
 
-BUILT_IN = (ContinuousTable, RealNVPTable, SplineTable, MultiscaleTable, PlaquetteFlowTable, IdentityFlowTable)
+BUILT_IN = (
+    ContinuousTable,
+    RealNVPTable,
+    SplineTable,
+    MultiscaleTable,
+    PlaquetteFlowTable,
+    DoublingTable,
+    IdentityFlowTable,
+)
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""
 
 GROUP = "latflow.flows"

@@ -14,7 +14,7 @@ from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
 from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned, flow_for
 from latflow.flows.mixture import TrainableFlow
-from latflow.flows.model import untrained
+from latflow.flows.model import started, untrained
 from latflow.lattice import Lattice
 from latflow.randomness import root_key
 from latflow.study.config import StudyConfig
@@ -73,8 +73,9 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
         precision: Dtype of the network weights; by default the training precision.
     """
     precision = precision or config.training.precision
-    built = untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
-    return over_range(built, config)
+    action = build_action(config)
+    built = untrained(stream(config, "flow"), config.flow, action.space, precision)
+    return over_range(started(built, config.flow, action), config)
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:

@@ -114,15 +114,15 @@ class PathGradient(AbstractLoss):
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
-        flow, action = reduced(flow, action)
-        fixed = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, flow)
+        trained, target = reduced(flow, action)
+        fixed = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, trained)
 
         def rise(x: Field) -> tuple[Scalar, Scalar]:
-            energy = action(x)
+            energy = target(x)
             return fixed.log_prob(x) + energy, energy
 
         def draw(key: PRNGKey) -> tuple[Scalar, Scalar]:
-            x, log_prob = flow.sample_and_log_prob(key)
+            x, log_prob = trained.sample_and_log_prob(key)
             slope, energy = jax.grad(rise, has_aux=True)(jax.lax.stop_gradient(x))
             path = jnp.real(jnp.sum(jax.lax.stop_gradient(slope) * x))
             return jax.lax.stop_gradient(-energy - log_prob), path - jax.lax.stop_gradient(path)

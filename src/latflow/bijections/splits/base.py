@@ -8,7 +8,6 @@ import abc
 from typing import TypeAlias
 
 import equinox as eqx
-import numpy as np
 from jaxtyping import Array, Float
 
 from latflow._typing import Field
@@ -44,9 +43,9 @@ class AbstractSplit(eqx.Module):
         return plaquette
 
     @abc.abstractmethod
-    def at(self, kappas: Float[np.ndarray, " levels"]) -> "AbstractSplit":
-        r"""The stacked splits of all levels with other concentrations of their heat baths, the coarsest level first.
+    def heat_bath(self, beta: float) -> "AbstractSplit":
+        """The stacked splits of all levels as the heat bath of two blocks of Wilson's action, to start from.
 
-        Before training, a has about the density of two blocks of Wilson's action at coupling κ,
-        $\exp\frac\kappa N\mathrm{Re\,tr}(a+b)$ given P.
+        Args:
+            beta: Coupling of the fine plaquettes, at least 0.
         """

@@ -20,8 +20,8 @@ class SiteNetwork(eqx.Module):
         biases: One vector for every layer.
     """
 
-    weights: tuple[Float[Array, "_ _"], ...]
-    biases: tuple[Float[Array, " _"], ...]
+    weights: tuple[Float[Array, "... _ _"], ...]
+    biases: tuple[Float[Array, "... _"], ...]
 
     @classmethod
     def untrained(
@@ -43,6 +43,11 @@ class SiteNetwork(eqx.Module):
         ]
         last = jnp.zeros((n_out, pairs[-1][0]), dtype)
         return cls((*weights, last), tuple(jnp.zeros(rows, dtype) for _, rows in pairs))
+
+    def silent(self) -> "SiteNetwork":
+        """The same hidden layers, and an output of zero."""
+        last = jnp.zeros_like(self.weights[-1]), jnp.zeros_like(self.biases[-1])
+        return SiteNetwork((*self.weights[:-1], last[0]), (*self.biases[:-1], last[1]))
 
     def __call__(self, features: Float[Array, "in *sites"]) -> Float[Array, "out *sites"]:
         """Outputs of every site."""

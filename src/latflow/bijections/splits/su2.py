@@ -4,16 +4,15 @@ With $M=\sqrt P$, the root with eigenvalues $e^{\pm i\alpha/2}$, the halves are 
 angle of $X=\cos\psi+i\,\sin\psi\,\hat x\cdot\sigma$ and g the cosine between its axis and that of P. Then
 $\tfrac12\mathrm{tr}\,(a,b)=\cos\tfrac\alpha2\cos\psi\mp\sin\tfrac\alpha2\sin\psi\,g$. Blocks of weight $e^{E(a)}$ give
 
-$$p(\psi,g)\propto\sin^2\!\psi\;e^{E(a)+E(b)},\qquad E=\kappa t+\sum_{k\ge2}c_kt^k,\quad t=\tfrac12\mathrm{tr}.$$
+$$p(\psi,g)\propto\sin^2\!\psi\;e^{E(a)+E(b)},\qquad E=\sum_kc_kt^k,\quad t=\tfrac12\mathrm{tr}.$$
 
 Splines draw ψ from the marginal density, by quadrature over g, and then |g|. The sign of g and the azimuth stay as they
-are. E is a polynomial of the trace with trainable coefficients, one set per level. The start is Wilson's action, with
-κ only, or a fit to the character expansion of a block of n plaquettes, `block_energy`. The map is
-equivariant under conjugation because it reads traces and scalar products.
+are. E is a polynomial of the trace with trainable coefficients, one set per level; `block_energy` fits it to the
+character expansion of a block of n plaquettes, which is the start. The map is equivariant under conjugation because it
+reads traces and scalar products.
 """
 
 import math
-from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -22,12 +21,11 @@ from jaxtyping import Array, Float
 from scipy.special import ive
 from typing_extensions import override
 
-from latflow._typing import Field, Matrices, Scalar
+from latflow._typing import Field, Matrices
 from latflow.arguments import count
 from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.bijections.splits.profile import Profile, nodes, profile, pull, push, stretch
-from latflow.errors import ConfigError
 
 _TINY = 1e-10
 _ANGLES = 400
@@ -42,50 +40,36 @@ class SU2Split(AbstractSplit):
     """A learned map of half of every plaquette of SU(2).
 
     Args:
-        kappa: Coupling of the blocks, the coefficient of half the trace in E.
-        higher: Coefficients of its powers from the second on, relative to κ.
+        energy: Coefficients of E, those of the powers of half the trace from the first on.
         n_bins: K ≥ 2, bins of the splines.
 
     Raises:
         ConfigError: If there are fewer than two bins.
     """
 
-    kappa: Scalar
-    higher: Float[Array, " n_higher"]
+    energy: Float[Array, "... n_terms"]
     n_bins: int = eqx.field(static=True, default=12)
 
     def __check_init__(self) -> None:
         count("flow.bins", self.n_bins, least=2)
 
-    @classmethod
-    def untrained(cls, *, kappa: float, higher: Sequence[float] = (0.0, 0.0, 0.0), n_bins: int = 12) -> "SU2Split":
-        """Blocks of a given E, by default of Wilson's action at coupling κ.
-
-        Args:
-            kappa: At least 0.
-            higher: Coefficients of the powers of half the trace from the second on, relative to κ.
-            n_bins: K ≥ 2.
-        """
-        return cls(coupling(kappa), jnp.asarray(higher, float), n_bins)
-
     @override
-    def at(self, kappas: Float[np.ndarray, " levels"]) -> "SU2Split":
-        return eqx.tree_at(lambda split: split.kappa, self, jnp.asarray(kappas))
+    def heat_bath(self, beta: float) -> "SU2Split":
+        n_levels, n_terms = self.energy.shape
+        energies = [block_energy(beta, n_plaquettes=2 ** (n_levels - 1 - i), n_powers=n_terms) for i in range(n_levels)]
+        return eqx.tree_at(lambda split: split.energy, self, jnp.asarray(np.stack(energies), self.energy.dtype))
 
     @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
-        return _moved(self._coefficients(), half, plaquette, n_bins=self.n_bins, inverse=False)
+        return _moved(self.energy, half, plaquette, n_bins=self.n_bins, inverse=False)
 
     @override
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
-        return _moved(self._coefficients(), half, plaquette, n_bins=self.n_bins, inverse=True)
+        return _moved(self.energy, half, plaquette, n_bins=self.n_bins, inverse=True)
 
     @override
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
-
-    def _coefficients(self) -> Float[Array, " n_powers"]:
-        return self.kappa * jnp.concatenate([jnp.ones(1), self.higher])
 
 
 def block_energy(beta: float, *, n_plaquettes: int, n_powers: int = 5) -> Float[np.ndarray, " n_powers"]:
@@ -95,10 +79,12 @@ def block_energy(beta: float, *, n_plaquettes: int, n_powers: int = 5) -> Float[
     convolution of n Wilson weights. Its logarithm is fitted by least squares, weighted with the density.
 
     Args:
-        beta: Coupling of the plaquettes, above 0.
+        beta: Coupling of the plaquettes, at least 0.
         n_plaquettes: n.
         n_powers: Degree of E.
     """
+    if beta == 0:
+        return np.zeros(n_powers)
     psi = np.pi * (np.arange(_ANGLES) + 0.5) / _ANGLES
     d = np.arange(1, 40 + 4 * math.ceil(beta))
     terms = d * (ive(d, beta) / ive(1, beta)) ** n_plaquettes
@@ -106,17 +92,6 @@ def block_energy(beta: float, *, n_plaquettes: int, n_powers: int = 5) -> Float[
     weights = np.sin(psi) * np.sqrt(density)
     basis = np.cos(psi)[:, None] ** np.arange(n_powers + 1)
     return np.linalg.lstsq(basis * weights[:, None], np.log(density) * weights, rcond=None)[0][1:]
-
-
-def coupling(kappa: float) -> Scalar:
-    """κ as an array.
-
-    Raises:
-        ConfigError: If it is negative or not finite.
-    """
-    if not 0 <= kappa < math.inf:
-        raise ConfigError([f"kappa: {kappa:g}; allowed: a number ≥ 0"])
-    return jnp.asarray(kappa, float)
 
 
 @trailing
@@ -129,9 +104,9 @@ def _diagonal(plaquette: Matrices) -> Matrices:
 
 @trailing
 def _moved(
-    coefficients: Float[Array, "n_powers *batch"], half: Matrices, plaquette: Matrices, *, n_bins: int, inverse: bool
+    coefficients: Float[Array, "n_terms *batch"], half: Matrices, plaquette: Matrices, *, n_bins: int, inverse: bool
 ) -> _Moved:
-    energy = coefficients.reshape(
+    energy = coefficients.astype(float).reshape(
         len(coefficients), *(1,) * (half.ndim - 1 - coefficients.ndim), *coefficients.shape[1:]
     )
     cosine, sine, axis = _root(plaquette)

@@ -21,17 +21,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
+from scipy.optimize import root_scalar
 from scipy.special import roots_jacobi
 from typing_extensions import override
 
-from latflow._typing import Field, Matrices, PRNGKey, Scalar
+from latflow._typing import Field, Matrices, PRNGKey
 from latflow.arguments import count, counts
 from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.bijections.splits.eigenframe import eigenframe, from_frame, in_frame
 from latflow.bijections.splits.network import SiteNetwork
 from latflow.bijections.splits.profile import nodes, profile, pull, push, stretch
-from latflow.bijections.splits.su2 import coupling
 from latflow.bijections.splits.su3_chart import Chart, Phases, build, read, strength
 
 _POWERS = (4, 3, 0, 2, 0)
@@ -40,6 +40,10 @@ _N_FEATURES = (6, 8, 10, 13, 15)
 _REVERSED = np.asarray([0, 2, 1])
 _ROUNDING = 1e-12
 """Middle angles of less count as zero, so that the cold plaquette is conjugated by no rounding error."""
+_ANGLES = 128
+"""Points on the circle of eigenvalues in averages of plaquettes."""
+_STRONG = 1e-4
+"""Averages below which κ is proportional to A, to their square."""
 _SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
 
 _Taken = tuple[Matrices, Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
@@ -58,7 +62,7 @@ class SU3Split(AbstractSplit):
         ConfigError: If there are fewer than two bins.
     """
 
-    kappa: Scalar
+    kappa: Float[Array, "..."]
     networks: tuple[SiteNetwork, ...]
     n_bins: int = eqx.field(static=True, default=8)
 
@@ -70,37 +74,39 @@ class SU3Split(AbstractSplit):
         cls,
         key: PRNGKey,
         *,
-        kappa: float,
+        n_levels: int,
         n_bins: int = 8,
         hidden: tuple[int, ...] = (24,),
         n_terms: int = 5,
         dtype: str | jnp.dtype = "float32",
     ) -> "SU3Split":
-        """Blocks of Wilson's action at coupling κ, and networks whose outputs are zero.
+        """The stacked splits of all levels at κ = 0, with networks whose outputs are zero.
 
         Args:
             key: Randomness of the networks.
-            kappa: At least 0.
+            n_levels: Levels.
             n_bins: K ≥ 2.
             hidden: Units of every hidden layer.
             n_terms: Coefficients of each series.
             dtype: Precision of the networks.
         """
-        networks = tuple(
-            SiteNetwork.untrained(
-                jax.random.fold_in(key, i),
-                n_in=n,
-                hidden=counts("flow.hidden", hidden, words="one or more positive widths"),
-                n_out=count("flow.terms", n_terms),
-                dtype=dtype,
+        widths = counts("flow.hidden", hidden, words="one or more positive widths")
+
+        def networks(level: int) -> tuple[SiteNetwork, ...]:
+            keys = [jax.random.fold_in(jax.random.fold_in(key, level), i) for i in range(len(_N_FEATURES))]
+            return tuple(
+                SiteNetwork.untrained(k, n_in=n, hidden=widths, n_out=count("flow.terms", n_terms), dtype=dtype)
+                for k, n in zip(keys, _N_FEATURES, strict=True)
             )
-            for i, n in enumerate(_N_FEATURES)
-        )
-        return cls(coupling(kappa), networks, n_bins)
+
+        levels = [networks(level) for level in range(n_levels)]
+        return cls(jnp.zeros(n_levels), jax.tree.map(lambda *leaves: jnp.stack(leaves), *levels), n_bins)
 
     @override
-    def at(self, kappas: Float[np.ndarray, " levels"]) -> "SU3Split":
-        return eqx.tree_at(lambda split: split.kappa, self, jnp.asarray(kappas))
+    def heat_bath(self, beta: float) -> "SU3Split":
+        kappas = block_couplings(beta, len(self.kappa))
+        silent = tuple(network.silent() for network in self.networks)
+        return SU3Split(jnp.asarray(kappas, self.kappa.dtype), silent, self.n_bins)
 
     @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
@@ -134,6 +140,34 @@ class SU3Split(AbstractSplit):
             moved.append(out)
             log_det = log_det + slope
         return jnp.stack(moved), log_det
+
+
+def block_couplings(beta: float, n_levels: int) -> Float[np.ndarray, " n_levels"]:
+    r"""Couplings κ of blocks of $2^{n-1},\dots,2,1$ plaquettes, those of the coarsest level first.
+
+    The average of a block of n plaquettes is the n-th power of that of one, $A(\kappa_n)=A(\beta)^n$.
+
+    Args:
+        beta: Coupling of the plaquettes, at least 0.
+        n_levels: n.
+    """
+    averages = [_average(beta) ** (2**i) for i in reversed(range(n_levels))]
+    return np.asarray([_inverse_average(a, 2 * beta + 1) if a > _STRONG else 18 * a for a in averages])
+
+
+def _inverse_average(average: float, largest: float) -> float:
+    return float(root_scalar(lambda kappa: _average(kappa) - average, bracket=(0.0, largest)).root)
+
+
+def _average(kappa: float) -> float:
+    """One third of the trace of a plaquette of coupling κ, by a sum over eigenvalues with Weyl's measure."""
+    first, second = np.meshgrid(*(2 * np.pi * np.arange(_ANGLES) / _ANGLES,) * 2)
+    angles = [first, second, -first - second]
+    values = [np.exp(1j * angle) for angle in angles]
+    measure = math.prod(abs(values[i] - values[j]) ** 2 for i, j in ((0, 1), (1, 2), (2, 0)))
+    trace = sum(np.cos(angle) for angle in angles) / 3
+    weights = measure * np.exp(kappa * (trace - 1))
+    return float(np.sum(weights * trace) / np.sum(weights))
 
 
 @trailing

@@ -1,20 +1,17 @@
 r"""The split of U(1) plaquettes: a circular rational-quadratic spline about half the angle of the plaquette.
 
-With $S$ the angle of P the halves are $a=S/2+y$ and $b=S/2-y$. The map $z\to y$ of $(-\pi,\pi]$ is odd, and a spline of
-$|z|$ whose knots are K + 1 equidistant values of $|y|$. It is given by a density of y on the knots and the middle of
-every bin,
+With $S$ the angle of P the halves are $a=S/2+y$ and $b=S/2-y$. Blocks of weight $e^{E(a)}$ give the density
 
-$$\ln p(y)=2\kappa\cos\tfrac S2\cos y+n(y;S),$$
+$$\ln p(y)=E(a)+E(b)=\sum_h2c_h\cos\tfrac{hS}2\cos hy,\qquad E(\theta)=\sum_hc_h\cos h\theta,$$
 
-the heat bath of two blocks of coupling κ, and the output n of a network. Widths of bins in z are integrals of p by
-Simpson's rule, slopes at knots are 1/p, so the density of a is close to p from the start.
+with trainable coefficients of E, one set per level. A block of plaquettes of any action of single plaquettes in two
+dimensions has a density of its boundary that is a function of one angle: `block_energies` fits its logarithm.
 
-At $S=\pm\pi$ the half angle jumps by π. The density is continuous there: reflecting $\cos\frac S2$ reflects y about
-$\pi/2$, because even combinations of n depend on S through $\cos S$ and odd ones have a factor $\cos\frac S2$.
+The map $z\to y$ of $(-\pi,\pi]$ is odd, and a spline of $|z|$ whose knots are K + 1 equidistant values of $|y|$. Widths
+of bins in z are integrals of p by Simpson's rule, slopes at knots are 1/p, so the density of a is close to p. At
+$S=\pm\pi$ half the angle jumps by π, and p does not: both factors of odd terms change their sign.
 """
 
-import itertools
-import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -24,16 +21,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey
-from latflow.arguments import count, counts
+from latflow._typing import Field
+from latflow.arguments import count
 from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.groups.base import wrap
 
-_N_FEATURES = 3
-_LEAST_KAPPA = 1e-12
 _FLOOR = 1e-8
 """Share of the uniform density in that of y, so that widths are no rounding errors."""
+_ANGLES = 512
+"""Points of the densities of blocks on the circle."""
 
 _Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
 
@@ -42,105 +39,72 @@ class U1Split(AbstractSplit):
     """A learned odd map of the angle between the halves of every plaquette.
 
     Args:
-        log_kappa: Logarithm of the concentration κ of the heat bath, trained like the rest.
-        weights: Matrices of the network, its last one of 2K + 1 rows.
-        biases: One vector for every matrix.
+        energy: Coefficients of E.
+        n_bins: K ≥ 2, bins of the spline.
 
     Raises:
         ConfigError: If there are fewer than two bins.
 
     References:
-        Circular splines: arXiv:2002.02428. The heat bath of a von Mises density as start is our own.
+        Circular splines: arXiv:2002.02428. The density of two blocks in the place of a network is our own.
     """
 
-    log_kappa: Float[Array, "*levels"]
-    weights: tuple[Float[Array, "..."], ...]
-    biases: tuple[Float[Array, "..."], ...]
+    energy: Float[Array, "... n_terms"]
+    n_bins: int = eqx.field(static=True, default=20)
 
-    @classmethod
-    def untrained(
-        cls,
-        key: PRNGKey,
-        *,
-        kappa: float,
-        n_bins: int = 20,
-        hidden: tuple[int, ...] = (24, 24),
-        dtype: str | jnp.dtype = "float32",
-    ) -> "U1Split":
-        """The heat bath of two blocks, and a network whose output is zero.
-
-        Args:
-            key: Randomness of the network.
-            kappa: Concentration of the heat bath, at least 0.
-            n_bins: K ≥ 2.
-            hidden: Units of the hidden layers.
-            dtype: Precision of the network.
-        """
-        count("flow.bins", n_bins, least=2)
-        sizes = [_N_FEATURES, *counts("flow.hidden", hidden, words="one or more positive widths"), 2 * n_bins + 1]
-        weights = []
-        for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-            noise = jax.random.normal(jax.random.fold_in(key, i), (n_out, n_in), dtype=dtype)
-            weights.append(noise / math.sqrt(n_in) if i < len(sizes) - 2 else jnp.zeros_like(noise))
-        biases = tuple(jnp.zeros(n, dtype) for n in sizes[1:])
-        return cls(_log(kappa).astype(dtype), tuple(weights), biases)
+    def __check_init__(self) -> None:
+        count("flow.bins", self.n_bins, least=2)
 
     @override
-    def at(self, kappas: Float[np.ndarray, " levels"]) -> "U1Split":
-        return eqx.tree_at(lambda split: split.log_kappa, self, _log(kappas).astype(self.log_kappa.dtype))
+    def heat_bath(self, beta: float) -> "U1Split":
+        n_levels, n_terms = self.energy.shape
+        energies = block_energies(beta, n_levels, n_terms=n_terms)
+        return eqx.tree_at(lambda split: split.energy, self, jnp.asarray(energies, self.energy.dtype))
 
     @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
-        return _forward(self._output(plaquette), self.log_kappa, half, plaquette)
+        return _forward(self.energy, half, plaquette, n_bins=self.n_bins)
 
     @override
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
-        return _inverse(self._output(plaquette), self.log_kappa, half, plaquette)
-
-    def _output(self, plaquette: Float[Array, "*sites"]) -> Float[Array, "n_out *sites"]:
-        (x,) = _features(plaquette)
-        x = x.astype(self.weights[0].dtype)
-        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = _hidden(jnp.tensordot(weights, x, 1), bias)
-        return _shifted(jnp.tensordot(self.weights[-1], x, 1), self.biases[-1])
+        return _inverse(self.energy, half, plaquette, n_bins=self.n_bins)
 
 
-def _log(kappa: float | Float[np.ndarray, " levels"]) -> Float[Array, "..."]:
-    return jnp.log(jnp.maximum(jnp.asarray(kappa, float), _LEAST_KAPPA))
+def block_energies(beta: float, n_levels: int, *, n_terms: int) -> Float[np.ndarray, "n_levels n_terms"]:
+    r"""Coefficients of E for blocks of $2^{n-1},\dots,2,1$ plaquettes, those of the coarsest level first.
 
+    The density of the loop around a block of Wilson's action is the convolution of the weights of its plaquettes.
+    Every size doubles the one before, by sums of positive numbers on the circle. The logarithm is fitted by least
+    squares, weighted with the density.
 
-@trailing
-def _features(plaquette: Float[Array, "*sites"]) -> tuple[Array]:
-    """Cosines of S, 2S and 3S."""
-    c = jnp.cos(plaquette)
-    return (jnp.stack([c, 2 * c**2 - 1, 4 * c**3 - 3 * c]),)
-
-
-@trailing
-def _hidden(x: Float[Array, "n *sites"], bias: Float[Array, "n *batch"]) -> Float[Array, "n *sites"]:
-    return jnp.tanh(x + _along(bias, x))
-
-
-@trailing
-def _shifted(x: Float[Array, "n *sites"], bias: Float[Array, "n *batch"]) -> Float[Array, "n *sites"]:
-    return x + _along(bias, x)
-
-
-def _along(bias: Float[Array, "m *batch"], x: Float[Array, "n *sites"]) -> Float[Array, "m ..."]:
-    """One number per unit, and per example of a batch, at all sites."""
-    return bias.reshape(bias.shape[0], *(1,) * (x.ndim - bias.ndim), *bias.shape[1:])
+    Args:
+        beta: Coupling of the plaquettes, at least 0.
+        n_levels: n.
+        n_terms: Number of coefficients.
+    """
+    angles = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    differences = np.arange(_ANGLES)[:, None] - np.arange(_ANGLES)
+    basis = np.cos(np.outer(angles, np.arange(n_terms + 1)))
+    density, energies = np.exp(beta * (np.cos(angles) - 1)), []
+    for _ in range(n_levels):
+        density /= density.mean()
+        logs, weights = np.log(density), np.sqrt(density)
+        energies.append(np.linalg.lstsq(basis * weights[:, None], logs * weights, rcond=None)[0][1:])
+        density = np.mean(density[differences] * density, axis=1)
+    return np.asarray(energies[::-1])
 
 
 @trailing
 def _forward(
-    output: Float[Array, "n_out *sites"],
-    log_kappa: Float[Array, "*batch"],
+    energy: Float[Array, "n_terms *batch"],
     half: Float[Array, "*sites"],
     plaquette: Float[Array, "*sites"],
+    *,
+    n_bins: int,
 ) -> _Parts:
     z = wrap(half - plaquette / 2)
-    density, widths = _densities(output, log_kappa, plaquette)
-    n_bins, left = len(widths), _sums_before(widths)
+    density, widths = _densities(energy, plaquette, n_bins)
+    left = _sums_before(widths)
     sign = _sign(z)
     t = sign * z / jnp.pi
     reached = t.astype(left.dtype)[None] >= left[1:]
@@ -157,14 +121,14 @@ def _forward(
 
 @trailing
 def _inverse(
-    output: Float[Array, "n_out *sites"],
-    log_kappa: Float[Array, "*batch"],
+    energy: Float[Array, "n_terms *batch"],
     half: Float[Array, "*sites"],
     plaquette: Float[Array, "*sites"],
+    *,
+    n_bins: int,
 ) -> _Parts:
     y = wrap(half - plaquette / 2)
-    density, widths = _densities(output, log_kappa, plaquette)
-    n_bins = len(widths)
+    density, widths = _densities(energy, plaquette, n_bins)
     sign = _sign(y)
     u = sign * y / jnp.pi
     number = jnp.minimum(jnp.floor(u * n_bins), n_bins - 1)
@@ -191,29 +155,33 @@ class _Bin(NamedTuple):
 
 
 def _densities(
-    output: Float[Array, "n_out *sites"], log_kappa: Float[Array, "*batch"], plaquette: Float[Array, "*sites"]
-) -> tuple[Float[Array, "n_out *sites"], Float[Array, "n_bins *sites"]]:
+    energy: Float[Array, "n_terms *batch"], plaquette: Float[Array, "*sites"], n_bins: int
+) -> tuple[Float[Array, "n_nodes *sites"], Float[Array, "n_bins *sites"]]:
     """The density of |y|/π on knots and middles, and the share of every bin in it."""
-    n_bins = len(output) // 2
-    c = jnp.cos(plaquette / 2).astype(output.dtype)[None]
-    even, odd = output[: n_bins + 1], c * output[n_bins + 1 :]
-    corrections = jnp.concatenate([even[:-1] + odd, even[-1:], (even[:-1] - odd)[::-1]])
-    angles = _column(np.cos(np.pi * np.arange(2 * n_bins + 1) / (2 * n_bins)), output)
-    logs = 2 * _along(jnp.exp(log_kappa)[None], output).astype(output.dtype) * c * angles + corrections
+    c = jnp.cos(plaquette / 2).astype(energy.dtype)
+    cosines = [jnp.ones_like(c), c]
+    for _ in range(len(energy) - 1):
+        cosines.append(2 * c * cosines[-1] - cosines[-2])
+    amplitudes = 2 * _along(energy, plaquette) * jnp.stack(cosines[1:])
+    angles = np.pi * np.arange(2 * n_bins + 1) / (2 * n_bins)
+    nodes = np.cos(np.outer(angles, np.arange(1, len(energy) + 1)))
+    logs = jnp.tensordot(jnp.asarray(nodes, c.dtype), amplitudes, 1, precision="highest")
     p = jnp.exp(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0, keepdims=True)))
     integrals = (p[:-2:2] + 4 * p[1::2] + p[2::2]) / 6
     mean = jnp.mean(integrals, axis=0, keepdims=True)
     return (p / mean + _FLOOR) / (1 + _FLOOR), (integrals / mean + _FLOOR) / (1 + _FLOOR) / n_bins
 
 
+def _along(energy: Float[Array, "n_terms *batch"], sites: Float[Array, "*sites"]) -> Float[Array, "n_terms *ones"]:
+    """One number per term, and per example of a batch, at all sites."""
+    ones = (1,) * (sites.ndim + 1 - energy.ndim)
+    return energy.reshape(len(energy), *ones, *energy.shape[1:])
+
+
 def _sums_before(widths: Float[Array, "n_bins *sites"]) -> Float[Array, "n_bins *sites"]:
     """Sums of the widths of all bins before each, as a product with a triangular matrix."""
     n = len(widths)
     return jnp.tensordot(jnp.asarray(np.tri(n, k=-1), widths.dtype), widths, 1, precision="highest")
-
-
-def _column(numbers: np.ndarray, like: Float[Array, "n *sites"]) -> Float[Array, "n *ones"]:
-    return jnp.asarray(numbers.reshape(-1, *(1,) * (like.ndim - 1)), like.dtype)
 
 
 def _bins(n_bins: int, u: Float[Array, "*sites"]) -> Float[Array, "n_bins *ones"]:

@@ -18,6 +18,9 @@ MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
 
 
+LARGEST_BETA = 100.0
+"""Of a doubling flow: `latflow.flows.doubling.LARGEST_BETA`."""
+
 LEAST_RECORDS = 3
 """Records of a gradient flow, beside that of time zero, that a curve is drawn through."""
 
@@ -94,6 +97,29 @@ def _flow_lattice(value: Lookup) -> list[Complaint]:
         return []
     hint = f"the couplings of a {value('flow.kind')} flow need them"
     return [Complaint("lattice.shape", str(list(shape)), f"multiples of {multiple}", hint)]
+
+
+def _doubling(value: Lookup) -> list[Complaint]:
+    """A plane that can be halved, a group with a split, and plaquettes no narrower than bins."""
+    samplers, shape = value("sampling.samplers"), value("lattice.shape")
+    if value("flow.kind") != "doubling" or samplers is None or not set(TRAINED) & set(samplers) or shape is None:
+        return []
+    group, groups, beta = value("action.group"), _of_flow(value, "groups"), value("action.beta")
+    found, hint = [], "with a doubling flow"
+    if group is not None and group not in groups:
+        found.append(Complaint("action.group", repr(group), " or ".join(map(repr, groups)), hint))
+    if beta is not None and beta > LARGEST_BETA:
+        found.append(Complaint("action.beta", f"{beta:g}", f"at most {LARGEST_BETA:g}", hint))
+    if len(shape) != 2:
+        return [*found, Complaint("lattice.shape", str(list(shape)), "two directions", hint)]
+    halvings = sum((extent & -extent).bit_length() - 1 for extent in shape)
+    if not halvings:
+        return [*found, Complaint("lattice.shape", str(list(shape)), "an even extent", hint)]
+    levels = value("flow.levels")
+    if levels is not None and levels > halvings:
+        allowed = f"at most {halvings}, the halvings of {list(shape)}"
+        found.append(Complaint("flow.levels", str(levels), allowed))
+    return found
 
 
 def _kernel(value: Lookup) -> list[Complaint]:
@@ -350,6 +376,7 @@ _RULES: tuple[Rule, ...] = (
     _even_extents,
     _flow_of_action,
     _flow_lattice,
+    _doubling,
     _kernel,
     _splines,
     _warmup,
