@@ -90,6 +90,7 @@ def _links() -> list[Case]:
     only_metropolis = {"sampling.samplers": '["metropolis"]'}
     improved = {"action.kind": '"improved"'}
     flow = {"sampling.samplers": '["flow", "hmc"]'}
+    doubling = {**flow, "flow.kind": '"doubling"'}
     return [
         links("action.group", '"SU(1)"', "'SU(1)'", '"SU(2)"', "did you mean"),
         links("action.group", '"SU(9)"', '"SU(8)"'),
@@ -120,7 +121,11 @@ def _links() -> list[Case]:
         links("lattice.shape", "[6, 8]", "multiples of 4 with metropolis", **only_metropolis, **improved),
         links("lattice.shape", "[7, 8]", "even extents", **only_metropolis, **improved),
         links(
-            "flow.kind", '"continuous"', "'continuous'", '"plaquettes" or "identity" with action.kind wilson', **flow
+            "flow.kind",
+            '"continuous"',
+            "'continuous'",
+            '"plaquettes" or "doubling" or "identity" with action.kind wilson',
+            **flow,
         ),
         links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
         links(
@@ -130,6 +135,21 @@ def _links() -> list[Case]:
             "plaquettes",
             **flow,
             **{"flow.kind": '"plaquettes"', "action.group": '"U(1)"'},
+        ),
+        links("action.group", '"SU(4)"', "'SU(4)'", "with a doubling flow", **doubling, **{"lattice.shape": "[8, 8]"}),
+        *(
+            links(path, literal, *says, **{"action.group": '"U(1)"', **doubling, "lattice.shape": "[8, 8]"})
+            for path, literal, *says in (
+                ("action.beta", "101.0", "at most 100"),
+                ("flow.levels", "7", "at most 6, the halvings of [8, 8]"),
+                ("flow.bins", "1", "integer ≥ 2"),
+                ("flow.terms", "0", "integer ≥ 1"),
+                ("flow.layers", "4", "unknown key"),
+            )
+        ),
+        *(
+            links("lattice.shape", literal, says, **{"action.group": '"U(1)"', **doubling})
+            for literal, says in (("[8, 8, 8]", "two directions"), ("[5, 7]", "an even extent"))
         ),
         key("flow.kind", '"plaquettes"', '"continuous" or "real_nvp"', "with action.kind phi4"),
         links(

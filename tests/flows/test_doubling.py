@@ -50,7 +50,7 @@ def test_the_energies_of_blocks_are_those_of_the_character_expansion():
     angles, k = np.linspace(0, np.pi, 50), np.arange(1, 40)
     for n, energy in zip((4, 2, 1), block_energies(3.0, 3, n_terms=8), strict=True):
         density = 1 + 2 * np.cos(np.outer(angles, k)) @ (ive(k, 3.0) / ive(0, 3.0)) ** n
-        fit = np.cos(np.outer(angles, np.arange(1, 9))) @ energy
+        fit = np.cos(np.outer(angles, np.arange(1, 9))) @ (energy / np.arange(1, 9) ** 2)
         deviation = (fit - np.log(density))[density > 0.01 * density[0]]
         assert np.ptp(deviation) < 0.01
 

@@ -1,9 +1,9 @@
 """Untrained flows by the kind that a study names: one function per table of `latflow.flows.tables`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from latflow._typing import PRNGKey
-from latflow.actions.base import AbstractAction
 from latflow.bijections.elementwise import Identity
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
@@ -87,9 +87,9 @@ def doubling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) ->
     return doubling_flow(key, links.lattice, links.group, 0.0, **sizes, dtype=dtype)
 
 
-def doubling_start(flow: Flow, action: AbstractAction) -> Flow:
-    """The same flow as the heat bath of blocks of the plaquettes of an action."""
-    return at_heat_bath(flow, float(getattr(action, "beta", 0.0)))
+def doubling_start(flow: Flow, values: Mapping[str, float]) -> Flow:
+    """The same flow as the heat bath of blocks of Wilson's action at the β of the theory."""
+    return at_heat_bath(flow, values["beta"])
 
 
 def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

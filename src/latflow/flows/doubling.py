@@ -65,7 +65,7 @@ def doubling_flow(
     beta: float,
     *,
     n_levels: int | None = None,
-    n_bins: int = 20,
+    n_bins: int = 32,
     n_terms: int = 8,
     dtype: str | jnp.dtype = "float32",
 ) -> Flow:

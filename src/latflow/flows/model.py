@@ -13,7 +13,6 @@ import equinox as eqx
 from pydantic import Field, ValidationError
 
 from latflow._typing import PRNGKey
-from latflow.actions.base import AbstractAction
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
@@ -191,17 +190,17 @@ def untrained(key: PRNGKey, table: AbstractFlowTable, space: AbstractFieldSpace,
     return Z2Mixture(built) if getattr(table, "mixture", "none") == "z2" else built
 
 
-def started(flow: TrainableFlow, table: AbstractFlowTable, action: AbstractAction) -> TrainableFlow:
+def started(flow: TrainableFlow, table: AbstractFlowTable, values: Mapping[str, float]) -> TrainableFlow:
     """The flow of a table where its training begins: by default as `untrained` built it.
 
     Args:
         flow: As built.
         table: Its kind.
-        action: The target, whose couplings the start may depend on.
+        values: Parameters of the action class by name, on which the start may depend.
     """
     if table.starter is None:
         return flow
-    return EntryPoint(table.kind, table.starter, GROUP).load()(flow, action)
+    return EntryPoint(table.kind, table.starter, GROUP).load()(flow, values)
 
 
 def production(flow: _FlowT, integration: Integration | None) -> _FlowT:

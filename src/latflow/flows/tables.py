@@ -37,8 +37,8 @@ class AbstractFlowTable(AbstractSection):
         drawing: Work of a draw against one pass of the training.
         builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
             of the networks; imported when it is needed.
-        starter: ``module:function`` from a built flow and an action to the flow whose training begins, if the start
-            depends on couplings.
+        starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
+            training begins, if the start depends on them.
         groups: Of links; empty for any.
     """
 
@@ -189,7 +189,7 @@ class DoublingTable(AbstractFlowTable):
     levels: Annotated[int, Field(ge=1, le=48)] | None = Field(
         default=None, description="how often the volume is halved; by default until no even extent is left"
     )
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of the splines")
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=32, description="bins of the splines")
     terms: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="harmonics of the energy of a block")
 
     @override

@@ -73,9 +73,9 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
         precision: Dtype of the network weights; by default the training precision.
     """
     precision = precision or config.training.precision
-    action = build_action(config)
-    built = untrained(stream(config, "flow"), config.flow, action.space, precision)
-    return over_range(started(built, config.flow, action), config)
+    built = untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
+    values = config.action.in_house(len(config.lattice.shape))
+    return over_range(started(built, config.flow, values), config)
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:

@@ -2,9 +2,10 @@ r"""The split of U(1) plaquettes: a circular rational-quadratic spline about hal
 
 With $S$ the angle of P the halves are $a=S/2+y$ and $b=S/2-y$. Blocks of weight $e^{E(a)}$ give the density
 
-$$\ln p(y)=E(a)+E(b)=\sum_h2c_h\cos\tfrac{hS}2\cos hy,\qquad E(\theta)=\sum_hc_h\cos h\theta,$$
+$$\ln p(y)=E(a)+E(b)=\sum_h\frac{2c_h}{h^2}\cos\tfrac{hS}2\cos hy,\qquad E(\theta)=\sum_h\frac{c_h}{h^2}\cos h\theta,$$
 
-with trainable coefficients of E, one set per level. A block of plaquettes of any action of single plaquettes in two
+with trainable coefficients, one set per level. Each of them contributes to the curvature of E at θ = 0 alike, so that
+an optimiser may take steps of one size. A block of plaquettes of any action of single plaquettes in two
 dimensions has a density of its boundary that is a function of one angle: `block_energies` fits its logarithm.
 
 The map $z\to y$ of $(-\pi,\pi]$ is odd, and a spline of $|z|$ whose knots are K + 1 equidistant values of $|y|$. Widths
@@ -39,7 +40,7 @@ class U1Split(AbstractSplit):
     """A learned odd map of the angle between the halves of every plaquette.
 
     Args:
-        energy: Coefficients of E.
+        energy: Coefficients $c_h$ of E.
         n_bins: K ≥ 2, bins of the spline.
 
     Raises:
@@ -50,7 +51,7 @@ class U1Split(AbstractSplit):
     """
 
     energy: Float[Array, "... n_terms"]
-    n_bins: int = eqx.field(static=True, default=20)
+    n_bins: int = eqx.field(static=True, default=32)
 
     def __check_init__(self) -> None:
         count("flow.bins", self.n_bins, least=2)
@@ -89,7 +90,8 @@ def block_energies(beta: float, n_levels: int, *, n_terms: int) -> Float[np.ndar
     for _ in range(n_levels):
         density /= density.mean()
         logs, weights = np.log(density), np.sqrt(density)
-        energies.append(np.linalg.lstsq(basis * weights[:, None], logs * weights, rcond=None)[0][1:])
+        fit = np.linalg.lstsq(basis * weights[:, None], logs * weights, rcond=None)[0][1:]
+        energies.append(fit * np.arange(1, n_terms + 1) ** 2)
         density = np.mean(density[differences] * density, axis=1)
     return np.asarray(energies[::-1])
 
@@ -164,7 +166,8 @@ def _densities(
         cosines.append(2 * c * cosines[-1] - cosines[-2])
     amplitudes = 2 * _along(energy, plaquette) * jnp.stack(cosines[1:])
     angles = np.pi * np.arange(2 * n_bins + 1) / (2 * n_bins)
-    nodes = np.cos(np.outer(angles, np.arange(1, len(energy) + 1)))
+    harmonics = np.arange(1, len(energy) + 1)
+    nodes = np.cos(np.outer(angles, harmonics)) / harmonics**2
     logs = jnp.tensordot(jnp.asarray(nodes, c.dtype), amplitudes, 1, precision="highest")
     p = jnp.exp(logs - jax.lax.stop_gradient(jnp.max(logs, axis=0, keepdims=True)))
     integrals = (p[:-2:2] + 4 * p[1::2] + p[2::2]) / 6
