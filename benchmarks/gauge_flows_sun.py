@@ -11,7 +11,7 @@ import time
 
 import jax
 
-jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_enable_x64", val=True)
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -96,13 +96,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="SU(2) on a 4 × 4 lattice, without training")
     parser.add_argument("--group", type=int, choices=(2, 3), help="2 or 3 alone")
+    parser.add_argument("--beta", type=float, nargs="+", help="these couplings alone")
     parser.add_argument("--draws", type=int, default=2048, help="a multiple of 128")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    rows = [(n, beta, 16) for n, beta in ROWS if arguments.group in (None, n)]
+    rows = [(n, beta, 16) for n, beta in ROWS if arguments.group in (None, n) and beta in (arguments.beta or [beta])]
     if arguments.quick:
         arguments.draws, rows = 256, [(2, 2.2, 4)]
     print(f"N = {arguments.draws}, {arguments.steps} steps of {arguments.batch} draws, seed {arguments.seed}\n")
