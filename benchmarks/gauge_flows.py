@@ -11,25 +11,25 @@ import time
 
 import jax
 
-jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_enable_x64", val=True)
 
-import equinox as eqx
-import jax.numpy as jnp
-import numpy as np
+import equinox as eqx  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 
-from latflow.actions.exact_gauge import u1_charge_squared, u1_log_z, u1_wilson_loop
-from latflow.actions.gauge import WilsonAction
-from latflow.bijections.gauge import plaquette_angles
-from latflow.flows.architectures import cast
-from latflow.flows.doubling import doubling_flow
-from latflow.flows.weighted import FlowSampler
-from latflow.groups.base import wrap
-from latflow.groups.u1 import U1
-from latflow.lattice import Lattice
-from latflow.stats.weights import reweighting_ess
-from latflow.training.losses import PathGradient
-from latflow.training.schedules import adam, schedule
-from latflow.training.steps import TrainingState, run_steps
+from latflow.actions.exact_gauge import u1_charge_squared, u1_log_z, u1_wilson_loop  # noqa: E402
+from latflow.actions.gauge import WilsonAction  # noqa: E402
+from latflow.bijections.gauge import plaquette_angles  # noqa: E402
+from latflow.flows.architectures import cast  # noqa: E402
+from latflow.flows.doubling import doubling_flow  # noqa: E402
+from latflow.flows.weighted import FlowSampler  # noqa: E402
+from latflow.groups.base import wrap  # noqa: E402
+from latflow.groups.u1 import U1  # noqa: E402
+from latflow.lattice import Lattice  # noqa: E402
+from latflow.stats.weights import reweighting_ess  # noqa: E402
+from latflow.training.losses import PathGradient  # noqa: E402
+from latflow.training.schedules import adam, schedule  # noqa: E402
+from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 
 ROWS = ((8, 2.0), (16, 1.0), (16, 2.0), (16, 3.0), (16, 4.0), (16, 5.0), (16, 6.0), (16, 7.0))
 AT_ONCE = 1024
@@ -103,14 +103,15 @@ def pulls(found, beta, extent):
 def row(extent, beta, arguments):
     lattice = Lattice((extent, extent))
     action = WilsonAction(lattice, U1(), beta=beta)
-    flow = doubling_flow(jax.random.key(arguments.seed), lattice, U1(), beta, n_bins=arguments.bins)
-    start, to_compile, _ = drawn(flow, action, AT_ONCE * 4)
+    key, start = jax.random.key(arguments.seed), arguments.start * beta
+    flow = doubling_flow(key, lattice, U1(), start, n_bins=arguments.bins)
+    before, to_compile, _ = drawn(flow, action, AT_ONCE * 4)
     flow, compiling, seconds = trained(flow, action, arguments)
     found, _, draws = drawn(flow, action, arguments.draws)
     log_weights = found[0]
     largest = float(np.exp(log_weights - log_weights.max()).sum() ** -1)
     numbers = [
-        f"{reweighting_ess(start[0]):.4f}",
+        f"{reweighting_ess(before[0]):.4f}",
         f"{reweighting_ess(log_weights):.4f}",
         f"{exact_sampler(beta, extent**2, arguments.draws):.3f}",
         f"{largest * log_weights.size:.1f}/N",
@@ -124,6 +125,8 @@ def row(extent, beta, arguments):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one row of a 4 × 4 lattice")
+    parser.add_argument("--rows", nargs="*", default=[f"{extent}:{beta:g}" for extent, beta in ROWS], help="L:β")
+    parser.add_argument("--start", type=float, default=1.0, help="β of the start over that of the target")
     parser.add_argument("--draws", type=int, default=2**16, help="a multiple of 1024")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
@@ -131,16 +134,16 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    rows = ((4, 2.0),) if arguments.quick else ROWS
     if arguments.quick:
-        arguments.draws, arguments.steps = 4096, 5
-    print(f"N = {arguments.draws}, {arguments.steps} steps of {arguments.batch} draws, seed {arguments.seed}\n")
+        arguments.draws, arguments.steps, arguments.rows = 4096, 6, ["4:2"]
+    size = f"N = {arguments.draws}, {arguments.steps} steps of {arguments.batch} draws"
+    print(f"{size}, seed {arguments.seed}, start at {arguments.start:g} β\n")
     names = ("before", "trained", "exact sampler", "largest weight", "training + compiling", "1000 draws + compiling")
     sides = (f"{side}×{side}" for side in range(1, 5))
     heads = ("L", "β", *names, "log Z", "⟨Q²⟩", *sides)
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
-    for extent, beta in rows:
-        row(extent, beta, arguments)
+    for extent, beta in (text.split(":") for text in arguments.rows):
+        row(int(extent), float(beta), arguments)
 
 
 if __name__ == "__main__":

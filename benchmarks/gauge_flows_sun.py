@@ -13,20 +13,20 @@ import jax
 
 jax.config.update("jax_enable_x64", val=True)
 
-import equinox as eqx
-import jax.numpy as jnp
-import numpy as np
-from gauge_flows import trained
+import equinox as eqx  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 
-from latflow.actions.exact_gauge import sun_log_z, sun_wilson_loop
-from latflow.actions.gauge import WilsonAction
-from latflow.flows.architectures import cast
-from latflow.flows.doubling import doubling_flow
-from latflow.flows.weighted import FlowSampler
-from latflow.groups.sun import SU
-from latflow.lattice import Lattice
-from latflow.observables.gauge import WilsonLoops
-from latflow.stats.weights import reweighting_ess
+from gauge_flows import trained  # noqa: E402
+from latflow.actions.exact_gauge import sun_log_z, sun_wilson_loop  # noqa: E402
+from latflow.actions.gauge import WilsonAction  # noqa: E402
+from latflow.flows.architectures import cast  # noqa: E402
+from latflow.flows.doubling import doubling_flow  # noqa: E402
+from latflow.flows.weighted import FlowSampler  # noqa: E402
+from latflow.groups.sun import SU  # noqa: E402
+from latflow.lattice import Lattice  # noqa: E402
+from latflow.observables.gauge import WilsonLoops  # noqa: E402
+from latflow.stats.weights import reweighting_ess  # noqa: E402
 
 ROWS = ((2, 1.8), (2, 2.2), (2, 2.7), (3, 4.0), (3, 5.0), (3, 6.0))
 SIZES = {2: {"n_bins": 12, "n_terms": 5}, 3: {"n_bins": 8, "n_terms": 5}}

@@ -8,18 +8,24 @@ from scipy.special import ive
 
 from catalogue import wilson
 from latflow.actions.exact_gauge import sun_log_z, sun_plaquette, u1_log_z
+from latflow.bijections.elementwise import Identity
 from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.splits.su2 import block_energy
 from latflow.bijections.splits.su3 import block_couplings
 from latflow.bijections.splits.u1 import U1Split, block_energies
+from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
+from latflow.fields.spaces import GaugeSpace
 from latflow.flows.architectures import cast
-from latflow.flows.doubling import doubling_flow
+from latflow.flows.doubling import LARGEST_BETA, at_heat_bath, doubling_flow
+from latflow.flows.flow import Flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups.names import named
 from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.stats.weights import reweighting_ess
+from latflow.study.build import build_flow
+from latflow.study.config import StudyConfig, rules
 
 KEY = jax.random.key(1)
 
@@ -98,3 +104,15 @@ def test_what_cannot_be_is_refused(shape, group, settings, message):
 def test_a_coupling_is_between_zero_and_100(beta):
     with pytest.raises(ConfigError, match="from 0 to 100"):
         doubling_flow(KEY, Lattice((4, 4)), U1(), beta)
+
+
+def test_a_study_starts_at_the_heat_bath_of_its_coupling():
+    """A model file has no theory: what is built for one begins at β = 0, and the study moves it to its own β."""
+    theory = {"kind": "wilson", "group": "U(1)", "beta": 2.0}
+    study = {"name": "a", "lattice": {"shape": [4, 4]}, "action": theory, "flow": {"kind": "doubling", "terms": 3}}
+    config = StudyConfig.model_validate({**study, "sampling": {"samplers": ["flow", "heatbath"]}})
+    energies = build_flow(config).bijection.splits.energy
+    assert np.allclose(energies, block_energies(2.0, 4, n_terms=3), rtol=1e-6)
+    assert LARGEST_BETA == rules.LARGEST_BETA
+    with pytest.raises(TypeError, match="a doubling flow"):
+        at_heat_bath(Flow(HaarPrior(GaugeSpace(Lattice((4, 4)), U1())), Identity()), 2.0)
