@@ -25,8 +25,9 @@ from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.doubling import Doubling
 from latflow.bijections.elementwise import Identity, Scale
 from latflow.bijections.gauge import PlaquetteCoupling
-from latflow.bijections.levels import Hierarchy
+from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.partition import Partition
+from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
 from latflow.fields.gauge_symmetry import (
@@ -48,6 +49,7 @@ from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
+from latflow.groups.sun import SU
 from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
@@ -283,6 +285,7 @@ BIJECTIONS |= {
     "plaquettes along 1": lambda: _link_case("U(1)", (8, 2), _plaquettes((8, 2), 1), LinkTranslation((4, 1))),
     "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), u1_doubling((4, 2), 3)),
     "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
+    "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
 
@@ -303,6 +306,12 @@ def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
 def u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
     splits = U1Split(0.1 * jax.random.normal(key(21), (n_levels, 3)), 3)
     return Doubling(splits, U1(), Hierarchy(Lattice(shape), n_levels))
+
+
+def _su2_doubling(shape: tuple[int, ...]) -> Doubling:
+    n = len(halvings(Lattice(shape)))
+    splits = SU2Split(jnp.broadcast_to(jnp.asarray([1.5, 0.3, 0.2]), (n, 3)), 4)
+    return Doubling(splits, SU(2), Hierarchy(Lattice(shape), n))
 
 
 def _u1_plaquette_flow() -> Flow:

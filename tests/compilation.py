@@ -26,6 +26,7 @@ PLAIN = {
 
 
 PLAIN_MODULES = (
+    "bijections/test_splits.py",
     "cli/test_reduce.py",
     "fields/test_gradient_flow.py",
     "fields/test_product.py",

@@ -977,6 +977,27 @@ BUGS = (
         f"{BIJECTION}[doubling of U(1)-round_trip_worst]",
     ),
     Bug(
+        "a Haar measure of SU(2) with one power of the sine",
+        "bijections/splits/su2.py",
+        "log_det = log_slope + 2 * log_factor + polar_slope",
+        "log_det = log_slope + log_factor + polar_slope",
+        f"{BIJECTION}[doubling of SU(2)-log_det_is_jacobian]",
+    ),
+    Bug(
+        "the sign of one half of a plaquette of SU(2)",
+        "bijections/splits/su2.py",
+        "x = _times((root[0], -root[1]), _quaternion(half))",
+        "x = _times((root[0], root[1]), _quaternion(half))",
+        f"{BIJECTION}[doubling of SU(2)-round_trip_worst]",
+    ),
+    Bug(
+        "a Haar measure of SU(3) with another power of the sine",
+        "bijections/splits/su3.py",
+        "_POWERS = (4, 3, 0, 2, 0)",
+        "_POWERS = (4, 2, 0, 2, 0)",
+        "tests/bijections/test_splits.py::test_law_of_su3[log_det_is_jacobian]",
+    ),
+    Bug(
         "plaquettes of the reduced form that do not turn with the direction",
         "flows/reduced.py",
         "np.diff(hierarchy.directions) != 0",

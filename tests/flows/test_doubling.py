@@ -7,9 +7,11 @@ import pytest
 from scipy.special import ive
 
 from catalogue import wilson
-from latflow.actions.exact_gauge import u1_log_z
+from latflow.actions.exact_gauge import sun_log_z, sun_plaquette, u1_log_z
 from latflow.bijections.elementwise import Identity
 from latflow.bijections.levels import Hierarchy, halvings
+from latflow.bijections.splits.su2 import block_energy
+from latflow.bijections.splits.su3 import block_couplings
 from latflow.bijections.splits.u1 import U1Split, block_energies
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
@@ -28,16 +30,24 @@ from latflow.study.config import StudyConfig, rules
 KEY = jax.random.key(1)
 
 
-def test_the_start_is_close_to_the_theory_and_log_z_is_exact():
-    """4×4 at β = 2: without training the reweighting ESS of 2048 draws is above 0.999, and log Z exact to 5σ."""
-    action = wilson("U(1)", (4, 4), 2.0)
-    sampler = FlowSampler(cast(doubling_flow(KEY, Lattice((4, 4)), U1(), 2.0), "float64"), action)
-    weights = np.asarray(jax.jit(jax.vmap(sampler.draw))(jax.random.split(KEY, 2048)).log_weight)
+@pytest.mark.parametrize(
+    ("group", "beta", "sizes", "least", "log_z"),
+    [
+        ("U(1)", 2.0, {}, 0.999, u1_log_z(2.0, volume=16)),
+        ("SU(2)", 2.2, {"n_bins": 12, "n_terms": 5}, 0.999, sun_log_z(2, 2.2, volume=16)),
+        ("SU(3)", 4.0, {"n_bins": 8, "n_terms": 5}, 0.98, sun_log_z(3, 4.0, volume=16)),
+    ],
+)
+def test_the_start_is_close_to_the_theory_and_log_z_is_exact(group, beta, sizes, least, log_z):
+    """4×4: without training the reweighting ESS of 1024 draws is near one, and log Z exact to 5σ."""
+    flow = cast(doubling_flow(KEY, Lattice((4, 4)), named(group), beta, **sizes), "float64")
+    sampler = FlowSampler(flow, wilson(group, (4, 4), beta))
+    weights = np.asarray(jax.jit(jax.vmap(sampler.draw))(jax.random.split(KEY, 1024)).log_weight)
     ess = float(reweighting_ess(weights))
     shifted = np.exp(weights - weights.max())
     error = np.sqrt((1 / ess - 1) / weights.size)
-    assert ess > 0.999
-    assert abs(np.log(shifted.mean()) + weights.max() - u1_log_z(2.0, volume=16)) < 5 * error
+    assert ess > least
+    assert abs(np.log(shifted.mean()) + weights.max() - log_z) < 5 * error
     assert error < 0.02
 
 
@@ -49,6 +59,16 @@ def test_the_energies_of_blocks_are_those_of_the_character_expansion():
         fit = np.cos(np.outer(angles, np.arange(1, 9))) @ (energy / np.arange(1, 9) ** 2)
         deviation = (fit - np.log(density))[density > 0.01 * density[0]]
         assert np.ptp(deviation) < 0.01
+
+
+def test_the_energy_of_one_plaquette_is_wilson():
+    assert np.allclose(block_energy(2.2, n_plaquettes=1), [2.2, 0, 0, 0, 0], atol=1e-9)
+
+
+def test_blocks_of_su3_have_powers_of_the_plaquette():
+    couplings = block_couplings(5.0, 3)
+    averages = [sun_plaquette(3, kappa) for kappa in couplings]
+    assert np.allclose(averages, sun_plaquette(3, 5.0) ** np.asarray([4, 2, 1]), rtol=1e-9)
 
 
 def test_the_split_is_continuous_where_the_plaquette_is_minus_one():
@@ -72,7 +92,7 @@ def test_halvings():
         ((3, 5), "U(1)", {}, "an even extent"),
         ((4, 4), "U(1)", {"n_levels": 5}, "1 to 4"),
         ((4, 4), "U(1)", {"n_bins": 1}, "flow.bins"),
-        ((4, 4), "SU(2)", {}, r"U\(1\) for a doubling flow"),
+        ((4, 4), "SU(4)", {}, r"U\(1\), SU\(2\), SU\(3\) for a doubling flow"),
     ],
 )
 def test_what_cannot_be_is_refused(shape, group, settings, message):

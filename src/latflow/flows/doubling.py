@@ -1,8 +1,12 @@
 r"""Flows of links from coarse to fine lattices, which start as the heat bath of blocks.
 
 In two dimensions, integrating over the links inside a block of n plaquettes leaves a density of the loop around it,
-which is the convolution of n weights of a plaquette. Every level starts with a fit to it.
+which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) by one number. One
+entry of `_SPLITS` per group.
 """
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,18 +15,47 @@ from latflow._typing import PRNGKey
 from latflow.arguments import count, number, require_type
 from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import Hierarchy, halvings
+from latflow.bijections.splits.base import AbstractSplit
+from latflow.bijections.splits.su2 import SU2Split
+from latflow.bijections.splits.su3 import SU3Split
 from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
 from latflow.groups.base import AbstractGroup
-from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.randomness import require_key
 
 LARGEST_BETA = 100.0
 """Of the start of a doubling flow; plaquettes at larger couplings are narrower than bins of its splines can be."""
+
+_Sizes: TypeAlias = tuple[int, int, int]
+"""Levels, bins and terms."""
+
+
+def _u1(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
+    del key
+    n_levels, n_bins, n_terms = sizes
+    return U1Split(jnp.zeros((n_levels, n_terms), dtype), n_bins)
+
+
+def _su2(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
+    del key
+    n_levels, n_bins, n_terms = sizes
+    return SU2Split(jnp.zeros((n_levels, n_terms), dtype), n_bins)
+
+
+def _su3(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
+    n_levels, n_bins, n_terms = sizes
+    return SU3Split.untrained(key, n_levels=n_levels, n_bins=n_bins, n_terms=n_terms, dtype=dtype)
+
+
+_SPLITS: dict[str, Callable[[PRNGKey, _Sizes, str | jnp.dtype], AbstractSplit]] = {
+    "U(1)": _u1,
+    "SU(2)": _su2,
+    "SU(3)": _su3,
+}
 
 
 def doubling_flow(
@@ -36,20 +69,21 @@ def doubling_flow(
     n_terms: int = 8,
     dtype: str | jnp.dtype = "float32",
 ) -> Flow:
-    """Haar links of a coarse lattice in two dimensions, and new links level by level: a doubling flow of U(1).
+    """Haar links of a coarse lattice in two dimensions, and new links level by level: a doubling flow.
 
     It commutes with gauge transformations and draws full link fields, with Polyakov loops and topological charge.
     Extents that are powers of two are halved down to one site, odd factors stay in the coarsest lattice. Links of the
     coarsest lattice keep their Haar density, which is exact there for a single site only.
 
     Args:
-        key: Not used by U(1), whose flow starts without randomness; builders of flows take one.
+        key: Randomness of the networks of SU(3); the flows of other groups start without any.
         lattice: Two directions, periodic.
-        group: U(1).
+        group: U(1), SU(2) or SU(3).
         beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to 100.
         n_levels: How often the volume is halved; by default until no even extent is left.
         n_bins: Bins of the splines.
-        n_terms: Coefficients of the energy of blocks, see `latflow.bijections.splits.u1`.
+        n_terms: Coefficients of the energy of blocks; for SU(3) of the series of every coordinate. See
+            `latflow.bijections.splits`.
         dtype: Precision of weights, and of the densities that splines are made of.
 
     Raises:
@@ -62,11 +96,11 @@ def doubling_flow(
     number("beta", beta)
     if not 0 <= beta <= LARGEST_BETA:
         raise ConfigError([f"beta: {beta}; allowed: from 0 to {LARGEST_BETA:g}"])
-    if not isinstance(group, U1):
-        raise ConfigError([f"group: {group}; allowed: U(1) for a doubling flow"])
+    if group.name not in _SPLITS:
+        raise ConfigError([f"group: {group}; allowed: {', '.join(_SPLITS)} for a doubling flow"])
     n = len(halvings(lattice)) if n_levels is None else count("n_levels", n_levels)
     hierarchy = Hierarchy(lattice, n)
-    splits = U1Split(jnp.zeros((n, count("n_terms", n_terms)), dtype), n_bins).heat_bath(beta)
+    splits = _SPLITS[group.name](key, (n, n_bins, count("n_terms", n_terms)), dtype).heat_bath(beta)
     return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(splits, group, hierarchy))
 
 

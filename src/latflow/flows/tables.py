@@ -182,7 +182,7 @@ class DoublingTable(AbstractFlowTable):
     """From coarse links to fine ones in two dimensions, equivariant under gauge transformations."""
 
     fields: ClassVar[tuple[str, ...]] = ("links",)
-    groups: ClassVar[tuple[str, ...]] = ("U(1)",)
+    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)")
     builder: ClassVar[str] = "latflow.flows.builders:doubling"
     starter: ClassVar[str | None] = "latflow.flows.builders:doubling_start"
     kind: Literal["doubling"] = Field(default="doubling", description=_WHICH)
