@@ -1441,14 +1441,14 @@ BUGS = (
     ),
     Bug(
         "Laplacian of a loop of links without its C_F",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "kappa = len(m) - s",
         "kappa = len(m)",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
     ),
     Bug(
         "derivative of a loop along a link that occurs twice taken once",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "jnp.real((kappa - s) * z2 + z * z)",
         "jnp.real(kappa * z2)",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
@@ -1469,7 +1469,7 @@ BUGS = (
     ),
     Bug(
         "paths that run back over their link counted as loops",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "(jnp.real(diagonal_sum(w)) - trivial[name])",
         "jnp.real(diagonal_sum(w))",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",

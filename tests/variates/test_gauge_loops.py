@@ -16,7 +16,7 @@ from latflow.observables.plaquette_moments import (
 from latflow.study.reduction import Reduced
 from latflow.testing.stein import divergence_is_trace, stein_averages_vanish
 from latflow.variates.gauge_loops import LoopFields
-from latflow.variates.gauge_paths import path_names
+from latflow.fields.loop_velocities import path_names
 
 BETA, SHAPE = 2.2, (4, 4)
 
