@@ -7,7 +7,6 @@ Squared errors of quasi-random averages are known to 37 %, others to a few per c
 the last columns say for how long HMC could have run before flow and training are ahead of it in χ₂.
 """
 
-import argparse
 import time
 
 import jax
@@ -18,18 +17,9 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import latflow as lf  # noqa: E402
+from common.zoo import flow_and_action, models_of, parser_of_models, training_seconds  # noqa: E402
 from latflow.flows.weighted import matched_draws  # noqa: E402
-from latflow.study.card import model_path  # noqa: E402
-from latflow.study.models import lineage  # noqa: E402
 
-COUPLINGS = {
-    "phi4-e1": 6.975,
-    "phi4-e2": 6.008,
-    "phi4-e3": 5.55,
-    "phi4-e4": 5.276,
-    "phi4-e5": 5.113,
-    "phi4-l20": 4.807,
-}
 NAMES = {"susceptibility": "χ₂", "pole_mass": "m_p", "ising_energy": "E", "phi_squared": "⟨φ²⟩"}
 CHAINS, WARMUP, GOAL = 64, 500, 1e-3
 
@@ -73,8 +63,7 @@ def of_flow(action, flow, *, points):
 
 def rows(name, *, records, points, steps):
     """Label, estimates and seconds of every way."""
-    flow = lf.load_model(f"zoo:{name}")
-    action = lf.PhiFour(lf.Lattice(flow.space.shape), mass_squared=-4.0, coupling=COUPLINGS[name])
+    flow, action = flow_and_action(name)
     hmc = lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.25), n_steps=4)
     fields, estimates, seconds = of_chain(action, hmc, records=records, thin=2)
     yield "HMC", estimates, seconds
@@ -88,7 +77,7 @@ def rows(name, *, records, points, steps):
 
 def table(name, **sizes):
     """The rows of one flow, printed."""
-    training = sum(each["seconds"] for each in lineage(model_path(f"zoo:{name}")))
+    training = training_seconds(name)
     reference = None
     for label, estimates, seconds in rows(name, **sizes):
         found = cost(estimates, seconds)
@@ -103,19 +92,16 @@ def table(name, **sizes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one model, few draws")
-    parser.add_argument("--models", default=",".join(COUPLINGS), help="names of the zoo, separated by commas")
+    parser = parser_of_models(__doc__)
     parser.add_argument("--points", type=int, default=4096, help="of each of 16 scramblings")
     parser.add_argument("--records", type=int, default=2000, help="of each of 64 chains")
     parser.add_argument("--reduce", type=int, default=0, help="steps of training of Stein fields on the chains of HMC")
     options = parser.parse_args()
-    names = ["phi4-e1"] if options.quick else options.models.split(",")
     sizes = {"records": 64, "points": 128} if options.quick else {"records": options.records, "points": options.points}
     columns = " | ".join(f"{text}, s (HMC ÷)" for text in NAMES.values())
     print(f"| model | way | χ₂ | {columns} | run, CPU s | even with HMC after, s |")
     print("|---|---|---|" + "---|" * (len(NAMES) + 2))
-    for name in names:
+    for name in models_of(options):
         table(name, steps=options.reduce, **sizes)
 
 

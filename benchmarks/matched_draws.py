@@ -4,7 +4,6 @@ Both sides are drawn in interleaved rounds with the same keys; times are CPU mil
 The choice of steps is timed as well: it is paid once per ensemble.
 """
 
-import argparse
 import statistics
 import time
 
@@ -13,17 +12,10 @@ import jax
 jax.config.update("jax_enable_x64", val=True)
 
 import latflow as lf  # noqa: E402
+from common.zoo import flow_and_action, models_of, parser_of_models  # noqa: E402
 from latflow.flows.weighted import for_draws, matched_draws  # noqa: E402
 from latflow.samplers.draws import draw_block  # noqa: E402
 
-COUPLINGS = {
-    "phi4-e1": 6.975,
-    "phi4-e2": 6.008,
-    "phi4-e3": 5.55,
-    "phi4-e4": 5.276,
-    "phi4-e5": 5.113,
-    "phi4-l20": 4.807,
-}
 KEY = jax.random.key(3)
 
 
@@ -36,8 +28,7 @@ def cpu_ms(sampler, i, n):
 
 def row(name, *, n, draws, rounds):
     """One line of the table."""
-    flow = lf.load_model(f"zoo:{name}")
-    action = lf.PhiFour(lf.Lattice(flow.space.shape), mass_squared=-4.0, coupling=COUPLINGS[name])
+    flow, action = flow_and_action(name)
     start = time.process_time()
     found, told = matched_draws(KEY, flow, action, n=n)
     chosen = time.process_time() - start
@@ -54,16 +45,13 @@ def row(name, *, n, draws, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one model, few draws")
-    parser.add_argument("--models", default=",".join(COUPLINGS), help="names of the zoo, separated by commas")
+    parser = parser_of_models(__doc__)
     options = parser.parse_args()
-    names = ["phi4-e1"] if options.quick else options.models.split(",")
     numbers = (10**5,) if options.quick else (10**5, 10**6)
     draws, rounds = (256, 1) if options.quick else (1024, 5)
     print("| model | draws | integration | spread of log q | shift of log q | ms | accurate | ratio | choice, CPU s |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in names:
+    for name in models_of(options):
         for n in numbers:
             print(row(name, n=n, draws=draws, rounds=rounds), flush=True)
 

@@ -1,14 +1,17 @@
 """Variance of plain weighted averages over that with quasi-random points, with Hermite variates, and with both.
 
-Draws of models of the zoo, integrated accurately. Of the same number of draws: plain random ones are 1; `hermite`
-random draws with variates, `quasi` scrambled Sobol points with errors from the scatter of scramblings, `both` these
-with variates. The ratios of quasi-random averages are known to √(2/(R − 1)) of R scramblings, those of random ones to a
-few per cent.
+Draws of models of the zoo, integrated as their error allows. Of the same number of draws: plain random ones are 1;
+`hermite` random draws with variates, `quasi` scrambled Sobol points with errors from the scatter of scramblings, `both`
+these with variates. A ratio of quasi-random averages is known to √(2/(R − 1)) of R scramblings, one of random ones to a
+few per cent; several seeds give median and range. The variance of plain random draws is the mean of all seeds.
+`pull` is the scatter of the values of the seeds in units of their errors, 1 if these are right.
 """
 
-import argparse
 import math
+import statistics
 import time
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 
@@ -16,9 +19,11 @@ jax.config.update("jax_enable_x64", val=True)
 
 import numpy as np  # noqa: E402
 
+from common.zoo import flow_and_action, models_of, parser_of_models  # noqa: E402
 from latflow.distributions import AbstractDistribution  # noqa: E402
 from latflow.flows.hermite import variates_of_keys, variates_of_points  # noqa: E402
-from latflow.flows.weighted import FlowSampler, for_draws  # noqa: E402
+from latflow.flows.matched import GAIN  # noqa: E402
+from latflow.flows.weighted import FlowSampler, matched_draws  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.observables.base import measure  # noqa: E402
 from latflow.samplers.draws import draw_block  # noqa: E402
@@ -26,13 +31,11 @@ from latflow.samplers.quasi import SobolPoints, quasi_block  # noqa: E402
 from latflow.stats.scramblings import Scrambled  # noqa: E402
 from latflow.stats.variates import Varied  # noqa: E402
 from latflow.stats.weights import named_estimates, reweighting_ess, weighted_estimates  # noqa: E402
-from latflow.study.build import build_action, study_flow  # noqa: E402
-from latflow.study.models import load_whole, model_path  # noqa: E402
 from latflow.theories.any_action import physics_of  # noqa: E402
 
-MODELS = ("phi4-e1", "phi4-e2", "phi4-e3", "phi4-e4", "phi4-e5", "phi4-l20")
 BLOCK = 1024
 SHOWN = ("chi2", "C(L/2)", "E", "phi2")
+WAYS = ("hermite", "quasi", "both")
 
 
 def quantities(volume):
@@ -50,33 +53,42 @@ def quantities(volume):
 
 
 class Draws:
-    """Log-weights, columns and variates of the draws of one model."""
+    """Log-weights, columns and variates of the draws of one model.
 
-    def __init__(self, name, seed):
-        model, config, _ = load_whole(model_path(f"zoo:{name}"))
-        self.key, self.action = jax.random.key(seed), build_action(config)
-        self.flow: AbstractDistribution = for_draws(self.key, study_flow(model, config))
-        self.lattice = Lattice(tuple(config.lattice.shape))
+    Args:
+        name: In the zoo.
+        n: How many draws the integration of the flow is matched to.
+    """
+
+    def __init__(self, name, *, n):
+        flow, self.action = flow_and_action(name)
+        self.flow: AbstractDistribution = matched_draws(jax.random.key(16), flow, self.action, n=n, gain=GAIN)[0]
+        self.lattice = Lattice(tuple(flow.space.shape))
         self.observables = physics_of(self.action).observables
 
-    def random(self, n):
+    def random(self, key, n):
         """Of random draws."""
         sampler, size = FlowSampler(self.flow, self.action), min(BLOCK, n)
         return self._joined(
             (
-                draw_block(sampler, self.key, first=first, n=size),
-                variates_of_keys(self.flow, self.lattice, self.key, first=first, n=size),
+                draw_block(sampler, key, first=first, n=size),
+                variates_of_keys(self.flow, self.lattice, key, first=first, n=size),
             )
             for first in range(0, n, size)
         )
 
-    def quasi(self, points, scramblings):
+    def quasi(self, key, points, scramblings):
         """Of quasi-random draws."""
-        source, size = SobolPoints(self.key, self.flow.n_uniforms), min(BLOCK, points)
+        source, size = SobolPoints(key, self.flow.n_uniforms), min(BLOCK, points)
+        at_once = FlowSampler(self.flow, self.action).draws_at_once
         places = ((r, first) for r in range(scramblings) for first in range(0, points, size))
         blocks = (source.block(r, first=first, n=size) for r, first in places)
         return self._joined(
-            (quasi_block(self.flow, self.action, u), variates_of_points(self.flow, self.lattice, u)) for u in blocks
+            (
+                quasi_block(self.flow, self.action, u, at_once=at_once),
+                variates_of_points(self.flow, self.lattice, u),
+            )
+            for u in blocks
         )
 
     def _joined(self, blocks):
@@ -85,63 +97,80 @@ class Draws:
         return np.concatenate([part[0] for part in parts]), columns, np.concatenate([part[2] for part in parts])
 
 
-def row(name, *, n, points, scramblings):
-    draws = Draws(name, seed=17)
-    derive = quantities(draws.lattice.volume)
+class OfSeed(NamedTuple):
+    """Value and error of the observables of one seed by every way, variance of one plain random draw, ESS and cost."""
+
+    found: dict[str, dict[str, tuple[float, float]]]
+    variances: dict[str, float]
+    ess: float
+    milliseconds: float
+
+
+def of_seed(draws, seed, *, n, points, scramblings):
+    """Random and quasi-random draws of one seed."""
+    derive, key = quantities(draws.lattice.volume), jax.random.key(seed)
 
     def of(columns, weights):
         linear, covariance = weights.propagated(columns, derive)
-        return named_estimates(linear, covariance, n=weights.n_draws)
+        estimates = named_estimates(linear, covariance, n=weights.n_draws)
+        return {name: (estimates[name][0].value, estimates[name][0].error) for name in SHOWN}
 
-    log_weights, columns, variates = draws.random(n)
-    begin = time.process_time()
-    quasi_weights, quasi_columns, quasi_variates = draws.quasi(points, scramblings)
-    seconds = (time.process_time() - begin) / (points * scramblings)
-    scrambled = Scrambled(quasi_weights, scramblings)
+    log_weights, columns, variates = draws.random(key, n)
     plain = weighted_estimates(columns, log_weights, derive)
-    ways = {
-        "hermite": (of(columns, Varied(log_weights, variates)), n),
-        "quasi": (of(quasi_columns, scrambled), points * scramblings),
-        "both": (of(quasi_columns, Varied(scrambled, quasi_variates)), points * scramblings),
-    }
-    for way, (found, size) in ways.items():
-        ratios = [plain[q][0].error ** 2 * n / (found[q][0].error ** 2 * size) for q in SHOWN]
-        values = [f"{found[q][0].value:.6g} ± {found[q][0].error:.2g}" for q in SHOWN]
-        cells = [
-            name,
-            f"{reweighting_ess(log_weights):.3f}",
-            way,
-            *(f"{r:.0f}" for r in ratios),
-            f"{1e3 * seconds:.2f}",
-        ]
-        print("| " + " | ".join([*cells, "; ".join(values)]) + " |", flush=True)
+    hermite = of(columns, Varied(log_weights, variates))
+    begin = time.process_time()
+    log_quasi, columns, variates = draws.quasi(key, points, scramblings)
+    scrambled = Scrambled(log_quasi, scramblings)
+    both = of(columns, Varied(scrambled, variates))
+    each = 1e3 * (time.process_time() - begin) / (points * scramblings)
+    found = {"hermite": hermite, "quasi": of(columns, scrambled), "both": both}
+    variances = {name: plain[name][0].error ** 2 * n for name in SHOWN}
+    return OfSeed(found, variances, float(reweighting_ess(log_quasi)), each)
+
+
+def rows(name, *, seeds, **sizes) -> Iterator[str]:
+    """Lines of the table of one model: median and range of the gains of all seeds, and the mean of the values."""
+    n_quasi = sizes["points"] * sizes["scramblings"]
+    draws = Draws(name, n=n_quasi)
+    of_seeds = [of_seed(draws, seed, **sizes) for seed in range(1, seeds + 1)]
+    ess, cost = (statistics.median(getattr(each, what) for each in of_seeds) for what in ("ess", "milliseconds"))
+    variance = {q: statistics.fmean(each.variances[q] for each in of_seeds) for q in SHOWN}
+    for way in WAYS:
+        size = sizes["n"] if way == "hermite" else n_quasi
+        found = [each.found[way] for each in of_seeds]
+        gains = [sorted(variance[q] / (each[q][1] ** 2 * size) for each in found) for q in SHOWN]
+        cells = [f"{statistics.median(each):.0f} ({each[0]:.0f}–{each[-1]:.0f})" for each in gains]
+        values = [_joined_value([each[q] for each in found]) for q in SHOWN]
+        yield "| " + " | ".join([name, f"{ess:.3f}", way, *cells, f"{cost:.3f}", "; ".join(values)]) + " |"
+
+
+def _joined_value(found):
+    """Mean of the values of all seeds with its error and their pull."""
+    values, errors = np.array(found).T
+    mean, error = values.mean(), math.sqrt(np.sum(errors**2)) / len(errors)
+    if len(values) == 1:
+        return f"{mean:.7g} ± {error:.2g}"
+    return f"{mean:.7g} ± {error:.2g} (pull {values.std(ddof=1) / math.sqrt(np.mean(errors**2)):.1f})"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one model and few draws")
-    parser.add_argument("--models", default=",".join(MODELS), help="names in the zoo, %(default)s")
-    parser.add_argument("--random", type=int, default=65536, help="random draws, %(default)s")
+    parser = parser_of_models(__doc__)
+    parser.add_argument("--random", type=int, default=8192, help="random draws of a seed, %(default)s")
     parser.add_argument("--points", type=int, default=4096, help="points of a scrambling, %(default)s")
     parser.add_argument("--scramblings", type=int, default=16, help="scramblings, %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of the draws, %(default)s")
     asked = parser.parse_args()
-    sizes = {"n": asked.random, "points": asked.points, "scramblings": asked.scramblings}
-    models, sizes = (
-        (["phi4-e1"], {"n": 512, "points": 64, "scramblings": 8})
-        if asked.quick
-        else (
-            asked.models.split(","),
-            sizes,
-        )
-    )
+    sizes = {"n": asked.random, "points": asked.points, "scramblings": asked.scramblings, "seeds": asked.seeds}
+    if asked.quick:
+        sizes = {"n": 512, "points": 64, "scramblings": 8, "seeds": 2}
     known = 100 * math.sqrt(2 / (sizes["scramblings"] - 1))
-    print(
-        f"{sizes['n']} random draws; {sizes['scramblings']} × {sizes['points']} points: ratios known to {known:.0f} %"
-    )
+    print(f"{sizes['seeds']} × {sizes['n']} random draws; {sizes['scramblings']} × {sizes['points']} points:")
+    print(f"median (range) of {sizes['seeds']} seeds, each known to {known:.0f} %\n")
     print("| model | ESS | way | " + " | ".join(SHOWN) + " | CPU ms per draw | values |")
     print("|---|---|---|" + "---|" * len(SHOWN) + "---|---|")
-    for name in models:
-        row(name, **sizes)
+    for name in models_of(asked):
+        for row in rows(name, **sizes):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

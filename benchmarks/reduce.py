@@ -5,9 +5,12 @@ fields are then carried to L = 32, as they are and after more steps there. Ratio
 columns) and of the Γ method (errors of the estimates, of all chains before, of the corrected ones after). At the end
 small ensembles, resampled from chains that trained nothing, are reduced one by one: their mean against the value of
 all chains tells a bias. Seconds are those of the process (CPU). `--quick` does it on 8 × 8 and 16 × 16 in little time.
+With `--seeds` saved fields are used on several sets of chains: median and range of the gains, and the test for a bias
+with the chains of all.
 """
 
 import argparse
+import statistics
 import time
 
 import jax
@@ -38,10 +41,16 @@ def hmc(extent, *, chains, records, seed):
     return action, x, 1e3 * (time.process_time() - begin) / (chains * (6 * records + 400))
 
 
-def show(title, found, seconds, trajectory):
-    """The lines of one reduction."""
+def gains(found):
+    """Naive ratios of the columns, half way along the correlator as well, and those of the Γ method."""
     half = len(found.columns["correlator"]) - 1
     naive = {name: found.columns[name][0] for name in COLUMNS} | {"C(L/2)": found.columns["correlator"][half]}
+    return naive, {name: found.variance_ratio[name][0] for name in ESTIMATES if name in found.variance_ratio}
+
+
+def show(title, found, seconds, trajectory):
+    """The lines of one reduction."""
+    naive, _ = gains(found)
     print(f"## {title}: {seconds:.0f} CPU-s, of which training {found.training_seconds:.0f} s of wall clock")
     print("naive    " + ", ".join(f"{name} {ratio:.1f}" for name, ratio in naive.items()))
     for name in ESTIMATES:
@@ -85,6 +94,27 @@ def unbiased(action, x, fields, *, ensembles, chains, records):
         )
 
 
+def over_seeds(place, *, extent, seeds, chains, records):
+    """Saved fields on several sets of chains that trained nothing."""
+    action = lf.PhiFour(lf.Lattice((extent, extent)), mass_squared=MASS_SQUARED, coupling=COUPLING)
+    fields = lf.load_fields(place, action.space)
+    every, ratios, cost = [], [], []
+    for seed in range(11, 11 + seeds):
+        _, x, _ = hmc(extent, chains=chains, records=records, seed=seed)
+        found, seconds = reduced(action, x, velocities=fields)
+        every.append(x)
+        ratios.append(gains(found))
+        cost.append(1e3 * seconds / found.configurations)
+    print(f"## {place} on {extent} × {extent} sites: {seeds} × {chains} chains of {records} records")
+    print(f"median (range), {statistics.median(cost):.2f} CPU-ms a configuration")
+    for title, of_kind in zip(("naive", "Γ method"), zip(*ratios, strict=True), strict=True):
+        for name in of_kind[0]:
+            found_of = sorted(each[name] for each in of_kind if name in each)
+            told = f"{statistics.median(found_of):.0f} ({found_of[0]:.0f}–{found_of[-1]:.0f}), {len(found_of)} seeds"
+            print(f"{title:9} {name:22} variance ÷ {told}", flush=True)
+    unbiased(action, np.concatenate(every, axis=1), fields, ensembles=100, chains=8, records=min(records, 100))
+
+
 def latent(name, *, chains, records):
     """Latent Stein fields of a model of the zoo, for chains at its coupling."""
     config = trained_config(model_path(f"zoo:{name}"))
@@ -92,9 +122,17 @@ def latent(name, *, chains, records):
     action = lf.PhiFour(lf.Lattice(config.lattice.shape), mass_squared=MASS_SQUARED, coupling=coupling)
     kernel = lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.12), n_steps=8)
     x = np.asarray(lf.run_chain(jax.random.key(3), kernel, n=records, chains=chains, warmup=400, thin=10))
-    found, seconds = reduced(action, x, velocities=lf.latent_fields(f"zoo:{name}", action))
-    each = 1e3 * seconds / found.configurations
-    show(f"latent fields of zoo:{name}, {each:.2f} CPU-ms a configuration with compilation", found, seconds, 0.0)
+    values = {}
+    for title, n in (("accurate", None), ("as their number allows", chains * records)):
+        velocities = lf.latent_fields(f"zoo:{name}", action, n=n)
+        reduced(action, x[: records // 2], velocities=velocities)  # compiles
+        found, seconds = reduced(action, x, velocities=velocities)
+        each = 1e3 * seconds / found.configurations
+        show(f"latent fields of zoo:{name}, integrated {title}, {each:.2f} CPU-ms a configuration", found, seconds, 0.0)
+        values[title] = found.estimates
+    fine, cheap = values.values()
+    moved = {name: (cheap[name][0].value - fine[name][0].value) / fine[name][0].error for name in ESTIMATES}
+    print("difference of both, in errors: " + ", ".join(f"{name} {each:+.3f}" for name, each in moved.items()))
 
 
 def main():
@@ -104,10 +142,16 @@ def main():
     parser.add_argument("--save", default="", help="where the trained fields go")
     parser.add_argument("--fields", default="", help="fields that were saved before, in place of the training")
     parser.add_argument("--latent", default="", help="a model of the zoo: its latent fields alone")
+    parser.add_argument("--seeds", type=int, default=0, help="sets of chains on which the saved fields are used")
+    parser.add_argument("--extent", type=int, default=16, help="of the lattice with --seeds")
+    parser.add_argument("--records", type=int, default=0, help="of a chain with --seeds (250) or --latent (50)")
     asked = parser.parse_args()
     quick, saved = asked.quick, asked.save
     if asked.latent:
-        latent(asked.latent, chains=16 if quick else 64, records=20 if quick else 50)
+        latent(asked.latent, chains=16 if quick else 64, records=20 if quick else asked.records or 50)
+        return
+    if asked.seeds:
+        over_seeds(asked.fields, extent=asked.extent, seeds=asked.seeds, chains=64, records=asked.records or 250)
         return
     sizes, chains, records, steps = ((8, 16), 16, 100, 30) if quick else ((16, 32), 64, 500, 450)
     training = lf.SteinTraining(steps=steps)

@@ -26,16 +26,31 @@ PLAIN = {
 
 
 PLAIN_MODULES = (
+    "fields/test_gradient_flow.py",
+    "fields/test_product.py",
     "flows/test_architectures.py",
     "flows/test_conditional.py",
     "flows/test_continuous.py",
+    "flows/test_gauge.py",
+    "groups/",
     "laws/test_action_laws.py",
     "laws/test_bijection_laws.py",
+    "laws/test_density_laws.py",
+    "laws/test_gauge_kernel_laws.py",
+    "laws/test_one_step_invariance.py",
     "laws/test_space_laws.py",
+    "laws/test_stein_laws.py",
+    "samplers/test_open_boundaries.py",
     "study/test_conditional.py",
+    "study/test_evidence.py",
+    "study/test_gauge_flow.py",
+    "study/test_gradient_flow.py",
+    "study/test_limits.py",
+    "study/test_load_model.py",
     "study/test_models.py",
     "testing/",
     "training/",
+    "variates/",
 )
 """Beginnings of the paths, in this folder, of the modules that compile plain code."""
 

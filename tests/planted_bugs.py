@@ -893,7 +893,7 @@ BUGS = (
     ),
     Bug(
         "numbers that are not finite kept in results",
-        "results/records.py",
+        "results/base.py",
         "return None if value is None or not math.isfinite(value) else float(value)",
         "return value",
         "tests/test_results.py::test_what_could_not_be_computed_is_null",
@@ -1398,6 +1398,20 @@ BUGS = (
         "tests/flows/test_hermite.py::test_means_are_zero_exactly",
     ),
     Bug(
+        "integration of draws judged on a few of the probes alone",
+        "flows/matched.py",
+        "if not told.spread <= _HOPELESS * told.allowed[0]:",
+        "if True:",
+        "tests/flows/test_matched.py::test_what_is_hopeless_is_seen_on_a_few_draws",
+    ),
+    Bug(
+        "differences that variates spoil shown with them",
+        "stats/variates.py",
+        "return bool(after > LEAST_LOSS * before)",
+        "return False",
+        "tests/stats/test_variates.py::test_a_difference_that_variates_spoil_is_shown_without",
+    ),
+    Bug(
         "Hermite variates on a Markov chain",
         "study/stages/analysis.py",
         "made.weighted[method.reweighted] = WeightedColumns(",
@@ -1424,6 +1438,20 @@ BUGS = (
         "p[:, None] * (matrix - means) - correction / w.size",
         "p[:, None] * (matrix - means)",
         "tests/stats/test_variates.py::test_values_and_errors_are_right",
+    ),
+    Bug(
+        "quasi-random averages with heavy tails called reliable",
+        "stats/quasi_tails.py",
+        "return math.isfinite(tail) and tail > QUASI_TAIL_LIMIT",
+        "return False",
+        "tests/stats/test_quasi_tails.py::test_an_average_whose_terms_have_a_heavy_tail_or_are_few_has_a_lower_bound",
+    ),
+    Bug(
+        "corrected averages whose errors rest on a few draws",
+        "stats/variates.py",
+        "correction[:, _few(plain - correction / w.size)] = 0.0",
+        "pass",
+        "tests/stats/test_variates.py::test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone",
     ),
     Bug(
         "an extended sequence that begins again",
@@ -1508,6 +1536,34 @@ BUGS = (
         'if record["identity"] == _identity(context, sampler):',
         'if record["identity"] or True:',
         "tests/cli/test_reduce.py::test_averages_of_older_chains_are_left_out",
+    ),
+    Bug(
+        "error not squared in its cost",
+        "results/error_costs.py",
+        "return None if self.seconds is None else self.seconds * self.error**2",
+        "return None if self.seconds is None else self.seconds * self.error",
+        "tests/report/test_error_costs.py::test_seconds_and_squared_errors_make_the_cost",
+    ),
+    Bug(
+        "training left out of the break-even",
+        "results/error_costs.py",
+        "parts = [self.paid.training_seconds, self.paid.setup_seconds]",
+        "parts = [self.paid.setup_seconds]",
+        "tests/report/test_error_costs.py::test_gain_and_break_even_with_hmc",
+    ),
+    Bug(
+        "gains claimed of errors in doubt",
+        "results/error_costs.py",
+        "baseline.doubt or each.doubt:",
+        "baseline.doubt:",
+        "tests/report/test_error_costs.py::test_nothing_is_gained_by_what_is_not_to_be_relied_on",
+    ),
+    Bug(
+        "seconds of measuring left out",
+        "results/error_costs.py",
+        "return (each + (measuring or 0.0)) * self.paid.configurations + correction",
+        "return each * self.paid.configurations + correction",
+        "tests/report/test_error_costs.py::test_seconds_and_squared_errors_make_the_cost",
     ),
 )
 

@@ -84,6 +84,19 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path) -> None:
         load_fields(tmp_path, lf.ScalarSpace((2, 2)))
 
 
+@pytest.mark.nightly
+def test_latent_fields_are_integrated_as_the_number_of_configurations_allows() -> None:
+    """Fewer steps of a cheaper scheme for a hundred configurations; values move by less than a hundredth."""
+    action = lf.PhiFour(lf.Lattice((6, 6)), mass_squared=-4.0, coupling=6.975)
+    fine, cheap = (lf.latent_fields("zoo:phi4-e1", action, n=n) for n in (None, 100))
+    assert cheap.bijection.scheme.name == "dop853"
+    assert 2 * cheap.bijection.n_steps <= fine.bijection.n_steps
+    x = jax.random.normal(jax.random.key(2), (2, 6, 6)) / 2
+    of_fine, of_cheap = (jax.jit(jax.vmap(lambda x, f=f: f.value(action, x)))(x) for f in (fine, cheap))
+    size = np.sqrt(np.mean(np.square(of_fine), axis=0))
+    assert 0 < np.max(np.abs(of_cheap - of_fine) / size) < 0.01
+
+
 def test_what_cannot_be_reduced_is_refused(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:
     with pytest.raises(TooShortError, match="chains: 2; allowed: at least 3: 2 beside those of the training"):
         lf.reduce(action, chains[:, :2])
@@ -105,3 +118,5 @@ def test_flows_that_do_not_belong_to_the_chains_are_refused() -> None:
     action = lf.PhiFour(lf.Lattice((4, 4)), mass_squared=-4.0, coupling=6.975)
     with pytest.raises(lf.ConfigError, match="velocities: a flow of Lattice"):
         lf.latent_fields(lf.real_nvp(jax.random.key(1), lf.Lattice((6, 6))), action)
+    with pytest.raises(lf.ConfigError, match="n: 0; allowed: at least 1"):
+        lf.latent_fields(lf.real_nvp(jax.random.key(1), lf.Lattice((4, 4))), action, n=0)

@@ -32,10 +32,11 @@ from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
 from latflow.samplers.chains import LEAST_WARMUP, advance, starts, thermalise, warm_up
 from latflow.samplers.draws import weighted_block
-from latflow.stats.estimates import Estimate, TooShortError
+from latflow.stats.estimates import UNDERESTIMATED, Estimate, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.stats.quantities import all_estimates
 from latflow.stats.reliability import (
+    MORE_POINTS,
     REMEDY,
     Reliability,
     all_bounded,
@@ -44,7 +45,7 @@ from latflow.stats.reliability import (
     judge_draws,
     with_images,
 )
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.stats.weights import log_z, reweighting_ess
 from latflow.study.card import model_path
 from latflow.study.free_memory import require_room
@@ -363,8 +364,7 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
     Those of quasi-random draws come from the scatter of their scramblings, with Hermite variates where the other
-    scramblings say that these help. Their `state` says whether they are to be
-    believed, and a warning is given where they are not.
+    scramblings say that these help. Their `state` says whether to believe them; a warning is given where not.
 
     Args:
         action: The target of the draws.
@@ -383,11 +383,18 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     columns = measure(known.observables, samples.proposals)
     if isinstance(samples, QuasiSamples):
         found, weights = samples.reliability, samples.draws
-        weights = weights if samples.variates is None else Varied(weights, samples.variates)
     else:
         accepted = np.diff(samples.index, prepend=-1) != 0
         found = judge_draws(samples.log_weight, accepted, columns=columns)
         found = with_images(found, samples.reliability.unseen)
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
-    return all_bounded(all_estimates(known.all_estimators, columns, weights), found)
+    made = all_estimates(known.all_estimators, columns, weights)
+    if isinstance(samples, QuasiSamples) and samples.variates is not None:
+        varied = all_estimates(known.all_estimators, columns, Varied(samples.draws, samples.variates))
+        made = unless_worse(made, varied)
+    bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
+    if found.is_reliable and bounds:
+        told = f"errors of {', '.join(bounds)} are lower bounds, a few draws make most of them up"
+        warnings.warn(f"lf.reweighted_estimates: {told}. {MORE_POINTS}", UnreliableWarning, stacklevel=2)
+    return all_bounded(made, found)

@@ -12,12 +12,16 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.archive.arrays import StoredEnsemble
 from latflow.archive.directory import open_ensemble
-from latflow.arguments import require_numbers, require_shape, require_type
+from latflow.arguments import count, require_numbers, require_shape, require_type
+from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError, UsageError
 from latflow.fields.inside import require_inside
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows.conditional import FlowModel
+from latflow.flows.continuous import with_integrator
 from latflow.flows.flow import Flow
+from latflow.flows.matched import GAIN
+from latflow.flows.weighted import matched_draws, require_same_fields
 from latflow.observables.base import measure
 from latflow.randomness import fold_in, require_float64, require_key, root_key
 from latflow.stats.estimates import TooShortError
@@ -82,12 +86,14 @@ def reduce(
     return reduce_chains(key, known, start, np.swapaxes(configurations, 0, 1), series, training=asked)
 
 
-def latent_fields(flow: FlowModel | str | Path, action: AbstractAction) -> AbstractSteinFields:
+def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: int | None = None) -> AbstractSteinFields:
     """Stein fields in the latent variables of a trained flow, for chains at its own coupling or near it.
 
     Args:
         flow: A flow as `load_model` gives it, or the name of a model: ``zoo:NAME``, a run, a model directory.
         action: S of the chains.
+        n: How many configurations they are for. A continuous flow is then integrated in as few steps as leave a bias
+            below a tenth of their corrected errors, see `latflow.flows.matched`; by default as for draws.
 
     Returns:
         The velocities, for ``reduce(action, fields, velocities=…)``; they are used as they are.
@@ -106,6 +112,10 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction) -> Abstr
     if not isinstance(found, Flow):
         allowed = "one flow; of a conditional model .at(value), of a mixture a part"
         raise ConfigError([f"flow: {type(found).__name__}; allowed: {allowed}"])
+    if n is not None:
+        require_same_fields(found.space, action.space)
+        _, told = matched_draws(root_key(1), found, action, n=count("n", n), gain=GAIN)
+        found = found if told is None else with_integrator(found, SCHEMES[told.scheme], told.steps)
     return LatentFields.of_flow(found.prior, found.bijection).on(action.space)
 
 

@@ -57,6 +57,16 @@ def test_variates_of_draws_by_their_numbers():
     np.testing.assert_allclose(variates_of_points(flow, lattice, u)[0], of_point, rtol=1e-12, atol=1e-14)
 
 
+def test_more_draws_than_are_made_at_once():
+    """1000 draws are not a whole number of the parts in which they are made."""
+    lattice, key, flow = lf.Lattice((2, 2)), jax.random.key(4), lf.Normal((2, 2))
+    found = variates_of_keys(flow, lattice, key, first=0, n=1000)
+    assert found.shape[0] == 1000
+    for i in (0, 700, 999):
+        one = hermite_variates(flow.modes(jax.random.fold_in(key, i)), lattice)
+        np.testing.assert_allclose(found[i], one, rtol=1e-12, atol=1e-14)
+
+
 def test_links_have_no_modes():
     flow = lf.HaarPrior(lf.GaugeSpace(lf.Lattice((2, 2)), lf.SU(2)))
     assert not flow.has_modes

@@ -8,7 +8,7 @@ from scipy.stats import norm, qmc
 
 from latflow.stats.estimates import SeriesShapeError
 from latflow.stats.scramblings import Scrambled
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.stats.weights import named_estimates, weighted_estimates
 
 SHIFT, N = 0.3, 1024
@@ -80,6 +80,26 @@ def test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone():
     linear, covariance = Varied(np.zeros(N), h).propagated(columns, lambda means: means)
     (found,) = named_estimates(linear, covariance, n=N)["mean"]
     assert (found.value, found.error) == (plain.value, plain.error)
+
+
+def test_a_difference_that_variates_spoil_is_shown_without():
+    """Of x and x + noise x alone is corrected, so in their difference x does not cancel any more."""
+    h = random(6)[:, :1]
+    x = h[:, 0] + 0.1 * random(7)[:, 0]
+    columns = {"a": x, "b": x.copy()}
+    columns["b"][:2] += 10.0  # the corrected error would rest on two draws: keeps its plain mean
+
+    def difference(means):
+        return {"a": means["a"], "difference": means["a"] - means["b"]}
+
+    plain = weighted_estimates(columns, np.zeros(N), difference)
+    linear, covariance = Varied(np.zeros(N), h).propagated(columns, difference)
+    varied = named_estimates(linear, covariance, n=N)
+    assert varied["difference"][0].error > 1.3 * plain["difference"][0].error
+    shown = unless_worse(plain, varied)
+    assert shown["difference"] is plain["difference"]
+    assert shown["a"] is varied["a"]
+    assert unless_worse({}, varied) == varied
 
 
 def test_coefficients_come_from_other_draws():

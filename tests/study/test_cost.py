@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from latflow.results import EstimateRecord
 from latflow.study.stages.cost import costs
+from latflow.study.stages.seconds import measuring_seconds
 
 ROWS = [
     EstimateRecord(observable="plaquette", sampler="hmc", value=0.7, tau_int=0.8),
@@ -61,3 +64,25 @@ def test_draws_of_an_earlier_model_cost_nothing_here() -> None:
     found = costs(metrics, ROWS)
     assert (found["flow"].seconds, found["flow"].configurations) == (1.0, 10)
     assert found["hmc"].seconds == 2.0
+
+
+def measured(*seconds: float, kept: bool = False) -> list[dict[str, Any]]:
+    return [
+        {"stage": "measure", "sampler": "hmc", "block": b, "kept": kept, "seconds": s} for b, s in enumerate(seconds)
+    ]
+
+
+def test_seconds_of_measuring_are_those_of_what_was_measured_last_and_of_what_it_kept() -> None:
+    sampling = sampled("hmc", 40.0, 2.0, 2.0)
+    once = measuring_seconds([*sampling, *measured(9.0, 1.0, 3.0)], "hmc")
+    assert once == {"measuring_seconds": 13.0, "measuring_seconds_per_configuration": 0.2}
+    anew = [*sampling, *measured(9.0, 1.0, 3.0), *measured(4.0, 1.0, 1.0)]
+    assert measuring_seconds(anew, "hmc")["measuring_seconds"] == 6.0
+    more = [*sampling, *measured(9.0, 1.0, 3.0), *measured(4.0, 1.0, 1.0, kept=True)]
+    assert measuring_seconds(more, "hmc")["measuring_seconds_per_configuration"] == pytest.approx(0.3)
+
+
+def test_seconds_of_measuring_are_unknown_where_a_block_has_none() -> None:
+    assert measuring_seconds([*sampled("hmc", 40.0, 2.0), *measured(9.0)], "hmc") == {}
+    earlier = [*sampled("hmc", 1.0), *measured(9.0), {"stage": "superseded", "samplers": ["hmc"]}]
+    assert measuring_seconds([*earlier, *sampled("hmc", 1.0)], "hmc") == {}

@@ -10,7 +10,6 @@ from latflow.archive.arrays import StoredEnsemble
 from latflow.errors import ConfigError, DataError, Interrupted, UsageError
 from latflow.report import summary_lines
 from latflow.results import Results
-from latflow.stats.estimates import pull
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig, load_study
@@ -98,7 +97,8 @@ def test_averages_agree_with_exact_values_and_have_small_errors(run: tuple[Path,
             assert row is not None
             assert row.number is not None
             assert row.known is not None
-            assert abs(pull(row.number, row.known)) < 5
+            # a pull is not taken of an average that is called a lower bound, as some of 4096 draws are
+            assert abs(row.number.value - row.known.value) < 5 * row.number.error
         assert number(run[1], "susceptibility", sampler, "variance_ratio") > gain
 
 

@@ -19,16 +19,18 @@ All are even: with an action that does not know the sign of the field, its avera
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from latflow._typing import PRNGKey, Scalar
 from latflow.distributions import AbstractDistribution
+from latflow.execution import draws_at_once
 from latflow.fourier import from_momentum, momentum_squared, wave_numbers
 from latflow.lattice import Lattice
 
@@ -72,7 +74,7 @@ def variates_of_points(
         lattice: Its lattice.
         points: One row per draw.
     """
-    return jax.vmap(lambda u: hermite_variates(flow.modes_of_uniforms(u), lattice))(jnp.asarray(points))
+    return _of_many(lambda u: hermite_variates(flow.modes_of_uniforms(u), lattice), jnp.asarray(points), lattice)
 
 
 def variates_of_keys(
@@ -94,7 +96,14 @@ def variates_of_keys(
 def _variates_of_keys(
     flow: AbstractDistribution, lattice: Lattice, key: PRNGKey, indices: UInt32[Array, " n"]
 ) -> Float[Array, "n variates"]:
-    return jax.vmap(lambda i: hermite_variates(flow.modes(jax.random.fold_in(key, i)), lattice))(indices)
+    return _of_many(lambda i: hermite_variates(flow.modes(jax.random.fold_in(key, i)), lattice), indices, lattice)
+
+
+def _of_many(
+    one: Callable[[Array], Array], rows: Shaped[Array, "n *any"], lattice: Lattice
+) -> Float[Array, "n variates"]:
+    """A function of every row, of a few rows at a time: the fields of a thousand draws do not fit in the cache."""
+    return jax.lax.map(one, rows, batch_size=draws_at_once(lattice.volume))
 
 
 def _of_groups(z: Float[Array, " modes"], groups: _Groups) -> list[Scalar]:

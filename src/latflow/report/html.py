@@ -19,6 +19,7 @@ from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
 from latflow.report.cost import cost_rows
 from latflow.report.data import Run
+from latflow.report.error_costs import error_cost_table
 from latflow.report.footnotes import legend, not_reliable, reduced, slow_tails, without_logarithm
 from latflow.report.gains import gain_table
 from latflow.report.settings import settings_table
@@ -177,6 +178,7 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "settings": settings_table(run.results),
         "gains": gain_table(run.results),
         "cost": cost_rows(run.results),
+        "errors": error_cost_table(run.results),
         "provenance": tables.provenance_rows(run.results),
         "bibliography": works_of(run.study, has_flow=data.has_flow(run)),
         "suspicious": tables.SUSPICIOUS,

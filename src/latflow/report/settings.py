@@ -1,4 +1,4 @@
-"""Settings of the chain samplers as plain data: settings down, samplers across."""
+"""Settings of the samplers as plain data: settings down, samplers across."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,10 @@ SETTINGS = {
     "width": "width of proposals, tuned",
     "sweeps": "local sweeps per update",
     "clusters": "clusters per update",
+    "points": "sequence of points",
+    "scramblings": "scramblings",
+    "points_per_scrambling": "points of each scrambling",
+    "reweighting_ess": "reweighting ESS per draw",
 }
 """Words by key of the settings, in the order of the rows."""
 
@@ -43,7 +47,7 @@ class SettingsTable:
 
 
 def settings_table(results: Results) -> SettingsTable | None:
-    """The settings of every chain sampler; None if the results hold none."""
+    """The settings of every sampler; None if the results hold none."""
     found = results.samplers
     names = sorted(found, key=lambda name: order_of(name, SAMPLERS))
     rows = [

@@ -4,6 +4,7 @@ from latflow.report.belief import belief
 from latflow.report.chains import ChainTable, chain_tables
 from latflow.report.cost import IndependentCost, independent_cost
 from latflow.report.data import flow_times
+from latflow.report.error_costs import error_cost_lines
 from latflow.report.field import field_lines
 from latflow.report.footnotes import legend, not_reliable, reduced, slow_tails
 from latflow.report.gains import gain_lines
@@ -39,7 +40,7 @@ def summary_lines(results: Results) -> list[str]:
     table = _table(results)
     far = any("!" in row for row in table)
     marks = [f"!: more than {SUSPICIOUS:g}σ from the reference"] if far else []
-    figures = [*gain_lines(results), *_flow(results), *_cost(results), *_verdict(results)]
+    figures = [*gain_lines(results), *_flow(results), *_cost(results), *error_cost_lines(results), *_verdict(results)]
     return [*first, *table, *marks, *notes, *figures]
 
 

@@ -3,10 +3,12 @@
 `Results` is the schema, version 2; `read` also converts files of version 1. Nothing here imports JAX.
 """
 
+from latflow.results.error_costs import error_costs
 from latflow.results.files import SCHEMA_FILE, read, schema_text, write
 from latflow.results.records import (
     Axis,
     ChainAgreement,
+    ErrorCost,
     EstimateRecord,
     FlowFigures,
     GradientFlowRecord,
@@ -26,6 +28,7 @@ __all__ = [
     "SCHEMA_FILE",
     "Axis",
     "ChainAgreement",
+    "ErrorCost",
     "EstimateRecord",
     "FlowFigures",
     "GradientFlowRecord",
@@ -39,6 +42,7 @@ __all__ = [
     "Theory",
     "Vocabulary",
     "described",
+    "error_costs",
     "read",
     "rescaled",
     "schema_text",

@@ -8,40 +8,22 @@ observable.
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
+from latflow.results.base import AbstractRecord as AbstractRecord
+from latflow.results.base import Real as Real
+from latflow.results.base import Reals as Reals
+from latflow.results.base import Table as Table
+from latflow.results.costs import ErrorCost as ErrorCost
+from latflow.results.costs import SamplerCost as SamplerCost
 from latflow.stats.estimates import UNRESOLVED, Estimate, State
 from latflow.stats.evidence import Verdict, no_verdict
 from latflow.words import plain_words
 
 SCHEMA = 2
 """Version that this module describes."""
-
-
-def _present(value: float | None) -> float | None:
-    """JSON has no NaN: what could not be computed is null."""
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-Real: TypeAlias = Annotated[Annotated[float, AllowInfNan(allow_inf_nan=True)] | None, AfterValidator(_present)]
-Reals: TypeAlias = Real | tuple[Real, ...]
-Table: TypeAlias = dict[str, JsonValue]
-"""A table of a study, whose keys belong to its theory or method."""
-
-
-class AbstractRecord(BaseModel):
-    """A table of the results: immutable, closed to unknown fields, without silent conversions."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        populate_by_name=True,
-        json_schema_serialization_defaults_required=True,
-    )
 
 
 class Theory(AbstractRecord):
@@ -255,18 +237,6 @@ class GradientFlowRecord(AbstractRecord):
     times: tuple[float, ...] = Field(description="flow times from 0 on, lattice units")
 
 
-class SamplerCost(AbstractRecord):
-    """What sampling cost, in seconds of wall clock."""
-
-    seconds: Real = Field(default=None, description="in all")
-    configurations: int | None = Field(default=None, description="in all")
-    seconds_per_configuration: Real = Field(default=None, description="median over blocks after the first")
-    compilation_included: bool = Field(default=False, description="the first block is all there is")
-    tau_int: Real = Field(default=None, description="largest τ_int of a scalar estimate, in configurations")
-    tau_int_of: str | None = Field(default=None, description="whose it is")
-    seconds_per_independent: Real = Field(default=None, description="2 τ_int × seconds per configuration")
-
-
 class Provenance(AbstractRecord):
     """Where the numbers come from."""
 
@@ -310,6 +280,9 @@ class Results(AbstractRecord):
     samplers: dict[str, Table] = Field(default={}, description="by chain sampler: its settings, as warm-up left them")
     gradient_flow: GradientFlowRecord | None = Field(default=None, description="null if none was measured")
     cost: dict[str, SamplerCost] = Field(default={}, description="by sampler")
+    error_costs: tuple[ErrorCost, ...] = Field(
+        default=(), description="what the errors of scalar averages cost; empty in older files"
+    )
     verdict: Verdict = Field(default=no_verdict(), description="what may be said of the flow, and the evidence for it")
     provenance: Provenance | None = Field(default=None, description="null only where nothing was analysed")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from latflow.results.error_costs import error_costs
 from latflow.results.records import EstimateRecord, FlowFigures, Normalisation, Reals, Results
 from latflow.stats.evidence import DIFFERENCE, Check, Verdict
 
@@ -23,13 +24,14 @@ def rescaled(results: Results, normalisation: Normalisation, powers: Mapping[str
         return found
     factors = {name: normalisation.rescaling**power for name, power in powers.items()}
     shifts = {_LOG_Z: normalisation.log_z_shift, _PER_SITE: -normalisation.log_z_shift / normalisation.sites}
-    return found.model_copy(
+    found = found.model_copy(
         update={
             "estimates": tuple(_row(row, factors, shifts) for row in results.estimates),
             "flow": None if results.flow is None else _flow(results.flow, normalisation),
             "verdict": _verdict(results.verdict, factors, normalisation),
         }
     )
+    return found.model_copy(update={"error_costs": error_costs(found)}) if found.error_costs else found
 
 
 def _row(row: EstimateRecord, factors: Mapping[str, float], shifts: Mapping[str, float]) -> EstimateRecord:

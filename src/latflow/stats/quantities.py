@@ -18,7 +18,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.replicas import Along, Chains, Replicas
-from latflow.stats.weights import AbstractDraws, named_estimates, weighted_covariance, weighted_estimates
+from latflow.stats.weights import AbstractDraws, weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
 Series: TypeAlias = Mapping[str, np.ndarray]
@@ -185,7 +185,7 @@ def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Esti
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_estimates(columns, derive, replicas=log_weights)
     if isinstance(log_weights, AbstractDraws):
-        return named_estimates(*log_weights.propagated(columns, derive), n=log_weights.n_draws)
+        return log_weights.estimates(columns, derive)
     return weighted_estimates(columns, log_weights, derive)
 
 

@@ -30,6 +30,7 @@ from latflow.stats.estimates import (
     NonFiniteSeriesError,
     SeriesShapeError,
     State,
+    worst,
 )
 from latflow.stats.halves import drift
 from latflow.stats.weights import FEWEST_FOR_TAIL, are_constant, pareto_k
@@ -70,6 +71,9 @@ outweigh all of them, which moves an average by so many standard deviations of a
 
 GAP_LIMIT = 5.0
 """Reverse − forward log Z beyond this many errors is weight that the flow has lost."""
+
+MORE_POINTS = "More points of every scrambling (`points`), or a flow trained longer, make the tail known."
+"""What to do about single averages of quasi-random draws whose errors rest on the tail of the weights."""
 
 REMEDY = "Train the flow longer or with more layers, or use HMC; more draws help only where all weights are bounded."
 """What to do about averages that are not reliable."""
@@ -280,8 +284,9 @@ def longest_run(flags: Bool[np.ndarray, " n"]) -> int:
 
 
 def bounded(estimate: Estimate, found: Reliability) -> Estimate:
-    """The estimate with the state of the averages that it belongs to."""
-    return dataclasses.replace(estimate, state=found.state)
+    """The estimate with the state of the averages that it belongs to, or its own where that is worse."""
+    state = found.state if estimate.state is None else worst(found.state, estimate.state)
+    return dataclasses.replace(estimate, state=state)
 
 
 def all_bounded(estimates: Mapping[str, list[Estimate]], found: Reliability) -> dict[str, list[Estimate]]:

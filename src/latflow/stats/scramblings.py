@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from latflow.stats.estimates import Estimate, SeriesShapeError, TooShortError
 from latflow.stats.propagation import Derive, Linearisation
+from latflow.stats.quasi_tails import rests_on_tail
 from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
 
 FEWEST = 8
@@ -60,6 +61,12 @@ class Scrambled(AbstractDraws):
         linear, influence = linearised(series, self.log_weights, derive)
         return linear, scattered(influence, linear, self.scramblings)
 
+    @override
+    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+        linear, influence = linearised(series, self.log_weights, derive)
+        bounds = rests_on_tail(influence, linear.jacobian)
+        return named_estimates(linear, scattered(influence, linear, self.scramblings), n=self.n_draws, bounds=bounds)
+
 
 def scrambled_estimates(
     series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
@@ -72,13 +79,13 @@ def scrambled_estimates(
         derive: Function of the named means, shapes () or (k,).
 
     Returns:
-        One estimate per component of every derived quantity; NaN where it does not exist.
+        One estimate per component of every derived quantity; NaN where it does not exist. Where an error rests on the
+        tail of what is summed (`latflow.stats.quasi_tails`) it is a lower bound, and `state` says so.
 
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
     """
-    linear, covariance = draws.propagated(series, derive)
-    return named_estimates(linear, covariance, n=draws.log_weights.size)
+    return draws.estimates(series, derive)
 
 
 def scrambled_covariance(

@@ -14,21 +14,25 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from typing_extensions import override
 
-from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, cross_fit
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
+from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
+from latflow.stats.quasi_tails import rests_on_tail
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
-from latflow.stats.weights import AbstractDraws, relative_weights
+from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
 
 SHARES = 16
 """Shares of random draws that are corrected with coefficients of other ones, at most."""
 
 FEWEST_TERMS = 50
 """Draws that a corrected average's error must rest on: with fewer, errors came out two to three times too small."""
+
+LEAST_LOSS = 1.5
+"""A quantity keeps its plain value where variates multiply its variance by more than this."""
 
 DRAWS_PER_VARIATE = 50
 """With fewer draws for every variate the coefficients would be noise."""
@@ -86,11 +90,30 @@ class Varied(AbstractDraws):
     def propagated(
         self, series: Mapping[str, np.ndarray], derive: Derive
     ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
+        linear, influence = self._linearised(series, derive)
+        return linear, self._covariance(linear, influence)
+
+    @override
+    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+        linear, influence = self._linearised(series, derive)
+        bounds = None
+        if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
+            bounds = rests_on_tail(linearised(series, self.log_weights, derive)[1], linear.jacobian)
+        return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
+
+    def _linearised(
+        self, series: Mapping[str, np.ndarray], derive: Derive
+    ) -> tuple[Linearisation, Float[np.ndarray, "n total"]]:
+        """The quantities at the corrected means, and by how much every draw moves these."""
         layout, means, influence = self._corrected(series)
-        linear = linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0)))
+        return linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0))), influence
+
+    def _covariance(
+        self, linear: Linearisation, influence: Float[np.ndarray, "n total"]
+    ) -> Float[np.ndarray, "quantities quantities"]:
         if isinstance(self.draws, Scrambled):
-            return linear, scattered(influence, linear, self.draws.scramblings)
-        return linear, linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
+            return scattered(influence, linear, self.draws.scramblings)
+        return linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
 
     def _corrected(
         self, series: Mapping[str, np.ndarray]
@@ -123,6 +146,29 @@ class Varied(AbstractDraws):
         return rows.reshape(self.groups, -1, *rows.shape[1:])
 
 
+def unless_worse(
+    plain: Mapping[str, list[Estimate]], corrected: Mapping[str, list[Estimate]]
+) -> dict[str, list[Estimate]]:
+    """Corrected estimates; plain ones of names whose variance the correction multiplied.
+
+    A difference of means, such as ⟨M²⟩ − ⟨|M|⟩², has a larger error where variates help one of them and not the other:
+    what both fluctuate together does not cancel any more.
+
+    Args:
+        plain: Without variates.
+        corrected: With them, of the same draws.
+    """
+    return {
+        name: plain[name] if name in plain and _worse(plain[name], found) else found
+        for name, found in corrected.items()
+    }
+
+
+def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
+    before, after = (np.sum(np.square([each.error for each in found])) for found in (plain, corrected))
+    return bool(after > LEAST_LOSS * before)
+
+
 def _few(influence: Float[np.ndarray, "n total"]) -> Bool[np.ndarray, " total"]:
     r"""Columns whose squared error comes from fewer than `FEWEST_TERMS` draws.
 
@@ -143,13 +189,14 @@ def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Fl
         f: The variates.
         means: Whether the scatter of group means counts, as that of scramblings does, or that of draws.
     """
-    return np.stack([_factor(fit, f, k, means=means) for k in range(len(fit.coefficients))])
+    y, v = (each.mean(axis=1, keepdims=True) if means else each for each in (fit.plain, f))
+    others = (fit.folds != k for k in range(len(fit.coefficients)))
+    return np.stack([_factor(y[o], v[o] @ c) for o, c in zip(others, fit.coefficients, strict=True)])
 
 
-def _factor(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], k: int, *, means: bool) -> Float[np.ndarray, " total"]:
-    others: Int[np.ndarray, " _"] = np.flatnonzero(fit.folds != k)
-    y, v = fit.plain[others], f[others] @ fit.coefficients[k]
-    y, v = (each.mean(axis=1) if means else each.reshape(-1, each.shape[2]) for each in (y, v))
+def _factor(y: Series, v: Series) -> Float[np.ndarray, " total"]:
+    """By what corrections v of y should be multiplied, 0 where they do not help."""
+    y, v = (each.reshape(-1, each.shape[2]) for each in (y, v))
     y, v = y - y.mean(axis=0), v - v.mean(axis=0)
     along, size = np.sum(y * v, axis=0), np.sum(v**2, axis=0)
     factor = np.clip(np.divide(along, size, out=np.zeros_like(size), where=size > 0), 0.0, 1.0)

@@ -11,10 +11,10 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from latflow.given import require_type
-from latflow.stats.estimates import Estimate, NonFiniteSeriesError, SeriesShapeError, TooShortError
+from latflow.stats.estimates import UNDERESTIMATED, Estimate, NonFiniteSeriesError, SeriesShapeError, TooShortError
 from latflow.stats.propagation import MINIMUM_RECORDS, Derive, Linearisation, linearise, pack, require_usable
 
 FEWEST_DISTINCT = 5
@@ -48,6 +48,15 @@ class AbstractDraws(abc.ABC):
             TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
         """
 
+    @abc.abstractmethod
+    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+        """Derived quantities of the target; those whose errors are lower bounds have the state that says so.
+
+        Args:
+            series: As for `propagated`.
+            derive: Likewise.
+        """
+
 
 def weighted_estimates(
     series: Mapping[str, np.ndarray], log_weights: Float[np.ndarray, " n"], derive: Derive
@@ -74,11 +83,26 @@ def weighted_estimates(
 
 
 def named_estimates(
-    linear: Linearisation, covariance: Float[np.ndarray, "quantities quantities"], *, n: int
+    linear: Linearisation,
+    covariance: Float[np.ndarray, "quantities quantities"],
+    *,
+    n: int,
+    bounds: Bool[np.ndarray, " quantities"] | None = None,
 ) -> dict[str, list[Estimate]]:
-    """Linearised quantities with errors from their covariance matrix, of `n` draws."""
+    """Linearised quantities with errors from their covariance matrix, of `n` draws.
+
+    Args:
+        linear: The quantities.
+        covariance: Of their values.
+        n: Draws behind them.
+        bounds: Whether an error is a lower bound, where that is known.
+    """
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    flat = [Estimate(float(value), float(error), n=n) for value, error in zip(linear.values, errors, strict=True)]
+    lower = np.zeros(len(errors), dtype=bool) if bounds is None else bounds
+    flat = [
+        Estimate(float(value), float(error), n=n, state=UNDERESTIMATED if bound else None)
+        for value, error, bound in zip(linear.values, errors, lower, strict=True)
+    ]
     return {name: flat[where] for name, where in zip(linear.layout.names, linear.layout.offsets(), strict=True)}
 
 

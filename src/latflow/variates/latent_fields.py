@@ -6,7 +6,8 @@ $S_u=S(f(u))-\ln|\det\partial f|$ the values are $\partial\cdot w-w\cdot\partial
 $v=\partial f\,w$: exact under exp(−S), however poor the flow is. The prior enters nowhere; Hermite polynomials, whose
 mean is zero under it, would be wrong for chains.
 
-A continuous flow has to be integrated as accurately as for draws: its log-det is part of $S_u$.
+A continuous flow has to be integrated as accurately as for draws: its log-det is part of $S_u$. An error ε of it moves
+the mean of a variate f by the covariance of ε and f, as it moves that of an observable of draws.
 """
 
 import functools

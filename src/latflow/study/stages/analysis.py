@@ -25,9 +25,11 @@ from latflow.results import (
     Observable,
     Provenance,
     Results,
+    SamplerCost,
     Theory,
     Vocabulary,
     described,
+    error_costs,
     write,
 )
 from latflow.stats.estimates import Estimate, TooShortError, slowest
@@ -55,8 +57,9 @@ from latflow.study.stages.measuring import is_as_asked, require_of_study
 from latflow.study.stages.provenance import origin
 from latflow.study.stages.reducing import reduced_inputs, with_reduction
 from latflow.study.stages.rows import rows_of
+from latflow.study.stages.seconds import with_all_seconds
 from latflow.study.stages.settings import sampler_settings
-from latflow.study.stages.smaller_errors import WeightedColumns, smaller_errors
+from latflow.study.stages.smaller_errors import Smaller, WeightedColumns, smaller_errors
 from latflow.study.theories import in_study_field, is_wanted, known_values, normalisation, study_physics
 from latflow.study.wording import read_results, theory_of
 from latflow.theories.catalogue import words_of
@@ -137,7 +140,7 @@ def _only_the_program(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 PROGRAM = "estimators"
 """Name of the input that is no file: the revisions of the analysis and of all estimates."""
 
-REVISION = 5
+REVISION = 6
 """Revision of the analysis, beside those of the estimators: raised whenever the same columns give other results."""
 
 
@@ -195,12 +198,16 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         for name, each in made.weighted.items()
         if judged[each.sampler].is_reliable
     }
-    found |= {name: each.shown for name, each in smaller.items() if each is not None}
+    found |= {
+        name: all_bounded(each.shown, judged[made.weighted[name].sampler])
+        for name, each in smaller.items()
+        if each is not None
+    }
     rows = (row for sampler, values in found.items() for row in rows_of(sampler, values, known, smaller.get(sampler)))
     estimates = tuple(row for row in rows if is_wanted(context.config, row.observable))
     plain, estimates = estimates, with_reduction(context, estimates)
     gradient_flow = _gradient_flow(context.config)
-    return Results(
+    results = Results(
         study=context.config.name,
         date=_now(),
         theory=_theory(context.config),
@@ -212,10 +219,11 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         chains=made.chains,
         samplers=made.settings,
         gradient_flow=gradient_flow,
-        cost=costs(context.metrics(), plain),
+        cost=_costs(context, made, plain, estimates, smaller),
         verdict=verdict,
         provenance=_provenance(context.config, inputs),
     )
+    return results.model_copy(update={"error_costs": error_costs(results)})
 
 
 def _analyse_one(context: RunContext, sampler: str, made: _Analysed) -> None:
@@ -259,6 +267,23 @@ def _weighed(
         if name in found
     }
     return {**found, **reverse, **states}, judged, weighed.verdict
+
+
+def _costs(
+    context: RunContext,
+    made: _Analysed,
+    plain: Sequence[EstimateRecord],
+    corrected: Sequence[EstimateRecord],
+    smaller: Mapping[str, Smaller | None],
+) -> dict[str, SamplerCost]:
+    """Seconds of every sampler: of sampling by the plain rows, of corrections by what they gave."""
+    return with_all_seconds(
+        context,
+        costs(context.metrics(), plain),
+        variates={made.weighted[name].sampler: each.seconds for name, each in smaller.items() if each is not None},
+        reduced={row.sampler for row, before in zip(corrected, plain, strict=True) if row is not before},
+        scramblings={name: each.scramblings for name, each in made.quasi.items()},
+    )
 
 
 def _provenance(config: StudyConfig, inputs: dict[str, Any]) -> Provenance:

@@ -48,7 +48,8 @@ def integrated(
     else:
         n, gain = _draws(context.config, name)
         key = jax.random.fold_in(method_key(context.config, method_of(name), 0), _PROBES)
-        matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain)
+        with context.timed(stage="integration", sampler=name):
+            matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain)
     facts = None if found is None else dataclasses.asdict(found)
     identity = None if facts is None else {key: facts[key] for key in _DECIDES}
     return matched, {INTEGRATION: identity}, {INTEGRATION: facts}

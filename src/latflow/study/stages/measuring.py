@@ -69,7 +69,7 @@ def _measure_blocks(context: RunContext, sampler: str, ensemble: Ensemble, measu
     context.progress.stage("measure", f"{sampler}, {ensemble.n_records} configurations{_words(earlier, missing)}")
     levels: set[str] = set()
     for index in range(measurement.n_blocks, ensemble.n_blocks):
-        with context.timed(stage="measure", sampler=sampler, block=index):
+        with context.timed(stage="measure", sampler=sampler, block=index, kept=bool(earlier.names)):
             kept = earlier.columns(index)
             wanted = missing if kept else observables
             columns = dict(kept)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from latflow.results import EstimateRecord
-from latflow.stats.estimates import UNRESOLVED, Estimate
+from latflow.stats.estimates import UNRESOLVED, Estimate, State, worst
 from latflow.stats.quantities import Estimates
 from latflow.study.config.methods import CHAINS
 from latflow.study.stages.smaller_errors import Smaller
@@ -28,6 +28,7 @@ def rows_of(
     rows = []
     for name, components in estimates.items():
         reference = known.get(name)
+        states: list[State | None] = [component.state for component in components]
         row = EstimateRecord(
             observable=name,
             sampler=sampler,
@@ -36,7 +37,7 @@ def rows_of(
             tau_int=_field(components, "tau_int"),
             tau_int_error=_field(components, "tau_int_error"),
             n=components[0].n,
-            state=None if sampler in CHAINS else components[0].state,
+            state=None if sampler in CHAINS else worst(*states),
             slow_mode=next((component.slow_mode for component in components if component.slow_mode), None),
             reference=None if reference is None else _reference(reference),
             reference_error=None if reference is None else reference.error,

@@ -6,6 +6,7 @@ earlier versions have variates, too. Averages of chains have none: over draws of
 """
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ from latflow.lattice import Lattice
 from latflow.samplers.quasi import SobolPoints, sequence_probe
 from latflow.stats.quantities import Estimates
 from latflow.stats.scramblings import Scrambled
-from latflow.stats.variates import Varied
+from latflow.stats.variates import Varied, unless_worse
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import SCRAMBLINGS, method_of
@@ -36,11 +37,14 @@ class Smaller:
         shown: With variates where other draws say that they help.
         plain: Without; of quasi-random draws, errors from the scatter of scramblings.
         independent: As of independent draws: what as many random ones would give.
+        seconds: Of making variates and of fitting them, without compilation where there are several blocks; None
+            without variates.
     """
 
     shown: Estimates
     plain: Estimates
     independent: Estimates
+    seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,26 +72,36 @@ def smaller_errors(context: RunContext, draws: WeightedColumns, plain: Estimates
     """
     if not method_of(draws.sampler).trained:
         return None
-    variates = _variates(context, draws)
-    shown = plain if variates is None else {**plain, **varied_averages(context, draws.columns, variates)}
+    variates, making = _variates(context, draws)
+    begin = time.perf_counter()
+    varied = {} if variates is None else varied_averages(context, draws.columns, variates)
+    shown = {**plain, **unless_worse(plain, varied)}
+    seconds = None if variates is None else making + time.perf_counter() - begin
     if not isinstance(draws.weights, Scrambled):
-        return Smaller(shown, plain, plain)
-    return Smaller(shown, plain, weighted_averages(context, draws.columns, draws.weights.log_weights))
+        return Smaller(shown, plain, plain, seconds)
+    return Smaller(shown, plain, weighted_averages(context, draws.columns, draws.weights.log_weights), seconds)
 
 
-def _variates(context: RunContext, draws: WeightedColumns) -> Varied | None:
-    """The draws with their variates; None where these cannot be made again here, or are too many for the draws."""
+def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied | None, float]:
+    """The draws with their variates, and the seconds of making these.
+
+    None in place of the draws where variates cannot be made again here, or are too many for the draws.
+    """
     ensemble = Ensemble.open(context.path("ensembles", draws.sampler))
     if not _made_alike(ensemble):
-        return None
+        return None, 0.0
     of_block = _of_block(context, draws.sampler, ensemble)
     if of_block is None:
-        return None
-    blocks = (ensemble.read(i, ()) for i in range(ensemble.n_blocks))
-    rows = np.concatenate([of_block(block) for block in blocks])
+        return None, 0.0
+    parts, times = [], []
+    for i in range(ensemble.n_blocks):
+        begin = time.perf_counter()
+        parts.append(of_block(ensemble.read(i, ())))
+        times.append(time.perf_counter() - begin)
+    rows = np.concatenate(parts)
     rows = Layout.of(ensemble).ordered(rows) if draws.sampler in SCRAMBLINGS else rows
     found = Varied(draws.weights, rows)
-    return found if found.enough else None
+    return found if found.enough else None, ensemble.n_blocks * float(np.median(times[1:] or times))
 
 
 def _of_block(
