@@ -32,6 +32,7 @@ PLAIN_MODULES = (
     "flows/test_conditional.py",
     "flows/test_continuous.py",
     "flows/test_gauge.py",
+    "flows/test_links.py",
     "groups/",
     "laws/test_action_laws.py",
     "laws/test_bijection_laws.py",

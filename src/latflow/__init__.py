@@ -44,6 +44,7 @@ _HOME = {
     "multiscale": "latflow.flows.architectures",
     "Networks": "latflow.flows.networks",
     "continuous_flow": "latflow.flows.continuous",
+    "continuous_link_flow": "latflow.flows.links",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "Z2Mixture": "latflow.flows.mixture",
     "ConditionalFlow": "latflow.flows.conditional",

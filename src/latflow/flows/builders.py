@@ -11,6 +11,7 @@ from latflow.flows import architectures
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
+from latflow.flows.links import continuous_link_flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
@@ -76,6 +77,21 @@ def plaquettes(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
     """Couplings of U(1) plaquettes; all their numbers are float64."""
     del dtype
     return u1_plaquette_flow(key, _links(space).lattice, n_layers=table.layers)
+
+
+def loops(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """A continuous flow of links along loops; all its numbers are float64."""
+    del dtype
+    links = _links(space)
+    return continuous_link_flow(
+        key,
+        links.lattice,
+        links.group,
+        beta=table.start_beta,
+        order=table.order,
+        n_times=table.times,
+        n_steps=table.steps,
+    )
 
 
 def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

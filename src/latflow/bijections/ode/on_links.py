@@ -23,8 +23,6 @@ from latflow.batching import trailing
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.ode.runge_kutta import RK4, RungeKutta
-from latflow.bijections.ode.velocities import time_basis
-from latflow.fields.loop_velocities import path_names, paths, staples_of
 from latflow.fields.spaces import GaugeSpace
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
@@ -54,37 +52,79 @@ class ContinuousLinkFlow(AbstractBijection):
     scheme: RungeKutta = eqx.field(static=True, default=RK4)
 
     @override
-    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
+    def forward_and_log_det(self, x: Field) -> _Carry:
         return self._integrate(x, start=0.0, step=1.0 / self.n_steps)
 
     @override
-    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
+    def inverse_and_log_det(self, y: Field) -> _Carry:
         return self._integrate(y, start=1.0, step=-1.0 / self.n_steps)
 
     def _integrate(self, x: Field, *, start: float, step: float) -> _Carry:
+        advance = _Step(self.velocity, self.space, self.scheme)
+
+        # Only the links at the steps are kept for the gradient; what lies between is computed again.
+        @jax.checkpoint
+        def advanced(carry: _Carry, i: Int[Array, ""]) -> tuple[_Carry, None]:
+            return advance(carry, start + i * step, step), None
+
+        return jax.lax.scan(advanced, (x, jnp.zeros(())), jnp.arange(self.n_steps))[0]
+
+
+class LinkFlowOfDraws(AbstractBijection):
+    """The map of a `ContinuousLinkFlow` for drawing: no program is compiled anew for another number of steps.
+
+    It cannot be differentiated in reverse.
+
+    Args:
+        velocity: Right-hand side and divergence.
+        space: Space of the links.
+        n_steps: Steps of the scheme.
+        scheme: Table of coefficients.
+    """
+
+    velocity: AbstractVelocity
+    space: GaugeSpace
+    n_steps: Int[Array, ""]
+    scheme: RungeKutta = eqx.field(static=True)
+
+    @override
+    def forward_and_log_det(self, x: Field) -> _Carry:
+        return self._integrate(x, start=0.0, step=1.0 / self.n_steps)
+
+    @override
+    def inverse_and_log_det(self, y: Field) -> _Carry:
+        return self._integrate(y, start=1.0, step=-1.0 / self.n_steps)
+
+    def _integrate(self, x: Field, *, start: float, step: Scalar) -> _Carry:
+        advance = _Step(self.velocity, self.space, self.scheme)
+        return jax.lax.fori_loop(
+            0, self.n_steps, lambda i, carry: advance(carry, start + i * step, step), (x, jnp.zeros(()))
+        )
+
+
+class _Step(eqx.Module):
+    """One step of the scheme. Stages are a loop, so that the velocity is compiled once for all of them."""
+
+    velocity: AbstractVelocity
+    space: GaugeSpace
+    scheme: RungeKutta = eqx.field(static=True)
+
+    def __call__(self, carry: _Carry, t: Scalar, step: float | Scalar) -> _Carry:
+        x, log_det = carry
         matrix, weights = self._tableau()
         nodes = jnp.asarray(self.scheme.nodes)
 
-        # Only the links at the steps are kept for the gradient; what lies between is computed again. Steps and stages
-        # are loops, so that the velocity is compiled once for all of them.
-        @jax.checkpoint
-        def advance(carry: _Carry, i: Int[Array, ""]) -> tuple[_Carry, None]:
-            x, log_det = carry
+        def stage(known: _Stages, j: Int[Array, ""]) -> tuple[_Stages, None]:
+            slopes, divergences = known
+            u = step * jnp.tensordot(matrix[j], slopes, 1)
+            v, divergence = self.velocity(t + nodes[j] * step, self.space.move(x, u))
+            return (slopes.at[j].set(self._straightened(u, v)), divergences.at[j].set(divergence)), None
 
-            def stage(known: _Stages, j: Int[Array, ""]) -> tuple[_Stages, None]:
-                slopes, divergences = known
-                u = step * jnp.tensordot(matrix[j], slopes, 1)
-                v, divergence = self.velocity(start + (i + nodes[j]) * step, self.space.move(x, u))
-                return (slopes.at[j].set(self._straightened(u, v)), divergences.at[j].set(divergence)), None
-
-            n = len(nodes)
-            nothing = (jnp.zeros((n, *self.space.tangent_shape)), jnp.zeros(n))
-            (slopes, divergences), _ = jax.lax.scan(stage, nothing, jnp.arange(n))
-            x = self.space.move(x, step * jnp.tensordot(weights, slopes, 1))
-            return (x, log_det + step * jnp.dot(weights, divergences)), None
-
-        (x, log_det), _ = jax.lax.scan(advance, (x, jnp.zeros(())), jnp.arange(self.n_steps))
-        return x, log_det
+        n = len(nodes)
+        nothing = (jnp.zeros((n, *self.space.tangent_shape)), jnp.zeros(n))
+        (slopes, divergences), _ = jax.lax.scan(stage, nothing, jnp.arange(n))
+        x = self.space.move(x, step * jnp.tensordot(weights, slopes, 1))
+        return x, log_det + step * jnp.dot(weights, divergences)
 
     def _tableau(self) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
         """The coefficients of the scheme, a square matrix and the weights."""
@@ -101,73 +141,9 @@ class ContinuousLinkFlow(AbstractBijection):
         return jnp.stack(parts)
 
 
-class LoopVelocity(AbstractVelocity):
-    r"""A sum of the velocities of `latflow.fields.loop_velocities` with coefficients that depend on time.
-
-    It is equivariant under gauge transformations, translations, rotations and reflections of the lattice, and under
-    charge conjugation. Its weights are a velocity on every lattice of the same kinds of paths.
-
-    Args:
-        weights: Of every function of the time basis and every kind of paths.
-        space: Space of the links.
-    """
-
-    weights: Float[Array, "n_times n_kinds"]
-    space: GaugeSpace
-
-    @classmethod
-    def trivialising(cls, space: GaugeSpace, *, beta: float, n_times: int) -> "LoopVelocity":
-        r"""To first order in β the flow from Haar links to $e^{-S}$ of Wilson's action.
-
-        Its divergence is S up to a constant: each of four links of a plaquette contributes κ Re tr P.
-
-        Args:
-            space: Space of the links.
-            beta: Coupling of Wilson's action.
-            n_times: Functions of the time basis.
-        """
-        group = space.group
-        kappa = group.n - (1 / group.n if group.element_shape else 0.0)
-        names = path_names(group, space.lattice.shape)
-        first = jnp.zeros((n_times, len(names))).at[:, names.index("plaquette")].set(-beta / (4 * group.n * kappa))
-        return cls(first, space)
-
-    @override
-    def __call__(self, t: Scalar, x: Field) -> tuple[Momentum, Scalar]:
-        space = self.space
-        names = path_names(space.group, space.lattice.shape)
-        coefficients = time_basis(t, len(self.weights)) @ self.weights
-        v, divergence = _of_paths(space.links(x), coefficients, names=names, group=space.group)
-        return v.reshape(space.tangent_shape), divergence
-
-
-# For use under `vmap`, where the batch is the last axis ---------------------------------------------------------------
-
-
-@trailing
-def _of_paths(
-    links: Array, coefficients: Array, *, names: tuple[str, ...], group: AbstractGroup
-) -> tuple[Array, Array]:
-    """The velocity of all links and its divergence."""
-    found = paths(links, staples_of(links), names=names, group=group)
-    sites = tuple(range(len(links)))
-
-    def weighed(parts: list[Array], lead: int) -> Array:
-        terms = (_beside(c, part, lead) * part for c, part in zip(coefficients, parts, strict=True))
-        return sum(terms, start=jnp.zeros_like(parts[0]))
-
-    v = [group.coefficients(weighed([each[name].matrices for name in names], 2)) for each in found]
-    divergence = sum(jnp.sum(weighed([each[name].divergence for name in names], 0), axis=sites) for each in found)
-    return jnp.stack(v), jnp.asarray(divergence)
-
-
-def _beside(c: Array, part: Array, lead: int) -> Array:
-    """A number, or one for every example along the last axis, in the shape of an array."""
-    return c.reshape(*(1,) * (part.ndim - c.ndim), *c.shape)
-
-
 @trailing
 def _inverse_dexp(u: Array, v: Array, *, group: AbstractGroup, order: int) -> Array:
+    r"""v with as many commutators with u as a scheme of this order needs."""
     a, nested = group.algebra(u), group.algebra(v)
     out = nested
     for k in range(1, max(2, order - 1)):
