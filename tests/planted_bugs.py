@@ -654,6 +654,27 @@ BUGS = (
         "tests/laws/test_gauge_kernel_laws.py::test_exact_observables[SU(2) metropolis]",
     ),
     Bug(
+        "divergence of a continuous flow of links with the wrong sign",
+        "bijections/ode/on_links.py",
+        "return x, log_det + step * jnp.dot(weights, divergences)",
+        "return x, log_det - step * jnp.dot(weights, divergences)",
+        "tests/laws/test_bijection_laws.py::test_bijection_law[loops of U(1)-log_det_is_jacobian]",
+    ),
+    Bug(
+        "links that do not commute integrated as if they did, beyond the first commutator",
+        "bijections/ode/on_links.py",
+        "2: 1 / 12,",
+        "2: 1 / 6,",
+        "tests/flows/test_links.py::test_errors_fall_with_the_order_of_the_scheme[order 4]",
+    ),
+    Bug(
+        "the first-order map of links without its C_F",
+        "bijections/ode/loop_velocity.py",
+        "set(-beta / (4 * group.n * kappa))",
+        "set(-beta / (4 * group.n))",
+        "tests/flows/test_links.py::test_the_start_trivialises_to_first_order",
+    ),
+    Bug(
         "chains of a gauge field start outside the group",
         "fields/spaces.py",
         "self.move(self.cold(), _NARROW * self.momentum(key))",

@@ -57,9 +57,9 @@ from latflow.flows.architectures import real_nvp as real_nvp
 from latflow.flows.conditional import ConditionalFlow as ConditionalFlow
 from latflow.flows.conditional import conditioned as conditioned
 from latflow.flows.continuous import continuous_flow as continuous_flow
-from latflow.flows.links import continuous_link_flow as continuous_link_flow
 from latflow.flows.flow import Flow as Flow
 from latflow.flows.gauge import u1_plaquette_flow as u1_plaquette_flow
+from latflow.flows.links import continuous_link_flow as continuous_link_flow
 from latflow.flows.mixture import Z2Mixture as Z2Mixture
 from latflow.flows.networks import Networks as Networks
 from latflow.flows.quasi import QuasiSamples as QuasiSamples

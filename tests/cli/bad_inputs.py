@@ -120,7 +120,11 @@ def _links() -> list[Case]:
         links("lattice.shape", "[6, 8]", "multiples of 4 with metropolis", **only_metropolis, **improved),
         links("lattice.shape", "[7, 8]", "even extents", **only_metropolis, **improved),
         links(
-            "flow.kind", '"continuous"', "'continuous'", '"plaquettes" or "identity" with action.kind wilson', **flow
+            "flow.kind",
+            '"continuous"',
+            "'continuous'",
+            '"plaquettes" or "loops" or "identity" with action.kind wilson',
+            **flow,
         ),
         links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
         links(
@@ -131,6 +135,9 @@ def _links() -> list[Case]:
             **flow,
             **{"flow.kind": '"plaquettes"', "action.group": '"U(1)"'},
         ),
+        links("flow.order", "4", "integer ≥ 1 and ≤ 3", **flow, **{"flow.kind": '"loops"'}),
+        links("flow.start_beta", "-1.0", "number ≥ 0 and ≤ 1000", **flow, **{"flow.kind": '"loops"'}),
+        links("flow.hidden", "8", "unknown key", "allowed: kind, start_beta", **flow, **{"flow.kind": '"loops"'}),
         key("flow.kind", '"plaquettes"', '"continuous" or "real_nvp"', "with action.kind phi4"),
         links(
             "sampling.samplers",

@@ -112,13 +112,15 @@ def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
 
 
 def of_draws(flow: _FlowT, scheme: RungeKutta | None = None, n_steps: int | None = None) -> _FlowT:
-    """The same flow with every continuous part that allows it made for draws, see `FlowOfDraws` and
-    `LinkFlowOfDraws`.
+    """The same flow with every continuous part that allows it made for draws.
 
     Args:
         flow: A flow, or a part of one.
         scheme: Of the integrator; by default that of each part.
         n_steps: Steps; by default those of each part.
+
+    Returns:
+        A flow with `FlowOfDraws` and `LinkFlowOfDraws` in their places.
     """
 
     def exchanged(node: Any) -> Any:

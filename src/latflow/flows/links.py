@@ -53,9 +53,8 @@ def continuous_link_flow(
     if count("order", order) > 3:
         raise ConfigError([f"order: {order}; allowed: 1, 2 or 3"])
     n_times, n_steps = count("n_times", n_times), count("n_steps", n_steps)
-    beta = float(finite("beta", beta))
     space = GaugeSpace(lattice, group)
     if min(lattice.shape) < 2:
         raise ConfigError([f"lattice.shape: {list(lattice.shape)}; allowed: extents of 2 or more, for plaquettes"])
-    velocity = LoopVelocity.trivialising(space, beta=beta, n_times=n_times, order=order)
+    velocity = LoopVelocity.trivialising(space, beta=finite("beta", beta), n_times=n_times, order=order)
     return Flow(HaarPrior(space), ContinuousLinkFlow(velocity, space, n_steps, SCHEMES[scheme]))

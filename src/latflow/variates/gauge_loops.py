@@ -22,13 +22,13 @@ from latflow._typing import Field, Links, Matrices, Momentum, PRNGKey, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import trailing
 from latflow.errors import ConfigError
+from latflow.fields.loop_velocities import Paths, Staples, path_names, paths, staples_of, subtraction
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.fields.transport import total
 from latflow.given import require_type
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import conjugate_transpose, diagonal_sum, multiply
 from latflow.variates.base import AbstractSteinFields
-from latflow.fields.loop_velocities import Paths, Staples, path_names, paths, staples_of, subtraction
 from latflow.variates.gauge_slices import (
     BySlice,
     OfVelocity,

@@ -43,7 +43,7 @@ class LoopVelocity(AbstractVelocity):
         return path_names(self.space.group, self.space.lattice.shape, order=self.order)
 
     @classmethod
-    def trivialising(cls, space: GaugeSpace, *, beta: float, n_times: int, order: int = 3) -> "LoopVelocity":
+    def trivialising(cls, space: GaugeSpace, *, beta: float | Scalar, n_times: int, order: int = 3) -> "LoopVelocity":
         r"""To first order in β the flow from Haar links to $e^{-S}$ of Wilson's action.
 
         Its divergence is S up to a constant: each of four links of a plaquette contributes κ Re tr P.

@@ -1,6 +1,6 @@
 r"""Continuous flows of links: $\dot U=v(t,U)\,U$ with v in the algebra, integrated so that links stay in the group.
 
-Within a step $U(t)=e^{u(t)}U$ with $u=0$ at its start, and the coefficients of u obey the ordinary differential equation
+Within a step $U(t)=e^{u(t)}U$ with $u=0$ at its start, and the coefficients of u obey
 
 $$\dot u=\mathrm{dexp}^{-1}_u v=v-\tfrac12[u,v]+\tfrac1{12}[u,[u,v]]-\tfrac1{720}[u,[u,[u,[u,v]]]]+\dots,$$
 
@@ -143,7 +143,7 @@ class _Step(eqx.Module):
 
 @trailing
 def _inverse_dexp(u: Array, v: Array, *, group: AbstractGroup, order: int) -> Array:
-    r"""v with as many commutators with u as a scheme of this order needs."""
+    r"""V with as many commutators with u as a scheme of this order needs."""
     a, nested = group.algebra(u), group.algebra(v)
     out = nested
     for k in range(1, max(2, order - 1)):
