@@ -293,7 +293,7 @@ def _link_case(
     return BijectionCase(scrambled(key(99), bijection), space, (*gauge, *symmetries))
 
 
-def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.01) -> Flow:
+def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3) -> Flow:
     """A continuous flow of links along all loops that fit, accurate to rounding with a dozen steps."""
     plain = continuous_link_flow(key(21), Lattice(shape), named(group), beta=0.5, n_steps=n_steps, scheme="rk8")
     return scrambled(key(22), plain, scale=scale)

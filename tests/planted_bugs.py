@@ -670,8 +670,8 @@ BUGS = (
     Bug(
         "the first-order map of links without its C_F",
         "bijections/ode/loop_velocity.py",
-        "set(-beta / (4 * group.n * kappa))",
-        "set(-beta / (4 * group.n))",
+        "(4 * group.n * kappa) ** -power",
+        "(4 * group.n) ** -power",
         "tests/flows/test_links.py::test_the_start_trivialises_to_first_order",
     ),
     Bug(

@@ -43,7 +43,7 @@ def ess(log_weight: np.ndarray) -> float:
 @pytest.mark.parametrize(("scheme", "least"), [(RK4, 3.4), (RK8, 6.5)], ids=["order 4", "order 8"])
 def test_errors_fall_with_the_order_of_the_scheme(scheme, least):
     """The round trip and the log-det; commutators of SU(2) are kept to the order of the scheme."""
-    flow = loop_flow("SU(2)", (2, 2), n_steps=2, scale=0.1)
+    flow = loop_flow("SU(2)", (2, 2), n_steps=2, scale=3.0)
     x = flow.space.random(KEY)
 
     @eqx.filter_jit
@@ -84,7 +84,7 @@ def test_training_raises_the_effective_sample_size(loss):
     """U(1) on 3×3 at β = 1 from uniform links; the gradient is finite at every step."""
     beta, action = 1.0, wilson("U(1)", (3, 3), 1.0)
     flow = continuous_link_flow(KEY, Lattice((3, 3)), named("U(1)"), order=1, n_times=1, n_steps=2)
-    optimiser = adam(lambda step: jnp.asarray(0.03))
+    optimiser = adam(lambda step: jnp.asarray(0.1))
     state, outcome = run_steps(
         TrainingState.start(flow, optimiser), KEY, 15, action=action, loss=loss(32), optimiser=optimiser
     )

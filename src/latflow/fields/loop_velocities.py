@@ -65,7 +65,12 @@ def path_names(group: AbstractGroup, sites: tuple[int, ...], *, order: int = 3) 
     """
     same = _THE_SAME.get(group.n, ())
     fitting = [name for name, least in _LEAST_EXTENT.items() if min(sites) >= least and name not in same]
-    return tuple(name for name in fitting if _ORDER.get(name, 3) <= order)
+    return tuple(name for name in fitting if power_of_beta(name) <= order)
+
+
+def power_of_beta(name: str) -> int:
+    """In which order of β the trivialising map of Wilson's action first contains paths of this kind, at most 3."""
+    return _ORDER.get(name, 3)
 
 
 class Paths(NamedTuple):
@@ -156,7 +161,7 @@ class _Sides(NamedTuple):
 
 def _fattened(links: Links, fat: Sequence[Matrices], mu: int, s: float) -> dict[str, Paths]:
     """Staples of one direction with one fat link."""
-    u, kappa, n = links[mu], len(links[mu]) - s, len(links[mu])
+    u, n = links[mu], len(links[mu])
     sums = {"opposite": [], "side": []}
     for nu in range(len(links)):
         if nu == mu:
@@ -165,28 +170,32 @@ def _fattened(links: Links, fat: Sequence[Matrices], mu: int, s: float) -> dict[
         sums["opposite"].append(plane.both(v, fat[mu], v))
         sums["side"] += [plane.both(f, u, v), plane.both(v, u, f)]
     staples = 2 * (len(links) - 1)
-    trivial = {"opposite": n * staples, "side": 2 * n * staples}
-    found = {name: multiply(u, total(parts)) for name, parts in sums.items()}
-    return {name: Paths(w, kappa * (jnp.real(diagonal_sum(w)) - trivial[name])) for name, w in found.items()}
+    return _closed_by(u, sums, {"opposite": n * staples, "side": 2 * n * staples}, s)
 
 
 def _doubly_fattened(
     links: Links, fat: Sequence[Matrices], traces: Sequence[Float[Array, "*sites"]], mu: int, s: float
 ) -> dict[str, Paths]:
     """Staples of one direction with two fat links."""
-    u, kappa = links[mu], len(links[mu]) - s
     sums, lost = {"sides": [], "corner": []}, {"sides": [], "corner": []}
     for nu in range(len(links)):
         if nu == mu:
             continue
         v, f, plane = links[nu], fat[nu], _Sides(mu, nu)
-        sums["sides"].append(plane.both(f, u, f))
+        sums["sides"].append(plane.both(f, links[mu], f))
         sums["corner"] += [plane.both(f, fat[mu], v), plane.both(v, fat[mu], f)]
         along, across = traces[mu], traces[nu]
         sides = _either(across, nu) + _either(jnp.roll(across, -1, axis=mu), nu)
         lost["sides"].append(sides)
         lost["corner"].append(2 * (jnp.roll(along, -1, axis=nu) + jnp.roll(along, 1, axis=nu)) + sides)
-    trivial = {name: total(parts) for name, parts in lost.items()}
+    return _closed_by(links[mu], sums, {name: total(parts) for name, parts in lost.items()}, s)
+
+
+def _closed_by(
+    u: Matrices, sums: Mapping[str, Sequence[Matrices]], trivial: Mapping[str, float | Array], s: float
+) -> dict[str, Paths]:
+    """The paths that begin with u, without the traces of those that run back over it."""
+    kappa = len(u) - s
     found = {name: multiply(u, total(parts)) for name, parts in sums.items()}
     return {name: Paths(w, kappa * (jnp.real(diagonal_sum(w)) - trivial[name])) for name, w in found.items()}
 

@@ -15,7 +15,7 @@ from latflow._typing import Field, Momentum, Scalar
 from latflow.batching import trailing
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.ode.velocities import time_basis
-from latflow.fields.loop_velocities import path_names, paths, staples_of, subtraction
+from latflow.fields.loop_velocities import path_names, paths, power_of_beta, staples_of, subtraction
 from latflow.fields.spaces import GaugeSpace
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
@@ -23,6 +23,9 @@ from latflow.lattice import Lattice
 
 class LoopVelocity(AbstractVelocity):
     r"""A sum of the velocities of `latflow.fields.loop_velocities` with coefficients that depend on time.
+
+    Coefficients are weights in units of $(4N\kappa)^{-k}$, k the power of β in which the trivialising map first has the
+    kind of paths: weights of order $\beta^k$, one learning rate for all. The plaquette's is −β to first order.
 
     It is equivariant under gauge transformations, translations, rotations and reflections of the lattice, and under
     charge conjugation. Its weights are a velocity on every lattice of the same kinds of paths.
@@ -54,10 +57,8 @@ class LoopVelocity(AbstractVelocity):
             n_times: Functions of the time basis.
             order: Which kinds of paths there are.
         """
-        group = space.group
-        kappa = group.n - subtraction(group)
-        names = path_names(group, space.lattice.shape, order=order)
-        first = jnp.zeros((n_times, len(names))).at[:, names.index("plaquette")].set(-beta / (4 * group.n * kappa))
+        names = path_names(space.group, space.lattice.shape, order=order)
+        first = jnp.zeros((n_times, len(names))).at[:, names.index("plaquette")].set(-beta)
         return cls(first, space, order)
 
     def on(self, lattice: Lattice) -> "LoopVelocity":
@@ -73,8 +74,11 @@ class LoopVelocity(AbstractVelocity):
     @override
     def __call__(self, t: Scalar, x: Field) -> tuple[Momentum, Scalar]:
         space = self.space
-        coefficients = time_basis(t, len(self.weights)) @ self.weights
-        v, divergence = _of_paths(space.links(x), coefficients, names=self.names, group=space.group)
+        group = space.group
+        kappa = group.n - subtraction(group)
+        units = jnp.asarray([(4 * group.n * kappa) ** -power_of_beta(name) for name in self.names])
+        coefficients = time_basis(t, len(self.weights)) @ self.weights * units
+        v, divergence = _of_paths(space.links(x), coefficients, names=self.names, group=group)
         return v.reshape(space.tangent_shape), divergence
 
 
