@@ -45,6 +45,7 @@ from latflow.flows.conditional import ConditionalFlow, conditioned
 from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
+from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
@@ -286,6 +287,8 @@ BIJECTIONS |= {
     "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), u1_doubling((4, 2), 3)),
     "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
     "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
+    "loops of U(1)": lambda: _loops("U(1)", (3, 3)),
+    "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
 
@@ -297,6 +300,18 @@ def _link_case(
     space = gauge_space(group, shape)
     gauge = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group))
     return BijectionCase(scrambled(key(99), bijection), space, (*gauge, *symmetries))
+
+
+def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3) -> Flow:
+    """A continuous flow of links along all loops that fit, accurate to rounding with a dozen steps."""
+    plain = continuous_link_flow(key(21), Lattice(shape), named(group), beta=0.5, n_steps=n_steps, scheme="rk8")
+    return scrambled(key(22), plain, scale=scale)
+
+
+def _loops(group: str, shape: tuple[int, ...]) -> BijectionCase:
+    space = gauge_space(group, shape)
+    symmetries = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group), LinkTranslation((1, 0)))
+    return BijectionCase(loop_flow(group, shape, n_steps=12).bijection, space, symmetries)
 
 
 def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
@@ -399,6 +414,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         key(22), Flow(HaarPrior(gauge_space("U(1)", (2, 2))), u1_doubling((2, 2), 2)), scale=0.2
     ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
+    "loops of U(1)": lambda: loop_flow("U(1)", (2, 2), n_steps=4),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 

@@ -34,6 +34,7 @@ PLAIN_MODULES = (
     "flows/test_conditional.py",
     "flows/test_continuous.py",
     "flows/test_gauge.py",
+    "flows/test_links.py",
     "flows/test_matched.py",
     "groups/",
     "laws/test_action_laws.py",

@@ -655,6 +655,27 @@ BUGS = (
         "tests/laws/test_gauge_kernel_laws.py::test_exact_observables[SU(2) metropolis]",
     ),
     Bug(
+        "divergence of a continuous flow of links with the wrong sign",
+        "bijections/ode/on_links.py",
+        "return x, log_det + step * jnp.dot(weights, divergences)",
+        "return x, log_det - step * jnp.dot(weights, divergences)",
+        "tests/laws/test_bijection_laws.py::test_bijection_law[loops of U(1)-log_det_is_jacobian]",
+    ),
+    Bug(
+        "links that do not commute integrated as if they did, beyond the first commutator",
+        "bijections/ode/on_links.py",
+        "2: 1 / 12,",
+        "2: 1 / 6,",
+        "tests/flows/test_links.py::test_errors_fall_with_the_order_of_the_scheme[order 4]",
+    ),
+    Bug(
+        "the first-order map of links without its C_F",
+        "bijections/ode/loop_velocity.py",
+        "(4 * group.n * kappa) ** -power",
+        "(4 * group.n) ** -power",
+        "tests/flows/test_links.py::test_the_start_trivialises_to_first_order",
+    ),
+    Bug(
         "chains of a gauge field start outside the group",
         "fields/spaces.py",
         "self.move(self.cold(), _NARROW * self.momentum(key))",
@@ -1547,14 +1568,14 @@ BUGS = (
     ),
     Bug(
         "Laplacian of a loop of links without its C_F",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "kappa = len(m) - s",
         "kappa = len(m)",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
     ),
     Bug(
         "derivative of a loop along a link that occurs twice taken once",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "jnp.real((kappa - s) * z2 + z * z)",
         "jnp.real(kappa * z2)",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",
@@ -1575,7 +1596,7 @@ BUGS = (
     ),
     Bug(
         "paths that run back over their link counted as loops",
-        "variates/gauge_paths.py",
+        "fields/loop_velocities.py",
         "(jnp.real(diagonal_sum(w)) - trivial[name])",
         "jnp.real(diagonal_sum(w))",
         "tests/laws/test_stein_laws.py::test_divergences_are_traces[loops, SU(3) 4x4]",

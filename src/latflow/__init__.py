@@ -45,6 +45,7 @@ _HOME = {
     "Networks": "latflow.flows.networks",
     "continuous_flow": "latflow.flows.continuous",
     "doubling_flow": "latflow.flows.doubling",
+    "continuous_link_flow": "latflow.flows.links",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "Z2Mixture": "latflow.flows.mixture",
     "ConditionalFlow": "latflow.flows.conditional",

@@ -124,7 +124,7 @@ def _links() -> list[Case]:
             "flow.kind",
             '"continuous"',
             "'continuous'",
-            '"plaquettes" or "doubling" or "identity" with action.kind wilson',
+            '"plaquettes" or "doubling" or "loops" or "identity" with action.kind wilson',
             **flow,
         ),
         links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
@@ -151,6 +151,9 @@ def _links() -> list[Case]:
             links("lattice.shape", literal, says, **{"action.group": '"U(1)"', **doubling})
             for literal, says in (("[8, 8, 8]", "two directions"), ("[5, 7]", "an even extent"))
         ),
+        links("flow.order", "4", "integer ≥ 1 and ≤ 3", **flow, **{"flow.kind": '"loops"'}),
+        links("flow.start_beta", "-1.0", "number ≥ 0 and ≤ 1000", **flow, **{"flow.kind": '"loops"'}),
+        links("flow.hidden", "8", "unknown key", "allowed: kind, start_beta", **flow, **{"flow.kind": '"loops"'}),
         key("flow.kind", '"plaquettes"', '"continuous" or "real_nvp"', "with action.kind phi4"),
         links(
             "sampling.samplers",

@@ -13,6 +13,7 @@ from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.study.verify import verify
+from latflow.training.model_file import read_header
 
 BETA, VOLUME = 1.0, 16
 
@@ -88,6 +89,22 @@ def test_the_verdict_knows_the_charge(run: Path) -> None:
 
 def test_a_flow_of_links_verifies(run: Path) -> None:
     assert [check for check in verify(run) if not check.passed] == []
+
+
+def test_a_continuous_flow_of_links_goes_through_every_stage(tmp_path: Path) -> None:
+    """Draws are integrated more finely than the training: log q is accurate, and draws made again are the same."""
+    sizes = "start_beta = 1.0\norder = 1\ntimes = 1\nsteps = 2"
+    changes = {"flow": "loops", "sizes": sizes, "steps": 12, "configurations": 2048}
+    config = load_study(study(tmp_path / "study.toml", **changes))
+    run_stages(config, tmp_path / "run", stages=("train", "sample", "measure", "analyse"), progress=Silent())
+    found = rows(tmp_path / "run")
+    for name in ("plaquette", "topological_charge_squared", "log_z"):
+        row = found[name, "reweighted"]
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"]
+    integration = read_header(tmp_path / "run" / "model")["integration"]
+    assert integration["scheme"] == "rk8"
+    assert integration["log_prob_error"] <= 1e-7
+    assert [check for check in verify(tmp_path / "run") if not check.passed] == []
 
 
 def test_uniform_links_are_a_flow_of_any_group(tmp_path: Path) -> None:

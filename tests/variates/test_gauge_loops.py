@@ -8,6 +8,7 @@ import pytest
 import latflow as lf
 from catalogue import key
 from latflow.actions.exact_gauge import sun_log_z, sun_wilson_loop
+from latflow.fields.loop_velocities import path_names
 from latflow.observables.plaquette_moments import (
     PlaquetteCorrelator,
     PlaquetteSusceptibility,
@@ -16,7 +17,6 @@ from latflow.observables.plaquette_moments import (
 from latflow.study.reduction import Reduced
 from latflow.testing.stein import divergence_is_trace, stein_averages_vanish
 from latflow.variates.gauge_loops import LoopFields
-from latflow.variates.gauge_paths import path_names
 
 BETA, SHAPE = 2.2, (4, 4)
 

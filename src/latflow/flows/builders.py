@@ -13,6 +13,7 @@ from latflow.flows.continuous import continuous_flow
 from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
+from latflow.flows.links import continuous_link_flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
 
@@ -90,6 +91,21 @@ def doubling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) ->
 def doubling_start(flow: Flow, values: Mapping[str, float]) -> Flow:
     """The same flow as the heat bath of blocks of Wilson's action at the β of the theory."""
     return at_heat_bath(flow, values["beta"])
+
+
+def loops(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """A continuous flow of links along loops; all its numbers are float64."""
+    del dtype
+    links = _links(space)
+    return continuous_link_flow(
+        key,
+        links.lattice,
+        links.group,
+        beta=table.start_beta,
+        order=table.order,
+        n_times=table.times,
+        n_steps=table.steps,
+    )
 
 
 def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

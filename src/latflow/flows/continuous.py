@@ -16,6 +16,7 @@ from latflow._typing import PRNGKey
 from latflow.arguments import choice, count, positive, require_type
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.of_draws import FlowOfDraws
+from latflow.bijections.ode.on_links import ContinuousLinkFlow, LinkFlowOfDraws
 from latflow.bijections.ode.runge_kutta import RK8, SCHEMES, RungeKutta
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import AbstractDistribution, FreeFieldPrior
@@ -111,25 +112,32 @@ def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
 
 
 def of_draws(flow: _FlowT, scheme: RungeKutta | None = None, n_steps: int | None = None) -> _FlowT:
-    """The same flow with every continuous part that allows it made for draws, see `FlowOfDraws`.
+    """The same flow with every continuous part that allows it made for draws.
 
     Args:
         flow: A flow, or a part of one.
         scheme: Of the integrator; by default that of each part.
         n_steps: Steps; by default those of each part.
+
+    Returns:
+        A flow with `FlowOfDraws` and `LinkFlowOfDraws` in their places.
     """
 
     def exchanged(node: Any) -> Any:
-        if not is_lattice_flow(node):
+        if not has_form_for_draws(node):
             return node
-        return FlowOfDraws(node.velocity, n_steps or node.n_steps, scheme or node.scheme)
+        steps, table = n_steps or node.n_steps, scheme or node.scheme
+        if isinstance(node, ContinuousLinkFlow):
+            return LinkFlowOfDraws(node.velocity, node.space, jnp.asarray(steps), table)
+        return FlowOfDraws(node.velocity, steps, table)
 
     return jax.tree.map(exchanged, flow, is_leaf=_is_continuous)
 
 
-def is_lattice_flow(node: Any) -> bool:
-    """Whether a part of a flow is continuous and its velocity has a form for many draws at once."""
-    return isinstance(node, ContinuousFlow) and isinstance(node.velocity, LatticeVelocity)
+def has_form_for_draws(node: Any) -> bool:
+    """Whether a part of a flow is continuous and has a form for draws."""
+    fields = isinstance(node, ContinuousFlow) and isinstance(node.velocity, LatticeVelocity)
+    return fields or isinstance(node, ContinuousLinkFlow)
 
 
 def is_continuous(flow: eqx.Module) -> bool:
@@ -206,4 +214,4 @@ def _steps(flow: eqx.Module) -> int:
 
 
 def _is_continuous(node: Any) -> bool:
-    return isinstance(node, ContinuousFlow)
+    return isinstance(node, ContinuousFlow | ContinuousLinkFlow)

@@ -20,7 +20,7 @@ from latflow.bijections.ode.of_draws import FlowOfDraws
 from latflow.bijections.ode.runge_kutta import DOP853, SCHEMES
 from latflow.distributions import AbstractDistribution
 from latflow.flows.architectures import cast
-from latflow.flows.continuous import is_lattice_flow, of_draws
+from latflow.flows.continuous import has_form_for_draws, of_draws
 from latflow.randomness import split
 
 FRACTION = 0.1
@@ -91,7 +91,7 @@ def matched(
         A flow for draws and the error of its log q. The accurate flow and None where no part of it is a continuous flow
         with a `LatticeVelocity`, or where no cheaper integration is good enough.
     """
-    if not any(is_lattice_flow(node) for node in jax.tree.leaves(exact, is_leaf=is_lattice_flow)):
+    if not any(has_form_for_draws(node) for node in jax.tree.leaves(exact, is_leaf=has_form_for_draws)):
         return exact, None
     keys, reference = split(key, PROBES), of_draws(exact)
     for precision in _PRECISIONS:

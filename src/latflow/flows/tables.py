@@ -197,6 +197,30 @@ class DoublingTable(AbstractFlowTable):
         return 2 * self.bins * self.terms * volume, 12 * self.bins * volume
 
 
+class LoopFlowTable(AbstractFlowTable):
+    """A continuous flow of links along loops of four to ten links, of any group in any dimension."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    builder: ClassVar[str] = "latflow.flows.builders:loops"
+    # draws are integrated by 4 steps of 13 stages in place of 4 of 4
+    drawing: ClassVar[float] = 3.0
+    transfers: ClassVar[bool] = True
+    kind: Literal["loops"] = Field(default="loops", description=_WHICH)
+    start_beta: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=0.0, description="β of the map to first order that training begins with; 0: the identity"
+    )
+    order: Annotated[int, Field(ge=1, le=3)] = Field(
+        default=2, description="which loops: plaquettes; also of six links and products of two; also up to ten links"
+    )
+    times: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="functions of time per weight")
+    steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=4, description="integration steps in training")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        # some hundred products of matrices per link and evaluation; kept are the links of all steps and of one step
+        return 4 * self.steps * 1000 * volume, volume * (2000 + 40 * self.steps)
+
+
 class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 
@@ -221,6 +245,7 @@ BUILT_IN = (
     MultiscaleTable,
     PlaquetteFlowTable,
     DoublingTable,
+    LoopFlowTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

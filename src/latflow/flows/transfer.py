@@ -19,9 +19,12 @@ from latflow.arguments import require_type
 from latflow.bijections.compose import Chain
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.ode.continuous import ContinuousFlow
+from latflow.bijections.ode.loop_velocity import LoopVelocity
+from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.velocities import LatticeVelocity
-from latflow.distributions import FreeFieldPrior, Normal, free_log_widths
+from latflow.distributions import FreeFieldPrior, HaarPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
+from latflow.fields.spaces import GaugeSpace
 from latflow.flows.conditional import ConditionalFlow, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
@@ -103,6 +106,25 @@ def _(part: ContinuousFlow, lattice: Lattice) -> ContinuousFlow:
 def _(part: LatticeVelocity, lattice: Lattice) -> LatticeVelocity:
     _require_dimension(part.lattice, lattice)
     return dataclasses.replace(part, lattice=lattice)
+
+
+@_transferred.register
+def _(part: ContinuousLinkFlow, lattice: Lattice) -> ContinuousLinkFlow:
+    velocity = transferred(part.velocity, lattice)
+    return dataclasses.replace(part, velocity=velocity, space=GaugeSpace(lattice, part.space.group))
+
+
+@_transferred.register
+def _(part: LoopVelocity, lattice: Lattice) -> LoopVelocity:
+    _require_dimension(part.space.lattice, lattice)
+    return part.on(lattice)
+
+
+@_transferred.register
+def _(part: HaarPrior, lattice: Lattice) -> HaarPrior:
+    if not isinstance(part.space, GaugeSpace):
+        raise TransferError([f"HaarPrior on {part.space}: only that of links is carried to another lattice"])
+    return HaarPrior(GaugeSpace(lattice, part.space.group))
 
 
 @_transferred.register

@@ -1,6 +1,6 @@
 r"""Velocities of links made of loops, with closed divergences: control variates of gauge theories.
 
-Every kind of paths of `latflow.variates.gauge_paths` is one velocity of all links. With
+Every kind of paths of `latflow.fields.loop_velocities` is one velocity of all links. With
 $f_v=\partial\cdot v-v\cdot\partial S$, a product with a function h of the links is one more:
 $f_{hv}=h\,f_v+v\cdot\partial h$. Here h is the sum of plaquettes less a constant, which second moments need: the
 susceptibility of the plaquette, d⟨P⟩/dβ of Wilson's action. With ``slices`` the product is taken time slice by time
@@ -22,13 +22,13 @@ from latflow._typing import Field, Links, Matrices, Momentum, PRNGKey, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import trailing
 from latflow.errors import ConfigError
+from latflow.fields.loop_velocities import Paths, Staples, path_names, paths, staples_of, subtraction
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.fields.transport import total
 from latflow.given import require_type
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import conjugate_transpose, diagonal_sum, multiply
 from latflow.variates.base import AbstractSteinFields
-from latflow.variates.gauge_paths import Paths, Staples, path_names, paths, staples_of, subtraction
 from latflow.variates.gauge_slices import (
     BySlice,
     OfVelocity,

@@ -51,10 +51,26 @@ _THE_SAME = {1: ("trace", "conjugate", "weighted"), 2: ("trace", "conjugate", "w
 """By N: kinds that are multiples of others, or move nothing."""
 
 
-def path_names(group: AbstractGroup, sites: tuple[int, ...]) -> tuple[str, ...]:
-    """The kinds of paths of a group that fit on a lattice and differ from each other."""
+_ORDER = {"plaquette": 1, "square": 2, "trace": 2, "conjugate": 2, "opposite": 2, "side": 2}
+"""Of the trivialising map of Wilson's action in powers of β: where it first contains loops of this kind; else 3."""
+
+
+def path_names(group: AbstractGroup, sites: tuple[int, ...], *, order: int = 3) -> tuple[str, ...]:
+    """The kinds of paths of a group that fit on a lattice and differ from each other.
+
+    Args:
+        group: Of the links.
+        sites: Extents of the lattice.
+        order: 1: plaquettes alone; 2: also products of two of them and loops of six links; 3: all.
+    """
     same = _THE_SAME.get(group.n, ())
-    return tuple(name for name, least in _LEAST_EXTENT.items() if min(sites) >= least and name not in same)
+    fitting = [name for name, least in _LEAST_EXTENT.items() if min(sites) >= least and name not in same]
+    return tuple(name for name in fitting if power_of_beta(name) <= order)
+
+
+def power_of_beta(name: str) -> int:
+    """In which order of β the trivialising map of Wilson's action first contains paths of this kind, at most 3."""
+    return _ORDER.get(name, 3)
 
 
 class Paths(NamedTuple):
@@ -101,7 +117,9 @@ def paths(links: Links, staples: Staples, *, names: Sequence[str], group: Abstra
         fat = [conjugate_transpose(a) for a in closing]
         traces = [jnp.real(diagonal_sum(loop)) for loop in loops]
         for mu in range(d):
-            out[mu] |= _fattened(links, fat, traces, mu, s)
+            out[mu] |= _fattened(links, fat, mu, s)
+            if "sides" in names:
+                out[mu] |= _doubly_fattened(links, fat, traces, mu, s)
     if "far" in names:
         _add_far(links, out, [conjugate_transpose(a) for a in closing], s)
     return [{name: found[name] for name in names} for found in out]
@@ -141,27 +159,43 @@ class _Sides(NamedTuple):
         return total(self.closed(right, opposite, left))
 
 
-def _fattened(
-    links: Links, fat: Sequence[Matrices], traces: Sequence[Float[Array, "*sites"]], mu: int, s: float
-) -> dict[str, Paths]:
-    """Staples of one direction with one or two fat links."""
-    u, kappa, n = links[mu], len(links[mu]) - s, len(links[mu])
-    sums = {name: [] for name in ("opposite", "side", "sides", "corner")}
-    lost = {"sides": [], "corner": []}
+def _fattened(links: Links, fat: Sequence[Matrices], mu: int, s: float) -> dict[str, Paths]:
+    """Staples of one direction with one fat link."""
+    u, n = links[mu], len(links[mu])
+    sums = {"opposite": [], "side": []}
     for nu in range(len(links)):
         if nu == mu:
             continue
         v, f, plane = links[nu], fat[nu], _Sides(mu, nu)
         sums["opposite"].append(plane.both(v, fat[mu], v))
         sums["side"] += [plane.both(f, u, v), plane.both(v, u, f)]
-        sums["sides"].append(plane.both(f, u, f))
+    staples = 2 * (len(links) - 1)
+    return _closed_by(u, sums, {"opposite": n * staples, "side": 2 * n * staples}, s)
+
+
+def _doubly_fattened(
+    links: Links, fat: Sequence[Matrices], traces: Sequence[Float[Array, "*sites"]], mu: int, s: float
+) -> dict[str, Paths]:
+    """Staples of one direction with two fat links."""
+    sums, lost = {"sides": [], "corner": []}, {"sides": [], "corner": []}
+    for nu in range(len(links)):
+        if nu == mu:
+            continue
+        v, f, plane = links[nu], fat[nu], _Sides(mu, nu)
+        sums["sides"].append(plane.both(f, links[mu], f))
         sums["corner"] += [plane.both(f, fat[mu], v), plane.both(v, fat[mu], f)]
         along, across = traces[mu], traces[nu]
         sides = _either(across, nu) + _either(jnp.roll(across, -1, axis=mu), nu)
         lost["sides"].append(sides)
         lost["corner"].append(2 * (jnp.roll(along, -1, axis=nu) + jnp.roll(along, 1, axis=nu)) + sides)
-    staples = 2 * (len(links) - 1)
-    trivial = {"opposite": n * staples, "side": 2 * n * staples, **{k: total(parts) for k, parts in lost.items()}}
+    return _closed_by(links[mu], sums, {name: total(parts) for name, parts in lost.items()}, s)
+
+
+def _closed_by(
+    u: Matrices, sums: Mapping[str, Sequence[Matrices]], trivial: Mapping[str, float | Array], s: float
+) -> dict[str, Paths]:
+    """The paths that begin with u, without the traces of those that run back over it."""
+    kappa = len(u) - s
     found = {name: multiply(u, total(parts)) for name, parts in sums.items()}
     return {name: Paths(w, kappa * (jnp.real(diagonal_sum(w)) - trivial[name])) for name, w in found.items()}
 
