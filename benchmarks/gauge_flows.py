@@ -138,7 +138,14 @@ def main() -> None:
         arguments.draws, arguments.steps, arguments.rows = 4096, 6, ["4:2"]
     size = f"N = {arguments.draws}, {arguments.steps} steps of {arguments.batch} draws"
     print(f"{size}, seed {arguments.seed}, start at {arguments.start:g} β\n")
-    names = ("before", "trained", "exact sampler", "largest weight", "training + compiling", "1000 draws + compiling")
+    names = (
+        "before",
+        "trained",
+        "plaquettes alone",
+        "largest weight",
+        "training + compiling",
+        "1000 draws + compiling",
+    )
     sides = (f"{side}×{side}" for side in range(1, 5))
     heads = ("L", "β", *names, "log Z", "⟨Q²⟩", *sides)
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)

@@ -28,13 +28,14 @@ def continuous_link_flow(
     """Haar links of any group in any dimension, carried along loops of four to ten links with learned weights.
 
     It has every symmetry of Wilson's action: gauge transformations, translations, rotations and reflections of the
-    lattice, charge conjugation. At first it is the map that trivialises the action to first order in β.
+    lattice, charge conjugation. It starts as the map that trivialises
+    the action to first order in a given β.
 
     Args:
         key: Not used, for no weight is random; builders of flows take one.
         lattice: At least two directions with two sites each. Loops longer than the lattice are left out.
         group: Of the links.
-        beta: Coupling of Wilson's action that it begins with; 0 is the identity.
+        beta: Coupling of Wilson's action whose map it starts as; at 0, the default, that is the identity.
         order: Which loops there are: 1 plaquettes; 2 also products of two of them and loops of six links; 3 also
             products of three and loops of eight and ten links. Orders 1 and 2 are those of the trivialising map in β.
         n_times: Functions of the time basis.

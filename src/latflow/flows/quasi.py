@@ -116,7 +116,8 @@ def quasi_sample(
     if points & (points - 1):
         raise ConfigError([f"points: {points}; allowed: a power of two, where scrambled points are most even"])
     if flow.n_uniforms == 0:
-        found = type(flow).__name__
+        prior = getattr(flow, "prior", None)
+        found = type(flow).__name__ + (f" from {type(prior).__name__}" if prior is not None else "")
         raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
     choice("integration", integration, INTEGRATIONS)
     if integration == "fine":

@@ -124,6 +124,8 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
         draws_and_expected += f"; {plain(flow.expected_acceptance)} expected from the weights"
     if flow.pareto_k is not None:
         draws_and_tail += f"; Pareto k̂ {plain(flow.pareto_k, 2)}"
+    if (largest := largest_weight(flow)) is not None:
+        draws_and_tail += f"; the largest weight is {plain(largest, 2)} times the mean"
     lost = verdict_box(run.results.verdict).tone == "bad"
     return [
         ("Acceptance", plain(flow.acceptance), f"independence Metropolis, {draws_and_expected}"),
@@ -150,6 +152,12 @@ def _log_z_words(run: Run) -> str:
 def state_of(flow: FlowFigures) -> State | None:
     """Whether averages of the flow are to be believed; None where that was not judged."""
     return None if flow.reliability is None else flow.reliability.state
+
+
+def largest_weight(flow: FlowFigures) -> float | None:
+    """The largest weight over the mean one; None where that was not judged."""
+    judged = flow.reliability
+    return None if judged is None or judged.largest_share is None else judged.largest_share * judged.n
 
 
 def study_lines(run: Run) -> list[tuple[str, str]]:
