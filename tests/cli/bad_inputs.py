@@ -140,7 +140,8 @@ def _links() -> list[Case]:
         *(
             links(path, literal, *says, **{"action.group": '"U(1)"', **doubling, "lattice.shape": "[8, 8]"})
             for path, literal, *says in (
-                ("action.beta", "101.0", "at most 100"),
+                ("action.beta", "30.5", "at most 30; with a doubling flow of 32 bins"),
+                ("flow.terms", "65", "integer ≥ 1 and ≤ 64"),
                 ("flow.levels", "7", "at most 6, the halvings of [8, 8]"),
                 ("flow.bins", "1", "integer ≥ 2"),
                 ("flow.terms", "0", "integer ≥ 1"),
@@ -150,6 +151,19 @@ def _links() -> list[Case]:
         *(
             links("lattice.shape", literal, says, **{"action.group": '"U(1)"', **doubling})
             for literal, says in (("[8, 8, 8]", "two directions"), ("[5, 7]", "an even extent"))
+        ),
+        links(
+            "action.beta",
+            "6.5",
+            "at most 6.4; with a doubling flow of 8 bins",
+            **{**doubling, "lattice.shape": "[8, 8]", "flow.bins": "8"},
+        ),
+        links("lattice.shape", "[1, 4]", "two or more directions of 2 or more sites", **doubling),
+        links(
+            "flow.kind",
+            '"doubling"',
+            '"plaquettes" or "loops" or "identity" with action.kind improved',
+            **{**flow, **improved, "action.group": '"U(1)"', "lattice.shape": "[8, 8]"},
         ),
         links("flow.order", "4", "integer ≥ 1 and ≤ 3", **flow, **{"flow.kind": '"loops"'}),
         links("flow.start_beta", "-1.0", "number ≥ 0 and ≤ 1000", **flow, **{"flow.kind": '"loops"'}),

@@ -17,15 +17,16 @@ from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.architectures import cast
-from latflow.flows.doubling import LARGEST_BETA, at_heat_bath, doubling_flow
+from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
+from latflow.flows.tables import LARGEST_BETA
 from latflow.flows.weighted import FlowSampler
 from latflow.groups.names import named
 from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.stats.weights import reweighting_ess
 from latflow.study.build import build_flow
-from latflow.study.config import StudyConfig, rules
+from latflow.study.config import StudyConfig
 
 KEY = jax.random.key(1)
 
@@ -34,6 +35,7 @@ KEY = jax.random.key(1)
     ("group", "beta", "sizes", "least", "log_z"),
     [
         ("U(1)", 2.0, {}, 0.999, u1_log_z(2.0, volume=16)),
+        ("U(1)", LARGEST_BETA, {}, 0.98, u1_log_z(LARGEST_BETA, volume=16)),
         ("SU(2)", 2.2, {"n_bins": 12, "n_terms": 5}, 0.999, sun_log_z(2, 2.2, volume=16)),
         ("SU(3)", 4.0, {"n_bins": 8, "n_terms": 5}, 0.98, sun_log_z(3, 4.0, volume=16)),
     ],
@@ -91,7 +93,11 @@ def test_halvings():
         ((4, 4, 4), "U(1)", {}, "two directions"),
         ((3, 5), "U(1)", {}, "an even extent"),
         ((4, 4), "U(1)", {"n_levels": 5}, "1 to 4"),
-        ((4, 4), "U(1)", {"n_bins": 1}, "flow.bins"),
+        ((4, 4), "U(1)", {"n_bins": 1}, "n_bins: 1; allowed: at least 2"),
+        ((5, 5), "U(1)", {}, r"lattice.shape: \[5, 5\]"),
+        ((1, 4), "U(1)", {}, "two directions of 2 or more sites"),
+        ((4, 4), "U(1)", {"n_terms": 65}, "n_terms: 65; allowed: at most 64"),
+        ((4, 4), "U(1)", {"dtype": "float16"}, "dtype: float16; allowed: float32 or float64"),
         ((4, 4), "SU(4)", {}, r"U\(1\), SU\(2\), SU\(3\) for a doubling flow"),
     ],
 )
@@ -100,10 +106,15 @@ def test_what_cannot_be_is_refused(shape, group, settings, message):
         doubling_flow(KEY, Lattice(shape), named(group), 1.0, **settings)
 
 
-@pytest.mark.parametrize("beta", [-1.0, 101.0])
-def test_a_coupling_is_between_zero_and_100(beta):
-    with pytest.raises(ConfigError, match="from 0 to 100"):
-        doubling_flow(KEY, Lattice((4, 4)), U1(), beta)
+@pytest.mark.parametrize(("beta", "n_bins", "largest"), [(-1.0, 32, "30"), (30.1, 32, "30"), (6.5, 8, "6.4")])
+def test_a_coupling_is_one_that_bins_resolve(beta, n_bins, largest):
+    with pytest.raises(ConfigError, match=f"from 0 to {largest} with {n_bins} bins"):
+        doubling_flow(KEY, Lattice((4, 4)), U1(), beta, n_bins=n_bins)
+
+
+def test_a_traced_coupling_is_refused():
+    with pytest.raises(ConfigError, match="beta: traced"):
+        jax.eval_shape(lambda beta: doubling_flow(KEY, Lattice((4, 4)), U1(), beta), 2.0)
 
 
 def test_a_study_starts_at_the_heat_bath_of_its_coupling():
@@ -113,6 +124,5 @@ def test_a_study_starts_at_the_heat_bath_of_its_coupling():
     config = StudyConfig.model_validate({**study, "sampling": {"samplers": ["flow", "heatbath"]}})
     energies = build_flow(config).bijection.splits.energy
     assert np.allclose(energies, block_energies(2.0, 4, n_terms=3), rtol=1e-6)
-    assert LARGEST_BETA == rules.LARGEST_BETA
     with pytest.raises(TypeError, match="a doubling flow"):
         at_heat_bath(Flow(HaarPrior(GaugeSpace(Lattice((4, 4)), U1())), Identity()), 2.0)

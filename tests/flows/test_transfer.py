@@ -8,10 +8,12 @@ import pytest
 from latflow.distributions import FreeFieldPrior
 from latflow.flows.architectures import real_nvp
 from latflow.flows.continuous import continuous_flow
+from latflow.flows.doubling import doubling_flow
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
-from latflow.flows.transfer import TransferError, transferred, widened
+from latflow.flows.transfer import TransferError, transferred, widened, with_finest_levels
 from latflow.fourier import orbit_momentum_squared
+from latflow.groups.u1 import U1
 from latflow.lattice import Lattice
 from latflow.testing import scrambled
 
@@ -80,3 +82,31 @@ def test_room_for_wider_kernels_changes_nothing(lattice):
 def test_kernels_are_not_cut():
     with pytest.raises(TransferError, match=r"flow\.radius: 1; the model's kernels reach 2"):
         widened(flow(), 1)
+
+
+def test_a_flow_is_itself_on_its_own_lattice():
+    """Also one whose weights belong to it, and one of links, whose fields have an axis more than the lattice."""
+    dense = real_nvp(jax.random.key(1), SMALL, n_layers=2, network="dense", hidden=(4,))
+    for own in (dense, doubling_flow(jax.random.key(1), SMALL, U1(), 2.0)):
+        assert transferred(own, SMALL) is own
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (8, 4)])
+def test_levels_of_a_doubling_flow_are_counted_from_the_finest(shape):
+    """On 4×4 there are four: 2×4 takes the finest three, 8×4 has one more, at the heat bath of its own coupling."""
+    trained, fresh = (doubling_flow(jax.random.key(1), Lattice(s), U1(), b) for s, b in (((4, 4), 2.0), (shape, 3.0)))
+    energies, before = trained.bijection.splits.energy, fresh.bijection.splits.energy
+    found = with_finest_levels(fresh, trained).bijection.splits.energy
+    n = min(len(energies), len(before))
+    assert np.array_equal(found[-n:], energies[-n:])
+    assert np.array_equal(found[:-n], before[:-n])
+    with pytest.raises(TransferError, match=r"training\.start_from of a study"):
+        transferred(trained, Lattice(shape))
+
+
+def test_levels_of_splits_of_other_sizes_are_refused():
+    one, other = (doubling_flow(jax.random.key(1), SMALL, U1(), 2.0, n_terms=n) for n in (4, 5))
+    with pytest.raises(TransferError, match="allowed: those of equal doubling flows"):
+        with_finest_levels(one, other)
+    with pytest.raises(TransferError, match="allowed: levels of doubling flows"):
+        with_finest_levels(one, Flow(one.prior, flow().bijection))

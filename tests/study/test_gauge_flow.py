@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from latflow.actions import exact_gauge
 from latflow.store.ensemble import Ensemble
+from latflow.study.build import build_flow
 from latflow.study.config import load_study
 from latflow.study.context import Silent
+from latflow.study.plan import plan
+from latflow.study.preflight import examined
 from latflow.study.run import run_stages
 from latflow.study.verify import verify
 from latflow.training.model_file import read_header
@@ -118,3 +122,27 @@ def test_uniform_links_are_a_flow_of_any_group(tmp_path: Path) -> None:
         assert abs(row["value"] - row["reference"]) < 5 * row["error"]
     fields = Ensemble.open(tmp_path / "run" / "ensembles" / "flow").read(0, ("fields",)).arrays["fields"]
     assert np.iscomplexobj(fields)
+
+
+@pytest.mark.parametrize(("flow", "sizes"), [("plaquettes", "layers = 8"), ("loops", "order = 1"), ("identity", "")])
+def test_flows_of_links_serve_the_improved_action(flow: str, sizes: str, tmp_path: Path) -> None:
+    """Its coefficients are read while shapes are traced, too."""
+    text = study(tmp_path / "study.toml", flow=flow, sizes=sizes).read_text()
+    text = text.replace('kind = "wilson"', 'kind = "improved"').replace("heatbath", "hmc")
+    (tmp_path / "study.toml").write_text(text)
+    config = load_study(tmp_path / "study.toml")
+    assert plan(config)["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(build_flow(config)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes", "coarsest"), [("6, 4", "", "[3, 1]"), ("4, 4", "levels = 1", "[4, 2]"), ("8, 4", "", None)]
+)
+def test_what_a_doubling_flow_leaves_as_it_is_is_said(
+    shape: str, sizes: str, coarsest: str | None, tmp_path: Path
+) -> None:
+    path = study(tmp_path / "study.toml", flow="doubling", sizes=sizes)
+    path.write_text(path.read_text().replace("shape = [4, 4]", f"shape = [{shape}]"))
+    config = load_study(path)
+    order = examined(config, tmp_path / "run", stages=("train",))
+    assert [coarsest in note for note in order.notes] == ([] if coarsest is None else [True])
+    assert coarsest in (None, str(list(build_flow(config).bijection.hierarchy.coarsest)))

@@ -14,9 +14,10 @@ from latflow.errors import Interrupted, MissingInputError
 from latflow.flows.tables import RealNVPTable
 from latflow.store.ensemble import Ensemble
 from latflow.study import models
+from latflow.study.build import build_flow
 from latflow.study.config import StudyConfig
 from latflow.study.context import Silent
-from latflow.study.models import adapted, course, load_foreign_flow, require_start
+from latflow.study.models import adapted, course, load_foreign_flow, require_start, with_steps
 from latflow.study.run import run_stages
 from latflow.study.verify import verify
 from latflow.training.model_file import ModelMismatchError
@@ -178,3 +179,51 @@ def test_models_on_odd_lattices_are_models(finished: Path, monkeypatch: pytest.M
 def test_no_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no trained model"):
         load_foreign_flow(str(tmp_path))
+
+
+def links(flow: dict[str, Any], *, shape: tuple[int, int] = (4, 4), **action: Any) -> StudyConfig:
+    data = {"name": "links", "lattice": {"shape": shape}, "flow": flow, "sampling": {"samplers": ["flow"]}}
+    return StudyConfig.model_validate({**data, "action": {"kind": "wilson", "group": "U(1)", "beta": 1.0, **action}})
+
+
+OF_LINKS = [
+    {"kind": "plaquettes", "layers": 8},
+    {"kind": "doubling", "terms": 3},
+    {"kind": "loops", "start_beta": 1.0, "order": 1, "times": 1},
+    {"kind": "identity"},
+]
+
+
+@pytest.mark.parametrize("flow", OF_LINKS, ids=lambda flow: flow["kind"])
+def test_a_flow_of_links_goes_on_at_another_coupling(flow: dict[str, Any]) -> None:
+    """Weights stay what they are, also where the start depends on β, and steps or β of the start are other ones."""
+    trained = links(flow)
+    changed = {"start_beta": 2.0, "steps": 3} if flow["kind"] == "loops" else {}
+    moved = adapted(build_flow(trained), trained, links({**flow, **changed}, beta=2.0))
+    for one, other in zip(*(jax.tree.leaves(each) for each in (moved, build_flow(trained))), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_doubling_flow_goes_on_on_another_lattice() -> None:
+    """The finest levels are carried, the coarsest of 8×4 starts at its own coupling."""
+    flow = {"kind": "doubling", "terms": 3}
+    trained, larger = links(flow), links(flow, shape=(8, 4), beta=2.0)
+    before, fresh, found = (
+        each.bijection.splits.energy
+        for each in (build_flow(trained), build_flow(larger), adapted(build_flow(trained), trained, larger))
+    )
+    assert np.array_equal(found, np.concatenate([fresh[:1], before]))
+
+
+@pytest.mark.parametrize("flow", OF_LINKS[1:], ids=lambda flow: flow["kind"])
+def test_a_model_of_another_group_is_refused(flow: dict[str, Any]) -> None:
+    """U(1) and SU(2) have arrays of equal shapes in some flows; the weights mean something else."""
+    trained = links(flow)
+    with pytest.raises(ModelMismatchError, match=r"a model of U\(1\); allowed: one of SU\(2\)"):
+        adapted(build_flow(trained), trained, links(flow, group="SU(2)"))
+
+
+def test_weights_of_other_shapes_are_refused() -> None:
+    small, large = (links({"kind": "plaquettes", "layers": n}) for n in (8, 16))
+    with pytest.raises(ModelMismatchError, match="shapes that the flow of the study has"):
+        with_steps(build_flow(small), large)

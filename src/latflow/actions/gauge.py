@@ -155,7 +155,9 @@ class ImprovedAction(AbstractLinkAction):
     def __init__(self, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar, c1: float) -> None:
         self.space = _space(lattice, group)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = _coupling(beta)
-        self.c1 = float(finite("action.c1", c1))
+        finite("action.c1", c1)
+        # not from the array: this may be built while shapes are traced
+        self.c1 = float(c1)
 
     @classmethod
     def luescher_weisz(cls, lattice: Lattice, group: AbstractGroup, *, beta: float | Scalar) -> "ImprovedAction":

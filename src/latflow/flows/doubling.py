@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import equinox as eqx
+import jax.core
 import jax.numpy as jnp
 
-from latflow._typing import PRNGKey
+from latflow._typing import PRNGKey, Scalar
 from latflow.arguments import count, number, require_type
 from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import Hierarchy, halvings
@@ -23,15 +24,16 @@ from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
+from latflow.flows.tables import MOST_TERMS, largest_beta
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import require_key
 
-LARGEST_BETA = 100.0
-"""Of the start of a doubling flow; plaquettes at larger couplings are narrower than bins of its splines can be."""
-
 _Sizes: TypeAlias = tuple[int, int, int]
 """Levels, bins and terms."""
+
+
+_DTYPES = ("float32", "float64", jnp.dtype("float32"), jnp.dtype("float64"))
 
 
 def _u1(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
@@ -62,7 +64,7 @@ def doubling_flow(
     key: PRNGKey,
     lattice: Lattice,
     group: AbstractGroup,
-    beta: float,
+    beta: float | Scalar,
     *,
     n_levels: int | None = None,
     n_bins: int = 32,
@@ -77,9 +79,10 @@ def doubling_flow(
 
     Args:
         key: Randomness of the networks of SU(3); the flows of other groups start without any.
-        lattice: Two directions, periodic.
+        lattice: Two directions of two or more sites, periodic.
         group: U(1), SU(2) or SU(3).
-        beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to 100.
+        beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to K²/10 with K bins, at most
+            30. It is read when the flow is built, and cannot be traced.
         n_levels: How often the volume is halved; by default until no even extent is left.
         n_bins: Bins of the splines.
         n_terms: Coefficients of the energy of blocks; for SU(3) of the series of every coordinate. See
@@ -93,15 +96,38 @@ def doubling_flow(
     require_key(key)
     require_type("lattice", lattice, Lattice, "Lattice(shape)")
     require_type("group", group, AbstractGroup, "U1()")
-    number("beta", beta)
-    if not 0 <= beta <= LARGEST_BETA:
-        raise ConfigError([f"beta: {beta}; allowed: from 0 to {LARGEST_BETA:g}"])
     if group.name not in _SPLITS:
         raise ConfigError([f"group: {group}; allowed: {', '.join(_SPLITS)} for a doubling flow"])
-    n = len(halvings(lattice)) if n_levels is None else count("n_levels", n_levels)
-    hierarchy = Hierarchy(lattice, n)
-    splits = _SPLITS[group.name](key, (n, n_bins, count("n_terms", n_terms)), dtype).heat_bath(beta)
+    if dtype not in _DTYPES:
+        raise ConfigError([f"dtype: {dtype}; allowed: float32 or float64"])
+    n_bins, n_terms = count("n_bins", n_bins, least=2), count("n_terms", n_terms)
+    if n_terms > MOST_TERMS:
+        raise ConfigError([f"n_terms: {n_terms}; allowed: at most {MOST_TERMS}"])
+    beta = _coupling(beta, n_bins)
+    hierarchy = _hierarchy(lattice, n_levels)
+    splits = _SPLITS[group.name](key, (hierarchy.n_levels, n_bins, n_terms), dtype).heat_bath(beta)
     return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(splits, group, hierarchy))
+
+
+def _coupling(beta: float | Scalar, n_bins: int) -> float:
+    number("beta", beta)
+    if isinstance(beta, jax.core.Tracer):
+        raise ConfigError(["beta: traced; allowed: a number that is known when the flow is built"])
+    if not 0 <= beta <= largest_beta(n_bins):
+        raise ConfigError([f"beta: {beta}; allowed: from 0 to {largest_beta(n_bins):g} with {n_bins} bins"])
+    return float(beta)
+
+
+def _hierarchy(lattice: Lattice, n_levels: int | None) -> Hierarchy:
+    shape, most = list(lattice.shape), len(halvings(lattice))
+    if min(shape) < 2:
+        raise ConfigError([f"lattice.shape: {shape}; allowed: two directions of 2 or more sites for a doubling flow"])
+    if not most:
+        raise ConfigError([f"lattice.shape: {shape}; allowed: an even extent for a doubling flow"])
+    n = most if n_levels is None else count("n_levels", n_levels)
+    if n > most:
+        raise ConfigError([f"n_levels: {n}; allowed: 1 to {most}, the halvings of {shape}"])
+    return Hierarchy(lattice, n)
 
 
 def at_heat_bath(flow: Flow, beta: float) -> Flow:

@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from latflow.arguments import require_type
 from latflow.bijections.compose import Chain
+from latflow.bijections.doubling import Doubling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.loop_velocity import LoopVelocity
@@ -24,7 +25,7 @@ from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import FreeFieldPrior, HaarPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
-from latflow.fields.spaces import GaugeSpace
+from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows.conditional import ConditionalFlow, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
@@ -41,6 +42,8 @@ class TransferError(ConfigError):
 def transferred(part: Any, lattice: Lattice) -> Any:
     """A flow, or a part of one, on another lattice of the same dimension; the start of a training there.
 
+    On the lattice that it has already, any flow is itself.
+
     Args:
         part: The trained flow, or a part of it.
         lattice: The new lattice.
@@ -51,7 +54,15 @@ def transferred(part: Any, lattice: Lattice) -> Any:
     """
     require_type("flow", part, eqx.Module, "a trained flow")
     require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    space = getattr(part, "space", None)
+    if isinstance(space, AbstractFieldSpace) and extents_of(space) == lattice.shape:
+        return part
     return _transferred(part, lattice)
+
+
+def extents_of(space: AbstractFieldSpace) -> tuple[int, ...]:
+    """Extents of the lattice whose fields a space holds; fields of links have an axis of directions more."""
+    return space.lattice.shape if isinstance(space, GaugeSpace) else space.shape
 
 
 @functools.singledispatch
@@ -121,6 +132,12 @@ def _(part: LoopVelocity, lattice: Lattice) -> LoopVelocity:
 
 
 @_transferred.register
+def _(part: Doubling, lattice: Lattice) -> Doubling:
+    way = "training.start_from of a study starts the coarse levels that are missing at its β"
+    raise TransferError([f"doubling flow of {list(part.hierarchy.lattice.shape)} to {list(lattice.shape)}: {way}"])
+
+
+@_transferred.register
 def _(part: HaarPrior, lattice: Lattice) -> HaarPrior:
     if not isinstance(part.space, GaugeSpace):
         raise TransferError([f"HaarPrior on {part.space}: only that of links is carried to another lattice"])
@@ -140,6 +157,34 @@ def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
     scaled = mass_squared * (max(part.lattice.shape) / max(lattice.shape)) ** 2
     free = free_log_widths(lattice, mass_squared=scaled)
     return FreeFieldPrior(jnp.asarray(free + np.interp(orbit_momentum_squared(lattice), known, mean)), lattice)
+
+
+def with_finest_levels(fresh: Flow, trained: Flow) -> Flow:
+    """A doubling flow whose levels are those of another one, as far as both have them, counted from the finest.
+
+    A level acts on blocks of a number of plaquettes that depends on its distance from the finest one alone. Coarser
+    levels that the trained flow does not have stay as they are.
+
+    Args:
+        fresh: The flow on the new lattice, at its start.
+        trained: The flow whose weights are taken.
+
+    Raises:
+        TransferError: If one is no doubling flow, or their splits have other sizes.
+    """
+    new, old = fresh.bijection, trained.bijection
+    if not isinstance(new, Doubling) or not isinstance(old, Doubling):
+        raise TransferError([f"{type(old).__name__} → {type(new).__name__}; allowed: levels of doubling flows"])
+    (into, rest), given = eqx.partition(new.splits, eqx.is_array), eqx.filter(old.splits, eqx.is_array)
+    n = min(new.hierarchy.n_levels, old.hierarchy.n_levels)
+    if [leaf.shape[1:] for leaf in jax.tree.leaves(into)] != [leaf.shape[1:] for leaf in jax.tree.leaves(given)]:
+        raise TransferError(["splits of other groups or sizes; allowed: those of equal doubling flows"])
+    leaves = [
+        jnp.concatenate([start[: start.shape[0] - n], leaf[leaf.shape[0] - n :].astype(start.dtype)])
+        for start, leaf in zip(jax.tree.leaves(into), jax.tree.leaves(given), strict=True)
+    ]
+    splits = eqx.combine(jax.tree.unflatten(jax.tree.structure(into), leaves), rest)
+    return Flow(fresh.prior, dataclasses.replace(new, splits=splits))
 
 
 def widened(flow: FlowT, radius: int) -> FlowT:

@@ -1,5 +1,6 @@
 """Trained models: what they are, loaded without a study or as the start of another training."""
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,8 @@ from latflow.flows.model import (
     read_integration,
     read_specification,
 )
-from latflow.flows.tables import ContinuousTable
-from latflow.flows.transfer import transferred, widened
+from latflow.flows.tables import ContinuousTable, DoublingTable
+from latflow.flows.transfer import extents_of, transferred, widened, with_finest_levels
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
 from latflow.study.build import build_action, build_flow, build_lattice, class_range, over_range
@@ -36,7 +37,7 @@ from latflow.study.stages.claims import differing_keys
 from latflow.training.model_file import ModelMismatchError, load_model, read_header
 
 # Keys of a flow that are no part of its weights.
-_FREE = ("steps", "coupling_range", "coupling_order", "parameter")
+_FREE = ("steps", "start_beta", "coupling_range", "coupling_order", "parameter")
 
 RANGE = ("coupling_range", "coupling_order", "parameter")
 """Keys of a flow that a specification states in the normalisation of the action class instead."""
@@ -238,12 +239,19 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
         config: The study that shall go on.
 
     Raises:
-        ModelMismatchError: If the flows of the two studies have different weights; names every differing key.
+        ModelMismatchError: If the flows of the two studies have different weights, or fields of other groups; names
+            every differing key.
         TransferError: If the flow cannot be carried to the other lattice.
     """
+    _require_same_fields(trained, config)
     _require_same_flow(trained, config)
     lattice = build_lattice(config)
-    moved: Any = flow if flow.shape == lattice.shape else transferred(flow, lattice)
+    moved: Any = flow
+    if isinstance(config.flow, DoublingTable):
+        fresh: Any = build_flow(config)
+        moved = with_finest_levels(fresh, moved)
+    elif extents_of(flow.space) != lattice.shape:
+        moved = transferred(flow, lattice)
     if isinstance(config.flow, ContinuousTable):
         moved = widened(moved, config.flow.radius)
     return with_steps(cast(over_range(moved, config), config.training.precision), config)
@@ -281,6 +289,13 @@ def course(config: StudyConfig) -> tuple[StudyConfig, ...]:
     return (*(stage for stage in before if max(stage.lattice.shape) > min(start)), last)
 
 
+def _require_same_fields(trained: StudyConfig, config: StudyConfig) -> None:
+    """Weights are of one group, and of scalars or links, though shapes may agree: a model of another is refused."""
+    old, new = (getattr(each.action, "group", f"{each.action.fields} fields") for each in (trained, config))
+    if old != new:
+        raise ModelMismatchError("training.start_from", value=f"a model of {old}", allowed=f"one of {new}")
+
+
 def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
     old, new = trained.flow.model_dump(), config.flow.model_dump()
     keys = sorted((set(old) | set(new)) - set(_FREE))
@@ -298,7 +313,16 @@ def _require_same_flow(trained: StudyConfig, config: StudyConfig) -> None:
 
 
 def with_steps(flow: FlowModel, config: StudyConfig) -> FlowModel:
-    """The same weights in the structure of an untrained flow of `config`: its integration steps are the study's."""
+    """The same weights in the structure of an untrained flow of `config`: its integration steps are the study's.
+
+    Raises:
+        ModelMismatchError: If their number or shapes are other ones.
+    """
     weights = jax.tree.leaves(eqx.filter(flow, eqx.is_array))
     arrays, static = eqx.partition(build_flow(config), eqx.is_array)
+    found, wanted = ([leaf.shape for leaf in jax.tree.leaves(leaves)] for leaves in (weights, arrays))
+    if found != wanted:
+        differing = next(pair for pair in itertools.zip_longest(found, wanted) if pair[0] != pair[1])
+        allowed = "weights of the shapes that the flow of the study has"
+        raise ModelMismatchError("training.start_from", value=f"shape {differing[0]} → {differing[1]}", allowed=allowed)
     return eqx.combine(jax.tree.unflatten(jax.tree.structure(arrays), weights), static)

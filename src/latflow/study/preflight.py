@@ -11,6 +11,7 @@ from pathlib import Path
 from latflow.errors import CannotCreateError, MissingInputError, UsageError
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
+from latflow.study.config.doubling import notes_on_flow
 from latflow.study.config.methods import method_of
 from latflow.study.config.reading import did_you_mean
 from latflow.study.given_start import require_given
@@ -29,7 +30,7 @@ class Order:
         stages: What is to be done.
         samplers: The samplers for which it is done.
         needs_model: Whether the stages train a flow that one of the samplers needs.
-        notes: What is not done as it was asked for, in words.
+        notes: What is not done as it was asked for, and what should be known before, in words.
     """
 
     config: StudyConfig
@@ -88,7 +89,8 @@ def examined(
         model_path(config.training.start_from)
     if "sample" in stages and config.sampling.start_from is not None:
         require_given(config, directory)
-    return Order(config, place, stages, wanted, needs_model, found.notes)
+    notes = (*found.notes, *(notes_on_flow(config) if needs_model else ()))
+    return Order(config, place, stages, wanted, needs_model, notes)
 
 
 def _trains(samplers: Sequence[str], stages: tuple[str, ...], directory: Path) -> bool:

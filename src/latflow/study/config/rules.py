@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from latflow.flows.tables import flow_tables
+from latflow.study.config.doubling import doubling
 from latflow.study.config.methods import CHAINS, FLOW, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
@@ -16,10 +17,6 @@ from latflow.theories.further import further
 
 MAX_VOLUME = 2**24
 """Sites of the largest lattice accepted; beyond it one configuration alone exceeds 128 MB."""
-
-
-LARGEST_BETA = 100.0
-"""Of a doubling flow: `latflow.flows.doubling.LARGEST_BETA`."""
 
 LEAST_RECORDS = 3
 """Records of a gradient flow, beside that of time zero, that a curve is drawn through."""
@@ -79,10 +76,10 @@ def _flow_of_action(value: Lookup) -> list[Complaint]:
     kind, flow, samplers = value("action.kind"), value("flow.kind"), value("sampling.samplers")
     if kind is None or flow is None or samplers is None or not set(TRAINED) & set(samplers):
         return []
-    fields, tables = table_of(kind).fields, flow_tables()
-    if flow not in tables or fields in tables[flow].fields:
+    tables = flow_tables()
+    known = [f'"{word}"' for word, table in tables.items() if table.serves(kind, table_of(kind).fields)]
+    if flow not in tables or f'"{flow}"' in known:
         return []
-    known = [f'"{word}"' for word, table in tables.items() if fields in table.fields]
     return [Complaint("flow.kind", repr(flow), f"{' or '.join(known)} with action.kind {kind}")]
 
 
@@ -97,29 +94,6 @@ def _flow_lattice(value: Lookup) -> list[Complaint]:
         return []
     hint = f"the couplings of a {value('flow.kind')} flow need them"
     return [Complaint("lattice.shape", str(list(shape)), f"multiples of {multiple}", hint)]
-
-
-def _doubling(value: Lookup) -> list[Complaint]:
-    """A plane that can be halved, a group with a split, and plaquettes no narrower than bins."""
-    samplers, shape = value("sampling.samplers"), value("lattice.shape")
-    if value("flow.kind") != "doubling" or samplers is None or not set(TRAINED) & set(samplers) or shape is None:
-        return []
-    group, groups, beta = value("action.group"), _of_flow(value, "groups"), value("action.beta")
-    found, hint = [], "with a doubling flow"
-    if group is not None and group not in groups:
-        found.append(Complaint("action.group", repr(group), " or ".join(map(repr, groups)), hint))
-    if beta is not None and beta > LARGEST_BETA:
-        found.append(Complaint("action.beta", f"{beta:g}", f"at most {LARGEST_BETA:g}", hint))
-    if len(shape) != 2:
-        return [*found, Complaint("lattice.shape", str(list(shape)), "two directions", hint)]
-    halvings = sum((extent & -extent).bit_length() - 1 for extent in shape)
-    if not halvings:
-        return [*found, Complaint("lattice.shape", str(list(shape)), "an even extent", hint)]
-    levels = value("flow.levels")
-    if levels is not None and levels > halvings:
-        allowed = f"at most {halvings}, the halvings of {list(shape)}"
-        found.append(Complaint("flow.levels", str(levels), allowed))
-    return found
 
 
 def _kernel(value: Lookup) -> list[Complaint]:
@@ -378,7 +352,7 @@ _RULES: tuple[Rule, ...] = (
     _even_extents,
     _flow_of_action,
     _flow_lattice,
-    _doubling,
+    doubling,
     _kernel,
     _splines,
     _warmup,
