@@ -1,6 +1,7 @@
 """Runs beside each other: differences, costs against another run's HMC, and what is not compared."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_a_flow_is_compared_with_the_chains_of_another_run(chains: Path, flow: P
     (difference,) = found.differences
     assert difference.pull == pytest.approx(0.07 / (0.02**2 + 0.004**2) ** 0.5)
     assert {found.names[each.run]: each.pull for each in found.averages} == {"flow": difference.pull, "chains": None}
+
+
+@pytest.mark.parametrize(("error", "even"), [(0.0104, None), (0.0096, 0.0)])
+def test_one_sampler_in_two_runs_is_not_ahead_of_itself(
+    chains: Path, tmp_path: Path, error: float, even: float | None
+) -> None:
+    """Seconds of two runs are known to a factor of 2, two standard deviations to one of 4: gains of 3.7 and 4.3."""
+    other = made(tmp_path / "other", only("hmc", error=error), seed=2)
+    found = compare_runs([chains, other])
+    (again,) = found.costs[1]
+    assert again.gain == pytest.approx((0.02 / error) ** 2)
+    assert again.gain_error == pytest.approx(again.gain * math.log(2))
+    assert again.break_even == even
+    lines = comparison_lines(found)
+    (line,) = [line for line in lines if "(÷ " in line]
+    assert line.endswith("at once" if even is not None else "not told apart")
+    assert "Seconds of different runs are known to a factor of two: a way of another run is ahead above ÷ 4." in lines
 
 
 def test_what_is_printed(chains: Path, flow: Path) -> None:

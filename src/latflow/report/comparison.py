@@ -117,4 +117,5 @@ def _meaning(found: Comparison, costs: Sequence[ErrorCost]) -> list[str]:
     if not against or not any(c.gain is not None for c in costs):
         return []
     label = f"{found.names[found.baseline]} {sampler_style(against).label}"
-    return [f"÷: seconds of {label} over these; after: seconds of {label} after which the way is ahead, once included."]
+    told = f"÷: seconds of {label} over these; after: seconds of {label} after which the way is ahead, once included."
+    return [told, "Seconds of different runs are known to a factor of two: a way of another run is ahead above ÷ 4."]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.numbers import ABSENT, duration, plain
 from latflow.results import ErrorCost, Results, error_costs
-from latflow.results.error_costs import GOAL, sampled_as
+from latflow.results.error_costs import GOAL, is_ahead, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
 from latflow.study.config.methods import BASELINE, CHAINS
 
@@ -140,10 +140,10 @@ def even_cell(found: ErrorCost | None) -> str:
         return ABSENT
     if found.break_even is not None:
         return duration(found.break_even, 2) if found.break_even > 0 else "at once"
-    spread = found.gain_error or 0.0
-    if found.gain - spread > 1:
+    ahead = is_ahead(found.gain, found.gain_error or 0.0)
+    if ahead:
         return f"ahead; training {UNKNOWN}"
-    return "never" if found.gain + spread < 1 else NOT_TOLD_APART
+    return NOT_TOLD_APART if ahead is None else "never"
 
 
 def even_words(title: str, found: Sequence[ErrorCost]) -> str:
