@@ -1,5 +1,6 @@
 """Smaller errors of chains: unbiased, refused where they cannot be had, saved and used again."""
 
+import math
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ import latflow as lf
 from catalogue import stein_fields
 from latflow.actions import exact
 from latflow.stats.estimates import TooShortError
-from latflow.study.reduction import Reduced
+from latflow.study.reduction import Reduced, too_few
 from latflow.study.stein_files import ForeignFieldsError, load_fields, save_fields
 from latflow.variates.training import SteinTraining
 
@@ -62,6 +63,39 @@ def test_a_wrong_action_is_seen_and_nothing_is_shown(action: lf.PhiFour, chains:
     assert "susceptibility" not in found.corrections
     assert found.withheld["phi_squared"] == "a null test of the variates failed"
     assert found.plain["phi_squared"] == reduced.plain["phi_squared"]
+
+
+def testtoo_few_records_are_not_corrected(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:
+    """60 records are fewer than 100 independent ones; corrected errors of so few were too small by 1.4 and more."""
+    found = lf.reduce(action, chains[:20, :3], velocities=reduced.fields)
+    assert found.corrections == {}
+    assert found.withheld["phi_squared"] == "fewer than 100 independent records"
+    assert found.variance_ratio["phi_squared"] == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("tau", "coefficients", "reason"),
+    [
+        (0.5, 500, ""),
+        (0.5, 501, "fewer than 2 independent records for each of 501 coefficients"),
+        (4.9, 20, ""),
+        (5.1, 1, "fewer than 100 independent records"),
+        (math.nan, 1, ""),
+    ],
+)
+def test_independent_records_for_every_coefficient(tau: float, coefficients: int, reason: str) -> None:
+    """1000 records, 1000/(2τ) independent ones by the slowest component."""
+    fast, slow = (lf.Estimate(1.0, 0.1, tau_int=each, n=1000) for each in (0.5, tau))
+    pairs = [(fast, fast), (slow, fast)]
+    assert too_few(pairs, coefficients=coefficients) == reason
+
+
+def test_no_component_becomes_worse(reduced: Reduced) -> None:
+    """Where the correction of a component is no better, its plain average stands."""
+    for name, parts in reduced.estimates.items():
+        for best, plain, ratio in zip(parts, reduced.plain[name], reduced.variance_ratio[name], strict=True):
+            assert ratio >= 1
+            assert best.error < plain.error or best == plain
 
 
 def test_every_name_has_a_best_average(action: lf.PhiFour, chains: np.ndarray, reduced: Reduced) -> None:

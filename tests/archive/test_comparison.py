@@ -1,6 +1,7 @@
 """Runs beside each other: differences, costs against another run's HMC, and what is not compared."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,55 @@ def test_a_flow_is_compared_with_the_chains_of_another_run(chains: Path, flow: P
     assert {found.names[each.run]: each.pull for each in found.averages} == {"flow": difference.pull, "chains": None}
 
 
+@pytest.mark.parametrize(("error", "even"), [(0.0104, None), (0.0096, 0.0)])
+def test_one_sampler_in_two_runs_is_not_ahead_of_itself(
+    chains: Path, tmp_path: Path, error: float, even: float | None
+) -> None:
+    """Seconds of two runs are known to a factor of 2, two standard deviations to one of 4: gains of 3.7 and 4.3."""
+    other = made(tmp_path / "other", only("hmc", error=error), seed=2)
+    found = compare_runs([chains, other])
+    (again,) = found.costs[1]
+    assert again.gain == pytest.approx((0.02 / error) ** 2)
+    assert again.gain_error == pytest.approx(again.gain * math.log(2))
+    assert again.break_even == even
+    lines = comparison_lines(found)
+    (line,) = [line for line in lines if "(÷ " in line]
+    assert line.endswith("at once" if even is not None else "not told apart")
+    assert "Seconds of different runs are known to a factor of two: a way of another run is ahead above ÷ 4." in lines
+
+
 def test_what_is_printed(chains: Path, flow: Path) -> None:
     lines = comparison_lines(compare_runs([flow, chains]))
     assert lines[:2] == ["baseline: chains", ""]
-    assert "flow    quasi    2.0700(40)  +3.4!  reliable" in lines
-    assert "chains  HMC      2.000(20)   –      chains agree" in lines
-    assert any("1 differences between runs, the largest +3.4: flow quasi − chains HMC, χ." in line for line in lines)
-    (corrected,) = [line for line in lines if "with variates" in line]
+    assert "flow    quasi with variates  2.0700(40)  +3.4!  reliable" in lines
+    assert "chains  HMC                  2.000(20)   –      chains agree" in lines
+    assert any(
+        "1 difference between runs, the largest +3.4: flow quasi with variates − chains HMC, χ." in line
+        for line in lines
+    )
+    (corrected,) = [line for line in lines if "with variates" in line and "(÷ " in line]
     assert corrected.split("  ")[-1] == "47 s (÷ 50), after 1 min 40 s"
     assert any(line.startswith("÷: seconds of chains HMC over these") for line in lines)
+
+
+def test_compilation_is_marked_as_in_the_report_of_a_run(flow: Path, tmp_path: Path) -> None:
+    compiled = only("hmc")
+    cost = {"hmc": compiled.cost["hmc"].model_copy(update={"compilation_included": True})}
+    once = made(tmp_path / "once", compiled.model_copy(update={"cost": cost}), seed=3)
+    lines = comparison_lines(compare_runs([once, flow]))
+    assert any(line.startswith("once  ") and "HMC*" in line for line in lines)
+    assert lines[-1] == "*: one block, compilation included, so nothing is compared with HMC."
+
+
+def test_corrected_averages_are_said_and_signs_are_those_of_the_table(chains: Path, tmp_path: Path) -> None:
+    better = only("hmc", value=1.95, error=0.01, plain_value=2.0, plain_error=0.02)
+    found = compare_runs([chains, made(tmp_path / "other", better, seed=2)])
+    (difference,) = found.differences
+    assert difference.pull == pytest.approx(-0.05 / (0.02**2 + 0.01**2) ** 0.5)
+    assert difference.pull == found.averages[1].pull
+    lines = comparison_lines(found)
+    assert "other   HMC reduced  1.950(10)  −2.2  chains agree" in lines
+    assert any("the largest −2.2: other HMC reduced − chains HMC, χ." in line for line in lines)
 
 
 def test_another_baseline_claims_nothing_where_it_has_no_chains(chains: Path, flow: Path) -> None:
@@ -123,8 +164,9 @@ def test_nothing_is_compared_with_what_is_not_to_be_believed(chains: Path, tmp_p
     assert found.differences == ()
     assert all(cost.gain is None for costs in found.costs for cost in costs)
     lines = comparison_lines(found)
-    assert "bad     HMC      3.000(20)    –     chains do not agree" in lines
-    assert "bound   quasi    3.0000(≥40)  –     error underestimated" in lines
+    assert "bad     HMC                  3.000(20)    –     chains do not agree" in lines
+    assert "bound   quasi with variates  3.0000(≥40)  –     error underestimated" in lines
+    assert "(≥ …): a lower bound of the error, which is not known." in lines
 
 
 def test_an_ensemble_stands_for_its_averages(chains: Path, tmp_path: Path) -> None:
@@ -158,7 +200,8 @@ def test_the_command(chains: Path, flow: Path, capsys: pytest.CaptureFixture[str
     ("arguments", "code", "words"),
     [
         (["chains"], 64, "compare: 1 run(s); allowed: two or more"),
-        (["chains", "chains"], 64, "1 run(s)"),
+        (["chains", "chains"], 64, "compare: the same run; allowed: two or more"),
+        (["chains", "third/../chains"], 64, "compare: the same run"),
         (["chains", "nowhere"], 66, "nowhere: no analysed run"),
         (["chains", "flow", "--baseline", "nowhere"], 66, "nowhere: no analysed run"),
         (["chains", "flow", "--baseline", "third"], 64, "--baseline: third; allowed: chains, flow"),

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from latflow.cli import main
 from latflow.errors import UsageError
 from latflow.results.files import read
 from latflow.store.atomic import sha256_file
-from latflow.store.records import seal, unseal
+from latflow.store.records import FormatError, seal, unseal
 from latflow.study.checks import MISSING
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
+from latflow.study.stages.reducing import reduction_of
 from latflow.study.verify_reduced import verify_reduced
 from latflow.variates.training import SteinTraining
 
@@ -110,6 +112,28 @@ def test_fields_of_averages_are_verified(run: Path, name: str) -> None:
     assert [(each.passed, each.state) for each in (damaged, gone, whole)] == [(False, ""), (False, MISSING), (True, "")]
 
 
+def test_damaged_averages_are_made_anew(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The analysis says how; null tests and counts are said of a run as of an ensemble."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    path = copy / "reduced" / "hmc" / "averages.json"
+    kept = path.read_bytes()
+    path.write_bytes(kept[:-100])
+    with pytest.raises(FormatError, match=f"`latflow reduce {copy}` makes it anew"):
+        reduction_of(copy, "hmc")
+    capsys.readouterr()
+    assert main(["reduce", str(copy)]) == 0
+    told = capsys.readouterr().err
+    assert "averages.json: damaged, made anew" in told
+    assert "null tests: means p = " in told
+    assert "plain errors would be seen, in 95 of 100 cases" in told
+    assert re.search(r"hmc: \d+ of \d+ scalar and \d+ of \d+ vector averages have smaller errors", told)
+    old, new = (unseal(each.removesuffix(b"\n"), what="", indent=1) for each in (kept, path.read_bytes()))
+    assert old["averages"] == new["averages"]
+    assert main(["reduce", str(copy)]) == 0
+    assert "null tests: means p = " in capsys.readouterr().err
+
+
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     """The identity of what was corrected is compared before it is shown."""
     path = run / "reduced" / "hmc" / "averages.json"
@@ -155,7 +179,9 @@ evaluation_draws = 16
 """
 
 
-def test_a_flow_gives_a_run_its_fields(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flow_gives_a_run_its_fields(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Name and hash of the model are kept; another model makes the averages out of date."""
     (tmp_path / "study.toml").write_text(STUDY.replace('["hmc"]', '["flow"]') + FLOW)
     assert main(["train", str(tmp_path / "study.toml"), "--run-dir", str(tmp_path / "flow")]) == 0
@@ -163,7 +189,9 @@ def test_a_flow_gives_a_run_its_fields(run: Path, tmp_path: Path, capsys: pytest
     shutil.copytree(run, copy)
     assert main(["reduce", str(copy), "--flow", str(tmp_path / "nowhere")]) == 66
     assert load_study(copy / "study.toml").reduce.flow is None
-    assert main(["reduce", str(copy), "--flow", str(tmp_path / "flow")]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["reduce", str(copy), "--flow", "flow"]) == 0
+    assert load_study(copy / "study.toml").reduce.flow == str(tmp_path / "flow")
     kept = unseal((copy / "reduced/hmc/averages.json").read_bytes().removesuffix(b"\n"), what="", indent=1)
     assert kept["stein_fields"] == "latent"
     assert kept["trained_on"] == 0
@@ -173,6 +201,10 @@ def test_a_flow_gives_a_run_its_fields(run: Path, tmp_path: Path, capsys: pytest
     assert main(["reduce", str(copy)]) == 0
     assert "reduce   hmc: up to date" in capsys.readouterr().err
     assert main(["verify", str(copy)]) == 0
+    assert "reduced/hmc: averages  " in capsys.readouterr().out
+    (tmp_path / "flow").rename(tmp_path / "elsewhere")
+    assert main(["run", str(copy)]) == 0
+    assert "reduce   hmc: up to date" in capsys.readouterr().err
 
 
 def test_fields_of_the_file_can_be_cleared(run: Path) -> None:
@@ -205,6 +237,7 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.
         (["reduce", str(run), "--reduce.fields", "a", "--reduce.flow", "b"], 78, "reduce.flow: 'b'; allowed: not tog"),
         (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
         (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
+        (["reduce", str(run), "--steps", "0"], 78, "reduce.steps: 0; allowed: integer ≥ 1"),
         (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),
         (["reduce", ensemble, "--hmc.chains", "9"], 64, "--hmc.chains: with reduce; allowed: keys of [reduce]"),
         (["reduce", ensemble, "--steps", "3", "--reduce.steps", "4"], 64, "--reduce.steps: with --steps"),

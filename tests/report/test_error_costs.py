@@ -8,6 +8,7 @@ from costs_by_hand import AGREE, HMC, QUASI, TRAINING, results
 from latflow.report import summary_lines
 from latflow.report.error_costs import error_cost_lines, error_cost_table
 from latflow.results import ErrorCost, Results, error_costs
+from latflow.results.error_costs import is_ahead
 from latflow.results.records import Normalisation
 from latflow.results.rescaling import rescaled
 from latflow.stats.evidence import Verdict
@@ -38,6 +39,30 @@ def test_gain_and_break_even_with_hmc() -> None:
     assert corrected.gain_error == pytest.approx(12.5)  # 33 scramblings: √(2/32)
     assert corrected.break_even == pytest.approx(100.0)
     assert plain.break_even == pytest.approx(TRAINING / (1 - 6.4e-4 / 0.01))
+
+
+def test_the_method_must_have_begun() -> None:
+    """T = 6, T₀ = 10, gain 2: the formula says 2 s, when neither has an average; at 6 s the draws begin."""
+    quasi = QUASI.model_copy(update={"training_seconds": 6.0})
+    found = results(
+        hmc=HMC.model_copy(update={"setup_seconds": 10.0}),
+        quasi=quasi,
+        points={"error": 0.02 * 1.25**0.5, "plain_value": None, "plain_error": None},  # 10 s · σ² = 0.005
+    )
+    _, points = error_costs(found, baseline=BASELINE)
+    assert points.gain == pytest.approx(2.0)
+    assert points.break_even == 6.0
+
+
+@pytest.mark.parametrize(("gain", "ahead"), [(1.6, None), (1.7, True), (1 / 1.6, None), (1 / 1.7, False)])
+def test_a_claim_takes_two_standard_deviations(gain: float, ahead: bool | None) -> None:
+    """33 scramblings: 0.25 of the gain; exp(0.5) = 1.65, and the inverse on the other side."""
+    error = (0.01 / 10 / gain) ** 0.5
+    found = results(points={"error": error, "plain_value": None, "plain_error": None})
+    _, points = error_costs(found, baseline=BASELINE)
+    assert points.gain == pytest.approx(gain)
+    assert is_ahead(gain, points.gain_error or 0.0) is ahead
+    assert (points.break_even is not None) == bool(ahead)
 
 
 def test_the_warm_up_of_hmc_counts_too() -> None:
@@ -157,7 +182,7 @@ def test_what_a_stranger_reads() -> None:
 
 
 def test_behind_and_not_told_apart() -> None:
-    slow = results(points={"error": 0.04, "plain_error": None, "plain_value": None})
+    slow = results(points={"error": 0.05, "plain_error": None, "plain_value": None})
     assert error_cost_table(slow).even == [["quasi", "never"]]  # pyright: ignore[reportOptionalMemberAccess]
     even = results(points={"error": 0.03, "plain_error": None, "plain_value": None})  # 9e-3 beside 1e-2
     assert error_cost_table(even).even == [["quasi", "not told apart"]]  # pyright: ignore[reportOptionalMemberAccess]

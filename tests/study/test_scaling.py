@@ -131,6 +131,21 @@ def test_what_is_collected(found: ScalingResults) -> None:
     assert flow.estimates["two_point_0"].value == 1.0
 
 
+def test_hmc_alone_beside_the_flow_is_shown(config: ScalingConfig) -> None:
+    """It is the target draws of a looser flow that are left out, whatever the number of samplers."""
+    sampling = config.sampling.model_copy(update={"samplers": ("flow", "hmc")})
+    config = config.model_copy(update={"sampling": sampling})
+    done = {
+        name: Done(study, made_up(study.lattice.shape[0], study.sampling.samplers)) for name, study in config.runs()
+    }
+    names = {(e.run, e.sampler) for e in collect(config, done).samplers}
+    assert names == {
+        (f"L{n:02d}{run}", sampler)
+        for n in (4, 6)
+        for run, sampler in (("", "flow 30 %"), ("", "hmc"), ("-a20", "flow 20 %"))
+    }
+
+
 def test_the_page_says_theory_and_parameter(found: ScalingResults, config: ScalingConfig) -> None:
     assert _points(found) == "φ⁴ at L = 4, λ = 7, L = 6, λ = 6.975"
     action = SineGordonTable(kind="sine_gordon", mass_squared=0.5, alpha=1.0)

@@ -125,9 +125,7 @@ def compare_runs(
         UsageError: If there are fewer than two, or none has what is asked for.
         DataError: If a file is damaged.
     """
-    places = list(dict.fromkeys(place for path in paths for place in _places(path)))
-    if len(places) < 2:
-        raise UsageError("compare", value=f"{len(places)} run(s)", allowed="two or more run directories")
+    places = _distinct([place for path in paths for place in _places(path)])
     opened = {path: load(path) for path, _ in places}
     runs = [opened[path] for path, _ in places]
     names = tuple(_names(places))
@@ -149,7 +147,7 @@ def compare_runs(
         baseline=of,
         observables=tuple(dict.fromkeys(each.estimate.observable for each in found)),
         averages=tuple(found),
-        differences=tuple(_differences(runs, found)),
+        differences=tuple(_differences(runs, found, of)),
         costs=tuple(tuple(c for c in own if (i, c.observable, c.sampler) in wanted) for i, own in enumerate(costs)),
         warnings=tuple(warnings_of(runs, names)),
     )
@@ -161,6 +159,17 @@ def _places(path: Path) -> list[tuple[Path, str]]:
     if path.parent.name == "ensembles" and (run / "results.json").is_file() and path.is_dir():
         return [(run, path.name)]
     return [(found, "") for found in found_runs([path])]
+
+
+def _distinct(given: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Every run once, however its path is written."""
+    found: dict[tuple[Path, str], tuple[Path, str]] = {}
+    for path, sampler in given:
+        found.setdefault((path.resolve(), sampler), (path, sampler))
+    if len(found) < 2:
+        value = "the same run" if len(given) > 1 else f"{len(given)} run(s)"
+        raise UsageError("compare", value=value, allowed="two or more run directories")
+    return list(found.values())
 
 
 def _names(places: Sequence[tuple[Path, str]]) -> Iterable[str]:
@@ -225,8 +234,10 @@ def _pull(runs: Sequence[Run], one: tuple[int, EstimateRecord], other: tuple[int
     return value if math.isfinite(value) else None
 
 
-def _differences(runs: Sequence[Run], found: Sequence[ComparedAverage]) -> Iterable[Difference]:
-    for a, b in itertools.combinations(found, 2):
+def _differences(runs: Sequence[Run], found: Sequence[ComparedAverage], of: int) -> Iterable[Difference]:
+    """Of all pairs from two runs, less what is of the baseline, as the differences from it are."""
+    for pair in itertools.combinations(found, 2):
+        a, b = reversed(pair) if pair[0].run == of else pair
         if a.run != b.run and a.estimate.observable == b.estimate.observable:
             value = _pull(runs, (a.run, a.estimate), (b.run, b.estimate))
             if value is not None:

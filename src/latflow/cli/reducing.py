@@ -1,6 +1,5 @@
 """The reduce command: smaller errors for chains that are there, of a run or of another origin."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -11,7 +10,7 @@ from latflow.cli.device import prepare_jax
 from latflow.cli.output import emit, emit_json, table_lines
 from latflow.cli.overrides import as_mapping
 from latflow.cli.parameters import Flag, Settings, Words, whole_number
-from latflow.errors import MissingInputError, UsageError
+from latflow.errors import ConfigError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from latflow.study.config import StudyConfig
@@ -137,9 +136,16 @@ def _of_run(
     # fields or a flow of before would not be trained
     settings |= {} if fields is None else {"fields": str(fields.absolute()), "flow": ""}
     settings |= {} if steps is None else {"steps": steps, "fields": "", "flow": ""}
-    settings |= {"flow": flow, "fields": ""} if flow else {}
+    settings |= {"flow": _absolute(flow), "fields": ""} if flow else {}
     changed = _with_reduce(config, settings)
     run_stages(changed, run, stages=("reduce", "analyse", "report"), samplers=tuple(asked), fork=False, machine=machine)
+
+
+def _absolute(flow: str) -> str:
+    """The name of a model for a study, which is read from anywhere."""
+    from latflow.study.card import PREFIX
+
+    return flow if flow.startswith(PREFIX) else str(Path(flow).absolute())
 
 
 def _require_start(config: "StudyConfig", fields: Path | None, flow: str) -> None:
@@ -159,11 +165,23 @@ def _require_start(config: "StudyConfig", fields: Path | None, flow: str) -> Non
 
 
 def _with_reduce(config: "StudyConfig", settings: Mapping[str, Any]) -> "StudyConfig":
-    """The study with other settings of its table [reduce]."""
+    """The study with other settings of its table [reduce].
+
+    Raises:
+        ConfigError: If one is out of range.
+    """
+    from pydantic import ValidationError
+
+    from latflow.study.config.reading import complaints
     from latflow.study.config.study import StudyConfig
 
     plain = config.model_dump(mode="json", exclude_none=True)
-    return StudyConfig.model_validate({**plain, "reduce": {**plain.get("reduce", {}), **settings}})
+    data = {**plain, "reduce": {**plain.get("reduce", {}), **settings}}
+    try:
+        return StudyConfig.model_validate(data)
+    except ValidationError as error:
+        found = complaints(error.errors(include_url=False), data, StudyConfig)
+        raise ConfigError([complaint.text() for complaint in found]) from error
 
 
 def _of_ensemble(
@@ -219,6 +237,8 @@ def _plain(found: "Reduced", card: str | None) -> dict[str, Any]:
 
 def _lines(found: "Reduced") -> list[str]:
     """A table of scalar averages, and a line on cost and null tests."""
+    from latflow.study.reduction_wording import tests_told
+
     rows = [["observable", "corrected", "plain", "variance ÷", "why not"]]
     for name, (first, *rest) in found.plain.items():
         if rest:
@@ -226,20 +246,9 @@ def _lines(found: "Reduced") -> list[str]:
         made = found.corrections.get(name)
         ratio = f"{found.variance_ratio[name][0]:.1f}" if made else "–"
         rows.append([name, str(made[0]) if made else "–", str(first), ratio, found.withheld.get(name, "")])
-    tests = found.facts()["null_tests"]
+    null, seen = tests_told(found.facts())
     cost = (
         f"trained on {found.trained_on} chains in {found.training_seconds:.0f} s" if found.trained_on else "not trained"
     )
     told = f"{cost}; {found.corrected} chains corrected in {found.evaluation_seconds:.0f} s"
-    null = ", ".join(f"{name} p = {value:.2g}" for name, value in tests.items())
-    return [*table_lines(rows), f"{told}; null tests: {null}", _seen(found)]
-
-
-def _seen(found: "Reduced") -> str:
-    """How large a bias the null tests would have refused."""
-    seen = [each for column in found.bias_seen.values() for each in column if each > 0]
-    if not seen:
-        return "nothing is corrected"
-    if not math.isfinite(max(seen)):
-        return "no bias would be seen: fewer than 4 independent chains or blocks"
-    return f"a bias of {min(seen):.1f} to {max(seen):.1f} plain errors would be seen, in 95 of 100 cases"
+    return [*table_lines(rows), f"{told}; {null}", seen]

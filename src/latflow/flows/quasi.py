@@ -53,7 +53,7 @@ class QuasiSamples:
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
         what = f"{n} draws of {extents(shape)} in {self.scramblings} scramblings"
-        return f"QuasiSamples({what}, averages {self.reliability.state})"
+        return f"QuasiSamples({what}, weights {self.reliability.state})"
 
     @property
     def draws(self) -> Scrambled:

@@ -4,14 +4,23 @@ from collections.abc import Iterable, Sequence
 
 from latflow.archive.comparison import ComparedAverage, Comparison
 from latflow.display import aligned
-from latflow.report.error_costs import cost_cell, doubt_notes, even_cell, in_order, once_of, way_label
+from latflow.report.error_costs import (
+    compilation_notes,
+    cost_cell,
+    doubt_notes,
+    even_cell,
+    in_order,
+    marked_label,
+    once_of,
+    way_label,
+)
 from latflow.report.markdown import plain_symbol
 from latflow.report.names import sampler_style
 from latflow.report.numbers import ABSENT, shown, signed
 from latflow.report.verdict_box import SUSPICIOUS
 from latflow.results import ErrorCost, Observable
 from latflow.results.error_costs import GOAL
-from latflow.stats.estimates import NOT_JUDGED
+from latflow.stats.estimates import NOT_JUDGED, UNDERESTIMATED, UNRESOLVED
 from latflow.study.config.methods import CHAINS
 
 _HEAD = ("run", "sampler", "value", "pull", "state")
@@ -28,19 +37,34 @@ def comparison_lines(found: Comparison, *, columns: int = 3) -> list[str]:
     lines += [f"baseline: {found.names[found.baseline]}", ""]
     for name in found.observables:
         lines += [*_values(found, name), ""]
-    lines += [_differences(found), ""]
+    lines += [_differences(found), *_bounds(found), ""]
     return [*lines, *_costs(found, columns)]
+
+
+def _bounds(found: Comparison) -> list[str]:
+    """What values without an error, or with a bound for one, mean."""
+    states = {each.estimate.state for each in found.averages}
+    words = {
+        UNDERESTIMATED: "(≥ …): a lower bound of the error, which is not known.",
+        UNRESOLVED: f"{UNRESOLVED}: the weights do not tell the value, and none is given.",
+    }
+    return [told for state, told in words.items() if state in states]
 
 
 def _values(found: Comparison, observable: str) -> list[str]:
     """One observable: run, sampler, value, difference from the first of the baseline, state."""
     words = _words(found, observable)
     rows = [
-        [found.names[each.run], sampler_style(each.estimate.sampler).label, *_cells(each)]
+        [found.names[each.run], _label(each), *_cells(each)]
         for each in found.averages
         if each.estimate.observable == observable
     ]
     return [f"{plain_symbol(words.symbol)}, {words.title}", *aligned([_HEAD, *rows])]
+
+
+def _label(each: ComparedAverage) -> str:
+    """The sampler, and whether its average is corrected."""
+    return way_label((each.estimate.sampler, isinstance(each.estimate.plain_value, float)))
 
 
 def _words(found: Comparison, observable: str) -> Observable:
@@ -70,9 +94,10 @@ def _differences(found: Comparison) -> str:
     if not found.differences:
         return f"{reference}; no two runs have averages to compare in this way."
     worst = max(found.differences, key=lambda each: abs(each.pull))
-    pair = " − ".join(f"{found.names[a.run]} {sampler_style(a.estimate.sampler).label}" for a in worst.averages)
+    pair = " − ".join(f"{found.names[a.run]} {_label(a)}" for a in worst.averages)
     beyond = f"; !: beyond {SUSPICIOUS:g}" if abs(worst.pull) > SUSPICIOUS else ""
-    count = f"{len(found.differences)} differences between runs"
+    n = len(found.differences)
+    count = f"{n} {'difference' if n == 1 else 'differences'} between runs"
     symbol = plain_symbol(_words(found, worst.observable).symbol)
     return f"{reference}{beyond}. {count}, the largest {signed(worst.pull)}: {pair}, {symbol}."
 
@@ -88,12 +113,14 @@ def _costs(found: Comparison, columns: int) -> list[str]:
     symbols = [plain_symbol(_words(found, name).symbol) for name in names]
     head = [f"seconds for {GOAL:.1%} error", "", "once", *symbols]
     rows, notes = [head], []
-    for run, costs in zip(found.names, found.costs, strict=True):
+    for opened, run, costs in zip(found.runs, found.names, found.costs, strict=True):
         for way in in_order((c.sampler, c.corrected) for c in costs):
             line = [_one(costs, way, name) for name in names]
-            rows.append([run, way_label(way), once_of(line), *(_cell(cost) for cost in line)])
+            rows.append([run, marked_label(opened.results, way), once_of(line), *(_cell(cost) for cost in line)])
             notes += [(f"{run} {way_label(way)}", cost.doubt) for cost in line if cost is not None]
-    return [*aligned(rows), *_meaning(found, known), *doubt_notes(notes)]
+    against = next((cost.against for cost in known if cost.against), "")
+    compiled = compilation_notes([row[1] for row in rows], found.runs[found.baseline].results, against)
+    return [*aligned(rows), *_meaning(found, known), *doubt_notes(notes), *compiled]
 
 
 def _one(costs: Iterable[ErrorCost], way: tuple[str, bool], observable: str) -> ErrorCost | None:
@@ -117,4 +144,5 @@ def _meaning(found: Comparison, costs: Sequence[ErrorCost]) -> list[str]:
     if not against or not any(c.gain is not None for c in costs):
         return []
     label = f"{found.names[found.baseline]} {sampler_style(against).label}"
-    return [f"÷: seconds of {label} over these; after: seconds of {label} after which the way is ahead, once included."]
+    told = f"÷: seconds of {label} over these; after: seconds of {label} after which the way is ahead, once included."
+    return [told, "Seconds of different runs are known to a factor of two: a way of another run is ahead above ÷ 4."]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.numbers import ABSENT, duration, plain
 from latflow.results import ErrorCost, Results, error_costs
-from latflow.results.error_costs import GOAL, sampled_as
+from latflow.results.error_costs import GOAL, is_ahead, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
 from latflow.study.config.methods import BASELINE, CHAINS
 
@@ -57,7 +57,10 @@ def error_cost_table(results: Results, *, columns: int = COLUMNS) -> ErrorCostTa
         return None
     against = next((c.against for c in kept.values() if c.against), "")
     lines = [[kept.get((*way, name)) for name in names] for way in ways]
-    rows = [[_label(results, way), once_of(line), *map(cost_cell, line)] for way, line in zip(ways, lines, strict=True)]
+    rows = [
+        [marked_label(results, way), once_of(line), *map(cost_cell, line)]
+        for way, line in zip(ways, lines, strict=True)
+    ]
     others = [(way, line) for way, line in zip(ways, lines, strict=True) if way != (against, False)]
     even = [[way_label(way), *map(even_cell, line)] for way, line in others] if against else []
     return ErrorCostTable(
@@ -68,7 +71,7 @@ def error_cost_table(results: Results, *, columns: int = COLUMNS) -> ErrorCostTa
         words=even_words(results.words(names[0]).title, [c for c in found if c.observable == names[0]]),
         notes=[
             *doubt_notes((way_label((c.sampler, c.corrected)), c.doubt) for c in kept.values()),
-            *_compilation(results, ways, against),
+            *compilation_notes([row[0] for row in rows], results, against),
         ],
     )
 
@@ -140,10 +143,10 @@ def even_cell(found: ErrorCost | None) -> str:
         return ABSENT
     if found.break_even is not None:
         return duration(found.break_even, 2) if found.break_even > 0 else "at once"
-    spread = found.gain_error or 0.0
-    if found.gain - spread > 1:
+    ahead = is_ahead(found.gain, found.gain_error or 0.0)
+    if ahead:
         return f"ahead; training {UNKNOWN}"
-    return "never" if found.gain + spread < 1 else NOT_TOLD_APART
+    return NOT_TOLD_APART if ahead is None else "never"
 
 
 def even_words(title: str, found: Sequence[ErrorCost]) -> str:
@@ -162,7 +165,8 @@ def even_words(title: str, found: Sequence[ErrorCost]) -> str:
     return f"{title}, ahead of {sampler_style(against).label}, training included: {parts}." if parts else ""
 
 
-def _label(results: Results, way: tuple[str, bool]) -> str:
+def marked_label(results: Results, way: tuple[str, bool]) -> str:
+    """The label of a way, with a star where its seconds include compilation."""
     paid = results.cost.get(sampled_as(way[0]))
     return way_label(way) + ("*" if paid is not None and paid.compilation_included else "")
 
@@ -186,8 +190,15 @@ def doubt_notes(found: Iterable[tuple[str, str]]) -> list[str]:
     return [f"?, unknown: not to be relied on, and nothing is claimed: {told}."] if told else []
 
 
-def _compilation(results: Results, ways: Iterable[tuple[str, bool]], against: str) -> list[str]:
-    if not any(_label(results, way).endswith("*") for way in ways):
+def compilation_notes(labels: Iterable[str], results: Results, against: str) -> list[str]:
+    """What the star at labels means.
+
+    Args:
+        labels: Of ways.
+        results: Of the run that others are compared with.
+        against: Its sampler whose seconds they are compared with; empty if there is none.
+    """
+    if not any(label.endswith("*") for label in labels):
         return []
     paid = results.cost.get(against)
     compared = f", so nothing is compared with {sampler_style(against).label}"

@@ -68,11 +68,11 @@ def slow_tails(results: Results) -> str:
 
 
 def reduced(results: Results) -> str:
-    """Of which chains Stein fields have corrected how many averages; empty without any."""
+    """Of which chains Stein fields have corrected how many scalar averages; empty without any."""
     found = Counter(
         row.sampler for row in results.estimates if isinstance(row.variance_ratio, float) and row.tau_int is not None
     )
-    told = [f"{sampler_style(name).label}, corrected by Stein fields: {n} averages" for name, n in found.items()]
+    told = [f"{sampler_style(name).label}, corrected by Stein fields: {n} scalar averages" for name, n in found.items()]
     return "; ".join(told) + (", with the plain ones under “smaller errors”." if told else "")
 
 

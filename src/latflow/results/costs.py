@@ -67,7 +67,10 @@ class ErrorCost(AbstractRecord):
     gain: Real = Field(
         default=None, description="cost of that average over this one; null where either is not to be relied on"
     )
-    gain_error: Real = Field(default=None, description="its standard deviation, from how well both errors are known")
+    gain_error: Real = Field(
+        default=None,
+        description="its standard deviation, from how well both errors are known and, of two runs, their seconds",
+    )
     break_even: Real = Field(
         default=None,
         description="seconds of that sampler, its own warm-up included, from which on this one, T included, has the "

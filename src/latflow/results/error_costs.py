@@ -19,6 +19,12 @@ GOAL = 1e-3
 FEWEST_INDEPENDENT = 100
 """With fewer independent configurations, N/(2τ_int), an error is not known well enough."""
 
+ACROSS_RUNS = math.log(2)
+"""Standard deviation of ln of a ratio of seconds from two runs: what else a machine does changes them by a factor 2."""
+
+_CLAIMED = 2.0
+"""Standard deviations that ln of a gain must be away from zero for one of two averages to be called cheaper."""
+
 _SIGNIFICANT = 5.0
 """A value closer to zero than that many errors sets no scale."""
 
@@ -102,6 +108,19 @@ def error_costs_beside(runs: Sequence[Results], *, baseline: str, of: int) -> tu
     return tuple(tuple(each) for each in told)
 
 
+def is_ahead(gain: float, spread: float) -> bool | None:
+    """Whether a gain is above 1, by its logarithm, so that two averages exchanged give the opposite answer.
+
+    Args:
+        gain: Cost of one average over that of another.
+        spread: Its standard deviation.
+
+    Returns:
+        None where it is not two standard deviations away from 1.
+    """
+    return gain > 1 if abs(math.log(gain)) > _CLAIMED * spread / gain else None
+
+
 def sampled_as(sampler: str) -> str:
     """The sampler whose ensemble an average is made of: weighted averages share the draws of a flow."""
     return _SHARED.get(sampler, sampler.removesuffix("_reweighted"))
@@ -179,11 +198,15 @@ def _gain(each: _Average, baseline: _Average | None) -> tuple[float | None, floa
     if baseline.paid.compilation_included or not each.cost or baseline.cost is None:
         return None, None
     gain = baseline.cost / each.cost
-    return gain, gain * math.hypot(each.uncertainty, baseline.uncertainty)
+    seconds = 0.0 if each.run == baseline.run else ACROSS_RUNS
+    return gain, gain * math.hypot(each.uncertainty, baseline.uncertainty, seconds)
 
 
 def _break_even(each: _Average, baseline: _Average, gain: float | None, spread: float | None) -> float | None:
-    """t* = (T − T₀/gain) / (1 − 1/gain), T₀ the warm-up of the baseline; None where the gain is not above 1."""
-    if gain is None or spread is None or gain - spread <= 1 or each.once is None:
+    """t* = (T − T₀/gain) / (1 − 1/gain), T₀ the warm-up of the baseline; None where the gain is not above 1.
+
+    A way with T < T₀ is ahead from T on, when it begins and the baseline has nothing yet.
+    """
+    if gain is None or spread is None or not is_ahead(gain, spread) or each.once is None:
         return None
-    return max(0.0, (each.once - (baseline.once or 0.0) / gain) / (1 - 1 / gain))
+    return max(each.once, (each.once - (baseline.once or 0.0) / gain) / (1 - 1 / gain))

@@ -125,7 +125,8 @@ def _run(study: StudyConfig, directory: Path, *, progress: Progress, run: Callab
 
 def collect(config: ScalingConfig, done: Mapping[str, Done]) -> ScalingResults:
     """Everything that is compared, from the runs done so far by name."""
-    entries = [entry for name, run in done.items() for entry in _entries(name, run)]
+    tightest = max(config.points.acceptances)
+    entries = [entry for name, run in done.items() for entry in _entries(name, run, tightest)]
     return ScalingResults(
         study=config.name,
         extents=tuple(config.points.extents),
@@ -142,10 +143,10 @@ def collect(config: ScalingConfig, done: Mapping[str, Done]) -> ScalingResults:
     )
 
 
-def _entries(name: str, run: Done) -> list[ScalingEntry]:
-    """One entry per sampler of a run; HMC beside a loose flow is only there for the evidence and is left out."""
+def _entries(name: str, run: Done, tightest: float) -> list[ScalingEntry]:
+    """One entry per sampler of a run; HMC beside a looser flow than the tightest is evidence alone and left out."""
     samplers = run.study.sampling.samplers
-    loose = len(samplers) < 3 and "flow" in samplers
+    loose = run.study.training.stop.acceptance != tightest
     return [_entry(name, run.study, run.results, sampler) for sampler in (("flow",) if loose else samplers)]
 
 

@@ -19,7 +19,7 @@ from latflow.errors import MissingInputError
 from latflow.results import EstimateRecord
 from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
-from latflow.store.records import require_schema, seal, unseal
+from latflow.store.records import ChecksumError, FormatError, require_schema, seal, unseal
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import METHODS
@@ -27,6 +27,7 @@ from latflow.study.context import RunContext
 from latflow.study.latent import latent_fields
 from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
+from latflow.study.reduction_wording import tests_told, withheld_told
 from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
 from latflow.theories.any_action import stein_settings_of
@@ -40,7 +41,7 @@ FIELDS = "fields"
 """Key of the SHA-256 of the card of the Stein fields, and the folder where they are."""
 
 SCHEMA = 1
-REVISION = 2
+REVISION = 3
 """Raised whenever the same chains give other corrected averages, or other ones are withheld."""
 
 _STREAM = 0x57E1
@@ -55,8 +56,10 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         DataError: If there are too few chains or records.
     """
     wanted, place = _identity(context, sampler), place_of(context.directory, sampler)
-    if place.exists() and _read(place)["identity"] == wanted:
+    kept = _kept(context, place)
+    if kept and _is_of(kept["identity"], wanted):
         context.progress.line(f"reduce   {sampler}: up to date")
+        _tell(context, kept)
         return
     context.progress.stage("reduce", f"{sampler}: Stein fields")
     with context.timed(stage="reduce", sampler=sampler):
@@ -68,8 +71,44 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         card = None if of_flow else save_fields(place.parent / FIELDS, found.fields, space=space, made=made)
         record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
-    shown = len(found.corrections)
-    context.progress.line(f"reduce   {sampler}: {shown} of {len(found.plain)} averages have smaller errors")
+    context.progress.line(f"reduce   {sampler}: {_counts(found)} averages have smaller errors")
+    _tell(context, record)
+
+
+def _kept(context: RunContext, place: Path) -> dict[str, Any]:
+    """What was found before; empty if there is nothing or the file is damaged, which is made anew."""
+    try:
+        return _read(place) if place.exists() else {}
+    except (FormatError, ChecksumError):
+        context.progress.line(f"reduce   {place}: damaged, made anew")
+        return {}
+
+
+def _is_of(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether averages are those that are wanted; of a flow that is not there any more the hash that they name counts.
+
+    Args:
+        kept: What identifies those that are there.
+        wanted: What would identify those made now.
+    """
+    gone = "flow" in wanted and wanted["flow"] is None
+    return kept == ({**wanted, "flow": kept.get("flow")} if gone else wanted)
+
+
+def _counts(found: Reduced) -> str:
+    """How many averages of one and of several numbers are corrected."""
+    told = []
+    for kind, is_kind in (("scalar", lambda parts: len(parts) == 1), ("vector", lambda parts: len(parts) > 1)):
+        names = [name for name, parts in found.plain.items() if is_kind(parts)]
+        if names:
+            told.append(f"{sum(name in found.corrections for name in names)} of {len(names)} {kind}")
+    return " and ".join(told)
+
+
+def _tell(context: RunContext, record: Mapping[str, Any]) -> None:
+    """Null tests, the bias that they would see, and what is not corrected."""
+    for line in (*tests_told(record), *withheld_told(record)):
+        context.progress.line(f"         {line}")
 
 
 def reduced_inputs(directory: Path) -> dict[str, str | None]:
@@ -103,7 +142,7 @@ def reduction_of(directory: Path, sampler: str) -> dict[str, Any]:
 
 def _is_new(context: RunContext, sampler: str, record: Mapping[str, Any]) -> bool:
     """Whether corrected averages are those of the chains that are there now."""
-    if record["identity"] == _identity(context, sampler):
+    if _is_of(record["identity"], _identity(context, sampler)):
         return True
     context.progress.line(f"analyse  {sampler}: corrected averages are out of date and left out: latflow reduce")
     return False
@@ -120,7 +159,11 @@ def place_of(directory: Path, sampler: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    record = unseal(read_bytes(path).removesuffix(b"\n"), what=str(path), indent=1)
+    try:
+        record = unseal(read_bytes(path).removesuffix(b"\n"), what=str(path), indent=1)
+    except (FormatError, ChecksumError) as error:
+        hint = f"`latflow reduce {path.parent.parent.parent}` makes it anew"
+        raise type(error)(error.what, value=error.value, allowed=error.allowed, hint=hint) from error
     require_schema(record, newest=SCHEMA, what=str(path))
     return record
 
@@ -184,7 +227,7 @@ def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:
         "averages": {
             name: {
                 **{figure: [getattr(each, figure) for each in parts] for figure in _FIGURES},
-                "n": parts[0].n,
+                "n": min(each.n for each in parts),
                 "variance_ratio": found.variance_ratio[name],
             }
             for name, parts in made.items()
