@@ -414,7 +414,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         key(22), Flow(HaarPrior(gauge_space("U(1)", (2, 2))), u1_doubling((2, 2), 2)), scale=0.2
     ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
-    "loops of U(1)": lambda: loop_flow("U(1)", (2, 2), n_steps=4),
+    "loops of U(1)": lambda: loop_flow("U(1)", (2, 2), n_steps=12),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 

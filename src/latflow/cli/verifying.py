@@ -50,6 +50,6 @@ def verify(
     checks = verified(path)
     failed = {check.name: check.value for check in checks if not check.passed}
     missing = ConfigError([f"{path}: {failed[INSTALLED]}"]) if [*failed] == [INSTALLED] else None
-    if failed and all(check.state == MISSING for check in checks if not check.passed):
+    if failed and all(getattr(check, "state", "") == MISSING for check in checks if not check.passed):
         return print_checks(checks, MissingInputError, subject=str(path), machine=json)
     return print_checks(checks, DataError, subject=str(path), machine=json, instead=missing)
