@@ -24,13 +24,13 @@ sampling = { samplers = ["hmc"] }
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two replicas of 36 and 41 configurations in SciDAC files, and a study of their action."""
+    """Two replicas of 108 and 113 configurations in SciDAC files, and a study of their action."""
     place = tmp_path_factory.mktemp("streams")
     action = lf.WilsonAction(lf.Lattice(SHAPE), lf.SU(2), beta=2.0)
     hmc = lf.HMC(action, lf.LEAPFROG, step_size=jnp.asarray(0.3), n_steps=4)
-    x = np.asarray(lf.run_chain(jax.random.key(7), hmc, n=41, chains=2, warmup=20, thin=3))
+    x = np.asarray(lf.run_chain(jax.random.key(7), hmc, n=113, chains=2, warmup=20, thin=3))
     (place / "files").mkdir()
-    for replica, size in enumerate((36, 41)):
+    for replica, size in enumerate((108, 113)):
         for i in range(size):
             lf.write_configuration(place / "files" / f"r{replica}n{i}", x[i, replica], "scidac")
     (place / "study.toml").write_text(STUDY)
@@ -38,15 +38,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_streams_are_cut_in_the_order_of_their_numbers(folder: Path) -> None:
-    """77 configurations in parts of 9: four of either replica, of the longer one without its first five."""
+    """221 configurations in parts of 27: four of either replica, of the longer one without its first five."""
     parts = parts_of_streams(folder / "files", shape=SHAPE, colours=2)
-    assert parts.shape == (9, 8, 2, 2, 2, *SHAPE)
+    assert parts.shape == (27, 8, 2, 2, 2, *SHAPE)
     first = next(c for c in lf.open_configurations(folder / "files") if np.array_equal(c.links, parts[0, 4]))
     assert np.array_equal(first.links, lf.read_configuration(folder / "files" / "r1n5").links)
 
 
 def test_the_command_reduces_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With 72 records and 6 velocities: the plaquette of 2 × 2 sites, whose variance falls by more than 2."""
+    """With 216 records and 6 velocities: the plaquette of 2 × 2 sites, whose variance falls by more than 2."""
     assert main(["reduce", str(folder / "files"), "--action", str(folder / "study.toml"), "--json"]) == 0
     (row,) = (e for e in json.loads(capsys.readouterr().out)["estimates"] if e["observable"] == "plaquette")
     assert row["variance_ratio"][0] > 2
