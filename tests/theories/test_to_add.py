@@ -91,7 +91,7 @@ ADDITIONS = {
         {
             "flows/tables.py": (
                 ("BUILT_IN = (", FLOW_TABLE[FLOW_TABLE.index("class ") :] + "\n\n"),
-                ("ContinuousTable, RealNVPTable,", "AffineTable, "),
+                ("    ContinuousTable,\n    RealNVPTable,", "    AffineTable,\n"),
             )
         },
     ),
