@@ -9,7 +9,7 @@ from latflow.report.field import field_lines
 from latflow.report.footnotes import legend, not_reliable, reduced, slow_tails
 from latflow.report.gains import gain_lines
 from latflow.report.names import sampler_style
-from latflow.report.numbers import ABSENT, compact, duration, plain, shown
+from latflow.report.numbers import ABSENT, compact, duration, measured, plain, shown
 from latflow.report.scales import SCALES, beyond
 from latflow.report.tables import largest_weight, pull_of, samplers_of, scalar_observables, state_of
 from latflow.report.tunnelling import MASSES, tunnelling
@@ -93,7 +93,7 @@ def _flow(results: Results) -> list[str]:
             ("acceptance", plain(flow.acceptance, 3)),
             ("reweighting ESS", plain(flow.reweighting_ess, 3)),
             ("log Z", shown(flow.log_z, flow.log_z_error, state_of(flow))),
-            ("largest weight over the mean", plain(largest_weight(flow), 2)),
+            ("largest weight over the mean", measured(largest_weight(flow), 2)),
             ("N", str(flow.n or ABSENT)),
         )
         if text != ABSENT

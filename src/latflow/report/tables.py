@@ -14,7 +14,7 @@ from latflow.report.charge import settled
 from latflow.report.data import Run
 from latflow.report.field import measured_by
 from latflow.report.names import SAMPLERS, SamplerStyle, are_dependent, order_of, sampler_style
-from latflow.report.numbers import ABSENT, compact, count, duration, is_number, plain, shown, signed
+from latflow.report.numbers import ABSENT, compact, count, duration, is_number, measured, plain, shown, signed
 from latflow.report.scales import NOT_REACHED, beyond, unreached
 from latflow.report.tunnelling import tunnelling
 from latflow.report.verdict_box import SUSPICIOUS, verdict_box
@@ -125,7 +125,7 @@ def headline(run: Run) -> list[tuple[str, str, str]]:
     if flow.pareto_k is not None:
         draws_and_tail += f"; Pareto k̂ {plain(flow.pareto_k, 2)}"
     if (largest := largest_weight(flow)) is not None:
-        draws_and_tail += f"; the largest weight is {plain(largest, 2)} times the mean"
+        draws_and_tail += f"; the largest weight is {measured(largest, 2)} times the mean"
     lost = verdict_box(run.results.verdict).tone == "bad"
     return [
         ("Acceptance", plain(flow.acceptance), f"independence Metropolis, {draws_and_expected}"),
