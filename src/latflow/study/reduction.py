@@ -29,10 +29,10 @@ TRAINED_ON = 4
 """Every so many chains one is for training, the others are corrected."""
 
 FEWEST_INDEPENDENT = 100
-"""With fewer independent records, N/(2τ_int), the error of a corrected average is too small: pulls of 1.4 and more."""
+"""With fewer independent records, N/(2τ_int), the error of a corrected average is too small."""
 
 PER_COEFFICIENT = 2
-"""Independent records needed for every coefficient that is fitted: errors are 5 % too small there, with one 80 %."""
+"""Independent records needed for every coefficient that is fitted: with one, errors are much too small."""
 
 _PROBED = 2048
 _PROBED_GAIN = 1.05
