@@ -21,7 +21,7 @@ wheel: $(VENV)/.installed-dev
 	BIN=$(BIN) PYTHON=$(PYTHON) bash .ci/wheel
 
 benchmarks: $(VENV)/.installed-test
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+	printf '%s\n' benchmarks/*.py | BIN=$(BIN) xargs -P 2 -n 1 bash .ci/quick
 
 nightly: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m nightly --optimised -n 2 --dist worksteal -q
