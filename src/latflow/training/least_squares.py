@@ -28,6 +28,7 @@ from latflow.bijections.ode.loop_velocity import LoopVelocity
 from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.velocities import time_basis
 from latflow.errors import ConfigError
+from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import TrainableFlow
 from latflow.randomness import split
@@ -82,8 +83,7 @@ class LeastSquares(AbstractLoss):
             ConfigError: If the flow is no continuous flow along loops.
         """
         del optimiser
-        if not (type(state.flow) is Flow and type(state.flow.bijection) is ContinuousLinkFlow):
-            raise ConfigError(["training.loss: least_squares; allowed: with flow.kind = loops, whose velocity is linear"])
+        _flow_along_loops(state.flow)
         outcome = Outcome.start()
         while int(state.step) < target and bool(outcome.finite):
             state, outcome = _step(state, jax.random.fold_in(key, state.step), action, self)
@@ -95,8 +95,9 @@ def _step(
     state: TrainingState, key: PRNGKey, action: AbstractAction, loss: LeastSquares
 ) -> tuple[TrainingState, Outcome]:
     """One solution; the outcome has the length of the step, root mean square, in the place of a gradient."""
-    velocity = state.flow.bijection.velocity
-    found = _solution(state.flow, action, key, loss, first=state.step == 0)
+    bijection, velocity = _flow_along_loops(state.flow)
+    x = jax.vmap(bijection.space.random)(split(key, loss.batch_size))
+    found = _solution(bijection, velocity, action, x, loss.n_intervals, first=state.step == 0)
     change = (found - velocity.weights) / jnp.maximum(state.step, 1)
     finite = jnp.all(jnp.isfinite(change))
     weights = jnp.where(finite, velocity.weights + change, velocity.weights)
@@ -105,13 +106,29 @@ def _step(
     return after, Outcome(finite, jnp.sqrt(jnp.mean(change**2)))
 
 
+def _flow_along_loops(flow: FlowModel) -> tuple[ContinuousLinkFlow, LoopVelocity]:
+    """The map of a flow and its velocity, whose weights least squares can find.
+
+    Raises:
+        ConfigError: If the flow is of another kind.
+    """
+    bijection = flow.bijection if isinstance(flow, Flow) else None
+    if isinstance(bijection, ContinuousLinkFlow) and isinstance(bijection.velocity, LoopVelocity):
+        return bijection, bijection.velocity
+    raise ConfigError(["training.loss: least_squares; allowed: with a flow of kind loops, whose velocity is linear"])
+
+
 def _solution(
-    flow: Flow, action: AbstractAction, key: PRNGKey, loss: LeastSquares, *, first: Bool[Array, ""]
+    bijection: ContinuousLinkFlow,
+    velocity: LoopVelocity,
+    action: AbstractAction,
+    x: Field,
+    n_intervals: int,
+    *,
+    first: Bool[Array, ""],
 ) -> Float[Array, "n_times n_kinds"]:
-    """The weights that fit best to one batch at all times."""
-    bijection: ContinuousLinkFlow = flow.bijection
-    velocity: LoopVelocity = bijection.velocity
-    step = 1.0 / loss.n_intervals
+    """The weights that fit best at all times to one batch that starts at x."""
+    step = 1.0 / n_intervals
 
     def carried(draws: _Draws, i: Int[Array, ""]) -> tuple[_Draws, _Moments]:
         here = _moments(velocity, action, draws.x, i * step)
@@ -123,9 +140,8 @@ def _solution(
         x, _ = jax.vmap(lambda x: along.advanced(x, jnp.zeros(()), i * step, step))(draws.x)
         return _Draws(x, now), here
 
-    x = jax.vmap(flow.prior.sample_and_log_prob)(split(key, loss.batch_size))[0]
     start = _Draws(x, jnp.zeros(velocity.weights.shape[1]))
-    end, along = jax.lax.scan(carried, start, jnp.arange(loss.n_intervals))
+    end, along = jax.lax.scan(carried, start, jnp.arange(n_intervals))
     last = _moments(velocity, action, end.x, jnp.ones(()))
     moments = jax.tree.map(lambda many, one: jnp.concatenate([many, one[None]]), along, last)
     return _fitted(moments, len(velocity.weights))
