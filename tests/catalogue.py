@@ -303,8 +303,9 @@ def _link_case(
 
 
 def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3) -> Flow:
-    """A continuous flow of links along all loops that fit, accurate to rounding with a dozen steps."""
-    plain = continuous_link_flow(key(21), Lattice(shape), named(group), beta=0.5, n_steps=n_steps, scheme="rk8")
+    """A continuous flow of links along loops and their products, accurate to rounding with a dozen steps."""
+    kinds = {"beta": 0.5, "order": 4, "n_steps": n_steps, "scheme": "rk8"}
+    plain = continuous_link_flow(key(21), Lattice(shape), named(group), **kinds)
     return scrambled(key(22), plain, scale=scale)
 
 

@@ -155,7 +155,7 @@ def _moments(velocity: LoopVelocity, action: AbstractAction, x: Field, t: Scalar
         return velocity.transport(t * force, x), value
 
     rates, values = jax.vmap(terms)(x)
-    rates, values = rates - jnp.mean(rates, axis=0), values - jnp.mean(values)
+    rates, values = rates - jnp.mean(rates, axis=0, keepdims=True), values - jnp.mean(values)
     return _Moments(rates.T @ rates / len(values), rates.T @ values / len(values))
 
 
@@ -174,5 +174,5 @@ def _solved(moments: _Moments) -> Float[Array, " n"]:
     """The coefficients, from equations that are scaled to a diagonal of 1; kinds that do not vary have none."""
     diagonal = jnp.diag(moments.matrix)
     scale = jnp.where(diagonal > 0, 1 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0)), 0.0)
-    matrix = moments.matrix * scale[:, None] * scale + _RIDGE * jnp.eye(len(scale))
+    matrix = moments.matrix * scale[:, None] * scale[None] + _RIDGE * jnp.eye(len(scale))
     return scale * jnp.linalg.solve(matrix, scale * moments.vector)

@@ -148,7 +148,7 @@ def _of_products(
         pulled = jnp.zeros_like(loops)
         for name, (matrices, own) in each.items():
             factor = _weighed(factors, weight, name)
-            pulled = pulled + factor.value * matrices
+            pulled = pulled + factor.value[None, None] * matrices
             local = factor.value * own + factor.slope * along(loops, matrices, group=group)
             divergence = divergence + jnp.sum(local, axis=tuple(range(len(links))))
         velocities.append(group.coefficients(pulled))
