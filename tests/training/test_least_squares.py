@@ -60,7 +60,7 @@ def test_further_steps_are_averaged_and_may_be_cut(first: TrainingState) -> None
 
 def test_the_rates_are_those_of_the_velocity() -> None:
     """Of all kinds together: the divergence less the slope of S along the velocity."""
-    flow, action = loop_flow("SU(2)", (3, 2), n_steps=1), wilson("SU(2)", (3, 2), 2.0)
+    flow, action = loop_flow("SU(2)", (3, 2), n_steps=1, order=4), wilson("SU(2)", (3, 2), 2.0)
     velocity, x = flow.bijection.velocity, flow.space.random(KEY)
     steady = eqx.tree_at(lambda v: v.weights, velocity, velocity.weights[:1])
 
