@@ -302,16 +302,17 @@ def _link_case(
     return BijectionCase(scrambled(key(99), bijection), space, (*gauge, *symmetries))
 
 
-def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3) -> Flow:
-    """A continuous flow of links along all loops that fit, accurate to rounding with a dozen steps."""
-    plain = continuous_link_flow(key(21), Lattice(shape), named(group), beta=0.5, n_steps=n_steps, scheme="rk8")
+def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3, order: int = 3) -> Flow:
+    """A continuous flow of links along loops and their products, accurate to rounding with a dozen steps."""
+    kinds = {"beta": 0.5, "order": order, "n_steps": n_steps, "scheme": "rk8"}
+    plain = continuous_link_flow(key(21), Lattice(shape), named(group), **kinds)
     return scrambled(key(22), plain, scale=scale)
 
 
 def _loops(group: str, shape: tuple[int, ...]) -> BijectionCase:
     space = gauge_space(group, shape)
     symmetries = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group), LinkTranslation((1, 0)))
-    return BijectionCase(loop_flow(group, shape, n_steps=12).bijection, space, symmetries)
+    return BijectionCase(loop_flow(group, shape, n_steps=12, order=4).bijection, space, symmetries)
 
 
 def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:

@@ -235,7 +235,7 @@ RECORDS = {
 """What latflow hands over and takes back; nobody makes one by hand."""
 
 TAKES = {
-    "Evaluation", "FitHooks", "ForwardKL", "FreeFieldPrior", "Networks", "PathGradient", "Replicas", "ReverseKL", "SU", "SteinTraining", "U1",
+    "Evaluation", "FitHooks", "ForwardKL", "FreeFieldPrior", "LeastSquares", "Networks", "PathGradient", "Replicas", "ReverseKL", "SU", "SteinTraining", "U1",
     "adam", "collect_runs", "sun_log_z", "sun_wilson_loop", "u1_charge_squared", "u1_log_z", "u1_wilson_loop", "zoo",
 }  # fmt: skip
 """What has no argument that must be given, or to which one of these values is a right one."""

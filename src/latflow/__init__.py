@@ -62,6 +62,7 @@ _HOME = {
     "AbstractLoss": "latflow.training.losses",
     "ReverseKL": "latflow.training.losses",
     "PathGradient": "latflow.training.losses",
+    "LeastSquares": "latflow.training.least_squares",
     "ForwardKL": "latflow.training.losses",
     "MixtureLoss": "latflow.training.losses",
     "OverRange": "latflow.training.conditional",

@@ -139,6 +139,7 @@ from latflow.training.fit import FitProgress as FitProgress
 from latflow.training.fit import FitResult as FitResult
 from latflow.training.fit import fit as fit
 from latflow.training.fit import resume as resume
+from latflow.training.least_squares import LeastSquares as LeastSquares
 from latflow.training.losses import AbstractLoss as AbstractLoss
 from latflow.training.losses import ForwardKL as ForwardKL
 from latflow.training.losses import MixtureLoss as MixtureLoss

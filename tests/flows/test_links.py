@@ -109,7 +109,7 @@ def test_what_cannot_be_built_is_refused():
     group = named("SU(2)")
     with pytest.raises(ConfigError, match=r"lattice\.shape: \[1, 4\]; allowed: extents of 2 or more"):
         continuous_link_flow(KEY, Lattice((1, 4)), group)
-    with pytest.raises(ConfigError, match="order: 4; allowed: 1, 2 or 3"):
-        continuous_link_flow(KEY, Lattice((4, 4)), group, order=4)
+    with pytest.raises(ConfigError, match="order: 5; allowed: 1, 2, 3 or 4"):
+        continuous_link_flow(KEY, Lattice((4, 4)), group, order=5)
     with pytest.raises(ConfigError, match=r"flow\.scheme: euler; allowed: rk4, rk8"):
         continuous_link_flow(KEY, Lattice((4, 4)), group, scheme="euler")

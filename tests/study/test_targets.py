@@ -14,6 +14,7 @@ from latflow.study.config import StudyConfig, load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.study.stages import targets
+from latflow.training.least_squares import LeastSquares
 from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL
 
 
@@ -90,11 +91,12 @@ def agrees_with_the_exact_moments(draws: np.ndarray) -> None:
 def test_every_loss_of_the_schema_is_built(config: StudyConfig) -> None:
     x = jax.numpy.zeros((3, 2, 2))
     built = {}
-    for name in ("reverse_kl", "path_gradient", "mixture"):
+    for name in ("reverse_kl", "path_gradient", "mixture", "least_squares"):
         training = config.training.model_copy(update={"loss": name})
         built[name] = build_loss(config.model_copy(update={"training": training}), targets=x)
     assert type(built["reverse_kl"]) is ReverseKL
     assert type(built["path_gradient"]) is PathGradient
+    assert type(built["least_squares"]) is LeastSquares
     mixture = built["mixture"]
     assert type(mixture) is MixtureLoss
     assert mixture.weights == (0.7, 0.3)

@@ -96,6 +96,18 @@ def subtraction(group: AbstractGroup) -> float:
     return 1 / group.n if group.element_shape else 0.0
 
 
+def projected(m: Matrices, group: AbstractGroup) -> Matrices:
+    """The part of matrices in the algebra: anti-Hermitian, without trace for SU(N)."""
+    half = (m - conjugate_transpose(m)) / 2
+    one = jnp.eye(len(m)).reshape(len(m), len(m), *(1,) * (m.ndim - 2))
+    return half - subtraction(group) * diagonal_sum(half)[None, None] * one
+
+
+def trace_of_product(algebra: Matrices, w: Matrices) -> Float[Array, "*sites"]:
+    """Re tr of both; for elements of the algebra minus c times the product of both as velocities."""
+    return jnp.real(jnp.sum(algebra * jnp.swapaxes(w, 0, 1), axis=(0, 1)))
+
+
 def staples_of(links: Links) -> Staples:
     """All staples; for use inside an operation that is already `trailing`."""
     above, below = {}, {}

@@ -37,7 +37,8 @@ def continuous_link_flow(
         group: Of the links.
         beta: Coupling of Wilson's action whose map it starts as; at 0, the default, that is the identity.
         order: Which loops there are: 1 plaquettes; 2 also products of two of them and loops of six links; 3 also
-            products of three and loops of eight and ten links. Orders 1 and 2 are those of the trivialising map in β.
+            products of three and loops of eight and ten links; 4: also products of all these with functions of the
+            plaquettes through the link. Orders 1 and 2 are those of the trivialising map in β.
         n_times: Functions of the time basis.
         n_steps: Integration steps.
         scheme: Of the integrator, see `latflow.bijections.ode.runge_kutta`.
@@ -51,8 +52,8 @@ def continuous_link_flow(
     """
     require_key(key)
     choice("flow.scheme", scheme, SCHEMES)
-    if count("order", order) > 3:
-        raise ConfigError([f"order: {order}; allowed: 1, 2 or 3"])
+    if count("order", order) > 4:
+        raise ConfigError([f"order: {order}; allowed: 1, 2, 3 or 4"])
     n_times, n_steps = count("n_times", n_times), count("n_steps", n_steps)
     space = GaugeSpace(lattice, group)
     if min(lattice.shape) < 2:

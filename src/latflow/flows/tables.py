@@ -32,6 +32,7 @@ class AbstractFlowTable(AbstractSection):
         kind: The word.
         fields: Which fields it is built for, "scalar" or "links".
         extent_multiple: What every extent of the lattice must be a multiple of.
+        linear: Whether its velocity is linear in its weights, so that least squares can find them.
         transfers: Whether trained weights can be carried to other lattices.
         several_extents: Whether its kernels meet lattices of several extents, and may cover the small ones.
         drawing: Work of a draw against one pass of the training.
@@ -49,6 +50,7 @@ class AbstractFlowTable(AbstractSection):
     drawing: ClassVar[float] = 2.0
     extent_multiple: ClassVar[int] = 1
     transfers: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
     several_extents: ClassVar[bool] = False
     starter: ClassVar[str | None] = None
     groups: ClassVar[tuple[str, ...]] = ()
@@ -236,13 +238,15 @@ class LoopFlowTable(AbstractFlowTable):
     builder: ClassVar[str] = "latflow.flows.builders:loops"
     # draws are integrated by 4 steps of 13 stages in place of 4 of 4
     drawing: ClassVar[float] = 3.0
+    linear: ClassVar[bool] = True
     transfers: ClassVar[bool] = True
     kind: Literal["loops"] = Field(default="loops", description=_WHICH)
     start_beta: Annotated[float, Field(ge=0, le=1000)] = Field(
         default=0.0, description="β of the map to first order that training begins with; 0: the identity"
     )
-    order: Annotated[int, Field(ge=1, le=3)] = Field(
-        default=2, description="which loops: plaquettes; also of six links and products of two; also up to ten links"
+    order: Annotated[int, Field(ge=1, le=4)] = Field(
+        default=2,
+        description="which loops: plaquettes; also of six links and products of two; also to ten links; also products",
     )
     times: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="functions of time per weight")
     steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=4, description="integration steps in training")

@@ -49,6 +49,14 @@ BIBLIOGRAPHY = (
         values=("path_gradient",),
     ),
     Work(
+        "M. Lüscher, Trivializing maps, the Wilson flow and the HMC algorithm",
+        "0907.5491",
+        "flows of links along loops, and the equation that their weights solve",
+        of_flows=True,
+        key="flow.kind",
+        values=("loops",),
+    ),
+    Work(
         "U. Wolff, Monte Carlo errors with less errors", "hep-lat/0306017", "errors and autocorrelation times, Γ method"
     ),
     Work(

@@ -23,6 +23,7 @@ from latflow.study.theories import build_action as build_action
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverRange
 from latflow.training.fit import Record
+from latflow.training.least_squares import LeastSquares
 from latflow.training.losses import AbstractLoss, ForwardKL, MixtureLoss, PathGradient, ReverseKL
 from latflow.training.schedules import Optimiser, adam, schedule
 from latflow.training.stop import StopCriterion
@@ -133,6 +134,8 @@ def build_assessment(config: StudyConfig) -> Callable[[ConditionalFlow, PRNGKey]
 
 
 def _reverse(name: str, batch_size: int) -> AbstractLoss:
+    if name == "least_squares":
+        return LeastSquares(batch_size)
     return PathGradient(batch_size) if name == "path_gradient" else ReverseKL(batch_size)
 
 

@@ -22,12 +22,20 @@ from latflow._typing import Field, Links, Matrices, Momentum, PRNGKey, Tangent
 from latflow.actions.base import AbstractAction
 from latflow.batching import trailing
 from latflow.errors import ConfigError
-from latflow.fields.loop_velocities import Paths, Staples, path_names, paths, staples_of, subtraction
+from latflow.fields.loop_velocities import (
+    Paths,
+    Staples,
+    path_names,
+    paths,
+    projected,
+    staples_of,
+    trace_of_product,
+)
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.fields.transport import total
 from latflow.given import require_type
 from latflow.groups.base import AbstractGroup
-from latflow.groups.matrices import conjugate_transpose, diagonal_sum, multiply
+from latflow.groups.matrices import diagonal_sum, multiply
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.gauge_slices import (
     BySlice,
@@ -183,16 +191,12 @@ def _of_velocity(found: list[Paths], slope: Links, parts: _Plaquettes, group: Ab
     """Sums over slices of one velocity: what its links within slices and between them contribute."""
     d, n = len(found), group.n
 
-    def along(hermitian: Matrices, w: Matrices) -> Float[Array, "*sites"]:
-        """Minus c times the product of both as velocities."""
-        return jnp.real(jnp.sum(hermitian * jnp.swapaxes(w, 0, 1), axis=(0, 1)))
-
     def flow(mu: int) -> BySlice:
         w, divergence = found[mu]
-        return _by_slice(divergence + along(slope[mu], w) / group.trace_norm, d)
+        return _by_slice(divergence + trace_of_product(slope[mu], w) / group.trace_norm, d)
 
     def climb(m: Matrices | None, mu: int) -> BySlice:
-        return zero if m is None else _by_slice(along(_projected(m, group), found[mu].matrices) / n, d)
+        return zero if m is None else _by_slice(trace_of_product(projected(m, group), found[mu].matrices) / n, d)
 
     between = flow(d - 1)
     zero = jnp.zeros_like(between)
@@ -205,13 +209,6 @@ def _of_velocity(found: list[Paths], slope: Links, parts: _Plaquettes, group: Ab
         behind=total(climb(parts.behind[mu], mu) for mu in space),
         crossing=climb(parts.ahead[d - 1], d - 1),
     )
-
-
-def _projected(m: Matrices, group: AbstractGroup) -> Matrices:
-    """The part of matrices in the algebra: anti-Hermitian, without trace for SU(N)."""
-    half = (m - conjugate_transpose(m)) / 2
-    one = jnp.eye(len(m)).reshape(len(m), len(m), *(1,) * (m.ndim - 2))
-    return half - subtraction(group) * diagonal_sum(half)[None, None] * one
 
 
 def _real_trace(m: Matrices) -> Float[Array, "*sites"]:

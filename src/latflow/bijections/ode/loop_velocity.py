@@ -15,10 +15,14 @@ from latflow._typing import Field, Momentum, Scalar
 from latflow.batching import trailing
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.ode.velocities import time_basis
-from latflow.fields.loop_velocities import path_names, paths, power_of_beta, staples_of, subtraction
+from latflow.fields.loop_products import Factor, along, factors_of, joined, product_names, product_power, split_name
+from latflow.fields.loop_velocities import Paths, path_names, paths, staples_of, subtraction, trace_of_product
 from latflow.fields.spaces import GaugeSpace
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
+
+_PLAIN = 3
+"""The largest order without products."""
 
 
 class LoopVelocity(AbstractVelocity):
@@ -33,7 +37,8 @@ class LoopVelocity(AbstractVelocity):
     Args:
         weights: Of every function of the time basis and every kind of paths.
         space: Space of the links.
-        order: Which kinds of paths there are, see `latflow.fields.loop_velocities.path_names`.
+        order: Which kinds of paths there are, see `latflow.fields.loop_velocities.path_names`; 4: also their products
+            with functions of the plaquettes through the link, see `latflow.fields.loop_products`.
     """
 
     weights: Float[Array, "n_times n_kinds"]
@@ -42,8 +47,8 @@ class LoopVelocity(AbstractVelocity):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The kinds of paths."""
-        return path_names(self.space.group, self.space.lattice.shape, order=self.order)
+        """The kinds of paths, and of their products."""
+        return _names(self.space, self.order)
 
     @classmethod
     def trivialising(cls, space: GaugeSpace, *, beta: float | Scalar, n_times: int, order: int = 3) -> "LoopVelocity":
@@ -57,7 +62,7 @@ class LoopVelocity(AbstractVelocity):
             n_times: Functions of the time basis.
             order: Which kinds of paths there are.
         """
-        names = path_names(space.group, space.lattice.shape, order=order)
+        names = _names(space, order)
         first = jnp.zeros((n_times, len(names))).at[:, names.index("plaquette")].set(-beta)
         return cls(first, space, order)
 
@@ -71,15 +76,38 @@ class LoopVelocity(AbstractVelocity):
         weights = found.weights.astype(self.weights.dtype).at[:, places].set(self.weights[:, of])
         return LoopVelocity(weights, found.space, self.order)
 
+    @property
+    def units(self) -> Float[Array, " n_kinds"]:
+        """Coefficient of a weight of 1, by kind."""
+        group = self.space.group
+        kappa = group.n - subtraction(group)
+        return jnp.asarray([(4 * group.n * kappa) ** -product_power(name) for name in self.names])
+
     @override
     def __call__(self, t: Scalar, x: Field) -> tuple[Momentum, Scalar]:
         space = self.space
-        group = space.group
-        kappa = group.n - subtraction(group)
-        units = jnp.asarray([(4 * group.n * kappa) ** -power_of_beta(name) for name in self.names])
-        coefficients = time_basis(t, len(self.weights)) @ self.weights * units
-        v, divergence = _of_paths(space.links(x), coefficients, names=self.names, group=group)
+        coefficients = time_basis(t, len(self.weights)) @ self.weights * self.units
+        of = _of_products if self.order > _PLAIN else _of_paths
+        v, divergence = of(space.links(x), coefficients, names=self.names, group=space.group)
         return v.reshape(space.tangent_shape), divergence
+
+    def transport(self, force: Momentum, x: Field) -> Float[Array, " n_kinds"]:
+        r"""$\partial\cdot v-v\cdot\partial S$ of every kind, in units of the weights.
+
+        How fast a flow of links from $e^{-S}$ along this kind changes log q + S.
+
+        Args:
+            force: ∂S at x.
+            x: A configuration.
+        """
+        group = self.space.group
+        slope = jnp.stack([group.algebra(p) for p in force])
+        return self.units * _transports(self.space.links(x), slope, names=self.names, group=group)
+
+
+def _names(space: GaugeSpace, order: int) -> tuple[str, ...]:
+    shape = space.lattice.shape
+    return product_names(space.group, shape) if order > _PLAIN else path_names(space.group, shape, order=order)
 
 
 # For use under `vmap`, where the batch is the last axis ---------------------------------------------------------------
@@ -105,3 +133,55 @@ def _of_paths(
 def _beside(c: Array, part: Array, lead: int) -> Array:
     """A number, or one for every example along the last axis, in the shape of an array."""
     return c.reshape(*(1,) * (part.ndim - c.ndim), *c.shape)
+
+
+@trailing
+def _of_products(
+    links: Array, coefficients: Array, *, names: tuple[str, ...], group: AbstractGroup
+) -> tuple[Array, Array]:
+    """As `_of_paths`, with products."""
+    weight = dict(zip(names, coefficients, strict=True))
+    found = _with_factors(links, names, group)
+    velocities, divergence = [], jnp.zeros(())
+    for each, factors in found:
+        loops = each["plaquette"].matrices
+        pulled = jnp.zeros_like(loops)
+        for name, (matrices, own) in each.items():
+            factor = _weighed(factors, weight, name)
+            pulled = pulled + factor.value[None, None] * matrices
+            local = factor.value * own + factor.slope * along(loops, matrices, group=group)
+            divergence = divergence + jnp.sum(local, axis=tuple(range(len(links))))
+        velocities.append(group.coefficients(pulled))
+    return jnp.stack(velocities), divergence
+
+
+def _weighed(factors: dict[str, Factor], weight: dict[str, Array], path: str) -> Factor:
+    """The sum of the factors of one kind of paths with their coefficients."""
+    terms = [(weight[name], each) for key, each in factors.items() if (name := joined(key, path)) in weight]
+    value, slope = (sum(_beside(c, each[i], 0) * each[i] for c, each in terms) for i in range(2))
+    return Factor(jnp.asarray(value), jnp.asarray(slope))
+
+
+@trailing
+def _transports(links: Array, slope: Array, *, names: tuple[str, ...], group: AbstractGroup) -> Array:
+    r"""Of every kind; `slope` is $iT_a\partial_aS$ of every link."""
+    sites, out = tuple(range(len(links))), dict.fromkeys(names, jnp.zeros(()))
+    for (each, factors), rise in zip(_with_factors(links, names, group), slope, strict=True):
+        loops = each["plaquette"].matrices
+        for path, (matrices, own) in each.items():
+            own = own + trace_of_product(rise, matrices) / group.trace_norm
+            rising = along(loops, matrices, group=group)
+            for key, factor in factors.items():
+                if (name := joined(key, path)) in out:
+                    out[name] = out[name] + jnp.sum(factor.value * own + factor.slope * rising, axis=sites)
+    return jnp.stack([out[name] for name in names])
+
+
+def _with_factors(
+    links: Array, names: tuple[str, ...], group: AbstractGroup
+) -> list[tuple[dict[str, Paths], dict[str, Factor]]]:
+    """Of every direction the paths that occur in products or alone, and the factors."""
+    plain = tuple(name for name in names if not split_name(name)[0])
+    found = paths(links, staples_of(links), names=plain, group=group)
+    n_staples = 2 * (len(links) - 1)
+    return [(each, factors_of(each["plaquette"].matrices, n_staples=n_staples)) for each in found]

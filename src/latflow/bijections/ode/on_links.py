@@ -59,6 +59,17 @@ class ContinuousLinkFlow(AbstractBijection):
     def inverse_and_log_det(self, y: Field) -> _Carry:
         return self._integrate(y, start=1.0, step=-1.0 / self.n_steps)
 
+    def advanced(self, x: Field, log_det: Scalar, t: Scalar, step: float | Scalar) -> _Carry:
+        """The links one step of the scheme later, and what that adds to a log-determinant.
+
+        Args:
+            x: Links at time t.
+            log_det: Up to there.
+            t: The time.
+            step: How much later.
+        """
+        return _Step(self.velocity, self.space, self.scheme)((x, log_det), t, step)
+
     def _integrate(self, x: Field, *, start: float, step: float) -> _Carry:
         advance = _Step(self.velocity, self.space, self.scheme)
 

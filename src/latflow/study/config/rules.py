@@ -240,6 +240,16 @@ def records(configurations: int, block_size: int, chains: int) -> int:
     return per_block * -(-configurations // (per_block * chains))
 
 
+def _least_squares(value: Lookup) -> list[Complaint]:
+    if value("training.loss") != "least_squares" or _of_flow(value, "linear"):
+        return []
+    linear = " or ".join(kind for kind, table in flow_tables().items() if table.linear)
+    hint = "weights that are the solution of linear equations"
+    return [
+        Complaint("training.loss", f"'least_squares' with a {value('flow.kind')} flow", f"flow.kind {linear}", hint)
+    ]
+
+
 def _curriculum(value: Lookup) -> list[Complaint]:
     lists = {name: value(f"training.curriculum.{name}") for name in ("extents", "couplings", "steps")}
     rates = value("training.curriculum.learning_rates")
@@ -356,6 +366,7 @@ _RULES: tuple[Rule, ...] = (
     _kernel,
     _splines,
     _warmup,
+    _least_squares,
     _curriculum,
     _coupling_range,
     _once,

@@ -61,9 +61,9 @@ class CurriculumConfig(AbstractSection):
 class TrainingConfig(AbstractSection):
     """How the flow is trained."""
 
-    loss: Literal["reverse_kl", "path_gradient", "mixture"] = Field(
+    loss: Literal["reverse_kl", "path_gradient", "mixture", "least_squares"] = Field(
         default="reverse_kl",
-        description="reverse KL, its path gradient, or mixed with the forward KL",
+        description="reverse KL, its path gradient, or mixed with the forward KL; or regression along a flow of loops",
     )
     forward_weight: Fraction = Field(default=0.5, description="share of the forward KL; mixture only")
     target_draws: Annotated[int, Field(ge=64, le=2**24)] = Field(
