@@ -59,6 +59,41 @@ EXACT_MATRIX = "tests/laws/test_exact_transition_matrix.py"
 
 BUGS = (
     Bug(
+        "large class angles of SU(2) never made of uniform numbers",
+        "groups/sun.py",
+        "psi = jnp.where(u[0] < 0.5, psi, jnp.pi - psi)",
+        "psi = jnp.where(u[0] < 1.5, psi, jnp.pi - psi)",
+        "tests/groups/test_groups.py::test_haar_moments[SU(2)-of uniform numbers]",
+    ),
+    Bug(
+        "first uniform numbers of a doubling flow given to its gauge",
+        "bijections/levels.py",
+        "return np.concatenate([chosen, np.setdiff1d(every, chosen)])",
+        "return np.concatenate([np.setdiff1d(every, chosen), chosen])",
+        "tests/flows/test_quasi.py::test_the_last_numbers_of_a_doubling_flow_are_its_gauge",
+    ),
+    Bug(
+        "uniform numbers of a U(1) split not read",
+        "bijections/splits/u1.py",
+        "return wrap(x + plaquette / 2)",
+        "return plaquette / 2 + 0 * x",
+        "tests/laws/test_density_laws.py::test_uniform_numbers_give_the_density[u1 doubling]",
+    ),
+    Bug(
+        "log-det of the spline of U(1) splits without the slope of its bin",
+        "bijections/splits/u1.py",
+        "return height, 2 * jnp.log(mean) + jnp.log(slope)",
+        "return height, jnp.log(mean) + jnp.log(slope)",
+        "tests/testing/test_study.py::test_a_flow_of_links_is_under_its_laws",
+    ),
+    Bug(
+        "selfcheck does not look at flows of links",
+        "testing/study.py",
+        "if flow is not None or _DRAWN & set(config.sampling.samplers):",
+        "if flow is not None:",
+        "tests/testing/test_study.py::test_no_shipped_flow_is_without_laws",
+    ),
+    Bug(
         "log-det of the wrong sign",
         "bijections/coupling.py",
         "active * jnp.exp(log_scale) + shift), jnp.sum(log_scale)",

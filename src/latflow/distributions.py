@@ -65,7 +65,9 @@ class AbstractDistribution(eqx.Module):
             ConfigError: If the density has no such map.
         """
         found = type(self).__name__
-        raise ConfigError([f"quasi-random points: {found} is no map of uniform numbers; allowed: a flow from N(0, 1)"])
+        raise ConfigError(
+            [f"quasi-random points: {found} is no map of uniform numbers; allowed: a flow from N(0, 1) or Haar links"]
+        )
 
     @property
     def has_modes(self) -> bool:
@@ -236,6 +238,16 @@ class HaarPrior(AbstractDistribution):
     @override
     def log_prob(self, x: Field) -> Scalar:
         return jnp.zeros(())
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return self.space.n_uniforms
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+        x = self.space.of_uniforms(u)
+        return x, self.log_prob(x)
 
 
 def _normal_modes(u: Float[Array, " n"], sizes: Float[np.ndarray, "*momenta"]) -> Float[Array, "*momenta"]:

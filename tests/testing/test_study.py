@@ -109,3 +109,98 @@ def test_a_broken_flow_fails(config):
     flow = Flow(Normal((4, 2)), LyingScale(Scale(0.3)))
     failed = [result.name for result in selfcheck(config, flow=flow) if not result.passed]
     assert failed == ["log-det equals the Jacobian's"]
+
+
+LINKS = """
+name = "links"
+[lattice]
+shape = [6, 2]
+[action]
+kind = "wilson"
+group = "U(1)"
+beta = 1.5
+[flow]
+kind = "doubling"
+levels = 2
+terms = 2
+bins = 4
+[sampling]
+samplers = ["flow"]
+"""
+
+
+@pytest.fixture(scope="module")
+def links(tmp_path_factory) -> StudyConfig:
+    path: Path = tmp_path_factory.mktemp("selfcheck") / "links.toml"
+    path.write_text(LINKS)
+    return load_study(path)
+
+
+OF_THE_FLOW = {
+    "round trip, worst field",
+    "log-det equals the Jacobian's",
+    "log-dets of forward and inverse cancel",
+    "equivariant under gauge and charge conjugation",
+    "log_prob equals the sampled log q",
+    "log w = -S - log q",
+    "mean of p/q is 1, exact log Z",
+    "prior draws Haar links",
+}
+
+
+class LyingLevels(AbstractBijection):
+    """A map of links that counts one part in a thousand of its log-det twice."""
+
+    inner: AbstractBijection
+
+    def forward_and_log_det(self, x):
+        y, log_det = self.inner.forward_and_log_det(x)
+        return y, 1.001 * log_det
+
+    def inverse_and_log_det(self, y):
+        x, log_det = self.inner.inverse_and_log_det(y)
+        return x, 1.001 * log_det
+
+
+def test_a_flow_of_links_is_under_its_laws(links, monkeypatch):
+    """All of them pass but the one that sees what is wrong with the flow."""
+    scrambled = study._scrambled_flow
+
+    def lying(*given, **named):
+        flow = scrambled(*given, **named)
+        return Flow(flow.prior, LyingLevels(flow.bijection))
+
+    monkeypatch.setattr(study, "_scrambled_flow", lying)
+    monkeypatch.setattr(study, "_gauge_laws", lambda *_: iter(()))  # slow, and tested elsewhere
+    results = selfcheck(links)
+    assert {result.name for result in results} > OF_THE_FLOW
+    assert [result.name for result in results if not result.passed] == ["log-det equals the Jacobian's"]
+
+
+def test_no_shipped_flow_is_without_laws(monkeypatch):
+    """Every study that draws from a flow reaches the laws of flows; what they find is the business of other tests."""
+    reached = []
+    for name in ("_gauge_laws", "_action_laws", "_dynamics_laws"):
+        monkeypatch.setattr(study, name, lambda *_: iter(()))
+    for name in ("_flow_laws", "_link_flow_laws"):
+        monkeypatch.setattr(study, name, lambda *_: (reached.append(1), iter(()))[1])
+    monkeypatch.setattr(study, "_scrambled_flow", lambda *_, **__: object())
+    monkeypatch.setattr(study, "_finely_integrated", lambda flow, *_: flow)
+    monkeypatch.setattr(study.spaces, "SPACE_LAWS", ())
+    for entry in presets():
+        if entry.command != "run":
+            continue
+        config, before = load_study(STUDIES / f"{entry.name}.toml"), len(reached)
+        selfcheck(config)
+        draws = bool({"flow", "quasi"} & set(config.sampling.samplers))
+        assert len(reached) - before == draws, entry.name
+
+
+@pytest.mark.parametrize(
+    ("shape", "group", "expected"), [((4, 4, 4, 4), "SU(3)", (2, 2, 2)), ((2, 2, 2, 2), "U(1)", (2, 2, 2, 2))]
+)
+def test_the_jacobian_decides_in_how_many_dimensions_flows_of_links_are_checked(links, shape, group, expected):
+    plain = links.model_dump()
+    given = {"lattice": {"shape": shape}, "action": {**plain["action"], "group": group}, "flow": {"kind": "loops"}}
+    small = study._with_jacobian(study._on_few_links(StudyConfig.model_validate({**plain, **given})))
+    assert small.lattice.shape == expected

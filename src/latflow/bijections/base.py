@@ -8,6 +8,7 @@ several spaces. Every log-det refers to the reference measure of the space. `for
 import abc
 
 import equinox as eqx
+from jaxtyping import Array, Float
 
 from latflow._typing import Field, Scalar
 
@@ -18,6 +19,21 @@ class AbstractBijection(eqx.Module):
     @abc.abstractmethod
     def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
         """The image y and ln|∂y/∂x|."""
+
+    def of_uniform(self, z: Field) -> tuple[Field, Scalar]:
+        """An image of a field of the uniform density of a compact space, and the log-det there, for quasi-random draws.
+
+        By default the forward map. A map may take the elements of z for other latent variables of the same density, in
+        which its images are smoother.
+        """
+        return self.forward_and_log_det(z)
+
+    def arranged(self, u: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Uniform numbers as a prior of links takes them, link by link; the first ones go where they move images most.
+
+        By default they stay where they are.
+        """
+        return u
 
     @abc.abstractmethod
     def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Field, Scalar
@@ -46,15 +48,35 @@ class Doubling(AbstractBijection):
 
     @override
     def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
+        gauge = self.hierarchy.gauge(self.group, x)
+        return self._forward(self.hierarchy.dressed(self.group, x, gauge), gauge, placed=False)
+
+    @override
+    def of_uniform(self, z: Field) -> tuple[Field, Scalar]:
+        """New links of z are taken for halves in the frame of their plaquettes, and its gauge for that of the image.
+
+        Image and density have the same distribution as for the forward map; every new plaquette is a function of its
+        own element and of its coarse plaquette.
+        """
+        return self._forward(z, self.hierarchy.gauge(self.group, z), placed=True)
+
+    @override
+    def arranged(self, u: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The first for links of the coarsest lattice, then for new links from coarse to fine; the gauge comes last."""
+        ranks = np.argsort(self.hierarchy.order())
+        return u.reshape(len(ranks), -1)[ranks].ravel()
+
+    def _forward(self, x: Field, gauge: Elements, *, placed: bool) -> tuple[Field, Scalar]:
         levels = self.hierarchy
-        gauge = levels.gauge(self.group, x)
-        store, new = levels.taken_apart(self.group, levels.dressed(self.group, x, gauge))
+        store, new = levels.taken_apart(self.group, x)
         splits, static = self.by_piece()
 
         def piece(store: Elements, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[Elements, Scalar]:
-            links, split, table = inputs
+            links, arrays, table = inputs
+            split = eqx.combine(arrays, static)
             half, plaquette, corner = self.loops(store, links, table)
-            image, slopes = eqx.combine(split, static).forward_and_log_det(half, plaquette)
+            half = split.placed(links, plaquette) if placed else half
+            image, slopes = split.forward_and_log_det(half, plaquette)
             moved = self._new_links(image, corner)
             store = jax.lax.dynamic_update_slice_in_dim(store, moved, table["first"], axis=-1)
             return store, jnp.sum(jnp.where(table["real"], slopes, 0.0))

@@ -77,6 +77,14 @@ class Hierarchy:
         """To which level every piece belongs."""
         return _tables(self)[1]
 
+    def order(self) -> np.ndarray:
+        """Numbers of all links, direction by direction: the coarsest ones, new ones from coarse to fine, the others."""
+        _, _, places, new = _tables(self)
+        found = [places[1:], new[np.asarray(self.pieces["real"])]]
+        chosen = np.concatenate([part.ravel() for part in found]) - 1
+        every = np.arange(2 * self.lattice.volume)
+        return np.concatenate([chosen, np.setdiff1d(every, chosen)])
+
     def gauge(self, group: AbstractGroup, field: Elements) -> Elements:
         """The transformation Ω to the gauge of this list; the unit element on the sites of the coarsest lattice."""
         firsts, axis = [], len(group.element_shape)

@@ -43,6 +43,19 @@ class AbstractFieldSpace(eqx.Module):
         """Whether the reference measure is normalised, and `random` draws from it."""
         return False
 
+    @property
+    def n_uniforms(self) -> int:
+        """How many uniform numbers `of_uniforms` makes a configuration of; 0 if the space has no such map."""
+        return 0
+
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Configuration:
+        """The configuration made of numbers in (0, 1): a draw of the uniform density where these are uniform.
+
+        Raises:
+            ConfigError: If the space has no such map.
+        """
+        raise ConfigError([f"quasi-random points: {self.summary} has no map of uniform numbers; allowed: links"])
+
     def require(self, x: Configuration) -> None:
         """Refuse what is not one configuration of this space, by its shape and kind of numbers; numbers are not read.
 
@@ -236,6 +249,17 @@ class GaugeSpace(AbstractFieldSpace):
     def reunitarised(self, x: Field) -> Field:
         """The configuration with every link carried back into the group, in double precision: removes rounding."""
         return _reunitarised(x, group=self.group)
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return self.ndim * self.lattice.volume * self.group.n_uniforms
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Field:
+        """Link by link, sites of the first direction first."""
+        parts = jnp.moveaxis(u.reshape(self.ndim, *self.lattice.shape, self.group.n_uniforms), -1, 0)
+        return _directions_first(self.group.haar_of_uniforms(parts), group=self.group)
 
     @override
     def random(self, key: PRNGKey) -> Field:

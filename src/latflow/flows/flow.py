@@ -12,7 +12,7 @@ from latflow._typing import Field, PRNGKey, Scalar
 from latflow.arguments import require_type
 from latflow.bijections.base import AbstractBijection
 from latflow.display import call
-from latflow.distributions import AbstractDistribution
+from latflow.distributions import AbstractDistribution, HaarPrior
 from latflow.fields.spaces import AbstractFieldSpace
 
 
@@ -65,8 +65,9 @@ class Flow(AbstractDistribution):
 
     @override
     def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
-        z, log_prior = self.prior.of_uniforms(u)
-        x, log_det = self.bijection.forward_and_log_det(z)
+        uniform = isinstance(self.prior, HaarPrior)
+        z, log_prior = self.prior.of_uniforms(self.bijection.arranged(u) if uniform else u)
+        x, log_det = (self.bijection.of_uniform if uniform else self.bijection.forward_and_log_det)(z)
         return x, log_prior - log_det
 
     @property

@@ -88,7 +88,7 @@ def quasi_sample(
 
     Args:
         key: Root key of the scramblings.
-        flow: A trained flow from a normal or free-field prior; networks in float64, a continuous one integrated
+        flow: A trained flow from a normal, free-field or Haar prior; networks in float64, a continuous one integrated
             accurately.
         action: Target S, p ∝ exp(−S).
         points: Points of each scrambling, a power of two.
@@ -118,7 +118,9 @@ def quasi_sample(
     if flow.n_uniforms == 0:
         prior = getattr(flow, "prior", None)
         found = type(flow).__name__ + (f" from {type(prior).__name__}" if prior is not None else "")
-        raise ConfigError([f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
+        raise ConfigError(
+            [f"flow: {found} is no map of uniform numbers; allowed: a flow from a normal prior or Haar links"]
+        )
     choice("integration", integration, INTEGRATIONS)
     if integration == "fine":
         sampler, told = FlowSampler(for_draws(key, flow), action), None

@@ -40,6 +40,15 @@ class AbstractGroup(eqx.Module):
     def haar(self, key: PRNGKey, sites: tuple[int, ...]) -> Field:
         """Independent draws of the Haar measure; under `vmap` the batch is last in memory."""
 
+    @property
+    @abc.abstractmethod
+    def n_uniforms(self) -> int:
+        """How many uniform numbers `haar_of_uniforms` makes an element of."""
+
+    @abc.abstractmethod
+    def haar_of_uniforms(self, u: Float[Array, "n_uniforms *sites"]) -> Field:
+        """Elements made of numbers in (0, 1): Haar draws if these are uniform. The first move traces most."""
+
     @abc.abstractmethod
     def compose(self, g: Field, h: Field) -> Field:
         """The product gh at every site."""

@@ -32,6 +32,9 @@ from latflow.randomness import standard_normal
 
 _LARGEST = 8
 _PASSES = 2
+_ANGLE_STEPS = 6
+_SPARE = (0.71, -1.3, 0.37, 1.9, -0.53, 1.1, -0.83, 0.29)
+"""Entries of a column that is none of the others'."""
 _NEWTON_STEPS = 10  # enough for condition numbers up to 1e8
 
 
@@ -84,6 +87,15 @@ class SU(AbstractGroup):
     @override
     def haar(self, key: PRNGKey, sites: tuple[int, ...]) -> Field:
         return _unitary_of(standard_normal(key, (2, self.n, self.n, *sites)))
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return 3 if self.n == 2 else 2 * self.n * (self.n - 1)
+
+    @override
+    def haar_of_uniforms(self, u: Float[Array, "n_uniforms *sites"]) -> Field:
+        return _of_angle_and_axis(u) if self.n == 2 else _of_columns(u, n=self.n)
 
     @override
     def compose(self, g: Field, h: Field) -> Field:
@@ -158,6 +170,35 @@ def _coefficients(m: Matrices) -> Float[Array, "generator *sites"]:
     t = 2 * np.swapaxes(generators(len(m)), 1, 2)
     re, im = jnp.real(m), jnp.imag(m)
     return jnp.tensordot(np.real(t).astype(re.dtype), im, 2) + jnp.tensordot(np.imag(t).astype(re.dtype), re, 2)
+
+
+@trailing
+def _of_angle_and_axis(u: Float[Array, "3 *sites"]) -> Matrices:
+    r"""Of SU(2): the class angle ψ of density $2\sin^2\psi/\pi$, then the cosine and the azimuth of the axis."""
+    area = jnp.pi * u[0]
+    # the root of ψ - sin ψ cos ψ, which grows like ψ³ at both ends: Newton's steps from there never leave (0, π)
+    side = jnp.minimum(area, jnp.pi - area)
+    psi = jnp.minimum(jnp.cbrt(1.5 * side), jnp.pi / 2)
+    for _ in range(_ANGLE_STEPS):
+        sine = jnp.sin(psi)
+        psi = psi - (psi - sine * jnp.cos(psi) - side) / (2 * sine**2)
+    psi = jnp.where(u[0] < 0.5, psi, jnp.pi - psi)
+    g = 1 - 2 * u[1]
+    across = jnp.sin(psi) * jnp.sqrt((1 - g) * (1 + g))
+    turn = 2 * jnp.pi * u[2]
+    real, x, y, z = jnp.cos(psi), across * jnp.cos(turn), across * jnp.sin(turn), jnp.sin(psi) * g
+    a, b = jax.lax.complex(real, z), jax.lax.complex(y, x)
+    return jnp.stack([jnp.stack([a, b]), jnp.stack([-jnp.conj(b), jnp.conj(a)])])
+
+
+@trailing
+def _of_columns(u: Float[Array, "n_uniforms *sites"], *, n: int) -> Matrices:
+    """All columns but the last from normal numbers, two for every entry; the last one makes the matrix unitary."""
+    z = jax.scipy.special.ndtri(u).reshape(n - 1, n, 2, *u.shape[1:])
+    known = jnp.moveaxis(z, (0, 1, 2), (2, 1, 0))
+    # any column that is not in the span of the others: with alternating normal numbers that never happens
+    rest = jnp.broadcast_to(jnp.asarray(_SPARE[:n]).reshape(1, n, 1, *(1,) * (u.ndim - 1)), (2, n, 1, *u.shape[1:]))
+    return _unitary_of(jnp.concatenate([known, rest], axis=2))
 
 
 @trailing

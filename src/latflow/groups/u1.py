@@ -31,6 +31,15 @@ class U1(AbstractGroup):
     def haar(self, key: PRNGKey, sites: tuple[int, ...]) -> Field:
         return jnp.pi * (1 - 2 * uniform(key, sites))
 
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return 1
+
+    @override
+    def haar_of_uniforms(self, u: Float[Array, "n_uniforms *sites"]) -> Field:
+        return jnp.pi * (1 - 2 * u[0])
+
     @override
     def compose(self, g: Field, h: Field) -> Field:
         return wrap(g + h)

@@ -75,12 +75,12 @@ class Deviations(NamedTuple):
     image: Image
 
 
-def _apart(space: AbstractFieldSpace, x: Field, reference: Field) -> Float[Array, ""]:
+def apart(space: AbstractFieldSpace, x: Field, reference: Field) -> Float[Array, ""]:
     """Distance of two configurations, relative to the largest entry where that is above 1."""
     return space.distance(x, reference) / jnp.maximum(1.0, jnp.max(jnp.abs(reference)))
 
 
-def _jacobian_log_det(bijection: AbstractBijection, space: AbstractFieldSpace, x: Field, y: Field) -> Float[Array, ""]:
+def jacobian_log_det(bijection: AbstractBijection, space: AbstractFieldSpace, x: Field, y: Field) -> Float[Array, ""]:
     """ln|det| of the map in tangent coordinates at x and y = f(x)."""
     zero, tangent = ravel_pytree(space.still())
 
@@ -107,11 +107,11 @@ def deviations(bijection: AbstractBijection, space: AbstractFieldSpace, fields: 
             return images[0], (back, inverse, images[1], log_dets[0])
 
         y, (backs, inverses, forths, log_dets) = jax.lax.scan(trip, x, length=2)
-        expected = _jacobian_log_det(bijection, space, x, y) if jacobian else jnp.nan
-        apart = jnp.maximum(_apart(space, backs[1], x), _apart(space, forths[0], x))
+        expected = jacobian_log_det(bijection, space, x, y) if jacobian else jnp.nan
+        farthest = jnp.maximum(apart(space, backs[1], x), apart(space, forths[0], x))
         log_det = log_dets[0]
         return (
-            apart,
+            farthest,
             jnp.abs(log_det - expected) / space.dof,
             jnp.abs(log_det + inverses[1]) / space.dof,
             (y, log_det),
@@ -120,7 +120,7 @@ def deviations(bijection: AbstractBijection, space: AbstractFieldSpace, fields: 
     # one field after another: the Jacobians of all at once would not fit for a large flow
     trips, log_dets, inverses, (alone, sums) = jax.lax.map(one, fields)
     images, together = jax.vmap(bijection.forward_and_log_det)(fields)
-    batched = jnp.maximum(_apart(space, images[0], alone[0]), jnp.abs(together[0] - sums[0]) / space.dof)
+    batched = jnp.maximum(apart(space, images[0], alone[0]), jnp.abs(together[0] - sums[0]) / space.dof)
     return Deviations(trips, log_dets, inverses, batched, (alone[0], sums[0]))
 
 
@@ -157,7 +157,7 @@ def compiled_is_eager(bijection: AbstractBijection, space: AbstractFieldSpace, f
     """Under `jit` the map and its log-det are the same up to rounding."""
     compiled, compiled_log_det = deviations(bijection, space, fields).image
     y, log_det = bijection.forward_and_log_det(fields[0])
-    error = jnp.maximum(_apart(space, compiled, y), jnp.abs(log_det - compiled_log_det) / space.dof)
+    error = jnp.maximum(apart(space, compiled, y), jnp.abs(log_det - compiled_log_det) / space.dof)
     return judge("compiled equals eager", error, limit=ROUNDING)
 
 
@@ -196,7 +196,7 @@ def _equivariance(
     def one(x: Field) -> Float[Array, ""]:
         y, log_det = bijection.forward_and_log_det(x)
         turned, turned_log_det = bijection.forward_and_log_det(element(x))
-        return jnp.maximum(_apart(space, turned, element(y)), jnp.abs(turned_log_det - log_det) / space.dof)
+        return jnp.maximum(apart(space, turned, element(y)), jnp.abs(turned_log_det - log_det) / space.dof)
 
     return jax.vmap(one)(fields)
 

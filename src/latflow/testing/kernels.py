@@ -9,7 +9,6 @@ configurations of the target: elsewhere the force may be too large for any step 
 import math
 from collections.abc import Callable, Mapping
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +20,7 @@ from latflow.samplers.base import AbstractKernel
 from latflow.samplers.chains import advance
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import Nested, Scheme, integrate
+from latflow.testing.compiling import plain_jit
 from latflow.testing.result import LawResult, judge, judge_mean
 
 VOLUME = 1e-10
@@ -35,7 +35,7 @@ def _keys(key: PRNGKey, n: int) -> Array:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
 
 
-@eqx.filter_jit
+@plain_jit
 def _irreversibility(key: PRNGKey, kernel: HMC, fields: Fields) -> Float[Array, ""]:
     return jnp.max(jax.vmap(kernel.reversibility)(_keys(key, len(fields)), fields))
 
@@ -48,7 +48,7 @@ def trajectory_is_reversible(key: PRNGKey, kernel: HMC, fields: Fields) -> LawRe
     return judge("molecular dynamics is reversible", worst, limit=limit, detail=f"{n} sites")
 
 
-@eqx.filter_jit
+@plain_jit
 def _log_volume(key: PRNGKey, kernel: HMC, x: Field) -> Float[Array, ""]:
     """Log |det ∂(x', p')/∂(x, p)| in tangent coordinates."""
     space = kernel.action.space
@@ -86,7 +86,7 @@ HMC_LAWS = (trajectory_is_reversible, trajectory_preserves_volume)
 _UNIT = 2
 
 
-@eqx.filter_jit
+@plain_jit
 def _energy_violation(
     key: PRNGKey,
     action: AbstractAction,

@@ -13,10 +13,11 @@ import jax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
+from latflow.bijections.levels import halvings
 from latflow.bijections.ode.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
 from latflow.fields.symmetry import generators, random_words
-from latflow.flows.continuous import is_continuous, with_integrator
+from latflow.flows.continuous import is_continuous, of_draws, with_integrator
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
@@ -26,8 +27,8 @@ from latflow.samplers.hmc import HMC
 from latflow.study.build import build_action, build_flow, build_lattice, study_flow
 from latflow.study.config import StudyConfig
 from latflow.study.methods import build_scheme
-from latflow.study.theories import build_link_action, build_local_action
-from latflow.testing import actions, bijections, distributions, kernels, spaces
+from latflow.study.theories import build_link_action, build_local_action, known_values
+from latflow.testing import actions, bijections, distributions, kernels, link_flows, spaces
 from latflow.testing.bijections import LARGEST_JACOBIAN
 from latflow.testing.result import LawResult
 
@@ -43,6 +44,15 @@ class _Effort(NamedTuple):
 _ON_SITES = _Effort(chains=64, warmup=200, fitted=64)
 _ON_LINKS = _Effort(chains=32, warmup=100, fitted=8)
 """Links cost more than sites, so there are fewer; the error of ⟨exp(−ΔH)⟩ is told beside it."""
+
+_LINK_STEPS = 6
+"""Steps of the accurate scheme for flows of links, whose velocities are smooth in time."""
+
+_LINK_SCALE = 0.05
+"""Scramble of their weights, after which weights of draws still tell a density from a wrong one."""
+
+_DRAWN = {"flow", "quasi"}
+"""Samplers that draw from the flow of the study."""
 
 _FINE = (32, 64, 128, 256)
 """Steps of the accurate scheme, the fewest that keep the laws of a bijection; the first are enough for most flows."""
@@ -70,11 +80,14 @@ def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Ite
     """The results of `selfcheck` one by one, as they are found."""
     key = root_key(config.seed)
     if config.action.fields == "links":
-        yield from _gauge_laws(_on_few_links(config), key)
+        config = config if flow is not None else _on_few_links(config)
+        yield from _gauge_laws(config, key)
+        if flow is not None or _DRAWN & set(config.sampling.samplers):
+            yield from _link_flow_laws(config, flow, key)
         return
     config = config if flow is not None else _on_few_sites(config)
     lattice, action = build_lattice(config), build_local_action(config)
-    flow = _scrambled_flow(config, key) if flow is None and "flow" in config.sampling.samplers else flow
+    flow = _scrambled_flow(config, key) if flow is None and _DRAWN & set(config.sampling.samplers) else flow
     yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
     yield from _action_laws(action, lattice, key)
     yield from _dynamics_laws(_hmc(config), key, _ON_SITES)
@@ -95,7 +108,7 @@ def _on_few_sites(config: StudyConfig) -> StudyConfig:
     """
     shape = config.lattice.shape
     edge = max(6 if len(shape) <= 2 else 4, getattr(config.flow, "kernel_size", 0))
-    step = math.lcm(2, config.flow.extent_multiple) if "flow" in config.sampling.samplers else 2
+    step = math.lcm(2, config.flow.extent_multiple) if _DRAWN & set(config.sampling.samplers) else 2
     smaller = (n - step * math.ceil(max(0, n - edge) / step) for n in shape)
     lattice = config.lattice.model_copy(update={"shape": tuple(n or step for n in smaller)})
     return config.model_copy(update={"lattice": lattice})
@@ -106,8 +119,36 @@ def _on_few_links(config: StudyConfig) -> StudyConfig:
     shape, group = config.lattice.shape, build_link_action(config).space.group
     edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
     edge = next(edges, 2)
-    lattice = config.lattice.model_copy(update={"shape": tuple(min(extent, edge) for extent in shape)})
-    return config.model_copy(update={"lattice": lattice})
+    return _on_lattice(config, tuple(min(extent, edge) for extent in shape))
+
+
+def _on_lattice(config: StudyConfig, shape: tuple[int, ...]) -> StudyConfig:
+    """The study on another lattice, with a flow of no more levels than that allows."""
+    small = config.model_copy(update={"lattice": config.lattice.model_copy(update={"shape": shape})})
+    levels = getattr(config.flow, "levels", None)
+    if levels is None:
+        return small
+    fewer = config.flow.model_copy(update={"levels": min(levels, len(halvings(build_lattice(small))))})
+    return small.model_copy(update={"flow": fewer})
+
+
+def _with_jacobian(config: StudyConfig) -> StudyConfig:
+    """The study in so few dimensions, two or more, that the flow of its links has a Jacobian that can be formed."""
+    while len(config.lattice.shape) > 2 and build_link_action(config).space.dof > LARGEST_JACOBIAN:
+        config = _on_lattice(config, config.lattice.shape[:-1])
+    return config
+
+
+def _link_flow_laws(config: StudyConfig, flow: TrainableFlow | None, key: PRNGKey) -> Iterator[LawResult]:
+    """The laws of the flow of a study of links."""
+    config = config if flow is not None else _with_jacobian(config)
+    action, space = build_action(config), build_link_action(config).space
+    checked = _scrambled_flow(config, key, scale=_LINK_SCALE) if flow is None else flow
+    if is_continuous(checked):
+        checked = of_draws(checked, RK8, _LINK_STEPS)
+    known = known_values(config).get("log_z")
+    log_z = None if known is None or known.error else known.value
+    yield from link_flows.link_flow_laws(jax.random.fold_in(key, 6), checked, action, space, log_z=log_z)
 
 
 def _gauge_laws(config: StudyConfig, key: PRNGKey) -> Iterator[LawResult]:
@@ -121,10 +162,10 @@ def _gauge_laws(config: StudyConfig, key: PRNGKey) -> Iterator[LawResult]:
     yield from _dynamics_laws(_hmc(config), key, _ON_LINKS)
 
 
-def _scrambled_flow(config: StudyConfig, key: PRNGKey) -> TrainableFlow:
+def _scrambled_flow(config: StudyConfig, key: PRNGKey, *, scale: float = 0.1) -> TrainableFlow:
     """The study's architecture away from the identity, but not so far that its Jacobian is ill conditioned."""
     fresh = build_flow(config, precision="float64")
-    return study_flow(bijections.scrambled(jax.random.fold_in(key, 0), fresh, scale=0.1), config)
+    return study_flow(bijections.scrambled(jax.random.fold_in(key, 0), fresh, scale=scale), config)
 
 
 def _finely_integrated(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> TrainableFlow:

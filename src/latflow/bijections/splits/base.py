@@ -34,6 +34,14 @@ class AbstractSplit(eqx.Module):
     def inverse_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
         """The pre-image of a, and the log-det of the inverse map, at every site."""
 
+    def placed(self, x: Field, plaquette: Field) -> Field:
+        """A Haar element as the half of a plaquette: one-to-one, and Haar at every P. For quasi-random draws.
+
+        By default itself. A split reads its own coordinates best from elements that are placed in the frame of P.
+        """
+        del plaquette
+        return x
+
     def representative(self, plaquette: Field) -> Field:
         """Another element of the class of every plaquette, for densities of classes; by default itself.
 

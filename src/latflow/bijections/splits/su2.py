@@ -68,6 +68,10 @@ class SU2Split(AbstractSplit):
         return _moved(self.energy, half, plaquette, n_bins=self.n_bins, inverse=True)
 
     @override
+    def placed(self, x: Field, plaquette: Field) -> Field:
+        return _placed(x, plaquette)
+
+    @override
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
 
@@ -100,6 +104,22 @@ def _diagonal(plaquette: Matrices) -> Matrices:
     real, vector = _quaternion(plaquette)
     zero = jnp.zeros_like(real)
     return _matrices((real, jnp.stack([zero, zero, _length(vector)])))
+
+
+@trailing
+def _placed(element: Matrices, plaquette: Matrices) -> Matrices:
+    """MX, where the third direction of the axis of X becomes that of P."""
+    cosine, sine, axis = _root(plaquette)
+    real, vector = _quaternion(element)
+    # two directions across the axis: Duff et al., J. Comput. Graph. Tech. 6 (2017) 1
+    x, y, z = axis
+    sign = jnp.where(z < 0, -1.0, 1.0)
+    a = -1 / (sign + z)
+    b = x * y * a
+    first = jnp.stack([1 + sign * x**2 * a, sign * b, -sign * x])
+    second = jnp.stack([b, sign + y**2 * a, -y])
+    turned = vector[0][None] * first + vector[1][None] * second + vector[2][None] * axis
+    return _matrices(_times((cosine, sine[None] * axis), (real, turned)))
 
 
 @trailing

@@ -117,6 +117,10 @@ class SU3Split(AbstractSplit):
         return self._moved(half, plaquette, inverse=True)
 
     @override
+    def placed(self, x: Field, plaquette: Field) -> Field:
+        return _placed(x, plaquette)
+
+    @override
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
 
@@ -175,6 +179,14 @@ def _diagonal(plaquette: Matrices) -> Matrices:
     angles = eigenframe(plaquette).angles
     values = jnp.cos(angles) + 1j * jnp.sin(angles)
     return values[:, None] * np.eye(3).reshape(3, 3, *(1,) * (plaquette.ndim - 2))
+
+
+@trailing
+def _placed(x: Matrices, plaquette: Matrices) -> Matrices:
+    """VMXV†, with V the frame of P."""
+    angles, frame = eigenframe(plaquette)
+    root = jnp.cos(angles / 2) + 1j * jnp.sin(angles / 2)
+    return from_frame(frame, root[:, None] * x)
 
 
 @trailing

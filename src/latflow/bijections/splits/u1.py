@@ -63,6 +63,10 @@ class U1Split(AbstractSplit):
         return eqx.tree_at(lambda split: split.energy, self, jnp.asarray(energies, self.energy.dtype))
 
     @override
+    def placed(self, x: Field, plaquette: Field) -> Field:
+        return wrap(x + plaquette / 2)
+
+    @override
     def forward_and_log_det(self, half: Field, plaquette: Field) -> tuple[Field, LogDet]:
         return _forward(self.energy, half, plaquette, n_bins=self.n_bins)
 

@@ -86,7 +86,9 @@ def require_uniforms(sampler: AbstractWeightedSampler, name: str) -> FlowSampler
     if isinstance(sampler, FlowSampler) and sampler.flow.n_uniforms:
         return sampler
     found = type(getattr(sampler, "flow", sampler)).__name__
-    raise ConfigError([f"{name}: {found} is no map of uniform numbers; allowed: a flow from a normal prior"])
+    raise ConfigError(
+        [f"{name}: {found} is no map of uniform numbers; allowed: a flow from a normal prior or Haar links"]
+    )
 
 
 def draw_keys(config: StudyConfig, name: str) -> tuple[PRNGKey, PRNGKey]:

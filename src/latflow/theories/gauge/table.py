@@ -19,7 +19,7 @@ MEASURED_BESIDE = ("gradient_flow", "smearing")
 class WilsonTable(AbstractActionTable):
     """Wilson's gauge action, β Σ (1 − Re tr P / N)."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "heatbath", "metropolis", "files")
+    samplers: ClassVar[tuple[str, ...]] = ("flow", "quasi", "hmc", "heatbath", "metropolis", "files")
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "links"
@@ -42,7 +42,7 @@ class WilsonTable(AbstractActionTable):
 class ImprovedTable(AbstractActionTable):
     """A gauge action of plaquettes and 2×1 rectangles, c₀ = 1 − 8c₁."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc", "metropolis", "files")
+    samplers: ClassVar[tuple[str, ...]] = ("flow", "quasi", "hmc", "metropolis", "files")
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
     free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     terms: ClassVar[tuple[str, ...]] = ("rectangles", "plaquettes")
@@ -120,11 +120,20 @@ def _rectangle_colours(value: Lookup) -> list[Complaint]:
     return [Complaint("lattice.shape", str(list(shape)), "multiples of 4 with metropolis", hint)]
 
 
+_FROM_FLOW = {"flow", "quasi"}
+"""Samplers that draw from the flow."""
+
+
 def _plaquette_flow(value: Lookup) -> list[Complaint]:
     kind, flow, group, shape = (
         value(f"{key}") for key in ("action.kind", "flow.kind", "action.group", "lattice.shape")
     )
-    if kind not in KINDS or flow != "plaquettes" or group is None or "flow" not in (value("sampling.samplers") or ()):
+    if (
+        kind not in KINDS
+        or flow != "plaquettes"
+        or group is None
+        or _FROM_FLOW.isdisjoint(value("sampling.samplers") or ())
+    ):
         return []
     if group == "U(1)" and (shape is None or len(shape) == 2):
         return []
