@@ -1,5 +1,6 @@
 """Doubling flows of U(1): exact log Z before and after training, block couplings, refusals."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,6 +93,12 @@ def test_the_split_is_continuous_where_the_plaquette_is_minus_one():
     images = [split.forward_and_log_det(half, jnp.full(9, sign * (jnp.pi - 1e-12))) for sign in (1, -1)]
     for one, other in zip(*images, strict=True):
         assert np.allclose(np.exp(1j * one), np.exp(1j * other), atol=1e-9)
+
+
+def test_a_flow_whose_shapes_are_asked_for_is_not_fitted():
+    shapes = eqx.filter_eval_shape(lambda: doubling_flow(KEY, Lattice((4, 4)), SU(3), 5.0, n_bins=8))
+    assert shapes.bijection.splits.kappa.shape == (4,)
+    assert isinstance(shapes.bijection.splits.kappa, jax.ShapeDtypeStruct)
 
 
 def test_halvings():

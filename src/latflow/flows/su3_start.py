@@ -39,9 +39,12 @@ def fitted(splits: SU3Split, beta: float) -> SU3Split:
     """The stacked splits of all levels with networks of the exact densities of blocks.
 
     Args:
-        splits: The heat bath of blocks at this coupling, with silent networks.
+        splits: The heat bath of blocks at this coupling, with silent networks. While their shapes are traced, nothing
+            is fitted.
         beta: Coupling of the plaquettes.
     """
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(splits)):
+        return splits
     n_levels = len(splits.kappa)
     for i in reversed(range(n_levels)):
         n = 2 ** (n_levels - 1 - i)
