@@ -32,7 +32,7 @@ from latflow.training.schedules import adam, schedule  # noqa: E402
 from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 
 ROWS = ((8, 2.0), (16, 1.0), (16, 2.0), (16, 3.0), (16, 4.0), (16, 5.0), (16, 6.0), (16, 7.0))
-AT_ONCE = 1024
+AT_ONCE = 256
 
 
 def columns(sampler, keys):
@@ -105,7 +105,7 @@ def row(extent, beta, arguments):
     action = WilsonAction(lattice, U1(), beta=beta)
     key, start = jax.random.key(arguments.seed), arguments.start * beta
     flow = doubling_flow(key, lattice, U1(), start, n_bins=arguments.bins)
-    before, to_compile, _ = drawn(flow, action, AT_ONCE * 4)
+    before, to_compile, _ = drawn(flow, action, 4096)
     flow, compiling, seconds = trained(flow, action, arguments)
     found, _, draws = drawn(flow, action, arguments.draws)
     log_weights = found[0]
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one row of a 4 × 4 lattice")
     parser.add_argument("--rows", nargs="*", default=[f"{extent}:{beta:g}" for extent, beta in ROWS], help="L:β")
     parser.add_argument("--start", type=float, default=1.0, help="β of the start over that of the target")
-    parser.add_argument("--draws", type=int, default=2**16, help="a multiple of 1024")
+    parser.add_argument("--draws", type=int, default=2**16, help="a multiple of 256")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--bins", type=int, default=32)

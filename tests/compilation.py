@@ -33,6 +33,7 @@ PLAIN_MODULES = (
     "flows/test_architectures.py",
     "flows/test_conditional.py",
     "flows/test_continuous.py",
+    "flows/test_doubling.py",
     "flows/test_gauge.py",
     "flows/test_links.py",
     "flows/test_matched.py",

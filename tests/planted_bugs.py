@@ -1068,6 +1068,13 @@ BUGS = (
         "tests/bijections/test_splits.py::test_law_of_su3[log_det_is_jacobian]",
     ),
     Bug(
+        "a block of two plaquettes of SU(3) taken for a single one",
+        "flows/su3_start.py",
+        "if n_plaquettes == 1:",
+        "if n_plaquettes <= 2:",
+        "tests/flows/test_doubling.py::test_the_start_is_close_to_the_theory_and_log_z_is_exact[SU(3)]",
+    ),
+    Bug(
         "plaquettes of the reduced form that do not turn with the direction",
         "flows/reduced.py",
         "np.diff(hierarchy.directions) != 0",

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from scipy.special import ive
 
 from latflow.arguments import count, number
@@ -250,6 +250,37 @@ def sun_plaquette(n: int, beta: float) -> float:
     """
     trivial, fundamental = (0,) * n, (1,) + (0,) * (n - 1)
     return _coefficient(fundamental, beta) / (n * _coefficient(trivial, beta))
+
+
+def su3_block_log_density(
+    traces: Complex[np.ndarray, " n"], beta: float, *, n_plaquettes: int
+) -> Float[np.ndarray, " n"]:
+    r"""Log-density of the loop around a block of plaquettes of SU(3) in infinite volume, with respect to Haar.
+
+    The convolution of the weights of its plaquettes, $\sum_rd_r(f_r/d_rf_0)^n\chi_r$. Characters are those of Jacobi
+    and Trudi, of the complete homogeneous polynomials, which obey $h_k=th_{k-1}-t^*h_{k-2}+h_{k-3}$ with t the trace.
+
+    Args:
+        traces: Of the loops.
+        beta: β of Wilson's action, at least 0.
+        n_plaquettes: n.
+
+    >>> identity = np.asarray([3.0 + 0j])
+    >>> wilson = 5.0 - np.log(_coefficient((0, 0, 0), 5.0)) - 5.0
+    >>> bool(abs(su3_block_log_density(identity, 5.0, n_plaquettes=1)[0] - wilson) < 1e-9)
+    True
+    """
+    trivial = _ratio((0, 0, 0), beta)
+    shares = {r: _ratio(r, beta) / trivial for r in _representations(3, beta, 1 + n_plaquettes)}
+    h = [np.zeros_like(traces), np.ones_like(traces), traces]
+    for k in range(2, max(r[0] for r in shares) + 2):
+        h.append(traces * h[k] - np.conj(traces) * h[k - 1] + h[k - 2])
+    # h_k stands at k + 1: the first is that of −1
+    density = [
+        _dimension(r) * share**n_plaquettes * np.real(h[r[0] + 1] * h[r[1] + 1] - h[r[0] + 2] * h[r[1]])
+        for r, share in shares.items()
+    ]
+    return np.log(np.maximum(np.sum(density, axis=0), 1e-300))
 
 
 def strong_coupling_plaquette(u: float, *, dimensions: int) -> float:

@@ -1,8 +1,8 @@
 r"""Flows of links from coarse to fine lattices, which start as the heat bath of blocks.
 
 In two dimensions, integrating over the links inside a block of n plaquettes leaves a density of the loop around it,
-which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) by one number. One
-entry of `_SPLITS` per group.
+which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) of networks beside
+the heat bath of Wilson blocks, see `latflow.flows.su3_start`. One entry of `_SPLITS` per group.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,11 @@ from latflow.bijections.splits.base import AbstractSplit
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.su3 import SU3Split
 from latflow.bijections.splits.u1 import U1Split
-from latflow.distributions import HaarPrior
+from latflow.distributions import AbstractDistribution, HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
+from latflow.flows.su3_start import fitted
 from latflow.flows.tables import MOST_TERMS, largest_beta
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
@@ -105,8 +106,13 @@ def doubling_flow(
         raise ConfigError([f"n_terms: {n_terms}; allowed: at most {MOST_TERMS}"])
     beta = _coupling(beta, n_bins)
     hierarchy = _hierarchy(lattice, n_levels)
-    splits = _SPLITS[group.name](key, (hierarchy.n_levels, n_bins, n_terms), dtype).heat_bath(beta)
-    return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(splits, group, hierarchy))
+    splits = _SPLITS[group.name](key, (hierarchy.n_levels, n_bins, n_terms), dtype)
+    return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(_started(splits, beta), group, hierarchy))
+
+
+def _started(splits: AbstractSplit, beta: float) -> AbstractSplit:
+    heat_bath = splits.heat_bath(beta)
+    return fitted(heat_bath, beta) if isinstance(heat_bath, SU3Split) else heat_bath
 
 
 def _coupling(beta: float | Scalar, n_bins: int) -> float:
@@ -140,5 +146,11 @@ def at_heat_bath(flow: Flow, beta: float) -> Flow:
     doubling = flow.bijection
     if not isinstance(doubling, Doubling):
         raise TypeError(f"flow: {flow}; allowed: a doubling flow")
-    started = eqx.tree_at(lambda bijection: bijection.splits, doubling, doubling.splits.heat_bath(beta))
+    started = eqx.tree_at(lambda bijection: bijection.splits, doubling, _started(doubling.splits, beta))
     return Flow(flow.prior, started)
+
+
+def doubled(flow: AbstractDistribution) -> Hierarchy | None:
+    """The levels of a doubling flow; None of any other flow."""
+    bijection = flow.bijection if isinstance(flow, Flow) else None
+    return bijection.hierarchy if isinstance(bijection, Doubling) else None

@@ -21,6 +21,7 @@ from latflow.execution import draws_at_once
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
+from latflow.flows.doubling import doubled
 from latflow.flows.matched import MatchedIntegration, made_for_draws, matched
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
@@ -53,7 +54,10 @@ class FlowSampler(AbstractWeightedSampler):
     @property
     @override
     def draws_at_once(self) -> int | None:
-        return draws_at_once(math.prod(self.flow.space.shape)) if made_for_draws(self.flow) else None
+        if made_for_draws(self.flow):
+            return draws_at_once(math.prod(self.flow.space.shape))
+        levels = doubled(self.flow)
+        return None if levels is None else draws_at_once(2 * levels.lattice.volume)
 
     @override
     def draw(self, key: PRNGKey) -> Weighted:

@@ -26,7 +26,7 @@ from latflow.results import ChainAgreement, Observable
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate
 from latflow.stats.freezing import freezing
-from latflow.study.config.methods import HMC
+from latflow.study.config.methods import FLOW, HMC
 
 LENGTH = 20.0
 """Autocorrelation times that a chain must hold for its own to be more than a lower bound."""
@@ -254,9 +254,16 @@ def _value(run: Run, key: str) -> float:
 
 def _point(run: Run, x: float, observable: str, sampler: str) -> Point | None:
     row, chains = run.results.estimate(observable, sampler), run.results.chains.get(sampler)
-    if row is None or chains is None or row.is_array:
+    if sampler == FLOW and run.results.flow is not None:
+        # accept/reject through independent draws: one chain, whose updates are all kept
+        thin, length, n_chains, agree = 1, run.results.flow.n, 1, True
+    elif chains is not None:
+        thin, n_chains = int(run.study[sampler]["thin"]), chains.chains
+        length, agree = thin * chains.records, _agree(chains, _COLUMNS.get(observable, observable))
+    else:
         return None
-    thin = int(run.study[sampler]["thin"])
+    if row is None or row.is_array:
+        return None
     tau, error = _scalar(row.tau_int), _scalar(row.tau_int_error)
     return Point(
         x=x,
@@ -264,13 +271,13 @@ def _point(run: Run, x: float, observable: str, sampler: str) -> Point | None:
         sampler=sampler,
         tau_int=None if tau is None else thin * tau,
         tau_int_error=None if error is None else thin * error,
-        length=thin * chains.records,
-        chains=chains.chains,
+        length=length,
+        chains=n_chains,
         value=_scalar(row.value),
         error=_scalar(row.error),
         reference=_scalar(row.reference),
         reference_error=row.reference_error,
-        agree=_agree(chains, _COLUMNS.get(observable, observable)),
+        agree=agree,
         thin=thin,
     )
 

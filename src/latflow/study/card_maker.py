@@ -227,7 +227,10 @@ def _measured(model: Path, study: StudyConfig, folder: Path, progress: Progress)
         "estimates": [
             row.model_dump(mode="json", include=set(kept))
             for row in results.estimates
-            if row.sampler == "reweighted" and row.number is not None and row.observable != "log_z"
+            if row.sampler == "reweighted"
+            and row.number is not None
+            # log Z stands above; its row is kept for the exact value beside it
+            and (row.observable != "log_z" or row.reference is not None)
         ],
     }
 

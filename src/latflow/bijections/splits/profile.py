@@ -46,6 +46,16 @@ def nodes(n_bins: int) -> Float[np.ndarray, " n_nodes"]:
     return np.concatenate([inner.ravel(), np.arange(n_bins + 1)]) / n_bins
 
 
+def shares(n_bins: int, *, power: int) -> Float[np.ndarray, " n_gauss"]:
+    """Shares of the reference density at the first 2K `nodes`, as `profile` integrates with them.
+
+    Args:
+        n_bins: K.
+        power: p of the reference density.
+    """
+    return _reference(power, n_bins).weights
+
+
 def profile(logs: Float[Array, "n_nodes *sites"], *, power: int) -> Profile:
     r"""The spline of a density.
 

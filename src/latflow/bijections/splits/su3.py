@@ -15,6 +15,7 @@ the first entry of X has absolute value one, derivatives depend on the direction
 """
 
 import math
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -48,6 +49,22 @@ _SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
 
 _Taken = tuple[Matrices, Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
 _Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
+
+
+class Condition(NamedTuple):
+    """The density of one coordinate of every half, given those before it.
+
+    Attributes:
+        value: The coordinate.
+        logs: Its log-density at `nodes` without a network, up to a constant.
+        inputs: What the network reads.
+        power: Of the sine in its Haar density.
+    """
+
+    value: Float[Array, "*sites"]
+    logs: Float[Array, "n_nodes *sites"]
+    inputs: Float[Array, "n_inputs *sites"]
+    power: int
 
 
 class SU3Split(AbstractSplit):
@@ -124,9 +141,21 @@ class SU3Split(AbstractSplit):
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
 
+    def conditions(self, half: Field, plaquette: Field) -> tuple[Condition, ...]:
+        """The densities from which the image of nothing else than `half` comes, for fits of the networks."""
+        _, _, features, values, _, _ = _taken_apart(half, plaquette)
+        found = []
+        for step, power in enumerate(_POWERS):
+            known = values[:step]
+            logs = _heat_bath(self.kappa, features[:3], known, step=step, n_bins=self.n_bins)
+            found.append(Condition(values[step], logs, _read(features, known, step=step), power))
+        return tuple(found)
+
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
-        frame, root, features, values, phases, conjugated = _taken_apart(half, plaquette)
-        moved, log_det = self._chain(features, values, inverse=inverse)
+        # XLA would compute the frame again in every loop that reads it: half of the seconds, and of the compilation
+        parts = jax.lax.optimization_barrier(_taken_apart(half, plaquette))
+        frame, root, features, values, phases, conjugated = parts
+        moved, log_det = jax.lax.optimization_barrier(self._chain(features, values, inverse=inverse))
         return _put_together(frame, root, features, moved, phases, conjugated), log_det
 
     def _chain(
@@ -137,8 +166,8 @@ class SU3Split(AbstractSplit):
         for step, (network, power) in enumerate(zip(self.networks, _POWERS, strict=True)):
             known = jnp.stack(images) if images else values[:0]
             logs = _heat_bath(self.kappa, features[:3], known, step=step, n_bins=self.n_bins)
-            series = jnp.asarray(_series(step, self.n_bins, len(network.biases[-1])), logs.dtype)
-            logs = logs + jnp.tensordot(series, network(_read(features, known, step=step)), 1)
+            terms = jnp.asarray(series(nodes(self.n_bins), power, n_terms=len(network.biases[-1])), logs.dtype)
+            logs = logs + jnp.tensordot(terms, network(_read(features, known, step=step)), 1)
             out, slope = _through(logs, values[step], power=power, inverse=inverse)
             images.append(values[step] if inverse else out)
             moved.append(out)
@@ -299,8 +328,13 @@ def _log_block(square: Array) -> Array:
     return root - 2.5 - 1.5 * jnp.log((1.5 + root) / 4)
 
 
-def _series(step: int, n_bins: int, n_terms: int) -> Float[np.ndarray, "n_nodes n_terms"]:
-    """Cosines of multiples of an angle, or Chebyshev polynomials of a share, at the nodes."""
-    y = nodes(n_bins)
-    angle = np.pi * y if _POWERS[step] else np.arccos(2 * y - 1)
+def series(y: Float[np.ndarray, " n"], power: int, *, n_terms: int) -> Float[np.ndarray, "n n_terms"]:
+    """Cosines of multiples of an angle, or Chebyshev polynomials of a share, whose Haar density has no sine.
+
+    Args:
+        y: Coordinates.
+        power: Of the sine in their Haar density.
+        n_terms: Functions.
+    """
+    angle = np.pi * y if power else np.arccos(2 * y - 1)
     return np.cos(angle[:, None] * np.arange(1, n_terms + 1))
