@@ -25,7 +25,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import latflow as lf  # noqa: E402
-from common.error_rows import NAMES, Row, pulls, table  # noqa: E402
+from common.error_rows import NAMES, Row, once_table, pulls, table  # noqa: E402
 from common.zoo import flow_and_action, models_of, parser_of_models, training_seconds  # noqa: E402
 from latflow.flows.weighted import matched_draws  # noqa: E402
 from latflow.observables.scalar import scalar_observables  # noqa: E402
@@ -35,7 +35,7 @@ SCRAMBLINGS, BLOCK = 16, 512
 
 
 class Sizes(NamedTuple):
-    """Of all ways: records of a chain and corrected ones, points, steps of training at the first and at later models."""
+    """Of all ways: records of a chain, corrected ones, points; steps of training at the first and at later models."""
 
     records: int
     corrected: int
@@ -150,7 +150,9 @@ def main():
     points = [int(each) for each in options.points.split(",")]
     seeds, made, before = 1 if options.quick else options.seeds, [], (None, 0.0)
     for i, name in enumerate(models_of(options)):
-        sizes = Sizes(options.records, options.corrected, points[min(i, len(points) - 1)], (options.steps, options.further))
+        sizes = Sizes(
+            options.records, options.corrected, points[min(i, len(points) - 1)], (options.steps, options.further)
+        )
         sizes = Sizes(64, 64, BLOCK, (5, 5)) if options.quick else sizes
         flow, action = flow_and_action(name)
         before = trained(action, before, sizes)
@@ -160,7 +162,7 @@ def main():
             if options.rows is not None:
                 with options.rows.open("a", encoding="utf-8") as file:
                     file.write(row.line() + "\n")
-    print("\n".join((*table(made), "", *pulls(made))))
+    print("\n".join((*table(made), "", *once_table(made), "", *pulls(made))))
 
 
 if __name__ == "__main__":
