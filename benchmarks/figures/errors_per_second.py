@@ -36,7 +36,7 @@ LOOKS = {
     "flow, weights": ("flow, weights", "#56B4E9", "p", "-"),
     "flow, quasi-random with variates": ("flow, quasi-random", "#0072b2", "o", "--"),
 }
-WIDTH, HEIGHT, ABOVE = 7.0, 4.9, 0.62
+WIDTH, HEIGHT, ABOVE = 7.0, 5.1, 0.75
 """Inches, and room for the legend."""
 
 
@@ -44,7 +44,7 @@ def draw(rows: list[Row]) -> Figure:
     """Four panels, a line for every way."""
     figure = Figure(figsize=(WIDTH, HEIGHT))
     axes = figure.subplots(2, 2, sharex=True)
-    figure.subplots_adjust(left=0.1, right=0.985, bottom=0.1, top=1 - ABOVE / HEIGHT, wspace=0.24, hspace=0.12)
+    figure.subplots_adjust(left=0.1, right=0.985, bottom=0.1, top=1 - ABOVE / HEIGHT, wspace=0.24, hspace=0.2)
     extents = sorted({row.extent for row in rows})
     for panel, (name, symbol) in zip(axes.flat, PANELS.items(), strict=True):
         for way, (label, colour, marker, line) in LOOKS.items():
@@ -63,7 +63,7 @@ def draw(rows: list[Row]) -> Figure:
         panel.set(xscale="log", yscale="log")
         panel.set_xticks(extents, [str(n) for n in extents])
         panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
-        panel.set_title(symbol, loc="left", y=0.88, x=0.03)
+        panel.set_title(symbol, loc="left")
     for panel in axes[1]:
         panel.set_xlabel("$L$")
     for panel in axes[:, 0]:

@@ -12,7 +12,7 @@ from latflow.report.numbers import ABSENT, duration, plain
 from latflow.results import ErrorCost, Results, SamplerCost, error_costs
 from latflow.results.error_costs import GOAL, is_ahead, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
-from latflow.study.config.methods import BASELINE, CHAINS
+from latflow.study.config.methods import BASELINE, CHAINS, GIVEN
 
 COLUMNS = 5
 """Observables that a page has room for; results.json holds all."""
@@ -116,7 +116,7 @@ def way_label(way: tuple[str, bool]) -> str:
     """A sampler, and if its averages are corrected by what."""
     sampler, corrected = way
     label = sampler_style(sampler).label
-    return label if not corrected else f"{label} reduced" if sampler in CHAINS else f"{label} with variates"
+    return label if not corrected else f"{label} reduced" if sampler in (*CHAINS, *GIVEN) else f"{label} with variates"
 
 
 def once_of(line: Sequence[ErrorCost | None]) -> str:
