@@ -56,7 +56,8 @@ def of_ensemble(y, f):
     tests = null_tests(fit, f)
     seen = []
     for i in range(len(SHOWN)):
-        there = null_tests(cross_fit(y, moved := shifted(fit, tests, f, i)), moved)
+        # of the variates one alone: their own means are not looked at here
+        there = null_tests(cross_fit(y, shifted(fit, tests, f, i)), f[:, :, :1])
         seen.append(bool(there.corrections[i] <= LEAST_PROBABILITY))
     found = [gamma_estimate(fit.corrected[:, :, i]) for i in range(len(SHOWN))]
     tau = gamma_estimate(y[:, :, 0]).tau_int

@@ -134,7 +134,7 @@ def parts_of_files(
         TooShortError: If there are too few configurations for two parts.
     """
     replicas, order = replicas_of(ensemble)
-    parts = np.array(cut_into_parts(replicas.split(order), what=str(ensemble.path)))
+    parts = np.array(cut_into_parts([each.tolist() for each in replicas.split(order)], what=str(ensemble.path)))
     found = collection_of(context.config)
     x = np.concatenate([read_fields(context, block, found)[:, 0] for block in ensemble.blocks(())])
     return x[parts], {name: column[0][parts] for name, column in columns.items()}
