@@ -1,17 +1,21 @@
 """What an error costs: CPU seconds for a relative error of 0.1 %, of chains and of the flow of the zoo, by observable.
 
-HMC with a tuned step and Wolff clusters with tuned sweeps, 64 chains each; the flow's draws with weights, integrated as
-their error allows, random ones by Metropolis and by weights, and at scrambled Sobol points with variates. Everything
-is run twice and the second run is timed, so that nothing is compiled in it; of chains the share of the warm-up is taken
-off. Sampling and measuring count, of corrected averages making and fitting their variates as well. Squared errors of
-quasi-random averages are known to 37 %, others to a few per cent. What comes once, training, is not in these seconds;
-the last columns give it, and say for how long HMC could have run before both are ahead of it in χ₂.
+HMC with a tuned step, local sweeps and Wolff clusters with tuned widths, 64 chains each; HMC corrected by learned Stein
+fields; the flow's draws with weights, integrated as their error allows, random ones by Metropolis and by weights, and
+at scrambled Sobol points with variates. All ways run by turns in one process, seed after seed; a round before the first
+seed compiles and is not counted. Sampling and measuring count, of corrected averages making and fitting their variates
+as well; of chains the share of the warm-up is taken off.
 
-`--reduce N` adds HMC corrected by learned Stein fields: velocities of N steps are trained on chains of HMC, then used
-on all the chains of the row above.
+Stein fields are trained once per model, on chains of their own, and each model goes on from the fields of the one
+before; their coefficients are fitted and cross-fitted on the chains of every seed. What comes once, with all that came
+before it, is given beside the seconds. `--rows FILE` keeps every row as it is found, so that a run that was cut prints
+what it has: `python benchmarks/figures/errors_per_second.py FILE`.
 """
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 
@@ -21,12 +25,32 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import latflow as lf  # noqa: E402
+from common.error_rows import NAMES, Row, once_table, pulls, table  # noqa: E402
 from common.zoo import flow_and_action, models_of, parser_of_models, training_seconds  # noqa: E402
 from latflow.flows.weighted import matched_draws  # noqa: E402
 from latflow.observables.scalar import scalar_observables  # noqa: E402
 
-NAMES = {"susceptibility": "χ₂", "pole_mass": "m_p", "ising_energy": "E", "phi_squared": "⟨φ²⟩"}
-CHAINS, WARMUP, THIN, GOAL = 64, 500, 2, 1e-3
+CHAINS, WARMUP = 64, 500
+SCRAMBLINGS, BLOCK = 16, 512
+
+
+class Sizes(NamedTuple):
+    """Of all ways: records of a chain, corrected ones, points; steps of training at the first and at later models."""
+
+    records: int
+    corrected: int
+    points: int
+    steps: tuple[int, int]
+
+
+class Known(NamedTuple):
+    """What a round of one model needs."""
+
+    action: lf.PhiFour
+    flow: Any
+    drawn: Any
+    fields: Any
+    sizes: Sizes
 
 
 def timed(function, *arguments, **settings):
@@ -36,103 +60,109 @@ def timed(function, *arguments, **settings):
     return found, time.process_time() - start
 
 
-def cost(estimates, seconds):
-    """CPU seconds for the goal, by observable."""
-    first = {name: estimates[name][0] for name in NAMES if estimates.get(name)}
-    return {name: seconds * (each.error / each.value / GOAL) ** 2 for name, each in first.items()}
-
-
-def second(function, *arguments, **settings):
-    """What the second of two equal calls gives, and its CPU seconds: nothing is compiled in it."""
-    function(*arguments, **settings)
-    return timed(function, *arguments, **settings)
-
-
-def measuring(action, fields):
+def measured(action, fields):
     """CPU seconds of measuring configurations with any leading axes."""
     flat = np.asarray(fields).reshape(-1, *action.space.shape)
-    return second(lf.measure, scalar_observables(action), flat)[1]
-
-
-def of_chain(action, kernel, *, records, thin):
-    """Configurations, averages and costs of a kernel."""
-    settings = {"n": records, "chains": CHAINS, "warmup": WARMUP, "thin": thin}
-    lf.run_chain(jax.random.key(1), kernel, **settings)
-    fields, seconds = timed(lf.run_chain, jax.random.key(2), kernel, **settings)
-    share = records * thin / (records * thin + WARMUP)
-    return fields, lf.estimates(action, fields), seconds * share + measuring(action, fields)
-
-
-def of_flow(action, flow, *, points):
-    """Averages and seconds of random draws, by Metropolis and by weights, and of quasi-random ones."""
-    n = 16 * points
-    sampler = lf.FlowSampler(matched_draws(jax.random.key(3), flow, action, n=n)[0], action)
-    lf.sample(jax.random.key(4), sampler, n=512)
-    drawn, seconds = timed(lf.sample, jax.random.key(5), sampler, n=n)
-    seconds += measuring(action, drawn.proposals)
-    yield "flow, Metropolis", lf.estimates(action, drawn), seconds
-    yield "flow, weights", lf.reweighted_estimates(action, drawn), seconds
-    settings = {"integration": "matched", "scramblings": 16}
-    lf.quasi_sample(jax.random.key(6), flow, action, points=128, **settings)
-    drawn, seconds = timed(lf.quasi_sample, jax.random.key(6), flow, action, points=points, **settings)
-    estimates, more = second(lf.reweighted_estimates, action, drawn)
-    yield "flow, quasi-random with variates", estimates, seconds + more
-
-
-def of_stein_fields(action, fields, *, steps):
-    """Averages of all chains corrected by fields that others have trained, their CPU seconds, and those of training."""
-    kernel = hmc(action)
-    other = lf.run_chain(jax.random.key(7), kernel, n=len(fields), chains=CHAINS, warmup=WARMUP, thin=THIN)
-    trained, seconds = timed(lf.reduce, action, other, training=lf.SteinTraining(steps=steps))
-    found, each = second(lf.reduce, action, fields, velocities=trained.fields)
-    return found.estimates, each, seconds
+    return timed(lf.measure, scalar_observables(action), flat)[1]
 
 
 def hmc(action):
-    """HMC as in all rows."""
+    """HMC as in all rows, with its steps per record and target acceptance."""
     return lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.25), n_steps=4)
 
 
-def rows(name, *, records, points, steps):
-    """Label, estimates, seconds and those that come once, of every way."""
-    flow, action = flow_and_action(name)
-    fields, estimates, seconds = of_chain(action, hmc(action), records=records, thin=THIN)
-    yield "HMC", estimates, seconds, 0.0
-    if steps:
-        reduced, more, once = of_stein_fields(action, fields, steps=steps)
-        yield "HMC, learned Stein fields", reduced, seconds + more, once
+def of_chain(key, action, kernel, *, records, thin, acceptance=0.8):
+    """Configurations of a kernel, and CPU seconds without the warm-up."""
+    settings = {"n": records, "chains": CHAINS, "warmup": WARMUP, "thin": thin, "target_acceptance": acceptance}
+    fields, seconds = timed(lf.run_chain, key, kernel, **settings)
+    return fields, seconds * records * thin / (records * thin + WARMUP)
+
+
+def chains(key, known: Known) -> Iterator[tuple[str, dict, float]]:
+    """Label, averages and seconds of plain chains."""
+    action = known.action
+    local = lf.LocalMetropolis(action, width=1.0)
     clusters = lf.WolffMetropolis(action, width=jnp.asarray(1.0), n_sweeps=3, n_clusters=1)
-    yield "clusters", *of_chain(action, clusters, records=records, thin=1)[1:], 0.0
-    for label, found, each in of_flow(action, flow, points=points):
-        yield label, found, each, training_seconds(name)
+    kernels = {"HMC": (hmc(action), 2, 0.8), "local": (local, 4, 0.5), "clusters": (clusters, 1, 0.5)}
+    for i, (label, (kernel, thin, acceptance)) in enumerate(kernels.items()):
+        settings = {"records": known.sizes.records, "thin": thin, "acceptance": acceptance}
+        fields, seconds = of_chain(jax.random.fold_in(key, i), action, kernel, **settings)
+        yield label, lf.estimates(action, fields), seconds + measured(action, fields)
 
 
-def table(name, **sizes):
-    """The rows of one flow, printed."""
-    reference = None
-    for label, estimates, seconds, once in rows(name, **sizes):
-        found = cost(estimates, seconds)
-        reference = reference or found
-        cells = [f"{found[key]:.3g} ({reference[key] / found[key]:.3g})" if key in found else "–" for key in NAMES]
-        gain = reference["susceptibility"] / found["susceptibility"] if "susceptibility" in found else 0.0
-        even = "–" if not once else f"{once / (1 - 1 / gain):.0f}" if gain > 1 else "never"
-        value = estimates["susceptibility"][0] if "susceptibility" in found else "–"
-        told = f"{seconds:.1f} | {once:.0f} | {even}"
-        print(f"| {name} | {label} | {value} | {' | '.join(cells)} | {told} |", flush=True)
+def corrected(key, known: Known):
+    """HMC with more trajectories between records, as each costs little beside its velocities, corrected."""
+    fields, seconds = of_chain(key, known.action, hmc(known.action), records=known.sizes.corrected, thin=THIN)
+    found, more = timed(lf.reduce, known.action, fields, velocities=known.fields)
+    return "HMC, learned Stein fields", found.estimates, seconds + more
+
+
+THIN = 6
+"""Trajectories between configurations that are corrected."""
+
+
+def of_flow(key, known: Known) -> Iterator[tuple[str, dict, float]]:
+    """Label, averages and seconds of random draws, by Metropolis and by weights, and of quasi-random ones."""
+    action, points = known.action, known.sizes.points
+    sampler = lf.FlowSampler(known.drawn, action)
+    drawn, seconds = timed(lf.sample, jax.random.fold_in(key, 10), sampler, n=SCRAMBLINGS * points // 4)
+    seconds += measured(action, drawn.proposals)
+    yield "flow, Metropolis", lf.estimates(action, drawn), seconds
+    yield "flow, weights", lf.reweighted_estimates(action, drawn), seconds
+    settings = {"integration": "matched", "scramblings": SCRAMBLINGS, "points": points, "block_size": BLOCK}
+    drawn, seconds = timed(lf.quasi_sample, jax.random.fold_in(key, 11), known.flow, action, **settings)
+    found, more = timed(lf.reweighted_estimates, action, drawn)
+    yield "flow, quasi-random with variates", found, seconds + more
+
+
+def trained(action, before, sizes: Sizes):
+    """Stein fields that go on from those of another model, and CPU seconds of all with their chains and compilation."""
+    fields, spent = before
+    other, chain = timed(of_chain, jax.random.key(7), action, hmc(action), records=sizes.corrected, thin=THIN)
+    training = lf.SteinTraining(steps=sizes.steps[fields is not None])
+    found, seconds = timed(lf.reduce, action, other[0], velocities=fields, training=training)
+    return found.fields, spent + chain + seconds
+
+
+def rows(name, known: Known, *, seeds, once) -> Iterator[Row]:
+    """Rows of one model, seed after seed."""
+    for seed in range(seeds + 1):
+        key = jax.random.fold_in(jax.random.key(100), seed)
+        ways = [(*found, 0.0) for found in chains(key, known)]
+        ways.append((*corrected(jax.random.fold_in(key, 9), known), once))
+        ways += [(*found, training_seconds(name)) for found in of_flow(key, known)]
+        for label, estimates, seconds, once_of_way in ways if seed else ():
+            first = {each: estimates[each][0] for each in NAMES if estimates.get(each)}
+            found = {each: (float(e.value), float(e.error)) for each, e in first.items()}
+            yield Row(name, known.action.space.shape[0], label, seed, seconds, once_of_way, found)
 
 
 def main():
     parser = parser_of_models(__doc__)
-    parser.add_argument("--points", type=int, default=4096, help="of each of 16 scramblings")
-    parser.add_argument("--records", type=int, default=2000, help="of each of 64 chains")
-    parser.add_argument("--reduce", type=int, default=0, help="steps of training of Stein fields on the chains of HMC")
+    parser.add_argument("--points", default="2048", help="of each of 16 scramblings, one number or one for each model")
+    parser.add_argument("--records", type=int, default=1000, help="of each of 64 chains, %(default)s")
+    parser.add_argument("--corrected", type=int, default=200, help="records that are corrected, %(default)s")
+    parser.add_argument("--steps", type=int, default=400, help="of training of the first Stein fields, %(default)s")
+    parser.add_argument("--further", type=int, default=100, help="of training at every later model, %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="%(default)s")
+    parser.add_argument("--rows", type=Path, default=None, help="file that rows are appended to")
     options = parser.parse_args()
-    sizes = {"records": 64, "points": 128} if options.quick else {"records": options.records, "points": options.points}
-    columns = " | ".join(f"{text}, s (HMC ÷)" for text in NAMES.values())
-    print(f"| model | way | χ₂ | {columns} | run, CPU s | once, s | even with HMC after, s |")
-    print("|---|---|---|" + "---|" * (len(NAMES) + 3))
-    for name in models_of(options):
-        table(name, steps=options.reduce, **sizes)
+    points = [int(each) for each in options.points.split(",")]
+    seeds, made, before = 1 if options.quick else options.seeds, [], (None, 0.0)
+    for i, name in enumerate(models_of(options)):
+        sizes = Sizes(
+            options.records, options.corrected, points[min(i, len(points) - 1)], (options.steps, options.further)
+        )
+        sizes = Sizes(64, 64, BLOCK, (5, 5)) if options.quick else sizes
+        flow, action = flow_and_action(name)
+        before = trained(action, before, sizes)
+        drawn = matched_draws(jax.random.key(3), flow, action, n=SCRAMBLINGS * sizes.points // 4)[0]
+        for row in rows(name, Known(action, flow, drawn, before[0], sizes), seeds=seeds, once=before[1]):
+            made.append(row)
+            if options.rows is not None:
+                with options.rows.open("a", encoding="utf-8") as file:
+                    file.write(row.line() + "\n")
+    print("\n".join((*table(made), "", *once_table(made), "", *pulls(made))))
 
 
 if __name__ == "__main__":

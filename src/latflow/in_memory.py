@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
@@ -19,14 +20,14 @@ from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractAction
 from latflow.arguments import choice, count, fraction, require_numbers, require_shape, require_type
 from latflow.display import extents
-from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError, UnreliableWarning
 from latflow.fields.inside import require_inside
 from latflow.flows.conditional import FlowModel
+from latflow.flows.hermite import variates_of_sampler
 from latflow.flows.matched import INTEGRATIONS, MatchedIntegration
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.quasi import QuasiSamples
-from latflow.flows.weighted import FlowSampler, for_draws, matched_draws, require_same_fields
+from latflow.flows.weighted import FlowSampler, weighted_sampler
 from latflow.observables.base import measure
 from latflow.randomness import require_float64, require_key, split
 from latflow.samplers.base import AbstractKernel, AbstractTunableKernel, AbstractWeightedSampler
@@ -69,6 +70,7 @@ class FlowSamples:
         action: The target of the weights; None if the sampler does not name one.
         integration: How a flow was integrated and the error of its log q, where that was matched to the number of
             draws; None where log q is accurate to 1e-6.
+        modes: Makes `variates` from the random numbers of the draws; None where there are none.
     """
 
     proposals: Inexact[np.ndarray, "n *shape"]
@@ -78,6 +80,7 @@ class FlowSamples:
     reliability: Reliability
     action: AbstractAction | None = dataclasses.field(default=None, compare=False)
     integration: MatchedIntegration | None = None
+    modes: Callable[[], Float[np.ndarray, "n variates"]] | None = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         n, *shape = self.proposals.shape
@@ -88,6 +91,11 @@ class FlowSamples:
     def fields(self) -> Inexact[np.ndarray, "n *shape"]:
         """The exact Markov chain: draws repeat while proposals are rejected."""
         return self.proposals[self.index]
+
+    @functools.cached_property
+    def variates(self) -> Float[np.ndarray, "n variates"] | None:
+        """Polynomials of every draw's modes, of mean zero (`latflow.flows.hermite`), made when they are asked for."""
+        return None if self.modes is None else self.modes()
 
     @property
     def reweighting_ess(self) -> float:
@@ -138,7 +146,7 @@ def sample(
     require_float64()
     n, block_size = count("n", n), count("block_size", block_size)
     choice("integration", integration, INTEGRATIONS)
-    sampler, matched = _weighted_sampler(key, flow, action, n=n, integration=integration)
+    sampler, matched = weighted_sampler(key, flow, action, n=n, integration=integration)
     draw_key, accept_key = split(key)
     blocks, log_weight, index = [], -math.inf, -1
     for first in range(0, n, block_size):
@@ -160,6 +168,7 @@ def sample(
         reliability=found,
         action=getattr(sampler, "action", None),
         integration=matched,
+        modes=variates_of_sampler(sampler, draw_key, n=n, block_size=block_size),
     )
 
 
@@ -185,30 +194,6 @@ def _warn(name: str, found: Reliability) -> None:
     if not found.is_reliable:
         message = f"{name}: averages of these draws: {found.state}. {'; '.join(found.reasons)}. {REMEDY}"
         warnings.warn(message, UnreliableWarning, stacklevel=3)
-
-
-def _weighted_sampler(
-    key: PRNGKey,
-    flow: TrainableFlow | AbstractWeightedSampler,
-    action: AbstractAction | None,
-    *,
-    n: int,
-    integration: str,
-) -> tuple[AbstractWeightedSampler, MatchedIntegration | None]:
-    kinds = AbstractDistribution | AbstractWeightedSampler
-    require_type("flow", flow, kinds, "a flow, one of a conditional flow by .at(value), or a weighted sampler")
-    if isinstance(flow, AbstractWeightedSampler):
-        if action is not None:
-            raise ConfigError(["action: given; allowed: none with a weighted sampler, whose weights hold its own"])
-        return flow, None
-    if action is None:
-        raise ConfigError(["action: missing; allowed: the target of the flow"])
-    require_type("action", action, AbstractAction, "an action")
-    require_same_fields(flow.space, action.space)
-    if integration == "fine":
-        return FlowSampler(for_draws(key, flow), action), None
-    found, told = matched_draws(key, flow, action, n=n)
-    return FlowSampler(found, action), told
 
 
 def load_model(name: str | Path) -> FlowModel:
@@ -363,9 +348,9 @@ def _repeats(fields: Inexact[np.ndarray, "n chains *shape"]) -> Bool[np.ndarray,
 def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSamples) -> dict[str, list[Estimate]]:
     """Observables from all draws of a flow, each with its weight, of the field of the action class; errors of ratios.
 
-    Those of quasi-random draws come from the scatter of scramblings, with Hermite variates where these help; those of
-    `sample` do not keep their points in the prior and have no variates: use `quasi_sample`, or a study. Their `state`
-    says whether to believe them; a warning is given where not.
+    Those of quasi-random draws come from the scatter of scramblings. Hermite variates correct averages where they help,
+    there are draws enough, and weights of random draws are reliable. Their `state` says whether to believe them; a
+    warning is given where not.
 
     Args:
         action: The target of the draws.
@@ -390,8 +375,9 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
     made = all_estimates(known.all_estimators, columns, weights)
-    if isinstance(samples, QuasiSamples) and samples.variates is not None:
-        varied = all_estimates(known.all_estimators, columns, Varied(samples.draws, samples.variates))
+    usable = isinstance(samples, QuasiSamples) or found.is_reliable
+    if usable and samples.variates is not None:
+        varied = all_estimates(known.all_estimators, columns, Varied(weights, samples.variates))
         made = unless_worse(made, varied)
     bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import latflow as lf
 from latflow.archive.directory import open_ensemble
 from latflow.cli import main
-from latflow.errors import UsageError
+from latflow.errors import ConfigError, UsageError
 from latflow.results.files import read
 from latflow.store.atomic import sha256_file
 from latflow.store.records import FormatError, seal, unseal
@@ -20,6 +21,7 @@ from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 from latflow.study.stages.reducing import reduction_of
+from latflow.study.stein_files import load_fields
 from latflow.study.verify_reduced import verify_reduced
 from latflow.variates.training import SteinTraining
 
@@ -216,7 +218,7 @@ def test_fields_of_the_file_can_be_cleared(run: Path) -> None:
 def test_configurations_of_another_origin(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A NumPy file with the action of a study, and the fields of the run."""
     np.save(tmp_path / "x.npy", open_ensemble(run / "ensembles" / "hmc").fields())
-    fields = str(run / "reduced" / "hmc" / "fields")
+    fields = str(run)  # its only fields, those of HMC
     command = ["reduce", str(tmp_path / "x.npy"), "--fields", fields, "--json"]
     assert main(command) == 78
     assert "action: missing for" in capsys.readouterr().err
@@ -278,3 +280,10 @@ def test_an_archive_of_arrays_is_named(run: Path, tmp_path: Path, capsys: pytest
     np.savez(tmp_path / "x.npz", a=np.zeros((8, 4, 2, 2)))
     assert main(["reduce", str(tmp_path / "x.npz"), "--action", str(run / "study.toml")]) == 65
     assert "an archive of several arrays; allowed: an array in a NumPy file, .npy" in capsys.readouterr().err
+
+
+def test_a_run_with_fields_of_several_samplers_names_them(run: Path, tmp_path: Path) -> None:
+    for sampler in ("hmc", "local"):
+        shutil.copytree(run / "reduced" / "hmc" / "fields", tmp_path / "reduced" / sampler / "fields")
+    with pytest.raises(ConfigError, match=r"a run; allowed: one of .*reduced/hmc/fields, .*reduced/local/fields"):
+        load_fields(tmp_path, lf.ScalarSpace((2, 2)))

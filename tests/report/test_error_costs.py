@@ -151,6 +151,7 @@ def test_a_training_that_was_not_recorded_is_unknown_and_not_zero() -> None:
     assert table is not None
     assert ["quasi with variates", "unknown", "50 s (÷ 50)"] in table.rows
     assert ["quasi with variates", "ahead; training unknown"] in table.even
+    assert "once unknown: not recorded: training of the flow (quasi, quasi with variates)." in table.notes
 
 
 def test_configurations_of_another_code_have_no_seconds() -> None:

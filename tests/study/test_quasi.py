@@ -1,15 +1,18 @@
 """Quasi-random draws in a study of the free field: exact values, blocks that go on, draws made again, refusals."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from latflow.archive.arrays import StoredEnsemble
 from latflow.errors import ConfigError, DataError, Interrupted, UsageError
 from latflow.report import summary_lines
 from latflow.results import Results
+from latflow.stats.reliability import Reliability
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
 from latflow.study.config import StudyConfig, load_study
@@ -19,7 +22,9 @@ from latflow.study.plan import plan
 from latflow.study.regenerate import regenerated
 from latflow.study.run import run_stages
 from latflow.study.stages import scramblings
+from latflow.study.stages.figures_of_merit import weights_of
 from latflow.study.stages.scramblings import Layout
+from latflow.study.stages.smaller_errors import WeightedColumns, smaller_errors
 from latflow.study.verify import verify
 
 STUDY = """
@@ -117,6 +122,34 @@ def test_plain_values_stand_beside_and_chains_have_no_variates(run: tuple[Path, 
     assert run[1].reliability["quasi"].tail is None
     lines = summary_lines(run[1])
     assert any(line.startswith("smaller errors") and "quasi: σ² ÷" in line for line in lines)
+
+
+class Told(Silent):
+    """Keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @override
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_why_averages_have_no_variates_is_told(run: tuple[Path, Results], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that are not reliable, and too few draws for the variates."""
+    told = Told()
+    context = RunContext(load_study(run[0] / "study.toml"), run[0], told, Interrupts())
+    weights = weights_of(context, "flow")["log_weight"]
+    draws = {"reweighted": WeightedColumns("flow", {"y": np.arange(4096.0)}, weights)}
+    poor = Reliability("not resolved", (), 4096)
+    assert smaller_errors(context, draws, {"reweighted": {}}, {"flow": poor}) == {}
+    monkeypatch.setattr("latflow.stats.variates.DRAWS_PER_VARIATE", 10**6)
+    good = dataclasses.replace(poor, state="reliable")
+    (found,) = smaller_errors(context, draws, {"reweighted": {}}, {"flow": good}).values()
+    assert found is not None
+    assert (found.shown, found.seconds) == ({}, None)
+    assert told.lines[0] == "analyse  flow: averages without variates: weights: not resolved"
+    assert told.lines[1].startswith("analyse  flow: averages without variates: 4096 draws; wanted: at least ")
 
 
 def test_blocks_name_their_scrambling_and_verify(run: tuple[Path, Results]) -> None:

@@ -11,9 +11,14 @@ import pytest
 import latflow as lf
 from latflow.cli import main
 from latflow.stats.estimates import TooShortError
+from latflow.study.config import load_study
+from latflow.study.context import Silent
+from latflow.study.run import run_stages
+from latflow.study.stages.reducing import reduction_of
 from latflow.study.streams import parts_of_streams
 
 SHAPE = (2, 2)
+STAGES = ("sample", "measure", "reduce", "analyse")
 STUDY = """
 name = "small"
 lattice.shape = [2, 2]
@@ -51,6 +56,30 @@ def test_the_command_reduces_them(folder: Path, capsys: pytest.CaptureFixture[st
     (row,) = (e for e in json.loads(capsys.readouterr().out)["estimates"] if e["observable"] == "plaquette")
     assert row["variance_ratio"][0] > 2
     assert abs(row["value"][0] - row["plain_value"][0]) < 5 * row["plain_error"][0]
+
+
+def test_a_study_reduces_its_files(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the command does for the folder; with products of time slices the velocities say so."""
+    study = (
+        STUDY.replace('["hmc"]', '["files"]') + f'files.folder = "{folder / "files"}"\n[reduce]\nsamplers = ["files"]\n'
+    )
+    (tmp_path / "study.toml").write_text(study)
+    config = load_study(tmp_path / "study.toml")
+    results = run_stages(config, tmp_path / "run", stages=STAGES, progress=Silent())
+    assert results is not None
+    row = results.estimate("plaquette", "files")
+    assert row is not None
+    assert main(["reduce", str(folder / "files"), "--action", str(folder / "study.toml"), "--json"]) == 0
+    (other,) = (e for e in json.loads(capsys.readouterr().out)["estimates"] if e["observable"] == "plaquette")
+    for name in ("value", "error", "variance_ratio"):
+        assert np.isclose(getattr(row, name), other[name][0], rtol=1e-6)
+    kept = reduction_of(tmp_path / "run", "files")
+    assert "products" not in kept["identity"]["reduce"]  # as runs of before have it
+    assert kept["settings"]["products"] == "total"
+    changed = load_study(tmp_path / "study.toml", {"reduce.products": "slices"})
+    run_stages(changed, tmp_path / "run", stages=("reduce",), progress=Silent(), fork=False)
+    kept = reduction_of(tmp_path / "run", "files")
+    assert kept["identity"]["reduce"]["products"] == kept["settings"]["products"] == "slices"
 
 
 def test_without_an_action_or_with_too_few_they_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,10 +124,10 @@ def _of_run(
     """The stage of a study, then its analysis and report anew."""
     from latflow.cli.stages import find_place, load_place
     from latflow.cli.stages import run as run_stages
-    from latflow.study.config.methods import CHAINS
+    from latflow.study.config.methods import CHAINS, GIVEN
 
     config = load_place(find_place(run), overrides)
-    there = [name for name in CHAINS if (run / "measurements" / name / "manifest.json").is_file()]
+    there = [name for name in (*CHAINS, *GIVEN) if (run / "measurements" / name / "manifest.json").is_file()]
     asked = samplers or config.reduce.samplers or tuple(there)
     if not asked:
         raise MissingInputError(str(run), value="no measured chains", hint="latflow run samples and measures")

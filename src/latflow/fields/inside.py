@@ -28,8 +28,9 @@ def require_inside(name: str, space: AbstractFieldSpace, x: PyTree[Inexact[Array
     """
     worst = float(jnp.max(_defects(space, jax.tree.map(jnp.asarray, x))))
     if not worst <= LARGEST_DEFECT:
-        by = f"by {worst:.3g}" if math.isfinite(worst) else "with NaN or infinity"
-        allowed = "finite numbers; links in their group, where space.reunitarised(x) brings them"
+        finite = math.isfinite(worst)
+        by = f"by {worst:.3g}" if finite else "with NaN or infinity"
+        allowed = "links in their group, where space.reunitarised(x) brings them" if finite else "finite numbers"
         raise ConfigError([f"{name}: outside of the space {by}; allowed: {allowed}"])
 
 

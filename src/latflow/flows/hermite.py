@@ -33,6 +33,7 @@ from latflow.distributions import AbstractDistribution
 from latflow.execution import draws_at_once
 from latflow.fourier import from_momentum, momentum_squared, wave_numbers
 from latflow.lattice import Lattice
+from latflow.samplers.base import AbstractWeightedSampler
 
 MASSES = (0.05, 0.5, 5.0)
 """m² of the spectra of the local polynomials, lattice units: long waves, the free field, nearly every site alone."""
@@ -90,6 +91,30 @@ def variates_of_keys(
         n: Number of draws.
     """
     return _variates_of_keys(flow, lattice, key, jnp.arange(first, first + n, dtype=jnp.uint32))
+
+
+def variates_of_sampler(
+    sampler: AbstractWeightedSampler, key: PRNGKey, *, n: int, block_size: int
+) -> Callable[[], Float[np.ndarray, "n variates"]] | None:
+    """What makes those of the first n draws when it is called; None where a sampler is no flow made of modes.
+
+    Args:
+        sampler: Of the draws.
+        key: Their root.
+        n: How many.
+        block_size: As many at once.
+    """
+    flow = getattr(sampler, "flow", None)
+    if not isinstance(flow, AbstractDistribution) or not flow.has_modes:
+        return None
+    return functools.partial(_of_blocks, flow, key, n=n, block_size=block_size)
+
+
+def _of_blocks(flow: AbstractDistribution, key: PRNGKey, *, n: int, block_size: int) -> Float[np.ndarray, "n variates"]:
+    lattice = Lattice(tuple(flow.shape))
+    starts = range(0, n, block_size)
+    parts = [variates_of_keys(flow, lattice, key, first=i, n=min(block_size, n - i)) for i in starts]
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 @eqx.filter_jit

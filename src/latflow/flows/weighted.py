@@ -96,6 +96,43 @@ def matched_draws(
     return matched(jax.random.fold_in(key, _ACCURACY - 1), flow, action, exact=exact, n=n, gain=gain)
 
 
+def weighted_sampler(
+    key: PRNGKey,
+    flow: AbstractDistribution | AbstractWeightedSampler,
+    action: AbstractAction | None,
+    *,
+    n: int,
+    integration: str,
+) -> tuple[AbstractWeightedSampler, MatchedIntegration | None]:
+    """What draws are made with, and how it was integrated where that was matched to their number.
+
+    Args:
+        key: Root of the draws.
+        flow: A flow, or a weighted sampler, which is used as it is.
+        action: The target of a flow; None with a sampler.
+        n: Number of draws.
+        integration: "fine" or "matched".
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If a flow has no action or one of other fields, or a sampler has one.
+    """
+    kinds = AbstractDistribution | AbstractWeightedSampler
+    require_type("flow", flow, kinds, "a flow, one of a conditional flow by .at(value), or a weighted sampler")
+    if isinstance(flow, AbstractWeightedSampler):
+        if action is not None:
+            raise ConfigError(["action: given; allowed: none with a weighted sampler, whose weights hold its own"])
+        return flow, None
+    if action is None:
+        raise ConfigError(["action: missing; allowed: the target of the flow"])
+    require_type("action", action, AbstractAction, "an action")
+    require_same_fields(flow.space, action.space)
+    if integration == "fine":
+        return FlowSampler(for_draws(key, flow), action), None
+    found, told = matched_draws(key, flow, action, n=n)
+    return FlowSampler(found, action), told
+
+
 def require_same_fields(own: AbstractFieldSpace, other: AbstractFieldSpace) -> None:
     """Refuse a flow and an action of different spaces: other lattices, other kinds of fields.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from latflow.archive.comparison import ComparedAverage, Comparison
 from latflow.display import aligned
 from latflow.report.error_costs import (
+    UNKNOWN,
     compilation_notes,
     cost_cell,
     doubt_notes,
@@ -12,6 +13,7 @@ from latflow.report.error_costs import (
     in_order,
     marked_label,
     once_of,
+    unknown_notes,
     way_label,
 )
 from latflow.report.markdown import plain_symbol
@@ -112,15 +114,17 @@ def _costs(found: Comparison, columns: int) -> list[str]:
     names = sorted(names, key=lambda name: name in absolute)[:columns]
     symbols = [plain_symbol(_words(found, name).symbol) for name in names]
     head = [f"seconds for {GOAL:.1%} error", "", "once", *symbols]
-    rows, notes = [head], []
+    rows, notes, hidden = [head], [], []
     for opened, run, costs in zip(found.runs, found.names, found.costs, strict=True):
         for way in in_order((c.sampler, c.corrected) for c in costs):
             line = [_one(costs, way, name) for name in names]
             rows.append([run, marked_label(opened.results, way), once_of(line), *(_cell(cost) for cost in line)])
+            if once_of(line) == UNKNOWN:
+                hidden.append((f"{run} {way_label(way)}", way, opened.results))
             notes += [(f"{run} {way_label(way)}", cost.doubt) for cost in line if cost is not None]
     against = next((cost.against for cost in known if cost.against), "")
     compiled = compilation_notes([row[1] for row in rows], found.runs[found.baseline].results, against)
-    return [*aligned(rows), *_meaning(found, known), *doubt_notes(notes), *compiled]
+    return [*aligned(rows), *_meaning(found, known), *doubt_notes(notes), *unknown_notes(hidden), *compiled]
 
 
 def _one(costs: Iterable[ErrorCost], way: tuple[str, bool], observable: str) -> ErrorCost | None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.numbers import ABSENT, duration, plain
-from latflow.results import ErrorCost, Results, error_costs
+from latflow.results import ErrorCost, Results, SamplerCost, error_costs
 from latflow.results.error_costs import GOAL, is_ahead, sampled_as
 from latflow.stats.estimates import UNDERESTIMATED
-from latflow.study.config.methods import BASELINE, CHAINS
+from latflow.study.config.methods import BASELINE, CHAINS, GIVEN
 
 COLUMNS = 5
 """Observables that a page has room for; results.json holds all."""
@@ -71,6 +71,9 @@ def error_cost_table(results: Results, *, columns: int = COLUMNS) -> ErrorCostTa
         words=even_words(results.words(names[0]).title, [c for c in found if c.observable == names[0]]),
         notes=[
             *doubt_notes((way_label((c.sampler, c.corrected)), c.doubt) for c in kept.values()),
+            *unknown_notes(
+                (way_label(way), way, results) for way, line in zip(ways, lines, strict=True) if _hidden(line)
+            ),
             *compilation_notes([row[0] for row in rows], results, against),
         ],
     )
@@ -113,7 +116,7 @@ def way_label(way: tuple[str, bool]) -> str:
     """A sampler, and if its averages are corrected by what."""
     sampler, corrected = way
     label = sampler_style(sampler).label
-    return label if not corrected else f"{label} reduced" if sampler in CHAINS else f"{label} with variates"
+    return label if not corrected else f"{label} reduced" if sampler in (*CHAINS, *GIVEN) else f"{label} with variates"
 
 
 def once_of(line: Sequence[ErrorCost | None]) -> str:
@@ -188,6 +191,34 @@ def doubt_notes(found: Iterable[tuple[str, str]]) -> list[str]:
             reasons.setdefault(doubt, {})[label] = None
     told = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
     return [f"?, unknown: not to be relied on, and nothing is claimed: {told}."] if told else []
+
+
+def _hidden(line: Sequence[ErrorCost | None]) -> bool:
+    """Whether what comes once is not known of a way."""
+    return once_of(line) == UNKNOWN
+
+
+def unknown_notes(found: Iterable[tuple[str, tuple[str, bool], Results]]) -> list[str]:
+    """What is not recorded of ways whose seconds that come once are not known.
+
+    Args:
+        found: Label, way and results of the run, of each of them.
+    """
+    reasons: dict[str, dict[str, None]] = {}
+    for label, (sampler, corrected), results in found:
+        paid = results.cost.get(sampled_as(sampler), SamplerCost())
+        parts = {
+            "training of the flow": paid.training_seconds,
+            "warm-up and tuning": paid.setup_seconds,
+            "training of the Stein fields, brought along from elsewhere": (
+                paid.correction_training_seconds if corrected else 0.0
+            ),
+        }
+        for part, seconds in parts.items():
+            if seconds is None:
+                reasons.setdefault(part, {})[label] = None
+    told = "; ".join(f"{part} ({', '.join(labels)})" for part, labels in reasons.items())
+    return [f"once unknown: not recorded: {told}."] if told else []
 
 
 def compilation_notes(labels: Iterable[str], results: Results, against: str) -> list[str]:

@@ -11,13 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from latflow.results.records import ErrorCost, EstimateRecord, Results, SamplerCost
-from latflow.stats.estimates import NOT_JUDGED, RELIABLE
+from latflow.stats.estimates import FEWEST_INDEPENDENT, NOT_JUDGED, RELIABLE
 
 GOAL = 1e-3
 """Error that seconds are given for, in units of the value."""
-
-FEWEST_INDEPENDENT = 100
-"""With fewer independent configurations, N/(2τ_int), an error is not known well enough."""
 
 ACROSS_RUNS = math.log(2)
 """Standard deviation of ln of a ratio of seconds from two runs: what else a machine does changes them by a factor 2."""

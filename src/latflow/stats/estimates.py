@@ -46,6 +46,9 @@ RELIABLE: Final = "reliable"
 UNDERESTIMATED: Final = "error underestimated"
 UNRESOLVED: Final = "not resolved"
 
+FEWEST_INDEPENDENT: Final = 100
+"""With fewer independent records, N/(2τ_int), neither an error nor what is made of it is known well enough."""
+
 NOT_JUDGED: Final = "not judged"
 """Words for the state None: nobody has looked, which is no pass."""
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, Inexact
 
 from latflow._typing import PRNGKey
 from latflow.stats.cross_fitting import FEWEST_GROUPS, CrossFit, cross_fit
-from latflow.stats.estimates import Estimate, TooShortError
+from latflow.stats.estimates import FEWEST_INDEPENDENT, Estimate, TooShortError
 from latflow.stats.null_tests import NullTests, null_tests
 from latflow.stats.quantities import all_estimates
 from latflow.study.free_memory import require_room
@@ -27,9 +27,6 @@ from latflow.variates.training import SteinTraining, evaluate, is_trainable, tra
 
 TRAINED_ON = 4
 """Every so many chains one is for training, the others are corrected."""
-
-FEWEST_INDEPENDENT = 100
-"""With fewer independent records, N/(2τ_int), the error of a corrected average is too small."""
 
 PER_COEFFICIENT = 2
 """Independent records needed for every coefficient that is fitted: with one, errors are much too small."""

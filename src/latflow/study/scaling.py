@@ -28,7 +28,7 @@ from latflow.results.scaling import (
     TrainingRecord,
     TrajectoryRecord,
 )
-from latflow.stats.estimates import RELIABLE, UNRESOLVED, Estimate, pull
+from latflow.stats.estimates import FEWEST_INDEPENDENT, RELIABLE, UNRESOLVED, Estimate, pull
 from latflow.stats.power_law import fit_power_law
 from latflow.store.atomic import make_directory, write_bytes, write_json
 from latflow.store.lock import RunLock
@@ -47,9 +47,6 @@ OBSERVABLES = ("susceptibility", "ising_energy", "two_point_0", "pole_mass", "ph
 HELD = 0.06
 """A flow counts as held at its acceptance if it is no further from it; others are shown, not fitted. A training stops
 at the first evaluation above, so a flow that learns in leaps may end far above."""
-
-FEWEST_INDEPENDENT = 100
-"""Below N/(2τ_int) of this neither τ_int nor an error made of it is an estimate: the window saw too few of them."""
 
 
 class Done(NamedTuple):

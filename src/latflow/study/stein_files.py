@@ -47,17 +47,17 @@ def load_fields(directory: str | Path, space: AbstractFieldSpace | None = None) 
     """Velocities for the configurations of a space.
 
     Args:
-        directory: Where they were saved.
+        directory: Where they were saved, or a run that has trained some for one sampler, RUN/reduced/SAMPLER/fields.
         space: Of any extents: ``action.space`` of the chains. The card does not hold one, since the same velocities
             serve every lattice of as many directions.
 
     Raises:
-        ConfigError: If the space is missing.
+        ConfigError: If the space is missing, or a run has trained fields for several samplers.
         MissingInputError: If there is nothing.
         ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
         DataError: If it is damaged.
     """
-    directory = path_of("directory", directory, "a directory with saved velocities")
+    directory = _place(path_of("directory", directory, "a directory with saved velocities"))
     if space is None:
         raise ConfigError(["space: missing; allowed: action.space of the chains, of any extents, which no card holds"])
     require_type("space", space, AbstractFieldSpace, "the space of an action, action.space")
@@ -74,3 +74,13 @@ def load_fields(directory: str | Path, space: AbstractFieldSpace | None = None) 
         value, allowed = f"fields of {directions} axes", f"of {len(space.tangent_shape)}, as {space.summary} has"
         raise ForeignFieldsError(str(directory), value=value, allowed=allowed)
     return load_model(directory, family(kind).create(root_key(0), space, settings))[0]
+
+
+def _place(directory: Path) -> Path:
+    """The directory itself, or where a run keeps the fields that it has trained."""
+    if (directory / HEADER).exists():
+        return directory
+    found = sorted(each.parent for each in directory.glob(f"reduced/*/fields/{HEADER}"))
+    if len(found) > 1:
+        raise ConfigError([f"fields: {directory}, a run; allowed: one of {', '.join(map(str, found))}"])
+    return found[0] if found else directory

@@ -4,7 +4,9 @@ A code writes one long Markov chain, or a few replicas. Coefficients of control 
 than those they correct. Parts of a stream that are long against its autocorrelation time are as good as chains.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Complex
@@ -16,6 +18,8 @@ from latflow.store.gauge_files.files import stem
 from latflow.store.gauge_files.folders import Reading
 from latflow.store.gauge_files.replicas import are_numbered, places
 from latflow.study.foreign import AbstractCollection, collection
+
+_T = TypeVar("_T")
 
 PARTS = 8
 """Parts of all streams together, at least, where there are records enough."""
@@ -38,13 +42,28 @@ def parts_of_streams(path: Path, *, shape: tuple[int, ...], colours: int) -> Com
     """
     found = collection(path, Reading(shape, "the action", force=False, colours=colours))
     streams = _streams(found)
-    length = max(MINIMUM_RECORDS, len(found) // PARTS)
-    cut = [names[i : i + length] for names in streams for i in range(len(names) % length, len(names), length)]
+    cut = cut_into_parts(streams, what=str(path))
+    return np.stack([np.stack([found.read(name).links for name in names]) for names in cut], axis=1)
+
+
+def cut_into_parts(streams: Sequence[Sequence[_T]], *, what: str) -> list[Sequence[_T]]:
+    """Consecutive parts of equal length, at least `PARTS` of them where there are records enough.
+
+    Args:
+        streams: Records of every replica in their order; what is left over is dropped from the beginning.
+        what: Whose, for the message.
+
+    Raises:
+        TooShortError: If there are too few for two parts.
+    """
+    n = sum(map(len, streams))
+    length = max(MINIMUM_RECORDS, n // PARTS)
+    cut = [each[i : i + length] for each in streams for i in range(len(each) % length, len(each), length)]
     if len(cut) < 2:
         allowed = f"at least {2 * MINIMUM_RECORDS} configurations of one replica"
         hint = "coefficients must come from other configurations than those they correct"
-        raise TooShortError(str(path), value=str(len(found)), allowed=allowed, hint=hint)
-    return np.stack([np.stack([found.read(name).links for name in names]) for names in cut], axis=1)
+        raise TooShortError(what, value=str(n), allowed=allowed, hint=hint)
+    return cut
 
 
 def is_of_another_code(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from latflow.flows.tables import flow_tables
 from latflow.study.config.doubling import doubling
-from latflow.study.config.methods import CHAINS, FLOW, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
+from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -134,8 +134,10 @@ def _reduced(value: Lookup) -> list[Complaint]:
         return []
     if not table_of(kind).stein_fields:
         return [Complaint("reduce.samplers", str(list(asked)), f"none with action.kind {kind}", "no Stein fields")]
-    chains = [word for word in samplers if word in CHAINS]
+    chains = [word for word in samplers if word in (*CHAINS, *GIVEN)]
     foreign = [word for word in asked if word not in chains]
+    if value("reduce.products") == "slices" and table_of(kind).stein_fields != "loops":
+        return [Complaint("reduce.products", "'slices'", f"'total' with action.kind {kind}")]
     if foreign:
         allowed = f"chains among sampling.samplers: {', '.join(chains) or 'there are none'}"
         return [Complaint("reduce.samplers", ", ".join(map(repr, foreign)), allowed)]

@@ -183,6 +183,12 @@ class ReduceConfig(AbstractSection):
         description="trained flow whose latent modes give the fields: a run, a model directory or zoo:NAME",
         json_schema_extra=ADDED,
     )
+    products: Literal["total", "slices"] = Field(
+        default="total",
+        description="of links: velocities are multiplied with the plaquettes of the lattice, or of time slices, which "
+        "is for correlators",
+        json_schema_extra=ADDED,
+    )
     steps: Count = Field(default=400, description="training steps", json_schema_extra=ADDED)
     batch_size: Annotated[int, Field(ge=64, le=2**20)] = Field(
         default=768, description="configurations per step", json_schema_extra=ADDED

@@ -193,11 +193,7 @@ def _results(context: RunContext, samplers: list[str], inputs: dict[str, Any]) -
         _analyse_one(context, sampler, made)
         context.progress.update("analyse", number + 1, len(samplers), {})
     found, judged, verdict = _weighed(context, made.found, made.judged, made.quasi)
-    smaller = {
-        name: smaller_errors(context, each, found[name])
-        for name, each in made.weighted.items()
-        if judged[each.sampler].is_reliable
-    }
+    smaller = smaller_errors(context, made.weighted, found, judged)
     found |= {
         name: all_bounded(each.shown, judged[made.weighted[name].sampler])
         for name, each in smaller.items()

@@ -23,6 +23,7 @@ from latflow.study.context import RunContext, identity
 from latflow.study.foreign import AbstractCollection, collection_of, projected, replicas_of, require_usable
 from latflow.study.stages import labels
 from latflow.study.stages.provenance import origin
+from latflow.study.streams import cut_into_parts
 
 
 def gather(context: RunContext, sampler: str) -> None:
@@ -116,6 +117,27 @@ def by_replicas(
         return ordered, replicas
     n = len(replicas.names)
     return {name: np.swapaxes(column.reshape(n, -1, *column.shape[2:]), 0, 1) for name, column in ordered.items()}, None
+
+
+def parts_of_files(
+    context: RunContext, ensemble: Ensemble, columns: Mapping[str, np.ndarray]
+) -> tuple[Complex[np.ndarray, "parts records ..."], dict[str, np.ndarray]]:
+    """Links and columns of consecutive parts of every replica, which take the place of chains.
+
+    Args:
+        context: The run.
+        ensemble: The ledger of the files, which are read again.
+        columns: What was measured, with axes (1, record, …).
+
+    Raises:
+        ChecksumError: If a file is not the one that was entered.
+        TooShortError: If there are too few configurations for two parts.
+    """
+    replicas, order = replicas_of(ensemble)
+    parts = np.array(cut_into_parts([each.tolist() for each in replicas.split(order)], what=str(ensemble.path)))
+    found = collection_of(context.config)
+    x = np.concatenate([read_fields(context, block, found)[:, 0] for block in ensemble.blocks(())])
+    return x[parts], {name: column[0][parts] for name, column in columns.items()}
 
 
 def of_equal_length(columns: Mapping[str, np.ndarray], replicas: Replicas) -> dict[str, np.ndarray]:

@@ -22,12 +22,14 @@ from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError, require_schema, seal, unseal
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
-from latflow.study.config.methods import METHODS
+from latflow.study.config.methods import GIVEN, METHODS
+from latflow.study.config.stages import ReduceConfig
 from latflow.study.context import RunContext
 from latflow.study.latent import latent_fields
 from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.reduction_wording import tests_told, withheld_told
+from latflow.study.stages.files import parts_of_files
 from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
 from latflow.theories.any_action import stein_settings_of
@@ -178,12 +180,17 @@ def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
     return {
         "revision": REVISION,
         "seed": context.config.seed,
-        "reduce": asked.model_dump(mode="json"),
+        "reduce": asked.model_dump(mode="json", exclude=_unsaid(asked)),
         **({"flow": _model(asked.flow)} if asked.flow else {}),
         "stein_fields": context.config.action.stein_fields,
         "ensemble": Ensemble.open(context.path("ensembles", sampler)).digest,
         "measurement": Ensemble.open(context.path("measurements", sampler)).digest,
     }
+
+
+def _unsaid(asked: ReduceConfig) -> set[str]:
+    """Keys that came later, where they say what was done before there were any."""
+    return {"products"} if asked.products == "total" else set()
 
 
 def _model(name: str) -> str | None:
@@ -198,7 +205,11 @@ def _reduced(context: RunContext, sampler: str) -> Reduced:
     measurement = Ensemble.open(context.path("measurements", sampler))
     names = measurement.manifest["identity"]["observables"]
     columns = {name: np.swapaxes(measurement.column(name), 0, 1) for name in names}
-    x = np.swapaxes(Ensemble.open(context.path("ensembles", sampler)).column("fields"), 0, 1)
+    ensemble = Ensemble.open(context.path("ensembles", sampler))
+    if sampler in GIVEN:
+        x, columns = parts_of_files(context, ensemble, columns)
+    else:
+        x = np.swapaxes(ensemble.column("fields"), 0, 1)
     key, asked = jax.random.fold_in(method_key(config, METHODS[sampler]), _STREAM), config.reduce
     training = SteinTraining(steps=asked.steps, batch_size=asked.batch_size, learning_rate=asked.learning_rate)
 
@@ -217,7 +228,8 @@ def _start(config: StudyConfig, key: Any, action: AbstractAction, *, n: int) -> 
         return latent_fields(config.reduce.flow, action, n=n)
     if config.reduce.fields:
         return load_fields(Path(config.reduce.fields), action.space)
-    return family(config.action.stein_fields).create(key, action.space, stein_settings_of(action))
+    products = {} if config.reduce.products == "total" else {"products": config.reduce.products}
+    return family(config.action.stein_fields).create(key, action.space, {**stein_settings_of(action), **products})
 
 
 def _averages(context: RunContext, found: Reduced) -> dict[str, Any]:

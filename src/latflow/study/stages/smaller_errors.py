@@ -17,8 +17,9 @@ from latflow.flows.hermite import variates_of_keys, variates_of_points
 from latflow.lattice import Lattice
 from latflow.samplers.quasi import SobolPoints, sequence_probe
 from latflow.stats.quantities import Estimates
+from latflow.stats.reliability import Reliability
 from latflow.stats.scramblings import Scrambled
-from latflow.stats.variates import Varied, unless_worse
+from latflow.stats.variates import DRAWS_PER_VARIATE, Varied, unless_worse
 from latflow.store.blocks import Block
 from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import SCRAMBLINGS, method_of
@@ -62,17 +63,44 @@ class WeightedColumns:
     weights: Float[np.ndarray, " n"] | Scrambled
 
 
-def smaller_errors(context: RunContext, draws: WeightedColumns, plain: Estimates) -> Smaller | None:
-    """Averages of draws of a flow with variates; None for draws of another sampler.
+def smaller_errors(
+    context: RunContext,
+    weighted: Mapping[str, WeightedColumns],
+    plain: Mapping[str, Estimates],
+    judged: Mapping[str, Reliability],
+) -> dict[str, Smaller | None]:
+    """Averages with variates of draws whose weights are reliable; of others a line says that they have none.
 
     Args:
         context: The run.
-        draws: Random or quasi-random ones, with reliable weights.
+        weighted: Random or quasi-random draws, by the name of their averages.
         plain: What they give without variates.
+        judged: Their weights, by sampler.
+
+    Returns:
+        By the name of the averages; None for draws of another sampler than a flow.
     """
+    found = {}
+    for name, draws in weighted.items():
+        if judged[draws.sampler].is_reliable:
+            found[name] = _smaller(context, draws, plain[name])
+        else:
+            context.progress.line(_without(draws, f"weights: {judged[draws.sampler].state}"))
+    return found
+
+
+def _without(draws: WeightedColumns, reason: object) -> str:
+    return f"analyse  {draws.sampler}: averages without variates: {reason}"
+
+
+def _smaller(context: RunContext, draws: WeightedColumns, plain: Estimates) -> Smaller | None:
     if not method_of(draws.sampler).trained:
         return None
-    variates, making = _variates(context, draws)
+    try:
+        variates, making = _variates(context, draws)
+    except _NoVariates as reason:
+        context.progress.line(_without(draws, reason))
+        variates, making = None, 0.0
     begin = time.perf_counter()
     varied = {} if variates is None else varied_averages(context, draws.columns, variates)
     shown = {**plain, **unless_worse(plain, varied)}
@@ -82,17 +110,22 @@ def smaller_errors(context: RunContext, draws: WeightedColumns, plain: Estimates
     return Smaller(shown, plain, weighted_averages(context, draws.columns, draws.weights.log_weights), seconds)
 
 
-def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied | None, float]:
+class _NoVariates(Exception):
+    """Why draws have no variates."""
+
+
+def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied, float]:
     """The draws with their variates, and the seconds of making these.
 
-    None in place of the draws where variates cannot be made again here, or are too many for the draws.
+    Raises:
+        _NoVariates: If variates cannot be made again here, or are too many for the draws.
     """
     ensemble = Ensemble.open(context.path("ensembles", draws.sampler))
     if not _made_alike(ensemble):
-        return None, 0.0
+        raise _NoVariates("the random numbers of the draws are others here")
     of_block = _of_block(context, draws.sampler, ensemble)
     if of_block is None:
-        return None, 0.0
+        raise _NoVariates("the flow is not made of normal modes")
     parts, times = [], []
     for i in range(ensemble.n_blocks):
         begin = time.perf_counter()
@@ -101,7 +134,10 @@ def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied | Non
     rows = np.concatenate(parts)
     rows = Layout.of(ensemble).ordered(rows) if draws.sampler in SCRAMBLINGS else rows
     found = Varied(draws.weights, rows)
-    return found if found.enough else None, ensemble.n_blocks * float(np.median(times[1:] or times))
+    if not found.enough:
+        wanted = f"at least {DRAWS_PER_VARIATE} for each of {rows.shape[1]} variates, in equal shares"
+        raise _NoVariates(f"{len(rows)} draws; wanted: {wanted}")
+    return found, ensemble.n_blocks * float(np.median(times[1:] or times))
 
 
 def _of_block(
