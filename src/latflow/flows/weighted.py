@@ -21,6 +21,7 @@ from latflow.execution import draws_at_once
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
+from latflow.flows.fitted import fitted
 from latflow.flows.matched import MatchedIntegration, made_for_draws, matched
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
@@ -77,7 +78,7 @@ def for_draws(key: PRNGKey, flow: _DensityT) -> _DensityT:
 
 
 def matched_draws(
-    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, n: int, gain: float = 1.0
+    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, n: int, gain: float = 1.0, integration: str = "matched"
 ) -> tuple[_DensityT, MatchedIntegration | None]:
     """The flow for draws under a root key, integrated as their number allows; see `latflow.flows.matched`.
 
@@ -87,9 +88,14 @@ def matched_draws(
         action: The target.
         n: Number of draws.
         gain: How many random draws are worth one of these for averages.
+        integration: `"fitted"`, see `latflow.flows.fitted`, for flows that allow it; others are `"matched"`.
     """
+    of_errors = jax.random.fold_in(key, _ACCURACY - 1)
+    found = fitted(of_errors, flow, action, n=n, gain=gain) if integration == "fitted" else None
+    if found is not None:
+        return found
     exact = for_draws(key, flow)
-    return matched(jax.random.fold_in(key, _ACCURACY - 1), flow, action, exact=exact, n=n, gain=gain)
+    return matched(of_errors, flow, action, exact=exact, n=n, gain=gain)
 
 
 def require_same_fields(own: AbstractFieldSpace, other: AbstractFieldSpace) -> None:
