@@ -112,7 +112,7 @@ def test_other_flows_keep_their_own_arithmetic():
 
 
 def test_words_that_are_no_integration_are_refused(model):
-    with pytest.raises(ConfigError, match="integration: coarse; allowed: fine, matched"):
+    with pytest.raises(ConfigError, match="integration: coarse; allowed: fine, matched, fitted"):
         lf.sample(KEY, model, ACTION, n=4, integration="coarse")
 
 
@@ -126,8 +126,9 @@ def test_a_flow_without_a_good_enough_integration_is_drawn_finely(model, monkeyp
 
 def test_a_record_is_data(chosen):
     assert set(dataclasses.asdict(chosen[1])) == {
-        *("scheme", "steps", "precision", "spread", "shift", "largest", "allowed")
+        *("scheme", "steps", "precision", "spread", "shift", "largest", "allowed", "quadrature")
     }
+    assert chosen[1].quadrature is None
 
 
 @pytest.mark.nightly

@@ -1,11 +1,13 @@
 """A study whose draws are integrated as their statistical error allows: recorded, made again, not stretched."""
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
 from latflow.store.ensemble import Ensemble
 from latflow.store.interrupts import Interrupts
@@ -13,7 +15,7 @@ from latflow.study.config import StudyConfig
 from latflow.study.context import RunContext, Silent
 from latflow.study.regenerate import regenerated
 from latflow.study.run import run_stages
-from latflow.study.stages.integration import require_accuracy
+from latflow.study.stages.integration import in_words, require_accuracy
 from latflow.study.verify import verify
 
 FLOW = {"kind": "continuous", "hidden": 3, "contexts": 2, "features": 2, "times": 2, "radius": 1, "steps": 2}
@@ -48,6 +50,24 @@ def test_they_are_verified_and_made_again(finished: Path) -> None:
     failed = [check for check in verify(finished) if not check.passed]
     assert not failed
     assert [made.level for made in regenerated(finished, [0, 127])] == ["exact", "exact"]
+
+
+def test_a_fitted_log_det_is_kept_verified_and_made_again(finished: Path, tiny_study: Path, tmp_path: Path) -> None:
+    """The model is there already; log q is that of the steps as they are, to better than the model's own."""
+    directory = tmp_path / "run"
+    shutil.copytree(finished, directory)
+    shutil.rmtree(directory / "ensembles")
+    run_stages(study(tiny_study, integration="fitted"), directory, stages=("sample",), progress=Silent())
+    manifest = Ensemble.open(directory / "ensembles/flow", writable=False).manifest
+    found = manifest["integration"]
+    assert len(found["quadrature"]) == found["steps"] * len(SCHEMES[found["scheme"]].weights) + 1
+    assert manifest["identity"]["integration"]["quadrature"] == found["quadrature"]
+    assert "log-det fitted" in in_words(manifest)["integration"]
+    checks = verify(directory)
+    assert not [check for check in checks if not check.passed]
+    told = next(check for check in checks if "log q = log_prob(x)" in check.name)
+    assert told.value <= 20 * found["largest"]
+    assert [made.level for made in regenerated(directory, [0])] == ["exact"]
 
 
 def test_more_draws_than_it_was_matched_to_are_refused(tiny_study: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.arguments import choice, count, positive, require_type
@@ -111,13 +112,19 @@ def with_integrator(flow: _FlowT, scheme: RungeKutta, n_steps: int) -> _FlowT:
     )
 
 
-def of_draws(flow: _FlowT, scheme: RungeKutta | None = None, n_steps: int | None = None) -> _FlowT:
+def of_draws(
+    flow: _FlowT,
+    scheme: RungeKutta | None = None,
+    n_steps: int | None = None,
+    quadrature: Float[Array, " n"] | None = None,
+) -> _FlowT:
     """The same flow with every continuous part that allows it made for draws.
 
     Args:
         flow: A flow, or a part of one.
         scheme: Of the integrator; by default that of each part.
         n_steps: Steps; by default those of each part.
+        quadrature: Of the log-det of fields, see `FlowOfDraws`.
 
     Returns:
         A flow with `FlowOfDraws` and `LinkFlowOfDraws` in their places.
@@ -129,7 +136,7 @@ def of_draws(flow: _FlowT, scheme: RungeKutta | None = None, n_steps: int | None
         steps, table = n_steps or node.n_steps, scheme or node.scheme
         if isinstance(node, ContinuousLinkFlow):
             return LinkFlowOfDraws(node.velocity, node.space, jnp.asarray(steps), table)
-        return FlowOfDraws(node.velocity, steps, table)
+        return FlowOfDraws(node.velocity, steps, table, quadrature)
 
     return jax.tree.map(exchanged, flow, is_leaf=_is_continuous)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -21,6 +22,7 @@ from latflow.bijections.ode.runge_kutta import DOP853, SCHEMES
 from latflow.distributions import AbstractDistribution
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import has_form_for_draws, of_draws
+from latflow.flows.networks import PRECISIONS
 from latflow.randomness import split
 
 FRACTION = 0.1
@@ -30,8 +32,9 @@ GAIN = 128.0
 """How many random draws a quasi-random one, or one with variates, is worth at most; ratios of variances up to 129 have
 been measured."""
 
-INTEGRATIONS = ("fine", "matched")
-"""How a continuous flow may be integrated for draws: accurately always, or as their number allows."""
+INTEGRATIONS = ("fine", "matched", "fitted")
+"""How a continuous flow may be integrated for draws: accurately always, as their number allows, or with a log-det
+that was fitted to the steps."""
 
 PROBES = 256
 """Draws on which the error of log q is measured."""
@@ -40,7 +43,6 @@ _FEW, _HOPELESS = 64, 2.0
 """So many draws are enough to see that a spread is twice what is allowed: they tell it to 9 %."""
 
 _STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
-_PRECISIONS = ("float32", "float64")
 
 _DensityT = TypeVar("_DensityT", bound=AbstractDistribution)
 
@@ -58,6 +60,7 @@ class MatchedIntegration:
         shift: Mean of ε under the weights, the bias of log Z.
         largest: Largest |ε| of the draws it was measured on.
         allowed: Bounds of `spread` and `shift`.
+        quadrature: Weights of the divergences in log q where they were fitted, see `latflow.flows.fitted`.
     """
 
     scheme: str
@@ -67,6 +70,7 @@ class MatchedIntegration:
     shift: float
     largest: float
     allowed: tuple[float, float]
+    quadrature: tuple[float, ...] | None = None
 
 
 class _Errors(NamedTuple):
@@ -94,7 +98,7 @@ def matched(
     if not any(has_form_for_draws(node) for node in jax.tree.leaves(exact, is_leaf=has_form_for_draws)):
         return exact, None
     keys, reference = split(key, PROBES), of_draws(exact)
-    for precision in _PRECISIONS:
+    for precision in PRECISIONS:
         for steps in _STEPS:
             found = of_draws(cast(flow, precision), DOP853, steps)
             told = _tried(keys, (found, reference, action), n=(n * gain, n), steps=steps, precision=precision)
@@ -105,7 +109,9 @@ def matched(
 
 def with_integration(flow: _DensityT, integration: MatchedIntegration) -> _DensityT:
     """The flow as `matched` found it for other draws of the same model."""
-    return of_draws(cast(flow, integration.precision), SCHEMES[integration.scheme], integration.steps)
+    kept = integration.quadrature
+    quadrature = None if kept is None else jnp.asarray(kept)
+    return of_draws(cast(flow, integration.precision), SCHEMES[integration.scheme], integration.steps, quadrature)
 
 
 def made_for_draws(flow: Any) -> bool:
@@ -141,7 +147,29 @@ def _errors(keys: Array, flow: AbstractDistribution, exact: AbstractDistribution
 
 
 def _judged(errors: _Errors, *, n: tuple[float, float], steps: int, precision: str) -> MatchedIntegration:
-    epsilon, log_weight = (np.asarray(each, dtype=np.float64) for each in errors)
+    return judged(errors.epsilon, errors.log_weight, n=n, scheme=DOP853.name, steps=steps, precision=precision)
+
+
+def judged(
+    epsilon: Float[Array | np.ndarray, " n"],
+    log_weight: Float[Array | np.ndarray, " n"],
+    *,
+    n: tuple[float, float],
+    scheme: str,
+    steps: int,
+    precision: str,
+) -> MatchedIntegration:
+    """The error of log q beside what is allowed.
+
+    Args:
+        epsilon: Errors of log q on a few draws.
+        log_weight: log w of the same draws.
+        n: How many random draws those of the production are worth for averages and for log Z.
+        scheme: Of the integration that is judged.
+        steps: Of it.
+        precision: Of its networks.
+    """
+    epsilon, log_weight = (np.asarray(each, dtype=np.float64) for each in (epsilon, log_weight))
     weight = np.exp(log_weight - np.max(log_weight))
     weight /= np.sum(weight)
     shift = float(np.sum(weight * epsilon))
@@ -150,7 +178,7 @@ def _judged(errors: _Errors, *, n: tuple[float, float], steps: int, precision: s
     of_weights = float(np.sqrt(max(0.0, len(weight) * np.sum(weight**2) - 1)))
     of_averages, of_evidence = FRACTION / np.sqrt(n)
     return MatchedIntegration(
-        scheme=DOP853.name,
+        scheme=scheme,
         steps=steps,
         precision=precision,
         spread=spread if np.isfinite(spread) else float("inf"),

@@ -94,8 +94,8 @@ def quasi_sample(
         points: Points of each scrambling, a power of two.
         scramblings: Independent scramblings; their number decides how well the errors are known, 18 % for 16.
         block_size: Draws computed at once.
-        integration: How a continuous flow is integrated, see `latflow.sample`; `"matched"` allows for the smaller
-            errors of quasi-random draws.
+        integration: How a continuous flow is integrated, see `latflow.sample`; `"matched"` and `"fitted"` allow for the
+            smaller errors of quasi-random draws.
 
     Returns:
         points × scramblings draws with their weights.
@@ -125,7 +125,8 @@ def quasi_sample(
     if integration == "fine":
         sampler, told = FlowSampler(for_draws(key, flow), action), None
     else:
-        found, told = matched_draws(key, flow, action, n=points * scramblings, gain=GAIN)
+        n = points * scramblings
+        found, told = matched_draws(key, flow, action, n=n, gain=GAIN, integration=integration)
         sampler = FlowSampler(found, action)
     block_size = 1 << (block_size.bit_length() - 1)
     source = SobolPoints(key, flow.n_uniforms)

@@ -22,6 +22,7 @@ from latflow.fields.spaces import AbstractFieldSpace
 from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
 from latflow.flows.doubling import doubled
+from latflow.flows.fitted import fitted
 from latflow.flows.matched import MatchedIntegration, made_for_draws, matched
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
@@ -81,7 +82,7 @@ def for_draws(key: PRNGKey, flow: _DensityT) -> _DensityT:
 
 
 def matched_draws(
-    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, n: int, gain: float = 1.0
+    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, n: int, gain: float = 1.0, integration: str = "matched"
 ) -> tuple[_DensityT, MatchedIntegration | None]:
     """The flow for draws under a root key, integrated as their number allows; see `latflow.flows.matched`.
 
@@ -91,9 +92,14 @@ def matched_draws(
         action: The target.
         n: Number of draws.
         gain: How many random draws are worth one of these for averages.
+        integration: `"fitted"`, see `latflow.flows.fitted`, for flows that allow it; others are `"matched"`.
     """
+    of_errors = jax.random.fold_in(key, _ACCURACY - 1)
+    found = fitted(of_errors, flow, action, n=n, gain=gain) if integration == "fitted" else None
+    if found is not None:
+        return found
     exact = for_draws(key, flow)
-    return matched(jax.random.fold_in(key, _ACCURACY - 1), flow, action, exact=exact, n=n, gain=gain)
+    return matched(of_errors, flow, action, exact=exact, n=n, gain=gain)
 
 
 def weighted_sampler(
@@ -111,7 +117,7 @@ def weighted_sampler(
         flow: A flow, or a weighted sampler, which is used as it is.
         action: The target of a flow; None with a sampler.
         n: Number of draws.
-        integration: "fine" or "matched".
+        integration: "fine", "matched" or "fitted".
 
     Raises:
         TypeError: If an argument is of another type.
@@ -129,7 +135,7 @@ def weighted_sampler(
     require_same_fields(flow.space, action.space)
     if integration == "fine":
         return FlowSampler(for_draws(key, flow), action), None
-    found, told = matched_draws(key, flow, action, n=n)
+    found, told = matched_draws(key, flow, action, n=n, integration=integration)
     return FlowSampler(found, action), told
 
 

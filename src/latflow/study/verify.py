@@ -37,7 +37,7 @@ from latflow.study.stages import evidence
 from latflow.study.stages.analysis import PROGRAM, file_inputs, inputs_of
 from latflow.study.stages.chains import load_start, one_block
 from latflow.study.stages.files import changed_files
-from latflow.study.stages.integration import log_prob_limit
+from latflow.study.stages.integration import as_drawn, log_prob_limit
 from latflow.study.stages.provenance import elsewhere, is_other_program, origin
 from latflow.study.stages.redraw import FieldSource, origin_of
 from latflow.study.stages.scramblings import Layout
@@ -209,9 +209,11 @@ def _verify_draws(name: str, ensemble: Ensemble, context: RunContext) -> list[Ch
         checks.append(_deviation(f"{name}: stored action = S(x)", stored, action, limit=_rounding(context.config)))
     sampler = ensemble.manifest["sampler"]
     if sampler in (FLOW, *SCRAMBLINGS) and flow is not None:
-        log_prob, stored = jax.jit(jax.vmap(flow.log_prob))(x), block["log_prob"][:RECOMPUTED]
+        found = jax.jit(jax.vmap(as_drawn(ensemble.manifest, flow).log_prob))(x)
         limit = log_prob_limit(ensemble.manifest, _density_limit(context.config, header))
-        checks.append(_deviation(f"{name}: stored log q = log_prob(x)", stored, log_prob, limit=limit))
+        checks.append(
+            _deviation(f"{name}: stored log q = log_prob(x)", block["log_prob"][:RECOMPUTED], found, limit=limit)
+        )
     else:
         checks += [_inside(name, fields, context), *([_redrawn(name, ensemble, context)] if fields_of.stored else [])]
     if sampler in SCRAMBLINGS:

@@ -124,7 +124,7 @@ class SamplingConfig(AbstractSection):
         max_length=1000,
         description="file of a gauge configuration in which all chains begin, instead of hot and cold ones",
     )
-    integration: Literal["fine", "matched"] = Field(
+    integration: Literal["fine", "matched", "fitted"] = Field(
         default="fine",
         description="how draws integrate a continuous flow: log q to 1e-6, or to a tenth of their statistical error",
         json_schema_extra=ADDED,

@@ -26,7 +26,7 @@ INTEGRATION = "integration"
 
 _PROBES = 2**32 - 3
 _TAIL = 20.0
-_DECIDES = ("scheme", "steps", "precision")
+_DECIDES = ("scheme", "steps", "precision", "quadrature")
 
 
 def integrated(
@@ -39,19 +39,20 @@ def integrated(
         name: The method.
         flow: The flow as its model says.
     """
-    if context.config.sampling.integration == "fine":
+    how = context.config.sampling.integration
+    if how == "fine":
         return flow, {}, {}
     kept = _kept(context, name)
     if kept is not None:
-        found = MatchedIntegration(**{**kept, "allowed": tuple(kept["allowed"])}) if kept else None
+        found = _read(kept) if kept else None
         matched = flow if found is None else with_integration(flow, found)
     else:
         n, gain = configurations_of(context.config, name), GAIN
         key = jax.random.fold_in(method_key(context.config, method_of(name), 0), _PROBES)
         with context.timed(stage="integration", sampler=name):
-            matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain)
-    facts = None if found is None else dataclasses.asdict(found)
-    identity = None if facts is None else {key: facts[key] for key in _DECIDES}
+            matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain, integration=how)
+    facts = None if found is None else _told(found)
+    identity = None if facts is None else {key: facts[key] for key in _DECIDES if key in facts}
     return matched, {INTEGRATION: identity}, {INTEGRATION: facts}
 
 
@@ -87,13 +88,34 @@ def log_prob_limit(manifest: Mapping[str, Any], otherwise: float) -> float:
     return otherwise if not found else max(otherwise, _TAIL * found["largest"])
 
 
+def as_drawn(manifest: Mapping[str, Any], flow: TrainableFlow) -> TrainableFlow:
+    """The flow whose log q draws must have: that of their steps where its log-det was fitted, else of the model.
+
+    Args:
+        manifest: Of the ensemble.
+        flow: As its model says.
+    """
+    found = manifest.get(INTEGRATION)
+    return with_integration(flow, _read(found)) if found and "quadrature" in found else flow
+
+
 def in_words(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The integration as a setting of the draws; nothing where it was not matched."""
     found = manifest.get(INTEGRATION)
     if not found:
         return {}
-    how = f"{found['steps']} steps of {found['scheme']}, networks in {found['precision']}"
+    fitted = ", log-det fitted" if "quadrature" in found else ""
+    how = f"{found['steps']} steps of {found['scheme']}{fitted}, networks in {found['precision']}"
     return {INTEGRATION: f"{how}; error of log q {found['spread']:.1e}, allowed {found['allowed'][0]:.1e}"}
+
+
+def _told(found: MatchedIntegration) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(found).items() if value is not None}
+
+
+def _read(kept: Mapping[str, Any]) -> MatchedIntegration:
+    lists = {key: tuple(kept[key]) for key in ("allowed", "quadrature") if key in kept}
+    return MatchedIntegration(**{**kept, **lists})
 
 
 def _kept(context: RunContext, name: str) -> dict[str, Any] | None:
