@@ -253,6 +253,10 @@ class LoopFlowTable(AbstractFlowTable):
         return 4 * self.steps * 1000 * volume, volume * (2000 + 40 * self.steps)
 
 
+TRANSFORMS = ("spline", "projections")
+"""Of active plaquettes."""
+
+
 class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 

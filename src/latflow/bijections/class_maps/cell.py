@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from latflow.bijections.splits.profile import Profile, nodes
 
-_DEGREE = 12
+_TERMS = 28
 _POWERS = (7, 2)
 _FINE = 400
 _LOWEST = -25.0
@@ -131,33 +131,34 @@ def _reference(n_bins: int) -> _Reference:
 
 @functools.cache
 def _fits() -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Coefficients of polynomials: of the density over its powers at both ends, and of the bending of the quantile."""
+    """Chebyshev coefficients: of the density over its powers at both ends, and of the bending of the quantile."""
     t = np.linspace(0, 1, _FINE + 2)[1:-1]
-    powers = np.vander(2 * t - 1, _DEGREE, increasing=True)
-    density = np.linalg.lstsq(powers, marginal(t) / (t ** _POWERS[0] * (1 - t) ** _POWERS[1]), rcond=None)[0]
+    basis = np.polynomial.chebyshev.chebvander(2 * t - 1, 12)
+    density = np.linalg.lstsq(basis, marginal(t) / (t ** _POWERS[0] * (1 - t) ** _POWERS[1]), rcond=None)[0]
     left = _share(t, above=False) ** (1 / (_POWERS[0] + 1))
     right = _share(t, above=True) ** (1 / (_POWERS[1] + 1))
     w = left / (left + right)
-    basis = np.vander(2 * w - 1, _DEGREE, increasing=True)
+    basis = np.polynomial.chebyshev.chebvander(2 * w - 1, _TERMS - 1)
     return density, np.linalg.lstsq(basis, (t - w) / (w * (1 - w)), rcond=None)[0]
 
 
 def _density(t: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
-    return t ** _POWERS[0] * (1 - t) ** _POWERS[1] * _polynomial(_fits()[0], 2 * t - 1)
+    return t ** _POWERS[0] * (1 - t) ** _POWERS[1] * _series(_fits()[0], 2 * t - 1)
 
 
 def _quantile(below: Float[Array, "*sites"], above: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
     """Where the reference has the shares `below` and `above`, approximately."""
     left, right = below ** (1 / (_POWERS[0] + 1)), above ** (1 / (_POWERS[1] + 1))
     w = left / (left + right)
-    return w + w * (1 - w) * _polynomial(_fits()[1], 2 * w - 1)
+    return w + w * (1 - w) * _series(_fits()[1], 2 * w - 1)
 
 
-def _polynomial(coefficients: Float[np.ndarray, " n"], x: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
-    out = jnp.zeros_like(x)
-    for c in coefficients[::-1]:
-        out = out * x + float(c)
-    return out
+def _series(coefficients: Float[np.ndarray, " n"], x: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
+    """Chebyshev polynomials by Clenshaw's recurrence."""
+    one, two = jnp.zeros_like(x), jnp.zeros_like(x)
+    for c in coefficients[:0:-1]:
+        one, two = 2 * x * one - two + float(c), one
+    return x * one - two + float(coefficients[0])
 
 
 def _column(numbers: np.ndarray, like: Float[Array, "n *sites"]) -> Float[Array, "n *ones"]:

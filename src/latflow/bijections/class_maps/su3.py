@@ -21,7 +21,7 @@ from latflow.bijections.class_maps.u1 import bounded
 from latflow.bijections.splits.eigenframe import eigenframe, from_frame
 from latflow.bijections.splits.profile import Profile, nodes, profile, pull, push, stretch
 
-_POINTS = 10
+_POINTS = 16
 """Gauss points of the integral over s."""
 
 _Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
