@@ -71,7 +71,8 @@ class ClassCoupling(AbstractLinkLayer):
         regular = square > _TINY
         length = jnp.sqrt(jnp.where(regular, square, 1.0))
         one = jnp.eye(group.n, dtype=total.dtype)[:, :, None]
-        return jnp.where(regular, total / length, one), jnp.where(regular, length, 0.0)
+        unit = jnp.where(regular[None, None], total / length[None, None], one)
+        return unit, jnp.where(regular, length, 0.0)
 
 
 def features(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from latflow.bijections.splits.profile import Profile, nodes
+from latflow.bijections.splits.profile import Profile, nodes, within
 
 _TERMS = 28
 _POWERS = (7, 2)
@@ -44,7 +44,7 @@ def box(angles: Float[Array, "3 *sites"]) -> Box:
     upper, spread = largest - middle, largest - smallest
     some = spread > 0
     share = jnp.where(some, upper / jnp.where(some, spread, 1.0), 0.5)
-    return Box(jnp.clip(spread / (2 * jnp.pi), 0.0, 1.0), jnp.clip(share, 0.0, 1.0))
+    return Box(within(spread / (2 * jnp.pi), 1.0), within(share, 1.0))
 
 
 def angles_of(t: Numbers, s: Numbers) -> tuple[Numbers, Numbers, Numbers]:

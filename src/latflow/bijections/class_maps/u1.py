@@ -17,7 +17,7 @@ from latflow._typing import Field
 from latflow.arguments import count
 from latflow.batching import trailing
 from latflow.bijections.class_maps.base import AbstractClassMap, LogDet, Numbers
-from latflow.bijections.splits.profile import nodes, profile, pull, push
+from latflow.bijections.splits.profile import nodes, profile, pull, push, within
 
 BOUND = 16.0
 """Largest coefficient of the n-th harmonic, times n."""
@@ -75,6 +75,6 @@ def _moved(
     logs = jnp.tensordot(np.cos(np.outer(angles, n)), bounded(even), 1)
     logs = logs + jnp.tensordot(np.sin(np.outer(angles, n)), bounded(odd), 1)
     spline = profile(logs, power=0)
-    x = jnp.clip((element + jnp.pi) / (2 * jnp.pi), 0.0, 1.0)
+    x = within((element + jnp.pi) / (2 * jnp.pi), 1.0)
     image, log_slope = (pull if inverse else push)(spline, x)
     return 2 * jnp.pi * image - jnp.pi, -log_slope if inverse else log_slope
