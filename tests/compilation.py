@@ -26,6 +26,7 @@ PLAIN = {
 
 
 PLAIN_MODULES = (
+    "bijections/test_class_maps.py",
     "bijections/test_splits.py",
     "cli/test_reduce.py",
     "fields/test_gradient_flow.py",
@@ -34,6 +35,7 @@ PLAIN_MODULES = (
     "flows/test_conditional.py",
     "flows/test_continuous.py",
     "flows/test_gauge.py",
+    "flows/test_link_layers.py",
     "flows/test_links.py",
     "flows/test_matched.py",
     "groups/",

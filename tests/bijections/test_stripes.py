@@ -1,4 +1,4 @@
-"""Masks of links by exhaustive enumeration: plaquettes with one active link each, staples and frozen loops with none."""
+"""Masks of links by enumeration: plaquettes with one active link each, staples and frozen loops with none."""
 
 import itertools
 

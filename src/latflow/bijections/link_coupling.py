@@ -6,7 +6,6 @@ group elements are multiples of such (U(1) and SU(2)) R is the direction of $\su
 Wilson's action the direction of the heat bath. The map gives way where that sum is zero and has no direction.
 """
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override

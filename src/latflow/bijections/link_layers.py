@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Inexact, Int
 from typing_extensions import override
 
 from latflow._typing import Field, Scalar
@@ -24,9 +24,8 @@ from latflow.bijections.stripes import STAPLES, Stripes, loop_table
 from latflow.errors import PhysicsStop
 from latflow.groups.base import AbstractGroup, wrap
 from latflow.groups.matrices import product, trace
-from latflow.lattice import Lattice
 
-Elements: TypeAlias = Field
+Elements: TypeAlias = Inexact[Array, "..."]
 """Group elements with the axis of the links, or of what they surround, behind the indices of the element."""
 
 
@@ -39,9 +38,9 @@ class Tables(NamedTuple):
         read: Frozen loops around every active link.
     """
 
-    links: Int[np.ndarray | Array, "*layers n_active"]
-    staples: Int[np.ndarray | Array, "*layers n_staples 3 n_active"]
-    read: Int[np.ndarray | Array, "*layers n_loops n_active"]
+    links: Array | np.ndarray
+    staples: Array | np.ndarray
+    read: Array | np.ndarray
 
 
 class Surroundings(NamedTuple):
@@ -121,7 +120,6 @@ class LinkLayers(AbstractBijection):
     def _surroundings(self, flat: Elements, tables: Tables) -> Surroundings:
         lattice = self.stripes[0].lattice
         sides = [_taken(flat, tables.staples[:, i]) for i in range(3)]
-        signs = np.asarray([STAPLES[k % 2] for k in range(tables.staples.shape[0])])
         loops = [_loop([flat[..., row] for row in links], signs_) for links, signs_ in loop_table(lattice)]
         if self.group.element_shape:
             traces = jnp.concatenate([trace(loop) for loop in loops]) / self.group.n
@@ -129,7 +127,7 @@ class LinkLayers(AbstractBijection):
         else:
             angles = jnp.concatenate(loops)
             even, odd = jnp.cos(angles), jnp.sin(angles)
-        return Surroundings(_staples(sides, signs), even[tables.read], odd[tables.read])
+        return Surroundings(_staples(sides), even[tables.read], odd[tables.read])
 
     def require_inverse(self, y: Field) -> Field:
         """The pre-image of one configuration, layer by layer, each checked by running it forwards again.
@@ -172,7 +170,7 @@ def _named(number: int, stripes: Stripes) -> str:
     return f"{mu} at {[int(i) for i in np.unravel_index(site, stripes.lattice.shape)]}"
 
 
-def _taken(flat: Elements, numbers: Int[Array, "..."]) -> Elements:
+def _taken(flat: Elements, numbers: Array | np.ndarray) -> Elements:
     return flat.at[..., numbers].get(mode="promise_in_bounds")
 
 
@@ -186,11 +184,10 @@ def _loop(sides: list[Elements], signs: Sequence[int]) -> Elements:
     return out
 
 
-def _staples(sides: list[Elements], signs: Int[np.ndarray, "n_staples 3"]) -> Elements:
-    """All staples: those over the links and those under them are products of the same kind."""
+def _staples(sides: list[Elements]) -> Elements:
+    """All staples: those over the links and those under them, by turns."""
     axis = sides[0].ndim - 2
     over, under = (
-        _loop([jax.lax.slice_in_dim(side, k, None, 2, axis) for side in sides], tuple(signs[k])) for k in (0, 1)
+        _loop([jax.lax.slice_in_dim(side, k, None, 2, axis) for side in sides], STAPLES[k]) for k in (0, 1)
     )
-    both = jnp.stack([over, under], axis=axis + 1)
-    return both.reshape(*sides[0].shape)
+    return jnp.stack([over, under], axis=axis + 1).reshape(*sides[0].shape)

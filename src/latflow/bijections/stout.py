@@ -61,7 +61,7 @@ class StoutLayer(AbstractLinkLayer):
         wanted, fixed = jax.lax.stop_gradient((active, total))
         n_steps = math.ceil(math.log(CLOSE / 10) / math.log(self.bound))
 
-        def step(_: int, u: Elements) -> Elements:
+        def step(_: Array, u: Elements) -> Elements:
             return group.move(wanted, _pull(u, fixed, group))
 
         found = jax.lax.stop_gradient(jax.lax.fori_loop(0, n_steps, step, wanted))

@@ -86,7 +86,7 @@ class Stripes:
         """Where a path that begins at a site holds no active link."""
         start = np.indices(self.lattice.shape).reshape(self.lattice.ndim, -1)
         held = self.mask.reshape(-1)[_links(self.lattice, start, word)]
-        return ~held.any(axis=0).reshape(self.lattice.shape)
+        return np.logical_not(np.any(held, axis=0)).reshape(self.lattice.shape)
 
     def read(self, reach: int) -> Int[np.ndarray, "n_loops n_active"]:
         """Frozen loops that a network reads: numbers wV + x of word w of `loops` at x, for every active link.
@@ -132,7 +132,7 @@ def loops(ndim: int) -> tuple[Word, ...]:
 def loop_table(lattice: Lattice) -> list[tuple[Int[np.ndarray, "_ _"], tuple[int, ...]]]:
     """Links and orientations of every loop of `loops` at every site."""
     start = np.indices(lattice.shape).reshape(lattice.ndim, -1)
-    return [(_links(lattice, start, word), tuple(np.sign(word))) for word in loops(lattice.ndim)]
+    return [(_links(lattice, start, word), tuple(1 if step > 0 else -1 for step in word)) for word in loops(lattice.ndim)]
 
 
 def schedule(lattice: Lattice, *, n_layers: int, period: int) -> tuple[Stripes, ...]:

@@ -20,14 +20,17 @@ class AbstractClassMap(eqx.Module):
     """A bijection of one element per site; parameters of zero give the identity.
 
     Elements have the layout of the group: angles in (−π, π], or matrix indices first, then the axis of the sites.
-
-    Attributes:
-        n_even: Even parameters per site.
-        n_odd: Odd parameters per site.
     """
 
-    n_even: eqx.AbstractVar[int]
-    n_odd: eqx.AbstractVar[int]
+    @property
+    @abc.abstractmethod
+    def n_even(self) -> int:
+        """Even parameters per site."""
+
+    @property
+    @abc.abstractmethod
+    def n_odd(self) -> int:
+        """Odd parameters per site."""
 
     @abc.abstractmethod
     def forward_and_log_det(self, element: Field, even: Numbers, odd: Numbers) -> tuple[Field, LogDet]:

@@ -130,7 +130,7 @@ def _reference(n_bins: int) -> _Reference:
 
 
 @functools.cache
-def _fits() -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+def _fits() -> tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]:
     """Chebyshev coefficients: of the density over its powers at both ends, and of the bending of the quantile."""
     t = np.linspace(0, 1, _FINE + 2)[1:-1]
     basis = np.polynomial.chebyshev.chebvander(2 * t - 1, 12)
@@ -161,5 +161,5 @@ def _series(coefficients: Float[np.ndarray, " n"], x: Float[Array, "*sites"]) ->
     return x * one - two + float(coefficients[0])
 
 
-def _column(numbers: np.ndarray, like: Float[Array, "n *sites"]) -> Float[Array, "n *ones"]:
+def _column(numbers: np.ndarray, like: Float[Array, "_ *sites"]) -> Float[Array, "_ *ones"]:
     return jnp.asarray(numbers.reshape(-1, *(1,) * (like.ndim - 1)), like.dtype)

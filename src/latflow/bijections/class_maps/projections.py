@@ -4,7 +4,7 @@ $$\theta\to\sum_i\rho_i\,2\arctan\!\big(e^{s_i}\tan\tfrac\theta2\big)+t,$$
 
 each of which projects the circle on a line, scales the line and projects it back. Slopes lie between $e^{-|s|}$ and
 $e^{|s|}$, and s is bounded smoothly. A mixture has no inverse in closed form: it is found by Newton steps inside a
-bracket. Where it is not found to `TOLERANCE`, the result is NaN, and no number that depends on it passes for one.
+bracket. Where it is not found to `TOLERANCE`, its log-det is NaN, so that no density passes for one.
 
 References:
     arXiv:2002.02428, section 2; as couplings of U(1) links arXiv:2003.06413, eqs. (15)-(17).
@@ -47,12 +47,12 @@ class Projections(AbstractClassMap):
 
     @property
     @override
-    def n_even(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_even(self) -> int:
         return 2 * self.n_terms
 
     @property
     @override
-    def n_odd(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_odd(self) -> int:
         return 1
 
     @override
@@ -64,9 +64,7 @@ class Projections(AbstractClassMap):
         return _pulled(element, even, odd, steps=_STEPS)
 
 
-def _mixed(
-    angle: Float[Array, "*sites"], even: Numbers
-) -> tuple[Float[Array, "*sites"], Float[Array, "*sites"]]:
+def _mixed(angle: Float[Array, "*sites"], even: Numbers) -> tuple[Float[Array, "*sites"], Float[Array, "*sites"]]:
     """Image of an angle in [−π, π] without t, and the slope."""
     half = len(even) // 2
     shares = jax.nn.softmax(even[:half], axis=0)
@@ -92,7 +90,7 @@ def _pulled(
     target = wrap(element - odd[0])
     fixed, wanted = jax.lax.stop_gradient(even), jax.lax.stop_gradient(target)
 
-    def step(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         low, high, x = state
         image, slope = _mixed(x, fixed)
         low, high = jnp.where(image < wanted, x, low), jnp.where(image < wanted, high, x)
@@ -105,5 +103,5 @@ def _pulled(
     residual = image - target
     # one more step, which carries the derivatives of the implicit function
     x = x - residual / jax.lax.stop_gradient(slope)
-    x = jnp.where(jnp.abs(residual) < TOLERANCE, x, jnp.nan)
-    return x, -jnp.log(_mixed(x, even)[1])
+    log_slope = jnp.log(_mixed(x, even)[1])
+    return x, jnp.where(jnp.abs(residual) < TOLERANCE, -log_slope, jnp.nan)

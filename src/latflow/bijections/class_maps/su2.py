@@ -1,7 +1,7 @@
 r"""Spectral maps of SU(2): the angle of an element moves, its axis stays.
 
-With $U=\cos\alpha+i\sin\alpha\,\hat n\cdot\sigma$, the Haar density of α ∈ [0, π] is ∝ $\sin^2\alpha$. A spline maps α so
-that the image of a Haar element has approximately the density $e^\ell$, $\ell=\sum_na_n\cos n\alpha$.
+With $U=\cos\alpha+i\sin\alpha\,\hat n\cdot\sigma$, the Haar density of α ∈ [0, π] is ∝ $\sin^2\alpha$. A spline maps α
+so that the image of a Haar element has approximately the density $e^\ell$, $\ell=\sum_na_n\cos n\alpha$.
 """
 
 import equinox as eqx
@@ -42,12 +42,12 @@ class SU2Spectrum(AbstractClassMap):
 
     @property
     @override
-    def n_even(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_even(self) -> int:
         return self.n_terms
 
     @property
     @override
-    def n_odd(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_odd(self) -> int:
         return 0
 
     @override
@@ -78,7 +78,7 @@ def _moved(element: Matrices, even: Numbers, *, n_bins: int, inverse: bool) -> t
 
 
 def _sine(element: Matrices) -> Float[Array, "*sites"]:
-    """sin α; its derivative is taken to be zero where it vanishes."""
+    """Sin α; its derivative is taken to be zero where it vanishes."""
     beside = element[0, 1]
     square = jnp.imag(element[0, 0]) ** 2 + jnp.real(beside) ** 2 + jnp.imag(beside) ** 2
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)

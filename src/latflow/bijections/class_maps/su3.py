@@ -50,12 +50,12 @@ class SU3Spectrum(AbstractClassMap):
 
     @property
     @override
-    def n_even(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_even(self) -> int:
         return self.n_terms
 
     @property
     @override
-    def n_odd(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_odd(self) -> int:
         return self.n_terms
 
     @override

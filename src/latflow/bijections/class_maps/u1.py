@@ -43,12 +43,12 @@ class CircularSpline(AbstractClassMap):
 
     @property
     @override
-    def n_even(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_even(self) -> int:
         return self.n_terms
 
     @property
     @override
-    def n_odd(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def n_odd(self) -> int:
         return self.n_terms
 
     @override
@@ -62,7 +62,7 @@ class CircularSpline(AbstractClassMap):
 
 def bounded(coefficients: Float[Array, "n_terms *sites"]) -> Float[Array, "n_terms *sites"]:
     """Coefficients of which the n-th is below `BOUND`/n."""
-    most = (BOUND / np.arange(1, len(coefficients) + 1)).reshape(-1, *(1,) * (coefficients.ndim - 1))
+    most = jnp.asarray((BOUND / np.arange(1, len(coefficients) + 1)).reshape(-1, *(1,) * (coefficients.ndim - 1)))
     return most * jnp.tanh(coefficients / most)
 
 
