@@ -45,6 +45,7 @@ from latflow.flows.conditional import ConditionalFlow, conditioned
 from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
+from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
@@ -289,6 +290,9 @@ BIJECTIONS |= {
     "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
     "loops of U(1)": lambda: _loops("U(1)", (3, 3)),
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
+    "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
+    "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
+    "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
 
@@ -300,6 +304,15 @@ def _link_case(
     space = gauge_space(group, shape)
     gauge = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group))
     return BijectionCase(scrambled(key(99), bijection), space, (*gauge, *symmetries))
+
+
+def _stripes_case(
+    group: str, shape: tuple[int, ...], make: Callable[..., Flow], shift: tuple[int, ...], **sizes: int
+) -> BijectionCase:
+    """Layers on stripes that move every link once."""
+    n, bins = 2 * len(shape), {"n_bins": 4} if sizes else {}
+    flow = make(key(23), Lattice(shape), named(group), n_layers=n, width=4, dtype="float64", **bins, **sizes)
+    return _link_case(group, shape, flow.bijection, LinkTranslation(shift))
 
 
 def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3, order: int = 3) -> Flow:

@@ -27,6 +27,7 @@ PLAIN = {
 
 PLAIN_MODULES = (
     "bijections/ode/test_discrete.py",
+    "bijections/test_class_maps.py",
     "bijections/test_splits.py",
     "cli/test_reduce.py",
     "fields/test_gradient_flow.py",
@@ -37,6 +38,7 @@ PLAIN_MODULES = (
     "flows/test_doubling.py",
     "flows/test_fitted.py",
     "flows/test_gauge.py",
+    "flows/test_link_layers.py",
     "flows/test_links.py",
     "flows/test_matched.py",
     "groups/",

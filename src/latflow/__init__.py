@@ -46,6 +46,8 @@ _HOME = {
     "continuous_flow": "latflow.flows.continuous",
     "doubling_flow": "latflow.flows.doubling",
     "continuous_link_flow": "latflow.flows.links",
+    "link_coupling_flow": "latflow.flows.link_layers",
+    "stout_flow": "latflow.flows.link_layers",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "Z2Mixture": "latflow.flows.mixture",
     "ConditionalFlow": "latflow.flows.conditional",

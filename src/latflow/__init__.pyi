@@ -60,6 +60,8 @@ from latflow.flows.continuous import continuous_flow as continuous_flow
 from latflow.flows.doubling import doubling_flow as doubling_flow
 from latflow.flows.flow import Flow as Flow
 from latflow.flows.gauge import u1_plaquette_flow as u1_plaquette_flow
+from latflow.flows.link_layers import link_coupling_flow as link_coupling_flow
+from latflow.flows.link_layers import stout_flow as stout_flow
 from latflow.flows.links import continuous_link_flow as continuous_link_flow
 from latflow.flows.mixture import Z2Mixture as Z2Mixture
 from latflow.flows.networks import Networks as Networks

@@ -124,7 +124,7 @@ def _links() -> list[Case]:
             "flow.kind",
             '"continuous"',
             "'continuous'",
-            '"plaquettes" or "doubling" or "loops" or "identity" with action.kind wilson',
+            '"plaquettes" or "doubling" or "loops" or "link-coupling" or "stout" or "identity" with action.kind wilson',
             **flow,
         ),
         links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
@@ -162,7 +162,7 @@ def _links() -> list[Case]:
         links(
             "flow.kind",
             '"doubling"',
-            '"plaquettes" or "loops" or "identity" with action.kind improved',
+            '"plaquettes" or "loops" or "link-coupling" or "stout" or "identity" with action.kind improved',
             **{**flow, **improved, "action.group": '"U(1)"', "lattice.shape": "[8, 8]"},
         ),
         links(
@@ -174,6 +174,19 @@ def _links() -> list[Case]:
         links("flow.order", "5", "integer ≥ 1 and ≤ 4", **flow, **{"flow.kind": '"loops"'}),
         links("flow.start_beta", "-1.0", "number ≥ 0 and ≤ 1000", **flow, **{"flow.kind": '"loops"'}),
         links("flow.hidden", "8", "unknown key", "allowed: kind, start_beta", **flow, **{"flow.kind": '"loops"'}),
+        *(
+            links(path, literal, *says, **{**flow, "flow.kind": kind, "lattice.shape": "[4, 6, 6, 6]", **more})
+            for kind, path, literal, says, more in (
+                ('"link-coupling"', "flow.period", "4", ("a period that divides every extent of [4, 6, 6, 6]",), {}),
+                ('"stout"', "flow.period", "3", ("a period that divides every extent",), {}),
+                ('"stout"', "flow.period", "1", ("integer ≥ 2",), {}),
+                ('"link-coupling"', "flow.reach", "3", ("at most 2, half an extent",), {}),
+                ('"link-coupling"', "flow.bins", "1", ("integer ≥ 2",), {}),
+                ('"link-coupling"', "flow.transform", '"projections"', ("'spline'; with SU(3)",), {}),
+                ('"stout"', "flow.slope_bound", "1.0", ("number > 0 and < 1",), {}),
+                ('"link-coupling"', "action.group", '"SU(4)"', ("'SU(4)'", "with couplings of links"), {}),
+            )
+        ),
         key("flow.kind", '"plaquettes"', '"continuous" or "real_nvp"', "with action.kind phi4"),
         links(
             "sampling.samplers",

@@ -13,6 +13,7 @@ from latflow.flows.continuous import continuous_flow
 from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
+from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.networks import Networks
 from latflow.lattice import Lattice
@@ -105,6 +106,41 @@ def loops(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Fl
         order=table.order,
         n_times=table.times,
         n_steps=table.steps,
+    )
+
+
+def link_coupling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Couplings of active plaquettes on stripes."""
+    links = _links(space)
+    return link_coupling_flow(
+        key,
+        links.lattice,
+        links.group,
+        n_layers=table.layers,
+        transform=table.transform,
+        centred=table.centred,
+        period=table.period,
+        reach=table.reach,
+        width=table.width,
+        n_bins=table.bins,
+        n_terms=table.terms,
+        dtype=dtype,
+    )
+
+
+def stout(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Residual steps along staples on stripes."""
+    links = _links(space)
+    return stout_flow(
+        key,
+        links.lattice,
+        links.group,
+        n_layers=table.layers,
+        period=table.period,
+        reach=table.reach,
+        width=table.width,
+        slope_bound=table.slope_bound,
+        dtype=dtype,
     )
 
 

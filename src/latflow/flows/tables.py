@@ -257,6 +257,70 @@ class LoopFlowTable(AbstractFlowTable):
         return 4 * self.steps * 1000 * volume, volume * (2000 + 40 * self.steps)
 
 
+TRANSFORMS = ("spline", "projections")
+"""Of active plaquettes."""
+
+_PERIOD = "distance of the stripes of links that move at once; divides every extent"
+_REACH = "largest displacement of the loops that a network reads; at most half an extent"
+Reach: TypeAlias = Annotated[int, Field(ge=1, le=8)]
+Period: TypeAlias = Annotated[int, Field(ge=2, le=64)]
+
+
+class LinkCouplingTable(AbstractFlowTable):
+    """Couplings of active plaquettes on stripes of links, in any dimension."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)")
+    builder: ClassVar[str] = "latflow.flows.builders:link_coupling"
+    kind: Literal["link-coupling"] = Field(default="link-coupling", description=_WHICH)
+    layers: Layers = Field(default=16, description="couplings; directions times period of them move every link once")
+    transform: Literal["spline", "projections"] = Field(
+        default="spline", description="of eigenvalues by splines, or of angles of U(1) by non-compact projections"
+    )
+    centred: bool = Field(
+        default=True, description="turn links about the direction of all their staples, for U(1) and SU(2)"
+    )
+    period: Period = Field(default=2, description=_PERIOD)
+    reach: Reach = Field(default=1, description=_REACH)
+    width: Width = Field(default=16, description="hidden units of the networks")
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=12, description="bins of the splines")
+    terms: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=3, description="harmonics of the densities that splines are made of, or projections that are mixed"
+    )
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return _stripes_work(self, parameters, volume, per_link=20 * self.bins * self.terms)
+
+
+class StoutTable(AbstractFlowTable):
+    """Residual steps along staples on stripes of links, of any group in any dimension."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    builder: ClassVar[str] = "latflow.flows.builders:stout"
+    drawing: ClassVar[float] = 3.0
+    kind: Literal["stout"] = Field(default="stout", description=_WHICH)
+    layers: Layers = Field(default=16, description="steps; directions times period of them move every link once")
+    period: Period = Field(default=2, description=_PERIOD)
+    reach: Reach = Field(default=1, description=_REACH)
+    width: Width = Field(default=16, description="hidden units of the networks")
+    slope_bound: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.6, description="bound on how fast a step changes with its link"
+    )
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return _stripes_work(self, parameters, volume, per_link=2000)
+
+
+def _stripes_work(
+    table: LinkCouplingTable | StoutTable, parameters: int, volume: int, *, per_link: int
+) -> tuple[int, int]:
+    """Networks and maps at active links alone, of which there are V over the period in every layer."""
+    active = max(1, volume // table.period)
+    return (parameters + table.layers * per_link) * active, table.layers * (8 * table.width + 400) * active
+
+
 class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 
@@ -282,6 +346,8 @@ BUILT_IN = (
     PlaquetteFlowTable,
     DoublingTable,
     LoopFlowTable,
+    LinkCouplingTable,
+    StoutTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

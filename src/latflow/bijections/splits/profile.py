@@ -84,7 +84,7 @@ def push(spline: Profile, x: Float[Array, "*sites"]) -> Parts:
     n_bins = len(spline.knots) - 1
     reached = x[None] >= spline.knots[1:-1]
     bins = _picked(spline, _one_of(reached))
-    fraction = jnp.clip((x - bins.left) / bins.width, 0.0, 1.0)
+    fraction = within((x - bins.left) / bins.width, 1.0)
     height, log_slope = _evaluate(bins, fraction, 1 / n_bins)
     return (jnp.sum(reached, axis=0) + height * n_bins) / n_bins, log_slope
 
@@ -94,7 +94,7 @@ def pull(spline: Profile, y: Float[Array, "*sites"]) -> Parts:
     n_bins = len(spline.knots) - 1
     reached = y[None] >= _column(np.arange(1, n_bins) / n_bins, spline.knots)
     bins = _picked(spline, _one_of(reached))
-    rise = jnp.clip(y - jnp.sum(reached, axis=0) / n_bins, 0.0, 1 / n_bins)
+    rise = within(y - jnp.sum(reached, axis=0) / n_bins, 1 / n_bins)
     fraction = _solve(bins, rise, 1 / n_bins)
     _, log_slope = _evaluate(bins, fraction, 1 / n_bins)
     return bins.left + bins.width * fraction, log_slope
@@ -109,6 +109,11 @@ def stretch(x: Float[Array, "*sites"], y: Float[Array, "*sites"], log_slope: Flo
     regular = bottom > _TINY
     ratio = jnp.where(regular, jnp.where(regular, top, 1.0) / jnp.where(regular, bottom, 1.0), jnp.exp(log_slope))
     return ratio, jnp.log(ratio)
+
+
+def within(x: Float[Array, "*sites"], top: float) -> Float[Array, "*sites"]:
+    """As `jnp.clip` from 0 to the top, with a derivative of one, not of a half, at both ends."""
+    return jnp.where(x > top, top, jnp.where(x < 0, 0.0, x))
 
 
 # Reference densities --------------------------------------------------------------------------------------------------
