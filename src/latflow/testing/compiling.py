@@ -26,7 +26,7 @@ def plain_jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.cache
     def compiled(platform: str) -> Callable[..., Any]:
-        return eqx.filter_jit(function, **({"compiler_options": _PLAIN} if platform == "cpu" else {}))
+        return eqx.filter_jit(function, compiler_options=_PLAIN) if platform == "cpu" else eqx.filter_jit(function)
 
     @functools.wraps(function)
     def called(*args: Any, **named: Any) -> Any:
