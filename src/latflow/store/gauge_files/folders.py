@@ -29,6 +29,8 @@ from latflow.store.records import JSON, FormatError, canonical, resolve_inside
 FIELDS = "fields"
 """Name of the array of configurations in the blocks of every ensemble."""
 
+_WEIGHTS, _CHAIN = "log_weight", "index"
+"""Columns of draws with weights: theirs, and the number of the draw at which the chain through them is."""
 _SMALLEST_BLOCK = 64 << 20
 
 
@@ -101,6 +103,9 @@ def export_ensemble(
 ) -> Written:
     """Write every configuration of an ensemble into a file of its own.
 
+    Files hold no weights. Of draws of a flow the accept/reject chain through them is written: a draw that was accepted
+    and stays for three steps is three files, so that plain averages over all files are right.
+
     Args:
         ensemble: Directory of an ensemble whose ``fields`` are links, ``[n, mu, a, b, x, …, t]`` or, from several
             chains, ``[record, chain, mu, …]``.
@@ -114,7 +119,7 @@ def export_ensemble(
         The names of all files, in the order of the ensemble, and the facts that they could not hold.
 
     Raises:
-        UnsupportedError: No links of SU(N), or more than the format can hold.
+        UnsupportedError: No links of SU(N), more than the format can hold, or weighted draws without a chain.
         MissingInputError: An ensemble without configurations.
         DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
@@ -125,11 +130,11 @@ def export_ensemble(
     if not opened.n_blocks:
         raise MissingInputError(f"{ensemble}: no configurations yet")
     written = Written()
-    first = 0
+    first, last = 0, None
     with directory_for(folder):
         for index, entry in enumerate(opened.entries):
-            block = opened.read(index, (FIELDS,))
-            links = block.arrays[FIELDS]
+            block = opened.read(index)
+            links = last = _of_chain(block.arrays, first, last, what=str(ensemble))
             chains = _chains(links, entry, what=str(ensemble))
             of_files = _files(block.attributes) if chains is None else None
             if of_files is not None and len(of_files) != len(links):
@@ -282,6 +287,30 @@ def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
         value=f"{links.dtype} {list(links.shape)}",
         allowed="complex links [n, mu, a, b, x, …, t] of SU(N)",
     )
+
+
+def _of_chain(arrays: Mapping[str, np.ndarray], first: int, last: np.ndarray | None, *, what: str) -> np.ndarray:
+    """The links of a block as a reader of files counts them, all alike: of draws of a flow its accept/reject chain.
+
+    Args:
+        arrays: Of the block.
+        first: Number of its first draw.
+        last: The same of the block before, None for the first.
+        what: The ensemble, for the message.
+
+    Raises:
+        UnsupportedError: If draws count with weights and there is no chain through them.
+    """
+    links = arrays[FIELDS]
+    if _WEIGHTS not in arrays:
+        return links
+    if _CHAIN not in arrays or "accepted" not in arrays:
+        raise UnsupportedError(f"{what}: draws", value="weighted", allowed="a chain: files hold no weights")
+    local = arrays[_CHAIN] - first
+    chain = links[np.maximum(local, 0)]
+    if last is not None:
+        chain[local < 0] = last[-1]
+    return chain
 
 
 def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, ...], Links]]:
