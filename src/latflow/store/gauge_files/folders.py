@@ -17,6 +17,7 @@ from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.given import path_of, require_type
 from latflow.store.atomic import directory_for, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
+from latflow.store.gauge_files.chain import of_chain
 from latflow.store.gauge_files.checks import FileCheck
 from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
 from latflow.store.gauge_files.files import read_configuration, require_format, stem, write_configuration
@@ -29,8 +30,6 @@ from latflow.store.records import JSON, FormatError, canonical, resolve_inside
 FIELDS = "fields"
 """Name of the array of configurations in the blocks of every ensemble."""
 
-_WEIGHTS, _CHAIN = "log_weight", "index"
-"""Columns of draws with weights: theirs, and the number of the draw at which the chain through them is."""
 _SMALLEST_BLOCK = 64 << 20
 
 
@@ -134,7 +133,7 @@ def export_ensemble(
     with directory_for(folder):
         for index, entry in enumerate(opened.entries):
             block = opened.read(index)
-            links = last = _of_chain(block.arrays, first, last, what=str(ensemble))
+            links = last = of_chain(block.arrays[FIELDS], block.arrays, first, last, what=str(ensemble))
             chains = _chains(links, entry, what=str(ensemble))
             of_files = _files(block.attributes) if chains is None else None
             if of_files is not None and len(of_files) != len(links):
@@ -287,30 +286,6 @@ def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
         value=f"{links.dtype} {list(links.shape)}",
         allowed="complex links [n, mu, a, b, x, …, t] of SU(N)",
     )
-
-
-def _of_chain(arrays: Mapping[str, np.ndarray], first: int, last: np.ndarray | None, *, what: str) -> np.ndarray:
-    """The links of a block as a reader of files counts them, all alike: of draws of a flow its accept/reject chain.
-
-    Args:
-        arrays: Of the block.
-        first: Number of its first draw.
-        last: The same of the block before, None for the first.
-        what: The ensemble, for the message.
-
-    Raises:
-        UnsupportedError: If draws count with weights and there is no chain through them.
-    """
-    links = arrays[FIELDS]
-    if _WEIGHTS not in arrays:
-        return links
-    if _CHAIN not in arrays or "accepted" not in arrays:
-        raise UnsupportedError(f"{what}: draws", value="weighted", allowed="a chain: files hold no weights")
-    local = arrays[_CHAIN] - first
-    chain = links[np.maximum(local, 0)]
-    if last is not None:
-        chain[local < 0] = last[-1]
-    return chain
 
 
 def _fields(links: np.ndarray, chains: int | None) -> Iterator[tuple[tuple[int, ...], Links]]:
