@@ -13,7 +13,6 @@ import jax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
-from latflow.arguments import require_type
 from latflow.bijections.levels import halvings
 from latflow.bijections.ode.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
@@ -146,7 +145,8 @@ def _link_flow_laws(config: StudyConfig, flow: TrainableFlow | None, key: PRNGKe
     config = config if flow is not None else _with_jacobian(config)
     action, space = build_action(config), build_link_action(config).space
     checked = _scrambled_flow(config, key, scale=_LINK_SCALE) if flow is None else flow
-    require_type("flow", checked, Flow, "a flow of links")
+    if not isinstance(checked, Flow):
+        raise TypeError(f"flow: {checked}; allowed: a flow of links")
     if is_continuous(checked):
         checked = of_draws(checked, RK8, _LINK_STEPS)
     known = known_values(config).get("log_z")
