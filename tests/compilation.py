@@ -45,6 +45,7 @@ PLAIN_MODULES = (
     "laws/test_action_laws.py",
     "laws/test_bijection_laws.py",
     "laws/test_density_laws.py",
+    "laws/test_flow_symmetries.py",
     "laws/test_gauge_kernel_laws.py",
     "laws/test_one_step_invariance.py",
     "laws/test_space_laws.py",

@@ -35,6 +35,7 @@ from latflow.testing.kernels import HMC_LAWS as HMC_LAWS
 from latflow.testing.kernels import energy_average_is_one as energy_average_is_one
 from latflow.testing.kernels import energy_error_has_order as energy_error_has_order
 from latflow.testing.kernels import reproduces_exactly as reproduces_exactly
+from latflow.testing.link_flows import link_flow_laws as link_flow_laws
 from latflow.testing.links import LINK_ACTION_LAWS as LINK_ACTION_LAWS
 from latflow.testing.observables import observables_invariant_under as observables_invariant_under
 from latflow.testing.result import LawResult as LawResult

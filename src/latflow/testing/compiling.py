@@ -26,7 +26,8 @@ def plain_jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.cache
     def compiled(platform: str) -> Callable[..., Any]:
-        return eqx.filter_jit(function, **({"compiler_options": _PLAIN} if platform == "cpu" else {}))
+        options: dict[str, Any] = {"compiler_options": _PLAIN} if platform == "cpu" else {}
+        return eqx.filter_jit(function, **options)
 
     @functools.wraps(function)
     def called(*args: Any, **named: Any) -> Any:

@@ -18,6 +18,7 @@ from latflow.bijections.ode.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
 from latflow.fields.symmetry import generators, random_words
 from latflow.flows.continuous import is_continuous, of_draws, with_integrator
+from latflow.flows.flow import Flow
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
@@ -144,6 +145,8 @@ def _link_flow_laws(config: StudyConfig, flow: TrainableFlow | None, key: PRNGKe
     config = config if flow is not None else _with_jacobian(config)
     action, space = build_action(config), build_link_action(config).space
     checked = _scrambled_flow(config, key, scale=_LINK_SCALE) if flow is None else flow
+    if not isinstance(checked, Flow):
+        raise TypeError(f"flow: {checked}; allowed: a flow of links")
     if is_continuous(checked):
         checked = of_draws(checked, RK8, _LINK_STEPS)
     known = known_values(config).get("log_z")

@@ -58,6 +58,27 @@ def test_several_chains(tmp_path):
     np.testing.assert_array_equal(second.links, FIELDS[3])
 
 
+def test_of_draws_of_a_flow_the_chain_is_written(tmp_path):
+    """Plain averages over the files are right: a draw stands as often as the chain stays, rejected ones not at all."""
+    made = Ensemble.create(tmp_path / "flow", {"kind": "ensemble", "sampler": "flow", "identity": {}})
+    chain = np.asarray([0, 0, 2, 2, 4])
+    rows = {"log_weight": np.zeros(5), "index": chain, "accepted": chain == np.arange(5)}
+    for part in (slice(0, 3), slice(3, 5)):
+        made.append(
+            {"fields": FIELDS[part], **{k: v[part] for k, v in rows.items()}}, n=len(chain[part]), attributes={}
+        )
+    names = export_ensemble(tmp_path / "flow", tmp_path / "files", "nersc").names
+    for name, number in zip(names, chain, strict=True):
+        np.testing.assert_array_equal(read_configuration(tmp_path / "files" / name).links, FIELDS[number])
+
+
+def test_weighted_draws_without_a_chain_are_refused(tmp_path):
+    made = Ensemble.create(tmp_path / "quasi", {"kind": "ensemble", "sampler": "quasi", "identity": {}})
+    made.append({"fields": FIELDS[:2], "log_weight": np.zeros(2)}, n=2, attributes={})
+    with pytest.raises(UnsupportedError, match="a chain: files hold no weights"):
+        export_ensemble(tmp_path / "quasi", tmp_path / "files", "ildg")
+
+
 def test_an_interrupted_export_is_continued(ensemble, tmp_path):
     target = tmp_path / "files"
     export_ensemble(ensemble, target, "nersc")

@@ -17,6 +17,7 @@ from latflow.errors import CannotCreateError, LatflowError, MissingInputError
 from latflow.given import path_of, require_type
 from latflow.store.atomic import directory_for, require_directory, sha256_file
 from latflow.store.ensemble import MANIFEST, Ensemble, Entry
+from latflow.store.gauge_files.chain import of_chain
 from latflow.store.gauge_files.checks import FileCheck
 from latflow.store.gauge_files.configuration import Configuration, accept, compare, examine
 from latflow.store.gauge_files.files import read_configuration, require_format, stem, write_configuration
@@ -101,6 +102,9 @@ def export_ensemble(
 ) -> Written:
     """Write every configuration of an ensemble into a file of its own.
 
+    Files hold no weights. Of draws of a flow the accept/reject chain through them is written: a draw that was accepted
+    and stays for three steps is three files, so that plain averages over all files are right.
+
     Args:
         ensemble: Directory of an ensemble whose ``fields`` are links, ``[n, mu, a, b, x, …, t]`` or, from several
             chains, ``[record, chain, mu, …]``.
@@ -114,7 +118,7 @@ def export_ensemble(
         The names of all files, in the order of the ensemble, and the facts that they could not hold.
 
     Raises:
-        UnsupportedError: No links of SU(N), or more than the format can hold.
+        UnsupportedError: No links of SU(N), more than the format can hold, or weighted draws without a chain.
         MissingInputError: An ensemble without configurations.
         DataError: Links that fail a check.
         CannotCreateError: A file of one of the names holds something else.
@@ -125,11 +129,11 @@ def export_ensemble(
     if not opened.n_blocks:
         raise MissingInputError(f"{ensemble}: no configurations yet")
     written = Written()
-    first = 0
+    first, last = 0, None
     with directory_for(folder):
         for index, entry in enumerate(opened.entries):
-            block = opened.read(index, (FIELDS,))
-            links = block.arrays[FIELDS]
+            block = opened.read(index)
+            links = last = of_chain(block.arrays[FIELDS], block.arrays, first, last, what=str(ensemble))
             chains = _chains(links, entry, what=str(ensemble))
             of_files = _files(block.attributes) if chains is None else None
             if of_files is not None and len(of_files) != len(links):
