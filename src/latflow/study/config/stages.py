@@ -185,8 +185,7 @@ class ReduceConfig(AbstractSection):
     )
     products: Literal["total", "slices"] = Field(
         default="total",
-        description="of links: velocities are multiplied with the plaquettes of the lattice, or of time slices, which "
-        "is for correlators",
+        description="of links: velocities times all plaquettes, or those of a time slice, for correlators",
         json_schema_extra=ADDED,
     )
     steps: Count = Field(default=400, description="training steps", json_schema_extra=ADDED)
