@@ -57,7 +57,7 @@ def test_a_fitted_log_det_is_kept_verified_and_made_again(finished: Path, tiny_s
     directory = tmp_path / "run"
     shutil.copytree(finished, directory)
     shutil.rmtree(directory / "ensembles")
-    config = study(tiny_study, integration="fitted")
+    config = study(tiny_study, integration="fitted", ledger_only=True)
     (directory / "study.toml").write_text(config.to_toml())
     run_stages(config, directory, stages=("sample",), progress=Silent())
     manifest = Ensemble.open(directory / "ensembles/flow", writable=False).manifest
