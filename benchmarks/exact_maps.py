@@ -26,7 +26,7 @@ KEY = jax.random.key(3)
 SWEEPS = (4, 8)
 
 
-def sides_of(name, *, n):
+def sides_of(name, *, n, sweeps):
     """Every way to draw: from a block's number and size to its fields and log-weights, and what is known of it."""
     flow, action = flow_and_action(name)
     sides, told = {"accurate": (by_flow(for_draws(KEY, flow), action), "", 0.0)}, {}
@@ -40,7 +40,7 @@ def sides_of(name, *, n):
         words = f"{told.steps} × {told.scheme}, {told.precision} | {evaluations} | {told.spread:.1e} | {told.shift:.1e}"
         sides[how] = (by_flow(found, action), words, seconds)
     velocity = cast(flow, "float64").bijection.velocity
-    for steps in SWEEPS:
+    for steps in sweeps:
         words = f"{2 * steps} sweeps, float32 | {2 * steps} | 0 | 0"
         sides[f"sublattices, {2 * steps} sweeps"] = (by_sweeps(flow.prior, velocity, action, steps), words, 0.0)
     return sides
@@ -94,9 +94,9 @@ def moved(own, other, *, n):
     return [(pair[0] - pair[1]) / (error / np.sqrt(n)) for pair, error in zip((log_z, chi), errors, strict=True)]
 
 
-def table(name, *, n, draws, rounds):
+def table(name, *, n, draws, rounds, sweeps):
     """The lines of one model."""
-    sides = sides_of(name, n=n)
+    sides = sides_of(name, n=n, sweeps=sweeps)
     found = {side: [] for side in sides}
     for i in range(rounds + 1):
         for side, (drawn, _, _) in sides.items():
@@ -118,13 +118,14 @@ def table(name, *, n, draws, rounds):
 
 def main():
     options = parser_of_models(__doc__, default=("phi4-e1", "phi4-e5")).parse_args()
-    n, draws, rounds = (10**5, 256, 1) if options.quick else (10**6, 1024, 3)
+    n, draws, rounds = (2000, 256, 1) if options.quick else (10**6, 1024, 3)
     print(f"Chosen for {n:.0e} draws, measured on {draws * (rounds + 1)}.")
     columns = "model | draws | integration | evaluations | spread of log q | shift | ESS | moved: log Z, χ₂ | ms"
     print(f"| {columns} | choice, CPU s |")
     print("|" + "---|" * 10)
+    sweeps = SWEEPS[:1] if options.quick else SWEEPS
     for name in models_of(options):
-        table(name, n=n, draws=draws, rounds=rounds)
+        table(name, n=n, draws=draws, rounds=rounds, sweeps=sweeps)
 
 
 if __name__ == "__main__":

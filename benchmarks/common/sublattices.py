@@ -2,7 +2,8 @@ r"""A trained velocity as a map with an exact log-determinant: one sublattice mo
 
 Sites of one sublattice do not read each other, so with all others frozen each follows a velocity of its own field
 alone. A midpoint step of it has the slope $1+hs(\bar y)(1+hs(y)/2)$ with s the derivative of the velocity by its own
-site, and the log-det of a sweep is the sum of the logarithms. Sweeps go there and back, which makes the error of a step even.
+site, and the log-det of a sweep is the sum of the logarithms. Sweeps go there and back, which makes the error of a step
+even.
 """
 
 import itertools

@@ -209,11 +209,9 @@ def _verify_draws(name: str, ensemble: Ensemble, context: RunContext) -> list[Ch
         checks.append(_deviation(f"{name}: stored action = S(x)", stored, action, limit=_rounding(context.config)))
     sampler = ensemble.manifest["sampler"]
     if sampler in (FLOW, *SCRAMBLINGS) and flow is not None:
-        found = jax.jit(jax.vmap(as_drawn(ensemble.manifest, flow).log_prob))(x)
+        stored, found = block["log_prob"], jax.jit(jax.vmap(as_drawn(ensemble.manifest, flow).log_prob))(x)
         limit = log_prob_limit(ensemble.manifest, _density_limit(context.config, header))
-        checks.append(
-            _deviation(f"{name}: stored log q = log_prob(x)", block["log_prob"][:RECOMPUTED], found, limit=limit)
-        )
+        checks.append(_deviation(f"{name}: stored log q = log_prob(x)", stored[:RECOMPUTED], found, limit=limit))
     else:
         checks += [_inside(name, fields, context), *([_redrawn(name, ensemble, context)] if fields_of.stored else [])]
     if sampler in SCRAMBLINGS:
