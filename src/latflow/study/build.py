@@ -85,7 +85,7 @@ def flow_to_fill(config: StudyConfig) -> FlowModel:
     return over_range(_built(config, None), config)
 
 
-def _built(config: StudyConfig, precision: str | None) -> FlowModel:
+def _built(config: StudyConfig, precision: str | None) -> TrainableFlow:
     precision = precision or config.training.precision
     return untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
 
