@@ -1075,11 +1075,11 @@ BUGS = (
         "tests/bijections/test_splits.py::test_law_of_su3[log_det_is_jacobian]",
     ),
     Bug(
-        "a block of two plaquettes of SU(3) taken for a single one",
-        "flows/su3_start.py",
-        "if n_plaquettes == 1:",
-        "if n_plaquettes <= 2:",
-        "tests/flows/test_doubling.py::test_the_start_is_close_to_the_theory_and_log_z_is_exact[SU(3)]",
+        "the density of a block of SU(3) with one power too few of its coefficients",
+        "actions/exact_gauge.py",
+        "_dimension(r) * share**n_plaquettes *",
+        "_dimension(r) * share ** (n_plaquettes - 1) *",
+        "tests/flows/test_doubling.py::test_blocks_of_su3_are_convolutions",
     ),
     Bug(
         "plaquettes of the reduced form that do not turn with the direction",

@@ -6,12 +6,14 @@ to be $E(a)+E(b)-E(P)$ up to a constant. Networks are fitted to that by least sq
 hidden layer and the output. Values have no noise, so a few thousand examples determine thousands of weights.
 """
 
+import dataclasses
 import functools
 import math
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
@@ -71,7 +73,6 @@ class _Examples(NamedTuple):
     log_density: Float[np.ndarray, " n"]
 
 
-@functools.lru_cache(maxsize=8)
 def _examples(beta: float, n_plaquettes: int, n: int) -> _Examples:
     random = np.random.default_rng(n_plaquettes)
     one, other = (_block(random, beta, n_plaquettes, n) for _ in range(2))
@@ -127,8 +128,39 @@ class _Given(NamedTuple):
     shares: Float[np.ndarray, "n n_nodes"]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Problem:
+    """What the fit of a level depends on: random units are the same for every flow.
+
+    Args:
+        beta: Coupling of the plaquettes.
+        n_plaquettes: Of a block.
+        n_bins: Of the splines.
+        sizes: Shapes of the networks.
+        inner: Bits of κ and of the layers that are not fitted.
+        level: The split itself.
+    """
+
+    beta: float
+    n_plaquettes: int
+    n_bins: int
+    sizes: tuple[tuple[int, ...], ...]
+    inner: bytes
+    level: SU3Split = dataclasses.field(compare=False)
+
+
 def _networks(level: SU3Split, beta: float, n_plaquettes: int) -> tuple[SiteNetwork, ...]:
-    """Networks of one level, or those it has if the fit to half of the examples does not help at the others."""
+    """Networks of one level, or those it has if the fit to most of the examples does not help at the others."""
+    sizes = tuple(leaf.shape for leaf in jax.tree.leaves(level.networks))
+    kept = [level.kappa, *((network.weights[:-2], network.biases[:-2]) for network in level.networks)]
+    inner = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(kept))
+    best = _layers(_Problem(beta, n_plaquettes, level.n_bins, sizes, inner, level))
+    return tuple(_network(*pair) for pair in zip(level.networks, best, strict=True))
+
+
+@functools.lru_cache(maxsize=64)
+def _layers(problem: _Problem) -> tuple[_Layer, ...]:
+    level, beta, n_plaquettes = problem.level, problem.beta, problem.n_plaquettes
     layers = [_started(network, i) for i, network in enumerate(level.networks)]
     n_weights = sum(layer.hidden.size + layer.output.size for layer in layers)
     examples = _examples(beta, n_plaquettes, max(_FEWEST, _PER_WEIGHT * n_weights))
@@ -152,7 +184,7 @@ def _networks(level: SU3Split, beta: float, n_plaquettes: int) -> tuple[SiteNetw
             damping += 1
         if least > 0.97 * before:
             break
-    return tuple(_network(*pair) for pair in zip(level.networks, best, strict=True))
+    return tuple(best)
 
 
 @eqx.filter_jit

@@ -254,7 +254,7 @@ def _value(run: Run, key: str) -> float:
 
 def _point(run: Run, x: float, observable: str, sampler: str) -> Point | None:
     row, chains = run.results.estimate(observable, sampler), run.results.chains.get(sampler)
-    if sampler == FLOW and run.results.flow is not None:
+    if sampler == FLOW and run.results.flow is not None and run.results.flow.n is not None:
         # accept/reject through independent draws: one chain, whose updates are all kept
         thin, length, n_chains, agree = 1, run.results.flow.n, 1, True
     elif chains is not None:

@@ -73,10 +73,22 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
         config: The study.
         precision: Dtype of the network weights; by default the training precision.
     """
-    precision = precision or config.training.precision
-    built = untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
     values = config.action.in_house(len(config.lattice.shape))
-    return over_range(started(built, config.flow, values), config)
+    return over_range(started(_built(config, precision), config.flow, values), config)
+
+
+def flow_to_fill(config: StudyConfig) -> FlowModel:
+    """The flow of the study without a start at its couplings, which can be dear: for weights that are read from a file.
+
+    Args:
+        config: The study.
+    """
+    return over_range(_built(config, None), config)
+
+
+def _built(config: StudyConfig, precision: str | None) -> TrainableFlow:
+    precision = precision or config.training.precision
+    return untrained(stream(config, "flow"), config.flow, build_action(config).space, precision)
 
 
 def over_range(flow: FlowModel, config: StudyConfig) -> FlowModel:
