@@ -187,7 +187,5 @@ def _loop(sides: list[Elements], signs: Sequence[int]) -> Elements:
 def _staples(sides: list[Elements]) -> Elements:
     """All staples: those over the links and those under them, by turns."""
     axis = sides[0].ndim - 2
-    over, under = (
-        _loop([jax.lax.slice_in_dim(side, k, None, 2, axis) for side in sides], STAPLES[k]) for k in (0, 1)
-    )
+    over, under = (_loop([jax.lax.slice_in_dim(side, k, None, 2, axis) for side in sides], STAPLES[k]) for k in (0, 1))
     return jnp.stack([over, under], axis=axis + 1).reshape(*sides[0].shape)

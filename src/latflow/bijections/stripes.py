@@ -132,7 +132,9 @@ def loops(ndim: int) -> tuple[Word, ...]:
 def loop_table(lattice: Lattice) -> list[tuple[Int[np.ndarray, "_ _"], tuple[int, ...]]]:
     """Links and orientations of every loop of `loops` at every site."""
     start = np.indices(lattice.shape).reshape(lattice.ndim, -1)
-    return [(_links(lattice, start, word), tuple(1 if step > 0 else -1 for step in word)) for word in loops(lattice.ndim)]
+    return [
+        (_links(lattice, start, word), tuple(1 if step > 0 else -1 for step in word)) for word in loops(lattice.ndim)
+    ]
 
 
 def schedule(lattice: Lattice, *, n_layers: int, period: int) -> tuple[Stripes, ...]:
