@@ -75,7 +75,15 @@ def test_density_is_normalised(name):
     assert result.passed, result.line()
 
 
-NO_MAP = {"haar U(1)", "haar SU(2)", "u1 doubling", "u1 plaquettes", "loops of U(1)", "identity of SU(2) links"}
+NO_MAP = {
+    "couplings of U(1) links",
+    "haar U(1)",
+    "haar SU(2)",
+    "u1 doubling",
+    "u1 plaquettes",
+    "loops of U(1)",
+    "identity of SU(2) links",
+}
 """Densities that are no map of uniform numbers: no quasi-random points can be pushed through them."""
 
 
