@@ -2,8 +2,9 @@
 
 Every row trains 16 layers by the path gradient of the reverse KL from the identity. "spline" moves the active link
 times the direction of its staples, "plaquette" the active plaquette as published, "projections" by mixtures of
-non-compact projections, "stout" takes residual steps along staples. Seconds are CPU time of this process. log Z has the normalised
-Haar measure and S = β Σ (1 − Re tr P / N); its deviation from the exact value stands in standard deviations.
+non-compact projections, "stout" takes residual steps along staples. Seconds are CPU time of this process. log Z
+has the normalised Haar measure and S = β Σ (1 − Re tr P / N); its deviation from the exact value stands in
+standard deviations.
 """
 
 import argparse

@@ -429,6 +429,11 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
     "loops of U(1)": lambda: loop_flow("U(1)", (2, 2), n_steps=12),
+    "couplings of U(1) links": lambda: scrambled(
+        key(24),
+        link_coupling_flow(key(23), Lattice((2, 2)), U1(), n_layers=4, width=4, n_bins=4, n_terms=2, dtype=F64),
+        scale=0.2,
+    ),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 

@@ -1811,6 +1811,41 @@ BUGS = (
         "if c and c.seconds_for_goal]",
         "tests/study/test_scaling.py::test_the_figure_of_seconds_shows_what_may_be_relied_on",
     ),
+    Bug(
+        "active links of one layer beside each other in three dimensions",
+        "bijections/stripes.py",
+        "phase = grid.sum(axis=0) - grid[self.mu]",
+        "phase = grid[self.nu]",
+        "tests/bijections/test_stripes.py::test_masks_are_disjoint[(4, 2, 4)-2]",
+    ),
+    Bug(
+        "Haar factor of a spectral flow not squared",
+        "bijections/class_maps/su3.py",
+        "return ratio + 2 * (largest + upper + lower)",
+        "return ratio + (largest + upper + lower)",
+        "tests/bijections/test_class_maps.py::test_class_map[spectra of SU(3)]",
+    ),
+    Bug(
+        "an angle beyond 2π not brought back before its projections are inverted",
+        "bijections/class_maps/projections.py",
+        "target = wrap(element - odd[0])",
+        "target = element - odd[0]",
+        "tests/bijections/test_class_maps.py::test_class_map[projections of U(1)]",
+    ),
+    Bug(
+        "density of an inverse that has not converged",
+        "bijections/class_maps/projections.py",
+        "jnp.where(jnp.abs(residual) < TOLERANCE, -log_slope, jnp.nan)",
+        "-log_slope",
+        "tests/bijections/test_class_maps.py::test_an_inverse_that_has_not_converged_is_no_number",
+    ),
+    Bug(
+        "block of the Jacobian of a residual step left out",
+        "bijections/stout.py",
+        "return image, _log_size(jacobian)",
+        "return image, 0 * _log_size(jacobian)",
+        f"{BIJECTION}[stout steps of U(1) links-log_det_is_jacobian]",
+    ),
 )
 
 

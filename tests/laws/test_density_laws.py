@@ -75,7 +75,7 @@ def test_density_is_normalised(name):
     assert result.passed, result.line()
 
 
-OF_THE_PRIOR = {"u1 plaquettes", "loops of U(1)"}
+OF_THE_PRIOR = {"u1 plaquettes", "loops of U(1)", "couplings of U(1) links"}
 """Flows of links that take draws of the prior as they are, as the identity does: slow ones are not tested again."""
 
 

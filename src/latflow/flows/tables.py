@@ -274,12 +274,8 @@ class LinkCouplingTable(AbstractFlowTable):
     builder: ClassVar[str] = "latflow.flows.builders:link_coupling"
     kind: Literal["link-coupling"] = Field(default="link-coupling", description=_WHICH)
     layers: Layers = Field(default=16, description="couplings; directions times period of them move every link once")
-    transform: Literal["spline", "projections"] = Field(
-        default="spline", description="of eigenvalues by splines, or of angles of U(1) by non-compact projections"
-    )
-    centred: bool = Field(
-        default=True, description="turn links about the direction of all their staples, for U(1) and SU(2)"
-    )
+    transform: Literal["spline", "projections"] = Field(default="spline", description="projections: for U(1) only")
+    centred: bool = Field(default=True, description="turn links about all their staples, for U(1) and SU(2)")
     period: Period = Field(default=2, description=_PERIOD)
     reach: Reach = Field(default=1, description=_REACH)
     width: Width = Field(default=16, description="hidden units of the networks")
@@ -304,18 +300,14 @@ class StoutTable(AbstractFlowTable):
     period: Period = Field(default=2, description=_PERIOD)
     reach: Reach = Field(default=1, description=_REACH)
     width: Width = Field(default=16, description="hidden units of the networks")
-    slope_bound: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.6, description="bound on how fast a step changes with its link"
-    )
+    slope_bound: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.6, description="of a step, by its link")
 
     @override
     def work(self, parameters: int, volume: int) -> tuple[int, int]:
         return _stripes_work(self, parameters, volume, per_link=2000)
 
 
-def _stripes_work(
-    table: LinkCouplingTable | StoutTable, parameters: int, volume: int, *, per_link: int
-) -> tuple[int, int]:
+def _stripes_work(table: Any, parameters: int, volume: int, *, per_link: int) -> tuple[int, int]:
     """Networks and maps at active links alone, of which there are V over the period in every layer."""
     active = max(1, volume // table.period)
     return (parameters + table.layers * per_link) * active, table.layers * (8 * table.width + 400) * active
