@@ -36,8 +36,7 @@ class AbstractFlowTable(AbstractSection):
         transfers: Whether trained weights can be carried to other lattices.
         several_extents: Whether its kernels meet lattices of several extents, and may cover the small ones.
         drawing: Work of a draw against one pass of the training.
-        builder: ``module:function`` that builds it, called with a key, the space of the fields, the table and the dtype
-            of the networks; imported when it is needed.
+        builder: ``module:function`` that builds it from a key, the space of the fields, the table and a dtype.
         starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
             training begins, if the start depends on them.
         groups: Of links; empty for any.
