@@ -204,3 +204,16 @@ def test_the_jacobian_decides_in_how_many_dimensions_flows_of_links_are_checked(
     given = {"lattice": {"shape": shape}, "action": {**plain["action"], "group": group}, "flow": {"kind": "loops"}}
     small = study._with_jacobian(study._on_few_links(StudyConfig.model_validate({**plain, **given})))
     assert small.lattice.shape == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "period", "small", "fitting"),
+    [((8, 8), 8, (4, 4), 4), ((3, 6), 3, (3, 3), 3), ((9, 9, 9), 3, (4, 4, 4), 2), ((10, 5), 5, (4, 4), 4)],
+)
+def test_stripes_of_links_close_around_the_small_lattice(links, shape, period, small, fitting):
+    plain = links.model_dump()
+    flow = {"kind": "stout", "period": period, "reach": min(shape) // 2, "layers": 2}
+    given = {"lattice": {"shape": shape}, "flow": flow}
+    found = study._on_few_links(StudyConfig.model_validate({**plain, **given}))
+    assert (found.lattice.shape, found.flow.period) == (small, fitting)
+    study.build_flow(found, precision="float64")

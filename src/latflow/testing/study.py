@@ -118,19 +118,24 @@ def _on_few_sites(config: StudyConfig) -> StudyConfig:
 def _on_few_links(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
     shape, group = config.lattice.shape, build_link_action(config).space.group
-    edges = (n for n in (4, 3, 2) if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
-    edge = next(edges, 2)
-    return _on_lattice(config, tuple(min(extent, edge) for extent in shape))
+    on_stripes = hasattr(config.flow, "period")
+    edges = (4, 2) if on_stripes else (4, 3, 2)
+    edge = next((n for n in edges if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN), 2)
+    longest = [min(shape)] * len(shape) if on_stripes else shape
+    return _on_lattice(config, tuple(min(extent, edge) for extent in longest))
 
 
 def _on_lattice(config: StudyConfig, shape: tuple[int, ...]) -> StudyConfig:
-    """The study on another lattice, with a flow of no more levels than that allows."""
+    """The study on another lattice, with a flow of no more levels, longer period or farther reach than that allows."""
     small = config.model_copy(update={"lattice": config.lattice.model_copy(update={"shape": shape})})
-    levels = getattr(config.flow, "levels", None)
-    if levels is None:
-        return small
-    fewer = config.flow.model_copy(update={"levels": min(levels, len(halvings(build_lattice(small))))})
-    return small.model_copy(update={"flow": fewer})
+    most = {
+        "levels": lambda levels: min(levels, len(halvings(build_lattice(small)))),
+        "period": lambda period: max(n for n in range(2, period + 1) if math.gcd(*shape) % n == 0),
+        "reach": lambda reach: min(reach, min(shape) // 2),
+    }
+    own = {name: getattr(config.flow, name, None) for name in most}
+    fitting = {name: most[name](value) for name, value in own.items() if value is not None}
+    return small.model_copy(update={"flow": config.flow.model_copy(update=fitting)})
 
 
 def _with_jacobian(config: StudyConfig) -> StudyConfig:
