@@ -10,7 +10,8 @@ from catalogue import wilson
 from latflow.actions import exact_gauge
 from latflow.bijections.class_maps import projections
 from latflow.errors import ConfigError, PhysicsStop
-from latflow.flows.link_layers import link_coupling_flow, stout_flow
+from latflow.flows.flow import Flow
+from latflow.flows.link_layers import link_coupling_flow, require_inverses, stout_flow
 from latflow.groups import named
 from latflow.lattice import Lattice
 from latflow.testing.bijections import scrambled
@@ -60,6 +61,10 @@ def test_an_inverse_that_does_not_converge_stops(monkeypatch):
     jax.clear_caches()
     with pytest.raises(PhysicsStop, match=r"an inverse has not converged: layer 1, residual .+, link 0 at \[\d, \d\]"):
         bijection.require_inverse(y)
+    densities = np.asarray([0.0, np.nan])
+    with pytest.raises(PhysicsStop, match="an inverse has not converged: layer 1"):
+        require_inverses(Flow(flow.prior, bijection), np.stack([x, y]), densities)
+    require_inverses(Flow(flow.prior, flow.bijection), np.stack([x, y]), np.zeros(2))
     assert bool(jnp.isnan(bijection.inverse_and_log_det(y)[1]))
 
 

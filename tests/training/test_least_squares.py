@@ -58,6 +58,14 @@ def test_further_steps_are_averaged_and_may_be_cut(first: TrainingState) -> None
     assert int(at_once.step) == 3
 
 
+def test_a_step_moves_draws_with_the_weights_it_is_given(untrained: Flow, first: TrainingState) -> None:
+    given = eqx.tree_at(lambda flow: flow.bijection.velocity.weights, untrained, first.flow.bijection.velocity.weights)
+    again = descended(TrainingState.start(given, OPTIMISER), 1)
+    one, other = (state.flow.bijection.velocity.weights for state in (first, again))
+    assert np.all(np.isfinite(other))
+    assert np.max(np.abs(one - other)) > 1e-6
+
+
 def test_the_rates_are_those_of_the_velocity() -> None:
     """Of all kinds together: the divergence less the slope of S along the velocity."""
     flow, action = loop_flow("SU(2)", (3, 2), n_steps=1, order=4), wilson("SU(2)", (3, 2), 2.0)

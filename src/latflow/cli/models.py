@@ -12,6 +12,7 @@ from latflow.cli.overrides import as_mapping
 from latflow.cli.stages import dry_run, refuse_directory
 from latflow.errors import CannotCreateError, ConfigError, DataError, MissingInputError, UsageError
 from latflow.numerals import whole
+from latflow.stats.rounding import compact
 
 MAX_CONFIGURATIONS = 1_000_000
 """Most configurations that one `regenerate` makes."""
@@ -65,7 +66,7 @@ def _row(model: dict[str, Any]) -> list[str]:
         f"{model['acceptance']:.3f}",
         f"{model['reweighting_ess']:.3f}",
         f"{model['draws']:,}",
-        f"{model['log_z']:.4f} ± {model['log_z_error']:.4f}",
+        compact(model["log_z"], model["log_z_error"]),
         _duration(model),
         model["title"],
     ]
@@ -73,6 +74,7 @@ def _row(model: dict[str, Any]) -> list[str]:
 
 def _duration(model: dict[str, Any]) -> str:
     own, before = f"{model['training_seconds']:.0f} s", model["ancestors_seconds"]
+    own = f"{own}, one step" if model["training_steps"] == 1 else own
     return f"{own} after {before:.0f} s" if before else own
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Inexact
 
 from latflow._typing import PRNGKey
 from latflow.arguments import choice, count, require_type
@@ -32,6 +34,22 @@ _SPECTRA: dict[str, Callable[[int, int], AbstractClassMap]] = {
 }
 _WITH_SUMS = ("U(1)", "SU(2)")
 """Groups whose sums are multiples of elements."""
+
+
+def require_inverses(flow: object, fields: Inexact[np.ndarray, "n *shape"], log_prob: Float[np.ndarray, " n"]) -> None:
+    """Stop where an inverse by iteration has not converged; flows of other kinds, and other faults, pass.
+
+    Args:
+        flow: Any flow.
+        fields: Configurations at which its density was asked for.
+        log_prob: What came; NaN where an inverse has not converged.
+
+    Raises:
+        PhysicsStop: Says layer, residual and link of the first of them.
+    """
+    unknown = np.flatnonzero(np.isnan(log_prob))
+    if unknown.size and isinstance(flow, Flow) and isinstance(flow.bijection, LinkLayers):
+        flow.bijection.require_inverse(jnp.asarray(fields[unknown[0]]))
 
 
 def link_coupling_flow(

@@ -1,5 +1,6 @@
 """What of a run may be believed, in one sentence: from the states of its averages, the verdict and its chains."""
 
+from latflow.report.footnotes import listed
 from latflow.report.names import SAMPLERS, order_of, sampler_style
 from latflow.report.starts import of_one_configuration
 from latflow.report.tables import pull_of
@@ -22,17 +23,28 @@ def belief(results: Results) -> str:
     trusted: list[str] = []
     against: dict[str, list[str]] = {}
     unknown: dict[str, list[str]] = {}
-    names = {row.sampler: row for row in results.estimates if row.sampler != REVERSE}
+    names = {row.sampler for row in results.estimates if row.sampler != REVERSE}
     for sampler in sorted(names, key=lambda name: order_of(name, SAMPLERS)):
-        doubt, reason = _judged(results, names[sampler])
+        row, label = _spoken_for(results, sampler)
+        doubt, reason = _judged(results, row)
         group = against if doubt else unknown
-        (trusted if not reason else group.setdefault(reason, [])).append(sampler_style(sampler).label)
+        (trusted if not reason else group.setdefault(reason, [])).append(label)
     parts = [f"averages of {_joined(trusted)} {_TRUSTED}"] if trusted else []
     for groups, verb in ((against, "must not be believed"), (unknown, "are open")):
         for why, labels in groups.items():
             parts.append(f"{'those of' if parts else 'averages of'} {_joined(labels)} {verb}: {why}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _spoken_for(results: Results, sampler: str) -> tuple[EstimateRecord, str]:
+    """An average that stands for those of a sampler, and its label, with the exceptions among those of draws."""
+    rows, label = [row for row in results.estimates if row.sampler == sampler], sampler_style(sampler).label
+    bad = {row.observable for row in rows if row.state not in (None, RELIABLE)}
+    good = [row for row in rows if row.state == RELIABLE]
+    if sampler in _DRAWS and bad and good:
+        return good[-1], f"{label} (but for {listed(results, bad)})"
+    return rows[-1], label
 
 
 def _judged(results: Results, row: EstimateRecord) -> tuple[bool, str]:

@@ -7,6 +7,8 @@ from latflow.results import Results
 from latflow.stats.estimates import UNDERESTIMATED, UNRESOLVED
 
 _RATIO = "creutz_ratio"
+_MOST = 4
+"""Names in a list of a sentence."""
 
 
 _MEANING = {
@@ -17,19 +19,31 @@ _MEANING = {
 
 def not_reliable(results: Results) -> str:
     """Which averages are not to be believed with their errors, what that means and why; empty if all are."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, set[str]]] = {}
     for row in results.estimates:
-        if row.state in _MEANING and row.sampler not in found.setdefault(row.state, []):
-            found[row.state].append(row.sampler)
-    told = [
-        f"{', '.join(sampler_style(s).label for s in sorted(samplers, key=lambda s: order_of(s, SAMPLERS)))}: {state}, "
-        f"{_MEANING[state]}"
-        for state, samplers in found.items()
-    ]
+        if row.state in _MEANING:
+            found.setdefault(row.state, {}).setdefault(row.sampler, set()).add(row.observable)
+    told = [f"{', '.join(_labels(results, names))}: {state}, {_MEANING[state]}" for state, names in found.items()]
     judged = None if results.flow is None else results.flow.reliability
     reasons = judged.reasons if judged is not None and told else ()
     told_of_flow = f". Why: {'; '.join(reasons)}" if reasons else ""
     return "; ".join(told) + told_of_flow + _of_scramblings(results) + ("." if told else "")
+
+
+def _labels(results: Results, names: dict[str, set[str]]) -> list[str]:
+    """Samplers of whose averages something is said, and of which, where it is not of all."""
+    labels = []
+    for sampler in sorted(names, key=lambda name: order_of(name, SAMPLERS)):
+        every = {row.observable for row in results.estimates if row.sampler == sampler and row.state is not None}
+        label = sampler_style(sampler).label
+        labels.append(label if names[sampler] == every else f"{label} ({listed(results, names[sampler])})")
+    return labels
+
+
+def listed(results: Results, observables: set[str]) -> str:
+    """The titles of some observables, of many the first four."""
+    titles = [results.words(name).title for name in results.in_order(observables)]
+    return ", ".join(titles[:_MOST]) + (f" and {len(titles) - _MOST} more" if len(titles) > _MOST else "")
 
 
 def _of_scramblings(results: Results) -> str:

@@ -159,6 +159,7 @@ def summary(card: Card, cards: Sequence[Card] = ()) -> dict[str, Any]:
         "log_z": measured["log_z"],
         "log_z_error": measured["log_z_error"],
         "training_seconds": training["seconds"],
+        "training_steps": training["steps"],
         "ancestors_seconds": sum(ancestor["seconds"] for ancestor in ancestors(card, cards)),
         "sha256": content["model"],
     }

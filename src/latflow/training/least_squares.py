@@ -6,8 +6,8 @@ $\log p_t$ stays constant on every draw if
 $$\sum_kc_k(t)\,f_k(t,x)=S(x)-\langle S\rangle_t,\qquad f_k=\partial\cdot v_k-t\,v_k\cdot\partial S.$$
 
 A step draws a batch from the prior, carries it through the times of a grid and solves for the weights by linear
-regression over draws and times. The first step moves the draws with the coefficients it finds at each time, further
-ones with the weights so far, and their solutions are averaged. Nothing is differentiated, no rate has to be chosen.
+regression over draws and times. Draws move with the weights so far, where there are none yet with the coefficients
+that are found at each time. Solutions of all steps are averaged. Nothing is differentiated, no rate has to be chosen.
 
 References:
     The equation of trivialising maps: arXiv:0907.5491, section 3; as a loss arXiv:2301.07388 and arXiv:2410.02711.
@@ -97,7 +97,7 @@ def _step(
     """One solution; the outcome has the length of the step, root mean square, in the place of a gradient."""
     bijection, velocity = _flow_along_loops(state.flow)
     x = jax.vmap(bijection.space.random)(split(key, loss.batch_size))
-    found = _solution(bijection, velocity, action, x, loss.n_intervals, first=state.step == 0)
+    found = _solution(bijection, velocity, action, x, loss.n_intervals, first=~jnp.any(velocity.weights))
     change = (found - velocity.weights) / jnp.maximum(state.step, 1)
     finite = jnp.all(jnp.isfinite(change))
     weights = jnp.where(finite, velocity.weights + change, velocity.weights)

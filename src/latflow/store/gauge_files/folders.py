@@ -281,9 +281,10 @@ def _chains(links: np.ndarray, entry: Entry, *, what: str) -> int | None:
         d_, *square = links.shape[leading : leading + 3] if d >= 1 else (0, 0, 1)
         if counts and d_ == d and square[0] == square[1] > 1 and np.iscomplexobj(links):
             return chains
+    angles = not np.iscomplexobj(links) and links.ndim > 2
     raise UnsupportedError(
         f"{what}: fields",
-        value=f"{links.dtype} {list(links.shape)}",
+        value=f"{links.dtype} {list(links.shape)}" + (", as of U(1)" if angles else ""),
         allowed="complex links [n, mu, a, b, x, …, t] of SU(N)",
     )
 

@@ -123,7 +123,7 @@ def _splines(value: Lookup) -> list[Complaint]:
 
 def _warmup(value: Lookup) -> list[Complaint]:
     warmup, steps = value("training.warmup_steps"), value("training.stop.steps")
-    if warmup is None or steps is None or warmup < steps:
+    if warmup is None or steps is None or warmup < steps or value("training.loss") == "least_squares":
         return []
     return [Complaint("training.warmup_steps", str(warmup), f"less than training.stop.steps, {steps}")]
 
@@ -244,8 +244,11 @@ def records(configurations: int, block_size: int, chains: int) -> int:
 
 
 def _least_squares(value: Lookup) -> list[Complaint]:
-    if value("training.loss") != "least_squares" or _of_flow(value, "linear"):
+    if value("training.loss") != "least_squares":
         return []
+    if _of_flow(value, "linear"):
+        few = value("training.batch_size") == 1
+        return [Complaint("training.batch_size", "1", "at least 2", "with training.loss least_squares")] if few else []
     linear = " or ".join(kind for kind, table in flow_tables().items() if table.linear)
     hint = "weights that are the solution of linear equations"
     return [

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Inexact
 
 from latflow.actions.base import AbstractAction
 from latflow.execution import DENSITY_FIELDS, map_pieces
+from latflow.flows.link_layers import require_inverses
 from latflow.flows.mixture import TrainableFlow
 from latflow.stats.estimates import Estimate, NonFiniteSeriesError, TooShortError, slowest
 from latflow.stats.evidence import (
@@ -73,7 +74,9 @@ def collect(context: RunContext) -> None:
     fields = _target_draws(context, sampler)
     context.progress.stage("evidence", f"log q at {fields.shape[0] * fields.shape[1]} configurations of {sampler}")
     with context.timed(stage="evidence", n=int(fields.shape[0] * fields.shape[1])):
-        action, log_prob = _densities(load_flow(context)[0], study_physics(context.config), fields)
+        flow = load_flow(context)[0]
+        action, log_prob = _densities(flow, study_physics(context.config), fields)
+        require_inverses(flow, fields.reshape(-1, *fields.shape[2:]), log_prob[..., 0].reshape(-1))
         attributes = {"parents": parents, "sampler": sampler}
         write_bytes(path, encode_block({"action": action, "log_prob": log_prob}, attributes))
 
