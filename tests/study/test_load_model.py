@@ -69,9 +69,15 @@ def by_its_study(path: Path) -> Any:
     return with_integrator(exact, RK8, header["integration"]["steps"]) if "integration" in header else exact
 
 
-@pytest.mark.parametrize("card", zoo(), ids=lambda card: card.name)
+OLD = [card for card in zoo() if card.name.startswith("phi4")]
+"""Models whose headers have no specification yet."""
+NEW = [card for card in zoo() if card.name in {"u1-16-b3", "su2-16-b2.2", "su3-16-b5"}]
+"""One of every group."""
+
+
+@pytest.mark.parametrize("card", OLD + NEW, ids=lambda card: card.name)
 def test_models_of_the_zoo_are_the_same_bits(card: Any) -> None:
-    assert "specification" not in read_header(card.directory)
+    assert ("specification" in read_header(card.directory)) == (card in NEW)
     assert equal(lf.load_model(f"zoo:{card.name}"), by_its_study(card.directory))
 
 
