@@ -5,6 +5,7 @@ import pytest
 from latflow.report import summary_lines
 from latflow.report.belief import belief
 from latflow.report.cost import common_observable, cost_rows
+from latflow.report.footnotes import not_reliable
 from latflow.report.numbers import compact
 from latflow.results import (
     ChainAgreement,
@@ -92,6 +93,19 @@ def test_reliable_averages_look_as_ever() -> None:
 def test_averages_far_from_known_values_are_not_to_be_believed() -> None:
     far = judged("reliable", 0.1252, 0.0017)
     assert "φ² is 44σ from its known value" in belief(far)
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_single_averages_that_are_bounds_are_exceptions(bad_first: bool) -> None:
+    """Neither does one average speak for all of its sampler, nor is the last one asked alone."""
+    sound = judged("reliable", 0.2, 0.001)
+    row = sound.estimates[0]
+    other = row.model_copy(update={"observable": "abs_magnetisation", "state": "error underestimated"})
+    rows = (other, row) if bad_first else (row, other)
+    mixed = sound.model_copy(update={"estimates": (*rows, *sound.estimates[1:])})
+    exception = f"flow (but for {mixed.words('abs_magnetisation').title})"
+    assert exception in belief(mixed)
+    assert f"flow ({mixed.words('abs_magnetisation').title}): error underestimated" in not_reliable(mixed)
 
 
 def test_a_charge_that_never_moved_is_told() -> None:
