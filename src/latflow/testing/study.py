@@ -118,7 +118,7 @@ def _on_few_sites(config: StudyConfig) -> StudyConfig:
 def _on_few_links(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
     shape, group = config.lattice.shape, build_link_action(config).space.group
-    on_stripes = hasattr(config.flow, "period")
+    on_stripes = getattr(config.flow, "period", None) is not None
     edges = (4, 2) if on_stripes else (4, 3, 2)
     edge = next((n for n in edges if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN), 2)
     longest = [min(shape)] * len(shape) if on_stripes else shape

@@ -23,6 +23,7 @@ from latflow.lattice import Lattice
 
 _Batch = Float[Array, "draws *shape"]
 _Image = tuple[tuple[Array, Array], tuple[bool, bool]]
+_Leaves = list[Array]
 _Moved = tuple[Draws, Float[Array, " draws"]]
 # Rounds by which the inverse of a fitted map is improved.
 _ROUNDS = 5
@@ -71,33 +72,35 @@ class FlowOfDraws(AbstractBijection):
         return self._integrate(y, backwards=True)
 
     def _integrate(self, x: Float[Array, "*shape"], *, backwards: bool) -> Carry:
-        arrays, rest = eqx.partition(self, eqx.is_array)
+        parts, rest = eqx.partition(self, eqx.is_array)
+        # a derivative of what has a rule of its own under `vmap` takes no tree with None in it
+        leaves, tree = jax.tree.flatten(parts)
 
-        def of_batch(arrays: "FlowOfDraws", x: _Batch) -> tuple[_Batch, Float[Array, " draws"]]:
-            flow, columns = eqx.combine(arrays, rest), x.reshape(len(x), -1).T
+        def of_batch(leaves: _Leaves, x: _Batch) -> tuple[_Batch, Float[Array, " draws"]]:
+            flow, columns = eqx.combine(jax.tree.unflatten(tree, leaves), rest), x.reshape(len(x), -1).T
             if backwards and flow.quadrature is not None:
                 y, log_det = _undone(flow, columns)
             else:
                 y, log_det = _integrated(flow, columns, backwards=backwards)
             return y.T.reshape(x.shape), log_det
 
-        def of_one(arrays: "FlowOfDraws", x: Float[Array, "*shape"]) -> Carry:
-            return jax.tree.map(lambda leaf: leaf[0], of_batch(arrays, x[None]))
+        def of_one(leaves: _Leaves, x: Float[Array, "*shape"]) -> Carry:
+            return jax.tree.map(lambda leaf: leaf[0], of_batch(leaves, x[None]))
 
         integrate = custom_vmap(of_one)
 
         @integrate.def_vmap
-        def _(axis_size: int, batched: list, arrays: "FlowOfDraws", x: _Batch) -> _Image:
+        def _(axis_size: int, batched: list, leaves: _Leaves, x: _Batch) -> _Image:
             del axis_size
             flows, fields = batched
             if not any(jax.tree.leaves(batched)):
-                return of_one(arrays, x), (False, False)
+                return of_one(leaves, x), (False, False)
             if any(jax.tree.leaves(flows)):  # several flows at once
                 axes = jax.tree.map(lambda each: 0 if each else None, (flows, fields))
-                return jax.vmap(of_one, axes)(arrays, x), (True, True)
-            return of_batch(arrays, x), (True, True)
+                return jax.vmap(of_one, axes)(leaves, x), (True, True)
+            return of_batch(leaves, x), (True, True)
 
-        return integrate(arrays, x)
+        return integrate(leaves, x)
 
 
 def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
