@@ -1737,9 +1737,23 @@ BUGS = (
     Bug(
         "corrected averages of older chains shown",
         "study/stages/reducing.py",
-        'if _is_of(record["identity"], _identity(context, sampler)):',
+        'if is_same(record["identity"], _identity(context, sampler)):',
         'if record["identity"] or True:',
         "tests/cli/test_reduce.py::test_averages_of_older_chains_are_left_out",
+    ),
+    Bug(
+        "Stein fields of a run known by their path",
+        "study/stages/carried.py",
+        'found["fields"] = _hash_of_fields(asked.fields)',
+        'found["fields"] = asked.fields',
+        "tests/cli/test_reduce.py::test_carried_fields_are_known_by_their_card",
+    ),
+    Bug(
+        "damaged Stein fields of a run left as they are",
+        "study/stages/reducing.py",
+        "if record and not are_whole(place.parent / FIELDS, record.get(FIELDS)):",
+        "if not record:",
+        "tests/cli/test_reduce.py::test_fields_that_are_damaged_or_gone_are_made_anew",
     ),
     Bug(
         "error not squared in its cost",

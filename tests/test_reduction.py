@@ -86,8 +86,8 @@ def testtoo_few_records_are_not_corrected(action: lf.PhiFour, chains: np.ndarray
 def test_independent_records_for_every_coefficient(tau: float, coefficients: int, reason: str) -> None:
     """1000 records, 1000/(2τ) independent ones by the slowest component."""
     fast, slow = (lf.Estimate(1.0, 0.1, tau_int=each, n=1000) for each in (0.5, tau))
-    pairs = [(fast, fast), (slow, fast)]
-    assert too_few(pairs, coefficients=coefficients) == reason
+    assert too_few([(fast, fast), (slow, fast)], coefficients=coefficients) == reason
+    assert too_few([(fast, fast), (fast, slow)], coefficients=coefficients) == reason  # of what the variates leave
 
 
 def test_no_component_becomes_worse(reduced: Reduced) -> None:

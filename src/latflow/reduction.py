@@ -23,7 +23,7 @@ from latflow.stats.propagation import MINIMUM_RECORDS
 from latflow.store.records import FormatError
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.stein_files import load_fields
-from latflow.study.streams import is_of_another_code, parts_of_streams
+from latflow.study.streams import cut_into_parts, is_of_another_code, parts_of_streams
 from latflow.study.theories import action_of_plain
 from latflow.theories.any_action import physics_of, second_moments_of, stein_fields_of, stein_settings_of
 from latflow.variates.base import AbstractSteinFields
@@ -86,17 +86,17 @@ def stored_configurations(
 
     Args:
         path: An ensemble of a study, which names its action, a NumPy file, or a folder of gauge configurations of
-            another code, whose streams are cut into parts.
+            another code. A single chain, and the streams of a folder, are cut into parts.
         action: Given for files, and in place of what an ensemble says.
 
     Raises:
         ConfigError: If the action of a file is not given.
-        DataError: If the file holds no array.
+        DataError: If the file holds no array, or a single chain is too short for two parts.
         UsageError: If the ensemble holds weighted draws.
     """
     if path.is_dir() and not is_of_another_code(path):
         found = open_ensemble(path)
-        return _action(action, found), _records(found)
+        return _action(action, found), _in_parts(_records(found), path)
     if action is None:
         raise ConfigError(
             [f"action: missing for {path}; allowed: --action STUDY.toml, whose lattice and action it has"]
@@ -105,11 +105,19 @@ def stored_configurations(
         return action, _parts_of_streams(path, action.space)
     try:
         found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return action, found
-        raise ValueError("an archive of several arrays")
+        if not isinstance(found, np.ndarray):
+            raise ValueError("an archive of several arrays")
     except (ValueError, OSError, EOFError) as error:
         raise FormatError(str(path), value=str(error), allowed="an array in a NumPy file, .npy") from error
+    return action, _in_parts(found, path)
+
+
+def _in_parts(fields: Inexact[np.ndarray, "n chains ..."], path: Path) -> Inexact[np.ndarray, "length parts ..."]:
+    """A single chain as consecutive parts, as streams of files; several chains as they are."""
+    if fields.ndim < 2 or fields.shape[1] != 1:
+        return fields
+    parts = cut_into_parts([range(len(fields))], what=str(path))
+    return np.stack([fields[part, 0] for part in parts], axis=1)
 
 
 def _parts_of_streams(path: Path, space: AbstractFieldSpace) -> Inexact[np.ndarray, "n parts ..."]:

@@ -1,6 +1,7 @@
 """The reduce command: a finished run, an ensemble, configurations of another origin."""
 
 import functools
+import io
 import json
 import re
 import shutil
@@ -12,17 +13,25 @@ import pytest
 import latflow as lf
 from latflow.archive.directory import open_ensemble
 from latflow.cli import main
+from latflow.cli.progress import PlainProgress
 from latflow.errors import ConfigError, UsageError
+from latflow.reduction import stored_configurations
 from latflow.results.files import read
+from latflow.stats.estimates import TooShortError
 from latflow.store.atomic import sha256_file
 from latflow.store.records import FormatError, seal, unseal
+from latflow.study.card import zoo_directory
 from latflow.study.checks import MISSING
 from latflow.study.config import load_study
+from latflow.study.config.stages import ReduceConfig
 from latflow.study.context import Silent
+from latflow.study.models import lineage
 from latflow.study.run import run_stages
+from latflow.study.stages.carried import are_whole, seconds_of_given
 from latflow.study.stages.reducing import reduction_of
-from latflow.study.stein_files import load_fields
+from latflow.study.stein_files import load_fields, save_fields
 from latflow.study.verify_reduced import verify_reduced
+from latflow.training.model_file import read_header
 from latflow.variates.training import SteinTraining
 
 STUDY = """
@@ -154,6 +163,81 @@ def test_averages_of_older_chains_are_left_out(run: Path) -> None:
     assert {row.variance_ratio for row in newer.estimates} != {None}
 
 
+@pytest.fixture(scope="module")
+def other_run(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with fields of the first run, and another run whose averages they have corrected."""
+    folder = tmp_path_factory.mktemp("carried")
+    shutil.copytree(run / "reduced" / "hmc" / "fields", folder / "fields")
+    shutil.copytree(run, folder / "run", ignore=shutil.ignore_patterns("reduced"))
+    _reduce(folder / "run", folder / "fields")
+    return folder
+
+
+@pytest.fixture
+def carried(other_run: Path, tmp_path: Path) -> Path:
+    """A copy of the other run, beside a copy of the fields."""
+    shutil.copytree(other_run, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
+
+
+def _reduce(run: Path, fields: Path | str) -> str:
+    """The stage alone; what it says."""
+    config, said = load_study(run / "study.toml", {"reduce.fields": str(fields)}), io.StringIO()
+    run_stages(config, run, stages=("reduce",), progress=PlainProgress(said), fork=False)
+    return said.getvalue()
+
+
+def test_carried_fields_are_known_by_their_card(carried: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another path they are the same, at the same path other ones are not; gone ones are those that were there."""
+    source = carried.parent / "fields"
+    assert reduction_of(carried, "hmc")["identity"]["fields"] == sha256_file(source / "model.json")
+    monkeypatch.chdir(carried.parent)
+    assert "reduce   hmc: up to date" in _reduce(carried, "fields")
+    header = read_header(source)
+    fields = load_fields(source, lf.ScalarSpace((2, 2)))
+    save_fields(source, fields, space=lf.ScalarSpace((2, 2)), made={**header["stein_fields"]["made"], "again": True})
+    assert "up to date" not in _reduce(carried, source)
+    source.rename(source.with_name("elsewhere"))
+    assert "reduce   hmc: up to date" in _reduce(carried, source)
+    assert "up to date" not in _reduce(carried, carried)  # its own, on another card
+    assert "reduce   hmc: up to date" in _reduce(carried, carried)
+
+
+def test_the_card_of_carried_fields_tells_of_their_training(run: Path, carried: Path) -> None:
+    """Its seconds are those that came once for the corrected averages, wherever they were spent."""
+    first, later = (read_header(each / "reduced/hmc/fields")["stein_fields"]["made"] for each in (run, carried))
+    assert {name: later[name] for name in first} == first
+    assert later["parents"] == [sha256_file(run / "reduced/hmc/fields/model.json")]
+    assert later["used"]["facts"]["trained_on"] == 0
+    config = load_study(carried / "study.toml", {"reduce.fields": str(carried.parent / "fields")})
+    results = run_stages(config, carried, stages=("analyse",), progress=Silent(), fork=False)
+    assert results is not None
+    assert results.cost["hmc"].correction_training_seconds == first["facts"]["training_seconds"] > 0
+    old = {"facts": {"trained_on": 0, "training_seconds": 0.0}}  # as carried fields of earlier versions
+    fields = load_fields(carried, lf.ScalarSpace((2, 2)))
+    save_fields(carried.parent / "old", fields, space=lf.ScalarSpace((2, 2)), made=old)
+    assert seconds_of_given(ReduceConfig(fields=str(carried.parent / "old")), fields) is None
+    trainings = lineage(zoo_directory("phi4-e1"))
+    assert seconds_of_given(ReduceConfig(flow="zoo:phi4-e1"), fields) == sum(each["seconds"] for each in trainings)
+
+
+def test_fields_that_are_damaged_or_gone_are_made_anew(carried: Path) -> None:
+    """As `latflow verify` says."""
+    fields = carried / "reduced" / "hmc" / "fields"
+    weights = fields / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    (check,) = verify_reduced(carried)
+    assert not check.passed
+    assert "`latflow reduce` makes it anew" in str(check.limit)
+    assert "fields: damaged or not there, made anew" in _reduce(carried, carried.parent / "fields")
+    assert verify_reduced(carried)[0].passed
+    shutil.rmtree(fields)
+    assert verify_reduced(carried)[0].state == MISSING
+    assert not are_whole(fields, "0" * 64)
+
+
 def test_keys_of_the_table_are_options(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an ensemble they are settings of its training, checked as those of its study."""
     asked = []
@@ -227,7 +311,21 @@ def test_configurations_of_another_origin(run: Path, tmp_path: Path, capsys: pyt
     rows = {row["observable"]: row for row in told["estimates"]}
     assert rows["phi_squared"]["variance_ratio"][0] > 4
     assert told["trained_on"] == 0
-    assert (tmp_path / "saved" / "model.json").is_file()
+    made = read_header(tmp_path / "saved")["stein_fields"]["made"]
+    assert made["facts"]["trained_on"] == 2
+    assert made["parents"] == [sha256_file(run / "reduced" / "hmc" / "fields" / "model.json")]
+
+
+def test_a_single_chain_is_cut_into_parts(tmp_path: Path) -> None:
+    action = lf.PhiFour(lf.Lattice((2, 2)), mass_squared=-1.0, coupling=2.0)
+    x = np.arange(4.0 * 83).reshape(83, 1, 2, 2)
+    np.save(tmp_path / "x.npy", x)
+    _, parts = stored_configurations(tmp_path / "x.npy", action)
+    assert parts.shape == (10, 8, 2, 2)
+    assert np.array_equal(np.swapaxes(parts, 0, 1).reshape(80, 2, 2), x[3:, 0])
+    np.save(tmp_path / "x.npy", x[:12])
+    with pytest.raises(TooShortError, match="at least 16 configurations"):
+        stored_configurations(tmp_path / "x.npy", action)
 
 
 def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +335,12 @@ def test_what_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: pytest.
         (["reduce", str(run), "--action", "study.toml"], 64, "--action: with a run"),
         (["reduce", ensemble, "--samplers", "hmc"], 64, "--samplers: with an ensemble"),
         (["reduce", str(run), "--reduce.fields", "a", "--reduce.flow", "b"], 78, "reduce.flow: 'b'; allowed: not tog"),
-        (["reduce", ensemble, "--fields", str(run / "model")], 66, "no model there"),
+        (["reduce", ensemble, "--fields", str(run / "model")], 66, "no Stein fields there; allowed: a run whose aver"),
+        (
+            ["reduce", str(run / "study.toml")],
+            64,
+            "a study; allowed: a run, an ensemble or configurations; `latflow run",
+        ),
         (["reduce", ensemble, "--fields", ensemble, "--steps", "3"], 64, "--steps: with --fields"),
         (["reduce", str(run), "--steps", "0"], 78, "reduce.steps: 0; allowed: integer ≥ 1"),
         (["reduce", str(run), "--samplers", "flow"], 78, "reduce.samplers: 'flow'; allowed: chains among"),
@@ -272,7 +375,7 @@ def test_fields_that_are_not_there_leave_the_study_as_it_was(
 ) -> None:
     before = (run / "study.toml").read_text()
     assert main(["reduce", str(run), "--fields", str(tmp_path / "nowhere")]) == 66
-    assert "nowhere" in capsys.readouterr().err
+    assert "nowhere: no Stein fields there; allowed: a run whose averages" in capsys.readouterr().err
     assert (run / "study.toml").read_text() == before
 
 

@@ -55,6 +55,9 @@ def reduce(
     del debug
     if not ensemble.exists():
         raise MissingInputError(str(ensemble), value="not there", hint="a run, an ensemble or a NumPy file")
+    if ensemble.suffix == ".toml":
+        hint = f"`latflow run {ensemble}` corrects the averages of the samplers that its table [reduce] names"
+        raise UsageError(str(ensemble), value="a study", allowed="a run, an ensemble or configurations", hint=hint)
     if fields is not None and steps is not None:
         raise UsageError("--steps", value="with --fields", allowed="one of them", hint="trained fields are used as is")
     if flow and any(given is not None for given in (fields, save, steps)):
@@ -201,6 +204,7 @@ def _of_ensemble(
     prepare_jax()
     from latflow.reduction import reduce, stored_configurations
     from latflow.study.latent import latent_fields
+    from latflow.study.stages.carried import made_from
     from latflow.study.stein_files import save_fields
     from latflow.study.theories import build_action
     from latflow.variates.training import SteinTraining
@@ -212,7 +216,8 @@ def _of_ensemble(
     found = reduce(theory, configurations, velocities=start, training=training)
     card = None
     if save is not None:
-        card = save_fields(save, found.fields, space=theory.space, made={"ensemble": str(path), **found.facts()})
+        made = made_from(fields, {"ensemble": str(path), **found.facts()})
+        card = save_fields(save, found.fields, space=theory.space, made=made)
     if machine:
         emit_json(_plain(found, card))
     else:

@@ -210,7 +210,7 @@ def unknown_notes(found: Iterable[tuple[str, tuple[str, bool], Results]]) -> lis
         parts = {
             "training of the flow": paid.training_seconds,
             "warm-up and tuning": paid.setup_seconds,
-            "training of the Stein fields, brought along from elsewhere": (
+            "training of the Stein fields, or of the flow that gives them": (
                 paid.correction_training_seconds if corrected else 0.0
             ),
         }

@@ -35,7 +35,9 @@ class SamplerCost(AbstractRecord):
         default=None, description="of variates or Stein fields, evaluated and fitted; null without them"
     )
     correction_training_seconds: Real = Field(
-        default=None, description="of the training of Stein fields; 0 of variates; null without, or where not recorded"
+        default=None,
+        description="of the training of Stein fields, or of the flow that gives them, wherever that was; "
+        "0 of variates; null without, or where not recorded",
     )
     scramblings: int | None = Field(default=None, description="of quasi-random draws, from whose scatter errors come")
 

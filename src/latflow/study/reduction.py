@@ -239,10 +239,10 @@ def too_few(pairs: Sequence[tuple[Estimate, Estimate]], *, coefficients: int) ->
     """Why there are too few independent records for a correction; empty if there are enough.
 
     Args:
-        pairs: Plain and corrected average of every component; the τ_int of the plain one counts.
+        pairs: Plain and corrected average of every component; the larger τ_int of the two counts.
         coefficients: How many are fitted.
     """
-    taus = [before.tau_int for before, _ in pairs if before.tau_int is not None and math.isfinite(before.tau_int)]
+    taus = [each.tau_int for pair in pairs for each in pair if each.tau_int is not None and math.isfinite(each.tau_int)]
     independent = min(after.n for _, after in pairs) / max([1.0, *(2 * tau for tau in taus)])
     if independent < FEWEST_INDEPENDENT:
         return f"fewer than {FEWEST_INDEPENDENT} independent records"

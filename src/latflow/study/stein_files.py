@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latflow.errors import ConfigError, DataError
+from latflow.errors import ConfigError, DataError, MissingInputError
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.given import path_of, require_type
 from latflow.randomness import root_key
@@ -57,10 +57,11 @@ def load_fields(directory: str | Path, space: AbstractFieldSpace | None = None) 
         ForeignFieldsError: If it is no file of Stein fields, or of fields with other axes.
         DataError: If it is damaged.
     """
-    directory = _place(path_of("directory", directory, "a directory with saved velocities"))
+    directory = path_of("directory", directory, "a directory with saved velocities")
     if space is None:
         raise ConfigError(["space: missing; allowed: action.space of the chains, of any extents, which no card holds"])
     require_type("space", space, AbstractFieldSpace, "the space of an action, action.space")
+    directory = fields_place(directory)
     card = read_header(directory).get(PURPOSE)
     match card:
         case {"kind": str(kind), "settings": dict(settings), "directions": int(directions)}:
@@ -76,11 +77,20 @@ def load_fields(directory: str | Path, space: AbstractFieldSpace | None = None) 
     return load_model(directory, family(kind).create(root_key(0), space, settings))[0]
 
 
-def _place(directory: Path) -> Path:
-    """The directory itself, or where a run keeps the fields that it has trained."""
+def fields_place(directory: str | Path) -> Path:
+    """The directory itself, or where a run keeps the fields that it has trained.
+
+    Raises:
+        ConfigError: If a run has trained fields for several samplers.
+        MissingInputError: If there are none.
+    """
+    directory = Path(directory)
     if (directory / HEADER).exists():
         return directory
     found = sorted(each.parent for each in directory.glob(f"reduced/*/fields/{HEADER}"))
     if len(found) > 1:
         raise ConfigError([f"fields: {directory}, a run; allowed: one of {', '.join(map(str, found))}"])
-    return found[0] if found else directory
+    if not found:
+        allowed = "a run whose averages `latflow reduce` has corrected, or a folder of fields as its --save writes"
+        raise MissingInputError(str(directory), value="no Stein fields there", allowed=allowed)
+    return found[0]

@@ -5,12 +5,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from latflow.errors import LatflowError, MissingInputError
-from latflow.store.atomic import sha256_file
-from latflow.store.records import ChecksumError
 from latflow.study.checks import MISSING, Check
+from latflow.study.stages.carried import require_fields
 from latflow.study.stages.reducing import FIELDS, place_of, reduction_of
 from latflow.study.wording import read_results
-from latflow.training.model_file import HEADER, require_whole
 
 REDUCED = "reduced"
 
@@ -48,9 +46,9 @@ def _verified(path: Path, sampler: str) -> Check:
     try:
         _require_whole(path, sampler)
     except MissingInputError as error:
-        return Check(name, str(error), "there; `latflow reduce` makes it", passed=False, state=MISSING)
+        return Check(name, str(error), "there; `latflow reduce` makes it anew", passed=False, state=MISSING)
     except LatflowError as error:
-        return Check(name, str(error), "not damaged", passed=False)
+        return Check(name, str(error), "not damaged; `latflow reduce` makes it anew", passed=False)
     return Check(name, "match", "match", passed=True)
 
 
@@ -66,9 +64,4 @@ def _require_whole(path: Path, sampler: str) -> None:
     file = place_of(path, sampler)
     if not file.exists():
         raise MissingInputError(str(file), value="not there")
-    named, fields = reduction_of(path, sampler).get(FIELDS), file.parent / FIELDS
-    if named is None:
-        return
-    require_whole(fields)
-    if (found := sha256_file(fields / HEADER)) != named:
-        raise ChecksumError(f"{fields}: not the fields of the averages", value=found[:16], allowed=str(named)[:16])
+    require_fields(file.parent / FIELDS, reduction_of(path, sampler).get(FIELDS))

@@ -5,7 +5,6 @@ corrected averages of the field of the study. Velocities of a flow are not copie
 analysis puts corrected averages in the place of the plain ones, which stay beside.
 """
 
-import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ from latflow.results import EstimateRecord
 from latflow.store.atomic import make_directory, read_bytes, sha256_file, write_bytes
 from latflow.store.ensemble import Ensemble
 from latflow.store.records import ChecksumError, FormatError, require_schema, seal, unseal
-from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import GIVEN, METHODS
 from latflow.study.config.stages import ReduceConfig
@@ -29,8 +27,9 @@ from latflow.study.latent import latent_fields
 from latflow.study.methods import method_key
 from latflow.study.reduction import Reduced, reduce_chains
 from latflow.study.reduction_wording import tests_told, withheld_told
+from latflow.study.stages.carried import are_whole, given_hashes, is_same, made_from, seconds_of_given
 from latflow.study.stages.files import parts_of_files
-from latflow.study.stein_files import load_fields, save_fields
+from latflow.study.stein_files import fields_place, load_fields, save_fields
 from latflow.study.theories import in_study_field, study_physics
 from latflow.theories.any_action import stein_settings_of
 from latflow.training.model_file import HEADER
@@ -42,8 +41,11 @@ FILE = "averages.json"
 FIELDS = "fields"
 """Key of the SHA-256 of the card of the Stein fields, and the folder where they are."""
 
+FIELDS_SECONDS = "fields_training_seconds"
+"""Key of the seconds of all trainings of the Stein fields, or of their flow; `training_seconds` are of this run."""
+
 SCHEMA = 1
-REVISION = 3
+REVISION = 4
 """Raised whenever the same chains give other corrected averages, or other ones are withheld."""
 
 _STREAM = 0x57E1
@@ -59,7 +61,7 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
     """
     wanted, place = _identity(context, sampler), place_of(context.directory, sampler)
     kept = _kept(context, place)
-    if kept and _is_of(kept["identity"], wanted):
+    if kept and is_same(kept["identity"], wanted):
         context.progress.line(f"reduce   {sampler}: up to date")
         _tell(context, kept)
         return
@@ -67,34 +69,48 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
     with context.timed(stage="reduce", sampler=sampler):
         found = _reduced(context, sampler)
         make_directory(place.parent)
-        made = {"sampler": sampler, "action": context.config.action.model_dump(mode="json"), "facts": found.facts()}
-        space = study_physics(context.config).action.space
-        of_flow = context.config.reduce.flow is not None
-        card = None if of_flow else save_fields(place.parent / FIELDS, found.fields, space=space, made=made)
-        record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
+        record = {
+            "schema": SCHEMA,
+            "identity": wanted,
+            FIELDS: _saved(context, sampler, found),
+            **found.facts(),
+            FIELDS_SECONDS: _training_seconds(context, found),
+            **_averages(context, found),
+        }
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
     context.progress.line(f"reduce   {sampler}: {_counts(found)} averages have smaller errors")
     _tell(context, record)
 
 
+def _saved(context: RunContext, sampler: str, found: Reduced) -> str | None:
+    """SHA-256 of the card of the fields, which are kept beside the averages; None of those of a flow."""
+    asked, directory = context.config.reduce, place_of(context.directory, sampler).parent / FIELDS
+    if asked.flow:
+        return None
+    if asked.fields and fields_place(asked.fields).resolve() == directory.resolve():
+        return sha256_file(directory / HEADER)  # of this run itself: they stay as they are
+    action = context.config.action.model_dump(mode="json")
+    made = made_from(asked.fields, {"sampler": sampler, "action": action, "facts": found.facts()})
+    return save_fields(directory, found.fields, space=study_physics(context.config).action.space, made=made)
+
+
+def _training_seconds(context: RunContext, found: Reduced) -> float | None:
+    """Of the fields, wherever that was; of fields of a flow, of its trainings; None where nothing tells them."""
+    asked = context.config.reduce
+    return seconds_of_given(asked, found.fields) if asked.fields or asked.flow else found.training_seconds
+
+
 def _kept(context: RunContext, place: Path) -> dict[str, Any]:
-    """What was found before; empty if there is nothing or the file is damaged, which is made anew."""
+    """What was found before; empty if there is nothing or a file is damaged or gone, which is then made anew."""
     try:
-        return _read(place) if place.exists() else {}
+        record = _read(place) if place.exists() else {}
     except (FormatError, ChecksumError):
         context.progress.line(f"reduce   {place}: damaged, made anew")
         return {}
-
-
-def _is_of(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether averages are those that are wanted; of a flow that is not there any more the hash that they name counts.
-
-    Args:
-        kept: What identifies those that are there.
-        wanted: What would identify those made now.
-    """
-    gone = "flow" in wanted and wanted["flow"] is None
-    return kept == ({**wanted, "flow": kept.get("flow")} if gone else wanted)
+    if record and not are_whole(place.parent / FIELDS, record.get(FIELDS)):
+        context.progress.line(f"reduce   {place.parent / FIELDS}: damaged or not there, made anew")
+        return {}
+    return record
 
 
 def _counts(found: Reduced) -> str:
@@ -144,7 +160,7 @@ def reduction_of(directory: Path, sampler: str) -> dict[str, Any]:
 
 def _is_new(context: RunContext, sampler: str, record: Mapping[str, Any]) -> bool:
     """Whether corrected averages are those of the chains that are there now."""
-    if _is_of(record["identity"], _identity(context, sampler)):
+    if is_same(record["identity"], _identity(context, sampler)):
         return True
     context.progress.line(f"analyse  {sampler}: corrected averages are out of date and left out: latflow reduce")
     return False
@@ -181,7 +197,7 @@ def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
         "revision": REVISION,
         "seed": context.config.seed,
         "reduce": asked.model_dump(mode="json", exclude=_unsaid(asked)),
-        **({"flow": _model(asked.flow)} if asked.flow else {}),
+        **given_hashes(asked),
         "stein_fields": context.config.action.stein_fields,
         "ensemble": Ensemble.open(context.path("ensembles", sampler)).digest,
         "measurement": Ensemble.open(context.path("measurements", sampler)).digest,
@@ -191,13 +207,6 @@ def _identity(context: RunContext, sampler: str) -> dict[str, Any]:
 def _unsaid(asked: ReduceConfig) -> set[str]:
     """Keys that came later, where they say what was done before there were any."""
     return {"products"} if asked.products == "total" else set()
-
-
-def _model(name: str) -> str | None:
-    """SHA-256 of the model of a flow; None where it is not there any more."""
-    with contextlib.suppress(MissingInputError):
-        return sha256_file(model_path(name) / HEADER)
-    return None
 
 
 def _reduced(context: RunContext, sampler: str) -> Reduced:

@@ -13,7 +13,7 @@ from latflow.results import SamplerCost
 from latflow.study.config.methods import METHODS
 from latflow.study.context import RunContext
 from latflow.study.models import lineage
-from latflow.study.stages.reducing import reduction_of
+from latflow.study.stages.reducing import FIELDS_SECONDS, reduction_of
 from latflow.study.stages.training import model_directory
 
 
@@ -107,8 +107,9 @@ def _training(context: RunContext, sampler: str) -> float | None:
 
 
 def _of_stein_fields(context: RunContext, sampler: str) -> dict[str, float | None]:
-    """Seconds of evaluating and training them; fields that were brought along were trained elsewhere."""
+    """Seconds of evaluating and training them, wherever that was; None where nothing tells of it."""
     kept = reduction_of(context.directory, sampler)
     asked = context.config.reduce
     trained = None if asked.fields or asked.flow else kept.get("training_seconds")
+    trained = kept.get(FIELDS_SECONDS, trained)  # averages of earlier versions lack the key
     return {"correction_seconds": kept.get("evaluation_seconds"), "correction_training_seconds": trained}
