@@ -6,10 +6,10 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 import latflow as lf
 from latflow.archive.directory import open_ensemble
@@ -17,10 +17,11 @@ from latflow.cli import main
 from latflow.errors import ConfigError, UsageError
 from latflow.results.files import read
 from latflow.store.atomic import sha256_file
+from latflow.store.interrupts import Interrupts
 from latflow.store.records import FormatError, seal, unseal
 from latflow.study.checks import MISSING
 from latflow.study.config import StudyConfig, load_study
-from latflow.study.context import Silent
+from latflow.study.context import RunContext, Silent
 from latflow.study.run import run_stages
 from latflow.study.stages import reducing
 from latflow.study.stages.reducing import reduction_of
@@ -139,20 +140,30 @@ def test_damaged_averages_are_made_anew(run: Path, tmp_path: Path, capsys: pytes
     assert "null tests: means p = " in capsys.readouterr().err
 
 
-def test_what_the_study_does_not_show_is_not_told_of() -> None:
+class Lines(Silent):
+    """Keeps what stays on the screen."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @override
+    def line(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_what_the_study_does_not_show_is_not_told_of(tmp_path: Path) -> None:
     """Three quantities are there; the study asks for two, of which one is corrected."""
     config = StudyConfig.model_validate(
         {**tomllib.loads(STUDY), "measure": {"observables": ["phi_squared", "susceptibility"]}}
     )
-    found = SimpleNamespace(plain={name: [0.0] for name in ("phi_squared", "susceptibility", "pole_mass")})
-    found.corrections = {"phi_squared": [0.0], "pole_mass": [0.0]}
-    lines: list[str] = []
-    context = SimpleNamespace(config=config, progress=SimpleNamespace(line=lines.append))
-    assert reducing._counts(context, found) == "1 of 2 scalar"
+    lines = Lines()
+    context = RunContext(config=config, directory=tmp_path, progress=lines, interrupts=Interrupts())
+    plain = {name: [0.0] for name in ("phi_squared", "susceptibility", "pole_mass")}
+    assert reducing._counts(config, plain, ("phi_squared", "pole_mass")) == "1 of 2 scalar"
     null = {"means": 1.0, "corrections": 1.0, "folds": 1.0}
     withheld = {"susceptibility": "too short", "binder": "too short"}
     reducing._tell(context, {"null_tests": null, "bias_seen": {}, "withheld": withheld})
-    assert lines[-1].strip() == "not corrected: susceptibility: too short"
+    assert lines.told[-1].strip() == "not corrected: susceptibility: too short"
 
 
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:

@@ -7,7 +7,7 @@ analysis puts corrected averages in the place of the plain ones, which stay besi
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
         card = None if of_flow else save_fields(place.parent / FIELDS, found.fields, space=space, made=made)
         record = {"schema": SCHEMA, "identity": wanted, FIELDS: card, **found.facts(), **_averages(context, found)}
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
-    context.progress.line(f"reduce   {sampler}: {_counts(context, found)} averages have smaller errors")
+    context.progress.line(
+        f"reduce   {sampler}: {_counts(context.config, found.plain, found.corrections)} averages have smaller errors"
+    )
     _tell(context, record)
 
 
@@ -97,13 +99,13 @@ def _is_of(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return kept == ({**wanted, "flow": kept.get("flow")} if gone else wanted)
 
 
-def _counts(context: RunContext, found: Reduced) -> str:
+def _counts(config: StudyConfig, plain: Mapping[str, Sized], corrected: Collection[str]) -> str:
     """How many averages of one and of several numbers, of those that the study shows, are corrected."""
     told = []
     for kind, is_kind in (("scalar", lambda parts: len(parts) == 1), ("vector", lambda parts: len(parts) > 1)):
-        names = [name for name, parts in found.plain.items() if is_kind(parts) and is_wanted(context.config, name)]
+        names = [name for name, parts in plain.items() if is_kind(parts) and is_wanted(config, name)]
         if names:
-            told.append(f"{sum(name in found.corrections for name in names)} of {len(names)} {kind}")
+            told.append(f"{sum(name in corrected for name in names)} of {len(names)} {kind}")
     return " and ".join(told)
 
 
