@@ -130,8 +130,9 @@ def sample(
         n: Number of draws.
         block_size: Draws computed at once.
         integration: How a continuous flow is integrated. `"fine"`: log q is accurate to 1e-6. `"matched"`: with the
-            fewest steps, and networks in float32, that keep the bias below a tenth of the statistical error of n draws,
-            measured on draws. `"fitted"`: with fewer steps still and a log-det fitted to them, where a flow allows it.
+            fewest steps, and networks in float32, that keep the bias below a tenth of the statistical error of n draws
+            with variates, measured on draws. `"fitted"`: with fewer steps still and a log-det fitted to them, where a
+            flow allows it.
 
     Returns:
         The draws, their weights and the exact chain.

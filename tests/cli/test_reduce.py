@@ -5,10 +5,12 @@ import io
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 import latflow as lf
 from latflow.archive.directory import open_ensemble
@@ -19,14 +21,16 @@ from latflow.reduction import stored_configurations
 from latflow.results.files import read
 from latflow.stats.estimates import TooShortError
 from latflow.store.atomic import sha256_file
+from latflow.store.interrupts import Interrupts
 from latflow.store.records import FormatError, seal, unseal
 from latflow.study.card import zoo_directory
 from latflow.study.checks import MISSING
-from latflow.study.config import load_study
+from latflow.study.config import StudyConfig, load_study
 from latflow.study.config.stages import ReduceConfig
-from latflow.study.context import Silent
+from latflow.study.context import RunContext, Silent
 from latflow.study.models import lineage
 from latflow.study.run import run_stages
+from latflow.study.stages import reducing
 from latflow.study.stages.carried import are_whole, seconds_of_given
 from latflow.study.stages.reducing import reduction_of
 from latflow.study.stein_files import load_fields, save_fields
@@ -143,6 +147,32 @@ def test_damaged_averages_are_made_anew(run: Path, tmp_path: Path, capsys: pytes
     assert old["averages"] == new["averages"]
     assert main(["reduce", str(copy)]) == 0
     assert "null tests: means p = " in capsys.readouterr().err
+
+
+class Lines(Silent):
+    """Keeps what stays on the screen."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @override
+    def line(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_what_the_study_does_not_show_is_not_told_of(tmp_path: Path) -> None:
+    """Three quantities are there; the study asks for two, of which one is corrected."""
+    config = StudyConfig.model_validate(
+        {**tomllib.loads(STUDY), "measure": {"observables": ["phi_squared", "susceptibility"]}}
+    )
+    lines = Lines()
+    context = RunContext(config=config, directory=tmp_path, progress=lines, interrupts=Interrupts())
+    plain = {name: [0.0] for name in ("phi_squared", "susceptibility", "pole_mass")}
+    assert reducing._counts(config, plain, ("phi_squared", "pole_mass")) == "1 of 2 scalar"
+    null = {"means": 1.0, "corrections": 1.0, "folds": 1.0}
+    withheld = {"susceptibility": "too short", "binder": "too short"}
+    reducing._tell(context, {"null_tests": null, "bias_seen": {}, "withheld": withheld})
+    assert lines.told[-1].strip() == "not corrected: susceptibility: too short"
 
 
 def test_averages_of_older_chains_are_left_out(run: Path) -> None:

@@ -14,7 +14,7 @@ from latflow.errors import ConfigError
 from latflow.flows import matched as module
 from latflow.flows.architectures import cast, real_nvp
 from latflow.flows.continuous import log_prob_error, of_draws
-from latflow.flows.matched import FRACTION, PROBES, made_for_draws, matched, with_integration
+from latflow.flows.matched import FRACTION, GAIN, PROBES, made_for_draws, matched, with_integration
 from latflow.flows.weighted import for_draws, matched_draws
 
 JUDGED = module._judged
@@ -48,6 +48,7 @@ def test_averages_move_by_less_than_a_tenth_of_their_error(model):
     for name in ("susceptibility", "phi_squared", "ising_energy"):
         fine, cheap = (lf.reweighted_estimates(ACTION, each)[name][0] for each in draws.values())
         assert 0 < abs(cheap.value - fine.value) <= 0.1 * fine.error
+    assert draws["matched"].integration.allowed[0] == pytest.approx(FRACTION / np.sqrt(N * GAIN))
     assert abs(draws["matched"].log_z.value - draws["fine"].log_z.value) <= 0.1 * draws["fine"].log_z.error
     assert draws["fine"].integration is None
     assert draws["matched"].integration.precision == "float32"
@@ -126,7 +127,7 @@ def test_a_flow_without_a_good_enough_integration_is_drawn_finely(model, monkeyp
 
 def test_a_record_is_data(chosen):
     assert set(dataclasses.asdict(chosen[1])) == {
-        *("scheme", "steps", "precision", "spread", "shift", "largest", "allowed", "quadrature")
+        *("scheme", "steps", "precision", "spread", "shift", "largest", "allowed", "quadrature", "of_inverse")
     }
     assert chosen[1].quadrature is None
 

@@ -85,7 +85,9 @@ def fitted(
         for scheme, steps in _SCHEMES:
             told = _tried(probes, trained, action, scheme=scheme, steps=steps, precision=precision, n=(n * gain, n))
             if told is not None:
-                return with_integration(flow, told), told
+                found = with_integration(flow, told)
+                of_inverse = float(np.max(_errors_of_inverse(found, keys[FITTED_ON:])))
+                return found, dataclasses.replace(told, of_inverse=of_inverse)
     return None
 
 
@@ -134,6 +136,13 @@ def _moved(
 
     images, _ = jax.vmap(bijection.forward_and_log_det)(fields)
     return jax.lax.map(term, units).T, jax.vmap(action)(images)
+
+
+@eqx.filter_jit
+def _errors_of_inverse(flow: Any, keys: Array) -> Float[Array, " n"]:
+    """How far log q of drawn fields is from that with which they were drawn: rounding and the inverse."""
+    fields, log_q = jax.vmap(flow.sample_and_log_prob)(keys)
+    return jnp.abs(jax.vmap(flow.log_prob)(fields) - log_q)
 
 
 def _log_dets(bijection: FlowOfDraws, fields: Float[Array, "n *shape"]) -> Float[np.ndarray, " n"]:

@@ -29,8 +29,8 @@ FRACTION = 0.1
 """Largest bias in units of the statistical error."""
 
 GAIN = 128.0
-"""How many random draws a quasi-random one, or one with variates, is worth at most; ratios of variances up to 129 have
-been measured."""
+"""How many random draws a quasi-random one, or one with variates, is taken to be worth; medians up to 122 and single
+ratios up to 256 have been measured (docs/results/quasi.md), and for 256 a tenth of the error becomes a seventh."""
 
 INTEGRATIONS = ("fine", "matched", "fitted")
 """How a continuous flow may be integrated for draws: accurately always, as their number allows, or with a log-det
@@ -61,6 +61,7 @@ class MatchedIntegration:
         largest: Largest |ε| of the draws it was measured on.
         allowed: Bounds of `spread` and `shift`.
         quadrature: Weights of the divergences in log q where they were fitted, see `latflow.flows.fitted`.
+        of_inverse: Largest difference, where they were fitted, of log q as drawn and as found again for the field.
     """
 
     scheme: str
@@ -71,6 +72,7 @@ class MatchedIntegration:
     largest: float
     allowed: tuple[float, float]
     quadrature: tuple[float, ...] | None = None
+    of_inverse: float | None = None
 
 
 class _Errors(NamedTuple):

@@ -23,7 +23,7 @@ from latflow.flows.architectures import cast
 from latflow.flows.continuous import accurate
 from latflow.flows.doubling import doubled
 from latflow.flows.fitted import fitted
-from latflow.flows.matched import MatchedIntegration, made_for_draws, matched
+from latflow.flows.matched import GAIN, MatchedIntegration, made_for_draws, matched
 from latflow.samplers.base import AbstractWeightedSampler, Weighted
 
 _DensityT = TypeVar("_DensityT", bound=AbstractDistribution)
@@ -135,7 +135,7 @@ def weighted_sampler(
     require_same_fields(flow.space, action.space)
     if integration == "fine":
         return FlowSampler(for_draws(key, flow), action), None
-    found, told = matched_draws(key, flow, action, n=n, integration=integration)
+    found, told = matched_draws(key, flow, action, n=n, gain=GAIN, integration=integration)
     return FlowSampler(found, action), told
 
 

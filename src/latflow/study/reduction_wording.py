@@ -15,10 +15,14 @@ def tests_told(facts: Mapping[str, Any]) -> list[str]:
     return [f"null tests: {null}", _bias(facts["bias_seen"])]
 
 
-def withheld_told(facts: Mapping[str, Any]) -> list[str]:
-    """A line for every reason why averages are not corrected, with their names."""
+def withheld_told(withheld: Mapping[str, str]) -> list[str]:
+    """A line for every reason why averages are not corrected, with their names.
+
+    Args:
+        withheld: The reasons by name.
+    """
     reasons: dict[str, list[str]] = {}
-    for name, reason in facts["withheld"].items():
+    for name, reason in withheld.items():
         reasons.setdefault(reason, []).append(name)
     return [f"not corrected: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
 

@@ -126,7 +126,7 @@ class SamplingConfig(AbstractSection):
     )
     integration: Literal["fine", "matched", "fitted"] = Field(
         default="fine",
-        description="how draws integrate a continuous flow: log q to 1e-6, or to a tenth of their statistical error",
+        description="how draws integrate a continuous flow: to 1e-6, to .1 of their error, or so with a fitted log-det",
         json_schema_extra=ADDED,
     )
     ledger_only: bool = Field(

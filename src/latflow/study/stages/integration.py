@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from latflow.errors import ConfigError
+from latflow.flows.continuous import is_continuous
 from latflow.flows.matched import FRACTION, GAIN, MatchedIntegration, with_integration
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import matched_draws
@@ -25,7 +26,9 @@ INTEGRATION = "integration"
 """Fact of a manifest: the integration of its draws where it was matched to them, null where it could not be."""
 
 _PROBES = 2**32 - 3
-_TAIL = 20.0
+_TAIL, _TAIL_OF_INVERSE = 20.0, 10.0
+_BOUNDED = ("spread", "shift")
+_ROUNDING = 1e-9
 _DECIDES = ("scheme", "steps", "precision", "quadrature")
 
 
@@ -51,6 +54,8 @@ def integrated(
         key = jax.random.fold_in(method_key(context.config, method_of(name), 0), _PROBES)
         with context.timed(stage="integration", sampler=name):
             matched, found = matched_draws(key, flow, build_action(context.config), n=n, gain=gain, integration=how)
+        if is_continuous(flow):
+            context.progress.line(f"sample   {name}: {_told_in_words(found)}")
     facts = None if found is None else _told(found)
     identity = None if facts is None else {key: facts[key] for key in _DECIDES if key in facts}
     return matched, {INTEGRATION: identity}, {INTEGRATION: facts}
@@ -71,21 +76,30 @@ def require_accuracy(context: RunContext, name: str, facts: dict[str, Any]) -> N
     if found is None:
         return
     n, gain = configurations_of(context.config, name), GAIN
-    most = (FRACTION / max(found["spread"], 1e-300)) ** 2 / gain
-    if n > max(most, (FRACTION / found["allowed"][0]) ** 2 / gain):
+    chosen_for = (FRACTION / found["allowed"][0]) ** 2 / gain
+    # Both bounds fall like 1/√n.
+    room = min(bound / max(abs(found[name]), 1e-300) for name, bound in zip(_BOUNDED, found["allowed"], strict=True))
+    most = chosen_for * max(room, 1.0) ** 2
+    if n > most * (1 + _ROUNDING):
         least = f"{name}: {n} draws, whose integration was matched to fewer; allowed: {int(most)} with this one"
         raise ConfigError([f'{least}. Begin another run, or one with sampling.integration = "fine"'])
 
 
 def log_prob_limit(manifest: Mapping[str, Any], otherwise: float) -> float:
-    """How far log q of draws may be from that of the model: several times what was found on a few draws.
+    """How far log q of draws may be from what `as_drawn` gives for their fields.
+
+    Matched integration is held against the model: twenty times the largest error found on 256 draws. A fitted map is
+    held against itself, and only its inverse errs: ten times the largest error of that on 64 draws.
 
     Args:
         manifest: Of their ensemble.
         otherwise: The limit of draws whose integration was not matched.
     """
     found = manifest.get(INTEGRATION)
-    return otherwise if not found else max(otherwise, _TAIL * found["largest"])
+    if not found:
+        return otherwise
+    inverse = found.get("of_inverse")
+    return max(otherwise, _TAIL * found["largest"] if inverse is None else _TAIL_OF_INVERSE * inverse)
 
 
 def as_drawn(manifest: Mapping[str, Any], flow: TrainableFlow) -> TrainableFlow:
@@ -102,11 +116,19 @@ def as_drawn(manifest: Mapping[str, Any], flow: TrainableFlow) -> TrainableFlow:
 def in_words(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The integration as a setting of the draws; nothing where it was not matched."""
     found = manifest.get(INTEGRATION)
-    if not found:
-        return {}
-    fitted = ", log-det fitted" if "quadrature" in found else ""
-    how = f"{found['steps']} steps of {found['scheme']}{fitted}, networks in {found['precision']}"
-    return {INTEGRATION: f"{how}; error of log q {found['spread']:.1e}, allowed {found['allowed'][0]:.1e}"}
+    return {INTEGRATION: _words(_read(found))} if found else {}
+
+
+def _told_in_words(found: MatchedIntegration | None) -> str:
+    return (
+        "integrated as accurately as the model says: no cheaper way is good enough" if found is None else _words(found)
+    )
+
+
+def _words(found: MatchedIntegration) -> str:
+    fitted = "" if found.quadrature is None else ", log-det fitted"
+    how = f"{found.steps} steps of {found.scheme}{fitted}, networks in {found.precision}"
+    return f"{how}; error of log q {found.spread:.1e}, allowed {found.allowed[0]:.1e}"
 
 
 def _told(found: MatchedIntegration) -> dict[str, Any]:

@@ -6,7 +6,7 @@ analysis puts corrected averages in the place of the plain ones, which stay besi
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from latflow.study.reduction_wording import tests_told, withheld_told
 from latflow.study.stages.carried import are_whole, given_hashes, is_same, made_from, seconds_of_given
 from latflow.study.stages.files import parts_of_files
 from latflow.study.stein_files import fields_place, load_fields, save_fields
-from latflow.study.theories import in_study_field, study_physics
+from latflow.study.theories import in_study_field, is_wanted, study_physics
 from latflow.theories.any_action import stein_settings_of
 from latflow.training.model_file import HEADER
 from latflow.variates.base import AbstractSteinFields
@@ -78,7 +78,9 @@ def reduce_averages(context: RunContext, sampler: str) -> None:
             **_averages(context, found),
         }
         write_bytes(place, seal(_portable(record), indent=1) + b"\n")
-    context.progress.line(f"reduce   {sampler}: {_counts(found)} averages have smaller errors")
+    context.progress.line(
+        f"reduce   {sampler}: {_counts(context.config, found.plain, found.corrections)} averages have smaller errors"
+    )
     _tell(context, record)
 
 
@@ -113,19 +115,20 @@ def _kept(context: RunContext, place: Path) -> dict[str, Any]:
     return record
 
 
-def _counts(found: Reduced) -> str:
-    """How many averages of one and of several numbers are corrected."""
+def _counts(config: StudyConfig, plain: Mapping[str, Sized], corrected: Collection[str]) -> str:
+    """How many averages of one and of several numbers, of those that the study shows, are corrected."""
     told = []
     for kind, is_kind in (("scalar", lambda parts: len(parts) == 1), ("vector", lambda parts: len(parts) > 1)):
-        names = [name for name, parts in found.plain.items() if is_kind(parts)]
+        names = [name for name, parts in plain.items() if is_kind(parts) and is_wanted(config, name)]
         if names:
-            told.append(f"{sum(name in found.corrections for name in names)} of {len(names)} {kind}")
+            told.append(f"{sum(name in corrected for name in names)} of {len(names)} {kind}")
     return " and ".join(told)
 
 
 def _tell(context: RunContext, record: Mapping[str, Any]) -> None:
-    """Null tests, the bias that they would see, and what is not corrected."""
-    for line in (*tests_told(record), *withheld_told(record)):
+    """Null tests, the bias that they would see, and what of the study's averages is not corrected."""
+    shown = {name: reason for name, reason in record["withheld"].items() if is_wanted(context.config, name)}
+    for line in (*tests_told(record), *withheld_told(shown)):
         context.progress.line(f"         {line}")
 
 

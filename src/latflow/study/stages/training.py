@@ -135,7 +135,7 @@ def _integration(context: RunContext, model: FlowModel) -> dict[str, Any]:
     exact = cast(model, "float64")
     flows = [exact.at(value) for value in probes(exact)] if isinstance(exact, ConditionalFlow) else [exact]
     steps, error = map(max, zip(*(production_steps(stream(context.config, "accuracy"), f) for f in flows), strict=True))
-    context.progress.line(f"train    draws use {steps} steps of order 8: error of log q {error:.1e}")
+    context.progress.line(f"train    accurate draws use {steps} steps of order 8: error of log q {error:.1e}")
     return {"integration": {"scheme": RK8.name, "steps": steps, "log_prob_error": error}}
 
 
