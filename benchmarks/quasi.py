@@ -4,7 +4,9 @@ Draws of models of the zoo, integrated as their error allows. Of the same number
 `hermite` random draws with variates, `quasi` scrambled Sobol points with errors from the scatter of scramblings, `both`
 these with variates. A ratio of quasi-random averages is known to √(2/(R − 1)) of R scramblings, one of random ones to a
 few per cent; several seeds give median and range. The variance of plain random draws is the mean of all seeds.
-`pull` is the scatter of the values of the seeds in units of their errors, 1 if these are right.
+`pull` is the scatter of the values of the seeds in units of their errors, 1 if these are right. `noise of weights` is
+the gain that would be left if points and variates took away all of an average but the noise of its weights, w − ⟨w⟩
+times x − μ: no function of few modes knows that.
 """
 
 import math
@@ -22,7 +24,7 @@ import numpy as np  # noqa: E402
 from common.zoo import flow_and_action, models_of, parser_of_models  # noqa: E402
 from latflow.distributions import AbstractDistribution  # noqa: E402
 from latflow.flows.hermite import variates_of_keys, variates_of_points  # noqa: E402
-from latflow.flows.matched import GAIN  # noqa: E402
+from latflow.flows.matched import GAIN, INTEGRATIONS  # noqa: E402
 from latflow.flows.weighted import FlowSampler, matched_draws  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.observables.base import measure  # noqa: E402
@@ -30,7 +32,7 @@ from latflow.samplers.draws import draw_block  # noqa: E402
 from latflow.samplers.quasi import SobolPoints, quasi_block  # noqa: E402
 from latflow.stats.scramblings import Scrambled  # noqa: E402
 from latflow.stats.variates import Varied  # noqa: E402
-from latflow.stats.weights import named_estimates, reweighting_ess, weighted_estimates  # noqa: E402
+from latflow.stats.weights import linearised, named_estimates, relative_weights, reweighting_ess  # noqa: E402
 from latflow.theories.any_action import physics_of  # noqa: E402
 
 BLOCK = 1024
@@ -58,11 +60,14 @@ class Draws:
     Args:
         name: In the zoo.
         n: How many draws the integration of the flow is matched to.
+        integration: How that is chosen, `"matched"` or `"fitted"`.
     """
 
-    def __init__(self, name, *, n):
+    def __init__(self, name, *, n, integration):
         flow, self.action = flow_and_action(name)
-        self.flow: AbstractDistribution = matched_draws(jax.random.key(16), flow, self.action, n=n, gain=GAIN)[0]
+        key = jax.random.key(16)
+        self.flow: AbstractDistribution
+        self.flow, self.told = matched_draws(key, flow, self.action, n=n, gain=GAIN, integration=integration)
         self.lattice = Lattice(tuple(flow.space.shape))
         self.observables = physics_of(self.action).observables
 
@@ -98,10 +103,14 @@ class Draws:
 
 
 class OfSeed(NamedTuple):
-    """Value and error of the observables of one seed by every way, variance of one plain random draw, ESS and cost."""
+    """Value and error of the observables of one seed by every way, variances of one plain random draw, ESS and cost.
+
+    Variances are those of the terms of an average, and of what the noise of the weights makes of them.
+    """
 
     found: dict[str, dict[str, tuple[float, float]]]
     variances: dict[str, float]
+    of_noise: dict[str, float]
     ess: float
     milliseconds: float
 
@@ -116,7 +125,7 @@ def of_seed(draws, seed, *, n, points, scramblings):
         return {name: (estimates[name][0].value, estimates[name][0].error) for name in SHOWN}
 
     log_weights, columns, variates = draws.random(key, n)
-    plain = weighted_estimates(columns, log_weights, derive)
+    variances, of_noise = variances_of(columns, log_weights, derive)
     hermite = of(columns, Varied(log_weights, variates))
     begin = time.process_time()
     log_quasi, columns, variates = draws.quasi(key, points, scramblings)
@@ -124,17 +133,31 @@ def of_seed(draws, seed, *, n, points, scramblings):
     both = of(columns, Varied(scrambled, variates))
     each = 1e3 * (time.process_time() - begin) / (points * scramblings)
     found = {"hermite": hermite, "quasi": of(columns, scrambled), "both": both}
-    variances = {name: plain[name][0].error ** 2 * n for name in SHOWN}
-    return OfSeed(found, variances, float(reweighting_ess(log_quasi)), each)
+    return OfSeed(found, variances, of_noise, float(reweighting_ess(log_quasi)), each)
 
 
-def rows(name, *, seeds, **sizes) -> Iterator[str]:
+def variances_of(columns, log_weights, derive):
+    """Variance of the terms of every average of random draws, and of their noise of weights alone."""
+    linear, influence = linearised(columns, log_weights, derive)
+    terms = influence @ linear.jacobian.T
+    share = relative_weights(log_weights)[:, None]
+    found = [len(terms) * np.sum(each**2, axis=0) for each in (terms, terms * (1 - share.mean() / share))]
+    places = dict(zip(linear.layout.names, linear.layout.offsets(), strict=True))
+    return [{name: float(each[places[name]][0]) for name in SHOWN} for each in found]
+
+
+def rows(name, *, seeds, integration, **sizes) -> Iterator[str]:
     """Lines of the table of one model: median and range of the gains of all seeds, and the mean of the values."""
     n_quasi = sizes["points"] * sizes["scramblings"]
-    draws = Draws(name, n=n_quasi)
+    draws = Draws(name, n=n_quasi, integration=integration)
     of_seeds = [of_seed(draws, seed, **sizes) for seed in range(1, seeds + 1)]
     ess, cost = (statistics.median(getattr(each, what) for each in of_seeds) for what in ("ess", "milliseconds"))
-    variance = {q: statistics.fmean(each.variances[q] for each in of_seeds) for q in SHOWN}
+    variance, noise = (
+        {q: statistics.fmean(getattr(each, what)[q] for each in of_seeds) for q in SHOWN}
+        for what in ("variances", "of_noise")
+    )
+    left = " | ".join(f"{variance[q] / noise[q]:.0f}" for q in SHOWN)
+    yield f"| {name} | {ess:.3f} | noise of weights | {left} | | {how(draws.told)} |"
     for way in WAYS:
         size = sizes["n"] if way == "hermite" else n_quasi
         found = [each.found[way] for each in of_seeds]
@@ -142,6 +165,14 @@ def rows(name, *, seeds, **sizes) -> Iterator[str]:
         cells = [f"{statistics.median(each):.0f} ({each[0]:.0f}–{each[-1]:.0f})" for each in gains]
         values = [_joined_value([each[q] for each in found]) for q in SHOWN]
         yield "| " + " | ".join([name, f"{ess:.3f}", way, *cells, f"{cost:.3f}", "; ".join(values)]) + " |"
+
+
+def how(told):
+    """The integration in words."""
+    if told is None:
+        return "accurate"
+    fitted = "" if told.quadrature is None else ", fitted log-det"
+    return f"{told.steps} × {told.scheme}, {told.precision}{fitted}"
 
 
 def _joined_value(found):
@@ -159,6 +190,7 @@ def main():
     parser.add_argument("--points", type=int, default=4096, help="points of a scrambling, %(default)s")
     parser.add_argument("--scramblings", type=int, default=16, help="scramblings, %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the draws, %(default)s")
+    parser.add_argument("--integration", default="matched", choices=INTEGRATIONS[1:], help="%(default)s")
     asked = parser.parse_args()
     sizes = {"n": asked.random, "points": asked.points, "scramblings": asked.scramblings, "seeds": asked.seeds}
     if asked.quick:
@@ -169,7 +201,7 @@ def main():
     print("| model | ESS | way | " + " | ".join(SHOWN) + " | CPU ms per draw | values |")
     print("|---|---|---|" + "---|" * len(SHOWN) + "---|---|")
     for name in models_of(asked):
-        for row in rows(name, **sizes):
+        for row in rows(name, integration=asked.integration, **sizes):
             print(row, flush=True)
 
 

@@ -121,7 +121,7 @@ def main():
         line("all", 0, *(np.concatenate(column) for column in zip(*every, strict=True)))
     for name in given.zoo:
         states, points = [], 256 if given.quick else 1024
-        draws = Draws(name, n=SCRAMBLINGS * points)
+        draws = Draws(name, n=SCRAMBLINGS * points, integration="matched")
         for seed in range(given.zoo_runs):
             log_weights, columns, _ = draws.quasi(jax.random.key(seed), points, SCRAMBLINGS)
             found = judged(columns, log_weights, quantities(draws.lattice.volume))

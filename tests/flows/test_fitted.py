@@ -16,6 +16,7 @@ from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.fitted import JUDGED_ON, LARGEST_VOLUME, fitted
 from latflow.flows.matched import FRACTION, GAIN, with_integration
 from latflow.flows.weighted import matched_draws
+from latflow.stats.scramblings import scrambled_estimates
 
 N = 4096
 KEY = jax.random.key(5)
@@ -86,8 +87,11 @@ def test_it_is_judged_on_draws_that_it_was_not_fitted_to(model, monkeypatch):
     assert set(sizes) == {JUDGED_ON}
 
 
-def test_free_fields_have_their_free_energy():
-    """A flow with few steps, quasi-random points, and an exact answer; an error of 3e-3 in log Z would be seen."""
+def test_free_fields_have_their_free_energy_and_moments():
+    """A flow with few steps, quasi-random points, and exact answers; 3e-3 in log Z and 1 % in moments would be seen.
+
+    At night an interacting theory is compared with clusters, at 1e-3 (`test_matched`).
+    """
     lattice = lf.Lattice((2, 2))
     action = lf.PhiFour(lattice, mass_squared=1.5, coupling=0.0)
     flow = continuous_flow(KEY, lattice, mass_squared=1.5, n_contexts=1, n_features=2, n_hidden=2, n_times=2, radius=1)
@@ -98,6 +102,11 @@ def test_free_fields_have_their_free_energy():
     exact = float(np.sum(0.5 * np.log(2 * np.pi / precision)))
     assert drawn.log_z.error <= 5e-4
     assert abs(drawn.log_z.value - exact) <= 5 * drawn.log_z.error
+    columns = {"chi": np.sum(drawn.proposals, axis=(1, 2)) ** 2 / 4, "square": np.mean(drawn.proposals**2, axis=(1, 2))}
+    found = scrambled_estimates(columns, drawn.draws, dict)
+    for name, moment in {"chi": 1 / precision[0, 0], "square": np.mean(1 / precision)}.items():
+        assert found[name][0].error <= 2e-3 * moment
+        assert abs(found[name][0].value - moment) <= 5 * found[name][0].error
 
 
 def test_flows_that_do_not_allow_it_are_matched(model, monkeypatch):

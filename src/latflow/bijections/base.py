@@ -8,6 +8,8 @@ several spaces. Every log-det refers to the reference measure of the space. `for
 import abc
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from latflow._typing import Field, Scalar
@@ -38,3 +40,17 @@ class AbstractBijection(eqx.Module):
     @abc.abstractmethod
     def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
         """The pre-image x and ln|∂x/∂y|."""
+
+    def pulled_back(self, y: Field, force: Field) -> tuple[Field, Field]:
+        r"""The pre-image x, and the gradient with respect to x of $S(y)-\ln|\partial y/\partial x|$, the energy there.
+
+        By default by reverse differentiation of the forward map.
+
+        Args:
+            y: An image.
+            force: $\partial S/\partial y$ there.
+        """
+        x, _ = self.inverse_and_log_det(y)
+        (_, log_det), pull = jax.vjp(self.forward_and_log_det, x)
+        (found,) = pull((force, -jnp.ones_like(log_det)))
+        return x, found

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count
-from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
+from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
-from latflow.flows.continuous import with_integrator
 from latflow.flows.flow import Flow
 from latflow.flows.matched import GAIN
 from latflow.flows.weighted import matched_draws, require_same_fields
@@ -25,8 +24,9 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: in
     Args:
         flow: A flow as `load_model` gives it, or the name of a model: ``zoo:NAME``, a run, a model directory.
         action: S of the chains.
-        n: How many configurations they are for. A continuous flow is then integrated in as few steps as leave a bias
-            below a tenth of their corrected errors, see `latflow.flows.matched`; by default as for draws.
+        n: How many configurations they are for. A continuous flow is then integrated in as few steps, with networks in
+            float32 if these will do, as leave a bias below a tenth of their corrected errors, see
+            `latflow.flows.matched`; by default as for draws.
 
     Returns:
         The velocities, for ``reduce(action, fields, velocities=…)``; they are used as they are.
@@ -45,10 +45,11 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: in
     if not isinstance(found, Flow):
         allowed = "one flow; of a conditional model .at(value), of a mixture a part"
         raise ConfigError([f"flow: {type(found).__name__}; allowed: {allowed}"])
+    found = cast(found, "float64")
     if n is not None:
         require_same_fields(found.space, action.space)
-        _, told = matched_draws(root_key(1), found, action, n=count("n", n), gain=GAIN)
-        found = found if told is None else with_integrator(found, SCHEMES[told.scheme], told.steps)
+        cheapest, told = matched_draws(root_key(1), found, action, n=count("n", n), gain=GAIN)
+        found = found if told is None else cheapest
     return LatentFields.of_flow(found.prior, found.bijection).on(action.space)
 
 

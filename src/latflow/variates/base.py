@@ -31,9 +31,11 @@ class AbstractSteinFields(eqx.Module):
 
     Attributes:
         kind: The word for the family, in `latflow.variates.catalogue`.
+        keeps_precision: Whether arrays are as values are to be computed; others are taken to double precision.
     """
 
     kind: ClassVar[str]
+    keeps_precision: ClassVar[bool] = False
 
     @classmethod
     @abc.abstractmethod

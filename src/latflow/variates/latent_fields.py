@@ -6,8 +6,10 @@ $S_u=S(f(u))-\ln|\det\partial f|$ the values are $\partial\cdot w-w\cdot\partial
 $v=\partial f\,w$: exact under exp(−S), however poor the flow is. The prior enters nowhere; Hermite polynomials, whose
 mean is zero under it, would be wrong for chains.
 
-A continuous flow has to be integrated as accurately as for draws: its log-det is part of $S_u$. An error ε of it moves
-the mean of a variate f by the covariance of ε and f, as it moves that of an observable of draws.
+The gradient of $S_u$ comes from one integration backwards, of the field and of the adjoint equation
+(`AbstractBijection.pulled_back`). A continuous flow has to be integrated as accurately as for draws: its log-det is part
+of $S_u$. An error ε of it moves the mean of a variate f by the covariance of ε and f, as it moves that of an observable
+of draws.
 """
 
 import functools
@@ -22,11 +24,12 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow import fourier
-from latflow._typing import PRNGKey, Scalar
+from latflow._typing import Configuration, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.bijections.base import AbstractBijection
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, Normal
 from latflow.errors import ConfigError
+from latflow.execution import draws_at_once
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.lattice import Lattice
 from latflow.variates.base import AbstractSteinFields
@@ -45,6 +48,7 @@ class LatentFields(AbstractSteinFields):
     """
 
     kind: ClassVar[str] = "latent"
+    keeps_precision: ClassVar[bool] = True
     bijection: AbstractBijection
     log_widths: Float[Array, " volume"]
     lattice: Lattice = eqx.field(static=True)
@@ -95,12 +99,9 @@ class LatentFields(AbstractSteinFields):
 
     @override
     def value(self, action: AbstractAction, x: Float[Array, "*sites"]) -> Float[Array, " n_fields"]:
-        def energy(u: Float[Array, " volume"]) -> Scalar:
-            y, log_det = self._forward(u)
-            return action(y) - log_det
-
-        u = self._latent(x)
-        score = jax.grad(energy)(u)
+        z, force = self.bijection.pulled_back(x, jax.grad(action)(x))
+        u = self._modes(z)
+        (score,) = jax.vjp(self._field, u)[1](force)
         single, vectors, (values, gradients) = _vectors(u, self.lattice)
         masks = jnp.asarray(_shells(self.lattice), u.dtype)
         counts = jnp.concatenate([masks.sum(axis=1), jnp.zeros(1, u.dtype)])
@@ -109,13 +110,22 @@ class LatentFields(AbstractSteinFields):
         products = jnp.outer(values, counts - vectors @ score) + gradients @ vectors.T
         return jnp.concatenate([alone, products.ravel()])
 
+    @override
+    def values(self, action: AbstractAction, configurations: Configuration) -> Float[Array, "batch n_fields"]:
+        size = draws_at_once(self.lattice.volume)
+        return jax.lax.map(lambda x: self.value(action, x), configurations, batch_size=size).astype(jnp.float64)
+
     def _latent(self, x: Float[Array, "*sites"]) -> Float[Array, " volume"]:
-        z, _ = self.bijection.inverse_and_log_det(x)
-        return fourier.to_momentum(z, self.lattice).ravel() * jnp.exp(-self.log_widths)
+        return self._modes(self.bijection.inverse_and_log_det(x)[0])
 
     def _forward(self, u: Float[Array, " volume"]) -> tuple[Float[Array, "*sites"], Scalar]:
-        z = fourier.from_momentum((jnp.exp(self.log_widths) * u).reshape(self.lattice.shape), self.lattice)
-        return self.bijection.forward_and_log_det(z)
+        return self.bijection.forward_and_log_det(self._field(u))
+
+    def _modes(self, z: Float[Array, "*sites"]) -> Float[Array, " volume"]:
+        return fourier.to_momentum(z, self.lattice).ravel() * jnp.exp(-self.log_widths)
+
+    def _field(self, u: Float[Array, " volume"]) -> Float[Array, "*sites"]:
+        return fourier.from_momentum((jnp.exp(self.log_widths) * u).reshape(self.lattice.shape), self.lattice)
 
 
 @functools.singledispatch

@@ -116,8 +116,8 @@ def train(
 def evaluate(
     fields: AbstractSteinFields, action: AbstractAction, configurations: Inexact[np.ndarray, "n *shape"]
 ) -> Float[np.ndarray, "n n_fields"]:
-    """Values of all velocities at every configuration, in double precision throughout."""
-    double = cast(fields, jnp.float64)
+    """Values of all velocities at every configuration, in double precision but for fields that keep their own."""
+    double = fields if fields.keeps_precision else cast(fields, jnp.float64)
     return map_pieces(lambda piece: _values(double, action, piece), configurations, size=_PIECE)
 
 

@@ -5,6 +5,9 @@ every transform is a product of an L × L matrix with all channels and draws as 
 while fields, sums over sites and log-determinants stay float64. Rounding of the networks moves log q by some 1e-5.
 """
 
+import functools
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +25,8 @@ from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.lattice import Lattice
 
 _Batch = Float[Array, "draws *shape"]
-_Image = tuple[tuple[Array, Array], tuple[bool, bool]]
+_Pair = tuple[Array, Array]
+_Image = tuple[_Pair, tuple[bool, bool]]
 _Leaves = list[Array]
 _Moved = tuple[Draws, Float[Array, " draws"]]
 # Rounds by which the inverse of a fitted map is improved.
@@ -33,7 +37,7 @@ _Slopes = tuple[Float[Array, "stages volume draws"], Float[Array, "stages draws"
 class FlowOfDraws(AbstractBijection):
     """The map of a `ContinuousFlow`, made for batches: under `jax.vmap` all draws are one computation.
 
-    Only drawing and densities are meant: it cannot be differentiated in reverse.
+    Drawing, densities and `pulled_back` are meant: it cannot be differentiated in reverse.
 
     With a `quadrature` the log-det is that of the map as it is computed, as well as the quadrature was fitted, and the
     inverse map undoes it, see `latflow.flows.fitted`.
@@ -71,36 +75,61 @@ class FlowOfDraws(AbstractBijection):
     def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
         return self._integrate(y, backwards=True)
 
-    def _integrate(self, x: Float[Array, "*shape"], *, backwards: bool) -> Carry:
-        parts, rest = eqx.partition(self, eqx.is_array)
-        # a derivative of what has a rule of its own under `vmap` takes no tree with None in it
-        leaves, tree = jax.tree.flatten(parts)
+    @override
+    def pulled_back(
+        self, y: Float[Array, "*shape"], force: Float[Array, "*shape"]
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+        """Both by one integration backwards, of the field and of the adjoint equation; log-dets are not needed.
 
-        def of_batch(leaves: _Leaves, x: _Batch) -> tuple[_Batch, Float[Array, " draws"]]:
-            flow, columns = eqx.combine(jax.tree.unflatten(tree, leaves), rest), x.reshape(len(x), -1).T
+        Right to the error of the scheme: a fitted `quadrature` makes neither better.
+        """
+
+        def of_batch(flow: "FlowOfDraws", y: _Batch, force: _Batch) -> tuple[_Batch, _Batch]:
+            x, gradient = _adjoint(flow, y.reshape(len(y), -1).T, force.reshape(len(y), -1).T)
+            return x.T.reshape(y.shape), gradient.T.reshape(y.shape)
+
+        return self._in_batches(of_batch, y, force)
+
+    def _integrate(self, x: Float[Array, "*shape"], *, backwards: bool) -> Carry:
+        def of_batch(flow: "FlowOfDraws", x: _Batch) -> tuple[_Batch, Float[Array, " draws"]]:
+            columns = x.reshape(len(x), -1).T
             if backwards and flow.quadrature is not None:
                 y, log_det = _undone(flow, columns)
             else:
                 y, log_det = _integrated(flow, columns, backwards=backwards)
             return y.T.reshape(x.shape), log_det
 
-        def of_one(leaves: _Leaves, x: Float[Array, "*shape"]) -> Carry:
-            return jax.tree.map(lambda leaf: leaf[0], of_batch(leaves, x[None]))
+        return self._in_batches(of_batch, x)
 
-        integrate = custom_vmap(of_one)
+    def _in_batches(self, computed: Callable[..., _Pair], *fields: Float[Array, "*shape"]) -> _Pair:
+        """Two arrays for one set of fields; under `jax.vmap` those of all sets by one computation."""
+        parts, rest = eqx.partition(self, eqx.is_array)
+        # a derivative of what has a rule of its own under `vmap` takes no tree with None in it
+        leaves, tree = jax.tree.flatten(parts)
 
-        @integrate.def_vmap
-        def _(axis_size: int, batched: list, leaves: _Leaves, x: _Batch) -> _Image:
-            del axis_size
-            flows, fields = batched
+        def of_batch(leaves: _Leaves, *fields: _Batch) -> _Pair:
+            return computed(eqx.combine(jax.tree.unflatten(tree, leaves), rest), *fields)
+
+        def of_one(leaves: _Leaves, *fields: Array) -> _Pair:
+            return jax.tree.map(lambda leaf: leaf[0], of_batch(leaves, *(x[None] for x in fields)))
+
+        in_batches = custom_vmap(of_one)
+
+        @in_batches.def_vmap
+        def _(axis_size: int, batched: list, leaves: _Leaves, *fields: Array) -> _Image:
+            flows, *of_fields = batched
             if not any(jax.tree.leaves(batched)):
-                return of_one(leaves, x), (False, False)
+                return of_one(leaves, *fields), (False, False)
             if any(jax.tree.leaves(flows)):  # several flows at once
-                axes = jax.tree.map(lambda each: 0 if each else None, (flows, fields))
-                return jax.vmap(of_one, axes)(leaves, x), (True, True)
-            return of_batch(leaves, x), (True, True)
+                axes = jax.tree.map(lambda each: 0 if each else None, (flows, *of_fields))
+                return jax.vmap(of_one, axes)(leaves, *fields), (True, True)
+            every = (
+                x if mapped else jnp.broadcast_to(x, (axis_size, *x.shape))
+                for x, mapped in zip(fields, of_fields, strict=True)
+            )
+            return of_batch(leaves, *every), (True, True)
 
-        return integrate(leaves, x)
+        return in_batches(leaves, *fields)
 
 
 def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
@@ -130,6 +159,33 @@ def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
 
     constant = 0.0 if quadrature is None else quadrature[-1]
     return jax.lax.fori_loop(0, flow.n_steps, advance, (x, jnp.full(x.shape[-1], constant, x.dtype)))
+
+
+def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws) -> tuple[Draws, Draws]:
+    r"""The field that moves to y, and the gradient there of an energy less the log-det, from the force at y.
+
+    With S a function of the field at the end and $\dot x=v$, $a=\partial_x[S-\int\partial\cdot v]$ of what is left of the
+    way obeys $\dot a=-(\partial v)^Ta+\partial(\partial\cdot v)$ (Pontryagin's adjoint equation).
+    """
+    velocity, scheme, step = flow.velocity, flow.scheme, -1.0 / flow.n_steps
+    exact = jax.tree.map(lambda leaf: leaf.astype(y.dtype) if eqx.is_inexact_array(leaf) else leaf, velocity)
+    n = len(scheme.weights)
+    rows, nodes, weights = (table.astype(y.dtype) for table in padded(scheme))
+
+    def advance(i: Int[Array, ""], carry: Draws) -> Draws:
+        def stage(j: Int[Array, ""], slopes: Float[Array, "stages twice draws"]) -> Float[Array, "stages twice draws"]:
+            x, a = jnp.split(carry + step * _combined(rows[j], slopes), 2)
+            at = weights_at(exact, 1.0 + step * (i + nodes[j]))
+            of_field = functools.partial(velocity_of_draws, at, lattice=velocity.lattice, dtype=velocity.weight.dtype)
+            (slope, divergence), pull = jax.vjp(of_field, x)
+            (of_adjoint,) = pull((-a, jnp.ones_like(divergence)))
+            return slopes.at[j].set(jnp.concatenate([slope, of_adjoint]))
+
+        slopes = jax.lax.fori_loop(0, n, stage, jnp.zeros((n, *carry.shape), carry.dtype))
+        return carry + step * _combined(weights, slopes)
+
+    x, a = jnp.split(jax.lax.fori_loop(0, flow.n_steps, advance, jnp.concatenate([y, force])), 2)
+    return x, a
 
 
 def _undone(flow: FlowOfDraws, y: Draws) -> _Moved:
