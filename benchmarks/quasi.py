@@ -146,18 +146,31 @@ def variances_of(columns, log_weights, derive):
     return [{name: float(each[places[name]][0]) for name in SHOWN} for each in found]
 
 
+def noise_row(name, draws, ess, variances):
+    """The gain that would be left with nothing but the noise of the weights, and how the flow was integrated."""
+    left = " | ".join(
+        f"{sum(each[q] for each, _ in variances) / sum(noise[q] for _, noise in variances):.0f}" for q in SHOWN
+    )
+    return f"| {name} | {ess:.3f} | noise of weights | {left} | | {how(draws.told)} |"
+
+
+def noise_of(name, *, n, integration, seeds):
+    """The line of random draws alone."""
+    draws = Draws(name, n=n, integration=integration)
+    found = [draws.random(jax.random.key(seed), n)[:2] for seed in range(1, seeds + 1)]
+    ess = statistics.median(float(reweighting_ess(log_weights)) for log_weights, _ in found)
+    derive = quantities(draws.lattice.volume)
+    return noise_row(name, draws, ess, [variances_of(columns, weights, derive) for weights, columns in found])
+
+
 def rows(name, *, seeds, integration, **sizes) -> Iterator[str]:
     """Lines of the table of one model: median and range of the gains of all seeds, and the mean of the values."""
     n_quasi = sizes["points"] * sizes["scramblings"]
     draws = Draws(name, n=n_quasi, integration=integration)
     of_seeds = [of_seed(draws, seed, **sizes) for seed in range(1, seeds + 1)]
     ess, cost = (statistics.median(getattr(each, what) for each in of_seeds) for what in ("ess", "milliseconds"))
-    variance, noise = (
-        {q: statistics.fmean(getattr(each, what)[q] for each in of_seeds) for q in SHOWN}
-        for what in ("variances", "of_noise")
-    )
-    left = " | ".join(f"{variance[q] / noise[q]:.0f}" for q in SHOWN)
-    yield f"| {name} | {ess:.3f} | noise of weights | {left} | | {how(draws.told)} |"
+    variance = {q: statistics.fmean(each.variances[q] for each in of_seeds) for q in SHOWN}
+    yield noise_row(name, draws, ess, [(each.variances, each.of_noise) for each in of_seeds])
     for way in WAYS:
         size = sizes["n"] if way == "hermite" else n_quasi
         found = [each.found[way] for each in of_seeds]
@@ -191,10 +204,16 @@ def main():
     parser.add_argument("--scramblings", type=int, default=16, help="scramblings, %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the draws, %(default)s")
     parser.add_argument("--integration", default="matched", choices=INTEGRATIONS[1:], help="%(default)s")
+    parser.add_argument("--noise", action="store_true", help="only the noise of the weights, from random draws")
     asked = parser.parse_args()
     sizes = {"n": asked.random, "points": asked.points, "scramblings": asked.scramblings, "seeds": asked.seeds}
     if asked.quick:
         sizes = {"n": 512, "points": 64, "scramblings": 8, "seeds": 2}
+    if asked.noise:
+        for name in models_of(asked):
+            of_noise = {"n": sizes["n"], "seeds": sizes["seeds"], "integration": asked.integration}
+            print(noise_of(name, **of_noise), flush=True)
+        return
     known = 100 * math.sqrt(2 / (sizes["scramblings"] - 1))
     print(f"{sizes['seeds']} × {sizes['n']} random draws; {sizes['scramblings']} × {sizes['points']} points:")
     print(f"median (range) of {sizes['seeds']} seeds, each known to {known:.0f} %\n")

@@ -25,7 +25,8 @@ def by_clusters(action: lf.PhiFour, *, seeds: Iterable[int], n: int) -> dict[str
     parts = [lf.estimates(action, lf.run_chain(jax.random.key(seed), kernel, **settings)) for seed in seeds]
     values = {name: np.array([[part[name][0].value, part[name][0].error] for part in parts]) for name in NAMES}
     return {
-        name: Estimate(float(v[:, 0].mean()), float(np.sqrt(np.sum(v[:, 1] ** 2)) / len(v))) for name, v in values.items()
+        name: Estimate(float(v[:, 0].mean()), float(np.sqrt(np.sum(v[:, 1] ** 2)) / len(v)))
+        for name, v in values.items()
     }
 
 

@@ -140,7 +140,7 @@ def clusters():
 @pytest.mark.nightly
 @pytest.mark.parametrize("integration", ["matched", "fitted"])
 def test_quasi_random_averages_agree_with_an_independent_cluster_run(model, clusters, integration):
-    """Clusters see a bias of 5e-3 in χ₂ and m_p, 3e-3 in E; of fitted draws few steps are needed, and a log-det of their own."""
+    """Clusters see a bias of 5e-3 in χ₂ and m_p, 3e-3 in E; fitted draws have few steps, and a log-det of these."""
     drawn = lf.quasi_sample(jax.random.key(9), model, ACTION, points=1024, integration=integration)
     assert (drawn.integration.quadrature is not None) == (integration == "fitted")
     require_agreement(lf.reweighted_estimates(ACTION, drawn), clusters, precision=dict.fromkeys(NAMES, 1.1e-3))

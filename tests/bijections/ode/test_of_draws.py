@@ -35,9 +35,9 @@ def pulled_back(bijection, y, force):
 def test_a_gradient_by_the_adjoint_equation_is_that_of_the_forward_map(flow, images):
     """Reverse differentiation of the same flow, with many steps."""
     fine = with_integrator(flow, DOP853, 6).bijection
-    x, gradient = eqx.filter_jit(lambda y, force: jax.vmap(lambda *of: AbstractBijection.pulled_back(fine, *of))(y, force))(
-        *images
-    )
+    x, gradient = eqx.filter_jit(
+        lambda y, force: jax.vmap(lambda *of: AbstractBijection.pulled_back(fine, *of))(y, force)
+    )(*images)
     found, of_adjoint = pulled_back(of_draws(flow, DOP853, 6).bijection, *images)
     np.testing.assert_allclose(found, x, atol=1e-9)
     np.testing.assert_allclose(of_adjoint, gradient, atol=1e-8)

@@ -164,8 +164,8 @@ def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
 def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws) -> tuple[Draws, Draws]:
     r"""The field that moves to y, and the gradient there of an energy less the log-det, from the force at y.
 
-    With S a function of the field at the end and $\dot x=v$, $a=\partial_x[S-\int\partial\cdot v]$ of what is left of the
-    way obeys $\dot a=-(\partial v)^Ta+\partial(\partial\cdot v)$ (Pontryagin's adjoint equation).
+    With S a function of the field at the end and $\dot x=v$, $a=\partial_x[S-\int\partial\cdot v]$ of what is left of
+    the way obeys $\dot a=-(\partial v)^Ta+\partial(\partial\cdot v)$ (Pontryagin's adjoint equation).
     """
     velocity, scheme, step = flow.velocity, flow.scheme, -1.0 / flow.n_steps
     exact = jax.tree.map(lambda leaf: leaf.astype(y.dtype) if eqx.is_inexact_array(leaf) else leaf, velocity)
