@@ -1574,6 +1574,20 @@ BUGS = (
         "tests/flows/test_fitted.py::test_log_q_is_that_of_the_map_as_it_is_computed",
     ),
     Bug(
+        "draws whose fitted log-det leaves the divergences out",
+        "bijections/ode/of_draws.py",
+        "log_det = carry[1] + jax.lax.dynamic_slice(quadrature, (n * i,), (n,)) @ slopes[1]",
+        "log_det = carry[1]",
+        "tests/flows/test_fitted.py::test_free_fields_have_their_free_energy_and_moments",
+    ),
+    Bug(
+        "a gradient by the adjoint equation without that of the log-det",
+        "bijections/ode/of_draws.py",
+        "pull((-a, jnp.ones_like(divergence)))",
+        "pull((-a, jnp.zeros_like(divergence)))",
+        "tests/bijections/ode/test_of_draws.py::test_a_gradient_by_the_adjoint_equation_is_that_of_the_forward_map",
+    ),
+    Bug(
         "a fitted log-det judged on the draws that it was fitted to",
         "flows/fitted.py",
         "last = slice(FITTED_ON, None)",
@@ -1628,6 +1642,13 @@ BUGS = (
         "behind, own = _behind(terms), _behind(without) / kept",
         "behind, own = _behind(terms), math.inf",
         "tests/stats/test_quasi_tails.py::test_binder_and_absolute_susceptibility_of_few_points",
+    ),
+    Bug(
+        "errors of fourth powers called reliable",
+        "stats/quasi_tails.py",
+        "if len(terms) > OWN_KURTOSIS * own and _tail(without) > QUASI_TAIL_LIMIT:",
+        "if len(terms) < 0:",
+        "tests/stats/test_quasi_tails.py::test_scramblings_that_miss_the_outermost_points_of_a_fourth_power",
     ),
     Bug(
         "log Z of heavy weights called reliable",

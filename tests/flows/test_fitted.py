@@ -88,7 +88,7 @@ def test_it_is_judged_on_draws_that_it_was_not_fitted_to(model, monkeypatch):
 
 
 def test_free_fields_have_their_free_energy_and_moments():
-    """A flow with few steps, quasi-random points, and exact answers; 3e-3 in log Z and 1 % in moments would be seen.
+    """A flow with few steps, quasi-random points, and exact answers; 3e-3 in log Z and 3 % in moments would be seen.
 
     At night an interacting theory is compared with clusters, at 1e-3 (`test_matched`).
     """
@@ -105,7 +105,7 @@ def test_free_fields_have_their_free_energy_and_moments():
     columns = {"chi": np.sum(drawn.proposals, axis=(1, 2)) ** 2 / 4, "square": np.mean(drawn.proposals**2, axis=(1, 2))}
     found = scrambled_estimates(columns, drawn.draws, dict)
     for name, moment in {"chi": 1 / precision[0, 0], "square": np.mean(1 / precision)}.items():
-        assert found[name][0].error <= 2e-3 * moment
+        assert found[name][0].error <= 5e-3 * moment
         assert abs(found[name][0].value - moment) <= 5 * found[name][0].error
 
 
