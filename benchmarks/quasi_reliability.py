@@ -8,6 +8,9 @@ within three. Models of the zoo have no exact values: of these the part of relia
 Beside χ₂, ⟨φ²⟩, E and log Z of the free fields, the susceptibility of |M| and the Binder cumulant are judged: few of
 their terms make up their error even with equal weights.
 
+With `--one-mode` nothing is left but a zero mode z with equal weights and one uniform number in every stratum, as the
+first coordinate of scrambled points has it: what the scatter of 16 scramblings knows of averages of z², z⁴ and |z|.
+
 ``python benchmarks/quasi_reliability.py --runs 100 --zoo phi4-e1 phi4-e2 --zoo-runs 10``
 """
 
@@ -25,6 +28,7 @@ from latflow.stats.estimates import RELIABLE  # noqa: E402
 from latflow.stats.reliability import bounded  # noqa: E402
 from latflow.stats.scrambling_reliability import judge_scramblings  # noqa: E402
 from latflow.stats.scramblings import Scrambled, scrambled_estimates, scrambled_log_z  # noqa: E402
+from latflow.stats.weights import linearised  # noqa: E402
 from quasi import SHOWN, Draws, quantities  # noqa: E402
 
 MASS_SQUARED, SCRAMBLINGS = 0.5, 16
@@ -78,6 +82,37 @@ def judged(columns, log_weights, derive):
     return {name: bounded(each, found) for name, (each,) in made.items()}
 
 
+def of_one_mode(points, *, runs):
+    """Pulls, kurtosis of x − μ and states of averages of one normal mode with equal weights."""
+    rng, rows = np.random.default_rng(2), []
+    exact = {"z²": 1.0, "chi of |M|": 1 - 2 / np.pi, "z⁴": 3.0, "Binder": 0.0}
+    draws = Scrambled(np.zeros(SCRAMBLINGS * points), SCRAMBLINGS)
+    for _ in range(runs):
+        z = ndtri((np.arange(points) + rng.random((SCRAMBLINGS, points))) / points).ravel()
+        columns = {"M1": np.abs(z), "chi2": z**2, "M4": z**4}
+        linear, influence = linearised(columns, draws.log_weights, of_one)
+        terms = influence @ linear.jacobian.T
+        kurtosis = len(terms) * np.sum(terms**4, axis=0) / np.sum(terms**2, axis=0) ** 2
+        made = scrambled_estimates(columns, draws, of_one)
+        for (name, (e,)), k in zip(made.items(), kurtosis, strict=True):
+            rows.append((name, (e.value - exact[name]) / e.error, k, e.state is None))
+    for name in exact:
+        own = [row[1:] for row in rows if row[0] == name]
+        pulls, kurtosis, reliable = (np.array(each) for each in zip(*own, strict=True))
+        rms, middle = np.sqrt(np.mean(pulls**2)), np.median(kurtosis)
+        error = np.std(pulls**2) / (2 * rms * np.sqrt(runs))
+        inside = f"{np.mean(np.abs(pulls) < 1):.3f} {np.mean(np.abs(pulls) < 3):.3f}"
+        print(
+            f"{name:12} {points:5} {rms:6.2f} ± {error:.2f} {inside} {middle:9.0f} {reliable.mean():8.3f}", flush=True
+        )
+
+
+def of_one(means):
+    """What is estimated of one mode."""
+    of_field = of_free_field({"phi2": 0.0, "E": 0.0, **means})
+    return {"z²": means["chi2"], "chi of |M|": of_field["chi of |M|"], "z⁴": means["M4"], "Binder": of_field["Binder"]}
+
+
 def line(name, points, pulls, reliable):
     """Parts of all averages, and of those that are called reliable, within one and three errors."""
     told = [f"{name:26} {points:6} {np.mean(reliable):8.3f}"]
@@ -96,7 +131,15 @@ def main():
     parser.add_argument("--zoo", nargs="*", default=[])
     parser.add_argument("--zoo-runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two runs of 256 points, and one of the model E1")
+    parser.add_argument(
+        "--one-mode", type=int, default=0, help="so many runs of one mode with equal weights, and no more"
+    )
     given = parser.parse_args()
+    if given.one_mode:
+        print(f"{'':12} points  rms pull     1σ    3σ   kurtosis  reliable")
+        for points in given.points:
+            of_one_mode(points, runs=given.one_mode)
+        return
     if given.quick:
         given.runs, given.points, given.zoo, given.zoo_runs = 2, [256], ["phi4-e1"], 1
     print(f"{'flow':26} points reliable  all: rms     1σ     3σ  reliable: rms 1σ  3σ")
