@@ -27,6 +27,7 @@ PLAIN = {
 
 PLAIN_MODULES = (
     "bijections/ode/test_discrete.py",
+    "bijections/ode/test_of_draws.py",
     "bijections/test_class_maps.py",
     "bijections/test_splits.py",
     "cli/test_reduce.py",
