@@ -10,7 +10,7 @@ that of the flow. What an observable does by itself is not held against the flow
 few points are the tail even with equal weights, and the scatter of scramblings is their error. So the terms are
 compared with those without weights, x − μ: the weights must have made the tail, and left fewer terms. The Binder
 cumulant and other averages of fourth powers go further. Points even out all but the outermost one or two of every
-scrambling; of $z^4$ these are so uneven that most sets of 16 have missed the largest, and more points do not help.
+scrambling; of $z^4$ these are so uneven that most sets of 16 have missed the largest, and more points hardly help.
 Their error is a lower bound with equal weights, too, known by the kurtosis of x − μ. log Z has terms w − ⟨w⟩; it is
 judged where weights are heavy, for of nearly equal ones the tail is of no account. Limits are those of
 ``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
