@@ -1,6 +1,7 @@
 """Integration matched to the statistical error: its bias is measured, small, and independent of the batch."""
 
 import dataclasses
+import warnings
 
 import equinox as eqx
 import jax
@@ -143,4 +144,7 @@ def test_quasi_random_averages_agree_with_an_independent_cluster_run(model, clus
     """Clusters see a bias of 5e-3 in χ₂ and m_p, 3e-3 in E; fitted draws have few steps, and a log-det of these."""
     drawn = lf.quasi_sample(jax.random.key(9), model, ACTION, points=1024, integration=integration)
     assert (drawn.integration.quadrature is not None) == (integration == "fitted")
-    require_agreement(lf.reweighted_estimates(ACTION, drawn), clusters, precision=dict.fromkeys(NAMES, 1.1e-3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", lf.UnreliableWarning)  # of fourth powers, which are not compared
+        found = lf.reweighted_estimates(ACTION, drawn)
+    require_agreement(found, clusters, precision=dict.fromkeys(NAMES, 1.1e-3))
