@@ -68,7 +68,13 @@ def test_the_start_is_close_to_the_theory_and_log_z_is_exact(group, beta, sizes,
     ("group", "beta", "sizes", "log_z"),
     [
         ("U(1)", 2.0, {}, u1_open_log_z(2.0, plaquettes=9)),
-        ("SU(2)", 2.2, {"n_bins": 12, "n_terms": 5}, sun_open_log_z(2, 2.2, plaquettes=9)),
+        pytest.param(
+            "SU(2)",
+            2.2,
+            {"n_bins": 12, "n_terms": 5},
+            sun_open_log_z(2, 2.2, plaquettes=9),
+            marks=pytest.mark.nightly,
+        ),
     ],
     ids=("U(1)", "SU(2)"),
 )

@@ -8,6 +8,7 @@ import pytest
 from latflow.actions.exact_gauge import u1_log_z
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import ConditionalFlow, flow_for
+from latflow.flows.reduced import reduced
 from latflow.flows.weighted import FlowSampler
 from latflow.stats.weights import reweighting_ess
 from latflow.study.build import build_action, build_flow
@@ -48,9 +49,9 @@ def test_one_model_has_the_log_z_of_every_coupling():
     @eqx.filter_jit
     def weights(beta, keys):
         theory = action.with_parameters(beta=beta)
-        return jax.vmap(FlowSampler(flow_for(model, theory), theory).draw)(keys).log_weight
+        return jax.vmap(FlowSampler(*reduced(flow_for(model, theory), theory)).draw)(keys).log_weight
 
-    for beta in (LOWER, 1.5, 3.3, 5.0, UPPER):
+    for beta in (LOWER, 1.5, 4.4, UPPER):
         found = np.asarray(weights(jax.numpy.asarray(beta), jax.random.split(jax.random.key(1), 1024)))
         ess = float(reweighting_ess(found))
         error = np.sqrt((1 / ess - 1) / found.size)

@@ -129,9 +129,7 @@ class Doubling(AbstractBijection):
         if not self.open_boundaries:
             return image, slopes
         lone, lone_slopes = behind(split.alone(), self.group.identity(half.shape[-1:]))
-        image, slopes = (
-            jnp.where(table["alone"], own, both) for own, both in ((lone, image), (lone_slopes, slopes))
-        )
+        image, slopes = (jnp.where(table["alone"], own, both) for own, both in ((lone, image), (lone_slopes, slopes)))
         return jnp.where(table["haar"], half, image), jnp.where(table["haar"], 0.0, slopes)
 
     def _new_links(self, half: Elements, corner: Elements) -> Elements:
