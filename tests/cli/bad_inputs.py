@@ -161,18 +161,17 @@ def _links() -> list[Case]:
             **{**doubling, "lattice.shape": "[8, 8]", "flow.bins": "8"},
         ),
         *(
-            links(path, literal, *says, **{**ranged, **more})
-            for path, literal, says, more in (
-                ("flow.coupling_range", "[]", ("list of 2 entries",), {}),
-                ("flow.coupling_range", "[7.0, 1.0]", ("two increasing numbers",), {}),
-                ("flow.coupling_range", "[3.0, 3.0]", ("two increasing numbers",), {}),
-                ("flow.coupling_range", "[0.0, 3.0]", ("flow.coupling_range[0]", "> 0"), {}),
-                ("flow.coupling_range", "[1.0, 31.0]", ("an upper end of at most 30",), {}),
-                ("action.beta", "9.0", ("from 1 to 7", "flow.coupling_range is [1, 7]"), {}),
-                ("action.group", '"SU(3)"', ("'U(1)' or 'SU(2)'", "with flow.coupling_range"), {}),
-                ("flow.coupling_order", "17", ("integer ≥ 1 and ≤ 16",), {}),
-                ("flow.parameter", '"coupling"', ("'coupling'", '"beta"'), {}),
-                ("training.batch_size", "100", ("a multiple of 8 with flow.coupling_range",), {}),
+            links(path, literal, *says, **{key: text for key, text in ranged.items() if key != path})
+            for path, literal, *says in (
+                ("flow.coupling_range", "[]", "list of 2 entries"),
+                ("flow.coupling_range", "[7.0, 1.0]", "two increasing numbers"),
+                ("flow.coupling_range", "[3.0, 3.0]", "two increasing numbers"),
+                ("flow.coupling_range", "[0.0, 3.0]", "flow.coupling_range[0]", "> 0"),
+                ("flow.coupling_range", "[1.0, 31.0]", "an upper end of at most 30"),
+                ("action.beta", "9.0", "from 1 to 7", "flow.coupling_range is [1, 7]"),
+                ("action.group", '"SU(3)"', "'U(1)' or 'SU(2)'", "with flow.coupling_range"),
+                ("flow.coupling_order", "17", "integer ≥ 1 and ≤ 16"),
+                ("training.batch_size", "100", "a multiple of 8 with flow.coupling_range"),
             )
         ),
         links("lattice.shape", "[1, 4]", "two or more directions of 2 or more sites", **doubling),

@@ -45,7 +45,7 @@ def _range(value: Lookup) -> list[Complaint]:
     found, text = [], f"[{ends[0]:g}, {ends[1]:g}]"
     if group in DoublingTable.groups and group not in _SMOOTH:
         allowed = " or ".join(map(repr, _SMOOTH))
-        hint = "with flow.coupling_range of a doubling flow; networks fitted at neighbouring β are not smooth in β"
+        hint = "with flow.coupling_range of a doubling flow; elsewhere the start is a fit of networks at one β"
         found.append(Complaint("action.group", repr(group), allowed, hint))
     if bins is not None and ends[1] > largest_beta(bins):
         hint = f"with a doubling flow of {bins} bins"
