@@ -21,10 +21,12 @@ import numpy as np  # noqa: E402
 from latflow.actions.exact_gauge import sun_log_z, sun_open_log_z, u1_log_z, u1_open_log_z  # noqa: E402
 from latflow.actions.gauge import WilsonAction  # noqa: E402
 from latflow.flows.architectures import cast  # noqa: E402
+from latflow.flows.conditional import flow_for  # noqa: E402
 from latflow.flows.doubling import doubling_flow  # noqa: E402
 from latflow.flows.reduced import reduced  # noqa: E402
 from latflow.flows.weighted import FlowSampler  # noqa: E402
 from latflow.groups.names import named  # noqa: E402
+from latflow.in_memory import load_model  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.samplers.heatbath import HeatBath  # noqa: E402
 from latflow.stats.weights import reweighting_ess  # noqa: E402
@@ -86,7 +88,10 @@ def row(group, extent, beta, arguments):
     lattice = Lattice((extent, extent))
     action = WilsonAction(lattice, named(group), beta=beta)
     start = time.process_time()
-    flow = doubling_flow(jax.random.key(1), lattice, named(group), beta, **SIZES[group])
+    if arguments.model:
+        flow = flow_for(load_model(arguments.model), action)
+    else:
+        flow = doubling_flow(jax.random.key(1), lattice, named(group), beta, **SIZES[group])
     built = time.process_time() - start
     sampler = FlowSampler(*reduced(cast(flow, "float64"), action))
     streams, seconds = [], 0.0
@@ -122,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one row of a 4 × 4 lattice")
     parser.add_argument("--rows", nargs="*", default=U1 + SU2 + SU3, help="group:L:β")
+    parser.add_argument("--model", help="a model such as zoo:u1-16-b1to7 in the place of the start at β")
     parser.add_argument("--streams", type=int, default=5)
     parser.add_argument("--draws", type=int, default=20480, help="of a stream, a multiple of 32")
     parser.add_argument("--sweeps", type=int, default=100, help="of annealing; 0: without")

@@ -41,8 +41,9 @@ from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
-from latflow.flows.conditional import ConditionalFlow, conditioned
+from latflow.flows.conditional import ConditionalFlow, conditioned, interpolated
 from latflow.flows.continuous import continuous_flow, of_draws
+from latflow.flows.doubling import at_heat_bath
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.link_layers import link_coupling_flow, stout_flow
@@ -287,7 +288,10 @@ BIJECTIONS |= {
     "plaquettes along 1": lambda: _link_case("U(1)", (8, 2), _plaquettes((8, 2), 1), LinkTranslation((4, 1))),
     "doubling of U(1)": lambda: _link_case("U(1)", (4, 2), u1_doubling((4, 2), 3)),
     "doubling of U(1), one level": lambda: _link_case("U(1)", (6, 1), u1_doubling((6, 1), 1), LinkTranslation((2, 0))),
+    "doubling of U(1), open": lambda: _link_case("U(1)", (4, 4), u1_doubling((4, 4), 4, open_boundaries=True)),
+    "doubling of U(1), inside a range": lambda: _link_case("U(1)", (4, 2), _u1_range((4, 2)).at(2.3).bijection),
     "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
+    "doubling of SU(2), open": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2), open_boundaries=True)),
     "loops of U(1)": lambda: _loops("U(1)", (3, 3)),
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
@@ -332,15 +336,22 @@ def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
     return PlaquetteCoupling.untrained(Lattice(shape), mu=mu, offset=1)
 
 
-def u1_doubling(shape: tuple[int, ...], n_levels: int) -> Doubling:
+def u1_doubling(shape: tuple[int, ...], n_levels: int, *, open_boundaries: bool = False) -> Doubling:
     splits = U1Split(0.1 * jax.random.normal(key(21), (n_levels, 3)), 3)
-    return Doubling(splits, U1(), Hierarchy(Lattice(shape), n_levels))
+    return Doubling(splits, U1(), Hierarchy(Lattice(shape), n_levels), open_boundaries)
 
 
-def _su2_doubling(shape: tuple[int, ...]) -> Doubling:
+def _u1_range(shape: tuple[int, ...]) -> ConditionalFlow:
+    """Doubling flows for β from 1 to 5 that start as the heat bath of three values between."""
+    flat = Flow(HaarPrior(gauge_space("U(1)", shape)), u1_doubling(shape, 3))
+    ends = {"lower": 1.0, "upper": 5.0, "order": 2, "parameter": "beta"}
+    return interpolated(lambda beta: at_heat_bath(flat, beta), **ends)
+
+
+def _su2_doubling(shape: tuple[int, ...], *, open_boundaries: bool = False) -> Doubling:
     n = len(halvings(Lattice(shape)))
     splits = SU2Split(jnp.broadcast_to(jnp.asarray([1.5, 0.3, 0.2]), (n, 3)), 4)
-    return Doubling(splits, SU(2), Hierarchy(Lattice(shape), n))
+    return Doubling(splits, SU(2), Hierarchy(Lattice(shape), n), open_boundaries)
 
 
 def _u1_plaquette_flow() -> Flow:

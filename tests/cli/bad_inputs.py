@@ -91,6 +91,8 @@ def _links() -> list[Case]:
     improved = {"action.kind": '"improved"'}
     flow = {"sampling.samplers": '["flow", "hmc"]'}
     doubling = {**flow, "flow.kind": '"doubling"'}
+    ranged = {**doubling, "lattice.shape": "[8, 8]", "action.group": '"U(1)"', "action.beta": "3.0"}
+    ranged |= {"flow.coupling_range": "[1.0, 7.0]"}
     return [
         links("action.group", '"SU(1)"', "'SU(1)'", '"SU(2)"', "did you mean"),
         links("action.group", '"SU(9)"', '"SU(8)"'),
@@ -157,6 +159,20 @@ def _links() -> list[Case]:
             "6.5",
             "at most 6.4; with a doubling flow of 8 bins",
             **{**doubling, "lattice.shape": "[8, 8]", "flow.bins": "8"},
+        ),
+        *(
+            links(path, literal, *says, **{key: text for key, text in ranged.items() if key != path})
+            for path, literal, *says in (
+                ("flow.coupling_range", "[]", "list of 2 entries"),
+                ("flow.coupling_range", "[7.0, 1.0]", "two increasing numbers"),
+                ("flow.coupling_range", "[3.0, 3.0]", "two increasing numbers"),
+                ("flow.coupling_range", "[0.0, 3.0]", "flow.coupling_range[0]", "> 0"),
+                ("flow.coupling_range", "[1.0, 31.0]", "an upper end of at most 30"),
+                ("action.beta", "9.0", "from 1 to 7", "flow.coupling_range is [1, 7]"),
+                ("action.group", '"SU(3)"', "'U(1)' or 'SU(2)'", "with flow.coupling_range"),
+                ("flow.coupling_order", "17", "integer ≥ 1 and ≤ 16"),
+                ("training.batch_size", "100", "a multiple of 8 with flow.coupling_range"),
+            )
         ),
         links("lattice.shape", "[1, 4]", "two or more directions of 2 or more sites", **doubling),
         links(
@@ -477,7 +493,7 @@ CASES: tuple[Case, ...] = (
     key("flow.hidden", "[256, 0]", "flow.hidden[1]"),
     key("flow.hidden", "256", "list of"),
     key("flow.hidden", "[100000]", "≤ 16384"),
-    key("flow.coupling_range", "[5.0, 7.0]", "unknown key", 'it belongs to flow.kind "continuous"'),
+    key("flow.coupling_range", "[5.0, 7.0]", "unknown key", 'it belongs to flow.kind "continuous" or "doubling"'),
     *(key("flow.coupling_range", ends, *says, **CONTINUOUS) for ends, *says in (
         ("[]", "list of 2 entries"),
         ("[5.0]", "list of 2 entries"),

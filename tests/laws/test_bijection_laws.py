@@ -12,17 +12,20 @@ from latflow.samplers.draws import draw_block
 from latflow.testing import BIJECTION_LAWS, equivariant_under, spread_fields
 
 CASES = {name: functools.cache(make) for name, make in BIJECTIONS.items()}
+AT_NIGHT = ("doubling of SU(2), open",)
+"""Cases that compile two splits of SU(2), for forty seconds of CPU time in all."""
+NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name in AT_NIGHT else name for name in CASES]
 
 
 @pytest.mark.parametrize("law", BIJECTION_LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_bijection_law(name, law):
     case = CASES[name]()
     result = law(case.bijection, case.space, spread_fields(jax.random.key(31), case.space))
     assert result.passed, result.line()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_claimed_symmetries(name):
     case = CASES[name]()
     fields = spread_fields(jax.random.key(32), case.space, n=4)

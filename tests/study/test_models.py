@@ -215,6 +215,19 @@ def test_a_doubling_flow_goes_on_on_another_lattice() -> None:
     assert np.array_equal(found, np.concatenate([fresh[:1], before]))
 
 
+def test_doubling_flows_of_a_range_go_on_on_another_lattice() -> None:
+    """The same at every β between; a model of one β of the range is taken, too."""
+    flow = {"kind": "doubling", "terms": 3}
+    ranged = {**flow, "coupling_range": [1.0, 4.0], "coupling_order": 2}
+    trained, larger, narrow = links(ranged), links(ranged, shape=(8, 4)), links(flow, shape=(8, 4), beta=2.0)
+    before, fresh, found = build_flow(trained), build_flow(larger), adapted(build_flow(trained), trained, larger)
+    for beta in (1.0, 2.3, 4.0):
+        old, new, moved = (each.at(beta).bijection.splits.energy for each in (before, fresh, found))
+        assert np.allclose(moved, np.concatenate([new[:1], old]), atol=1e-5)
+    one = adapted(before, trained, narrow).bijection.splits.energy
+    assert np.allclose(one[1:], before.at(2.0).bijection.splits.energy, atol=1e-5)
+
+
 @pytest.mark.parametrize("flow", OF_LINKS[1:], ids=lambda flow: flow["kind"])
 def test_a_model_of_another_group_is_refused(flow: dict[str, Any]) -> None:
     """U(1) and SU(2) have arrays of equal shapes in some flows; the weights mean something else."""

@@ -22,7 +22,7 @@ from typing_extensions import override
 from latflow._typing import Field, Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.levels import Elements, Hierarchy, Table
-from latflow.bijections.splits.base import AbstractSplit
+from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.groups.base import AbstractGroup
 
 
@@ -37,6 +37,8 @@ class Doubling(AbstractBijection):
         splits: One of every level; its arrays have a leading axis more, the levels, the coarsest one first.
         group: Of the links.
         hierarchy: The levels.
+        open_boundaries: Plaquettes that cross an edge of the lattice have no weight. Blocks with one of them are Haar,
+            so a half beside such a block is drawn alone, and two such halves stay as they are.
 
     References:
         arXiv:2404.10819; in two dimensions all new links of a level move at once.
@@ -45,6 +47,7 @@ class Doubling(AbstractBijection):
     splits: AbstractSplit
     group: AbstractGroup
     hierarchy: Hierarchy = eqx.field(static=True)
+    open_boundaries: bool = eqx.field(static=True, default=False)
 
     @override
     def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
@@ -76,7 +79,7 @@ class Doubling(AbstractBijection):
             split = eqx.combine(arrays, static)
             half, plaquette, corner = self.loops(store, links, table)
             half = split.placed(links, plaquette) if placed else half
-            image, slopes = split.forward_and_log_det(half, plaquette)
+            image, slopes = self._split(split, half, plaquette, table)
             moved = self._new_links(image, corner)
             store = jax.lax.dynamic_update_slice_in_dim(store, moved, table["first"], axis=-1)
             return store, jnp.sum(jnp.where(table["real"], slopes, 0.0))
@@ -95,7 +98,7 @@ class Doubling(AbstractBijection):
         def piece(_: None, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[None, tuple[Elements, Scalar]]:
             links, split, table = inputs
             half, plaquette, corner = self.loops(store, links, table)
-            origin, slopes = eqx.combine(split, static).inverse_and_log_det(half, plaquette)
+            origin, slopes = self._split(eqx.combine(split, static), half, plaquette, table, inverse=True)
             return None, (self._new_links(origin, corner), jnp.sum(jnp.where(table["real"], slopes, 0.0)))
 
         _, (latent, log_dets) = jax.lax.scan(piece, None, (new, splits, levels.pieces))
@@ -113,6 +116,21 @@ class Doubling(AbstractBijection):
         corner, top, right, bottom = (store[..., table[name]] for name in ("corner", "top", "right", "bottom"))
         plaquette = group.compose(group.compose(corner, top), group.adjoint(group.compose(bottom, right)))
         return group.compose(corner, group.adjoint(new)), plaquette, corner
+
+    def _split(
+        self, split: AbstractSplit, half: Elements, plaquette: Elements, table: Table, *, inverse: bool = False
+    ) -> tuple[Elements, LogDet]:
+        """Halves behind a split or its inverse, and log-dets; with open boundaries some are alone, or Haar."""
+
+        def behind(split: AbstractSplit, plaquette: Elements) -> tuple[Elements, LogDet]:
+            return (split.inverse_and_log_det if inverse else split.forward_and_log_det)(half, plaquette)
+
+        image, slopes = behind(split, plaquette)
+        if not self.open_boundaries:
+            return image, slopes
+        lone, lone_slopes = behind(split.alone(), self.group.identity(half.shape[-1:]))
+        image, slopes = (jnp.where(table["alone"], own, both) for own, both in ((lone, image), (lone_slopes, slopes)))
+        return jnp.where(table["haar"], half, image), jnp.where(table["haar"], 0.0, slopes)
 
     def _new_links(self, half: Elements, corner: Elements) -> Elements:
         """The links V with which halves are `half`."""

@@ -156,12 +156,23 @@ def _layout(hierarchy: Hierarchy) -> tuple[list[dict[str, np.ndarray]], np.ndarr
         n, size = across.size, _piece(hierarchy)
         new = first + np.arange(n).reshape(across.shape)
         top, right = np.roll(along, -1, 1 - mu), np.roll(across, -1, mu)
-        levels.append({"corner": across, "top": top, "right": right, "bottom": along, "new": new})
+        haar, alone = _beside_edges(across.shape, mu)
+        edges = {"haar": haar, "alone": alone}
+        levels.append({"corner": across, "top": top, "right": right, "bottom": along, "new": new, **edges})
         first += -(-n // size) * size
         doubled = [np.stack([np.zeros_like(along), along], mu + 1), np.stack([across, new], mu + 1)]
         fine = tuple(2 * extent if nu == mu else extent for nu, extent in enumerate(along.shape))
         field = np.stack([doubled[nu != mu].reshape(fine) for nu in (0, 1)])
     return levels, field
+
+
+def _beside_edges(shape: tuple[int, ...], mu: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coarse plaquettes of which both halves along μ reach across an edge of the lattice, and those of which one does.
+
+    It is the second half: blocks that cross an edge are the last ones of their direction.
+    """
+    last = [grid == extent - 1 for grid, extent in zip(np.indices(shape), shape, strict=True)]
+    return last[1 - mu], last[mu] & ~last[1 - mu]
 
 
 @functools.cache
@@ -177,7 +188,7 @@ def _tables(hierarchy: Hierarchy) -> tuple[dict[str, np.ndarray], np.ndarray, np
     for number, level in enumerate(levels):
         n = level["new"].size
         padding = -n % size
-        for name, table in {**level, "real": np.ones(n, bool)}.items():
+        for name, table in {**level, "real": np.ones(n, dtype=bool)}.items():
             rows.setdefault(name, []).extend(np.pad(table.ravel(), (0, padding)).reshape(-1, size))
         owners += [number] * ((n + padding) // size)
     tables = {name: np.stack(row) for name, row in rows.items()}

@@ -118,7 +118,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     block = {} if (size := _block_size(path)) is None else {"sampling.block_size": size}
     study = sampling_study(path, name=settings.pop("name"), draws=100_000)
     config = _changed(study, {**block, **settings})
-    at = f"-{settings['action.coupling']}" if "action.coupling" in settings else ""
+    at = "".join(f"-{settings[key]}" for key in _served(study) if key in settings)
     kept = "ledger" if config.sampling.ledger_only else "draws"
     directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-{kept}"
     if wanted.dry_run:
@@ -197,13 +197,17 @@ def _changed(config: Any, settings: dict[str, str]) -> Any:
     from latflow.study.stages.claims import differing_keys
 
     changed = with_overrides(config, settings)
-    served = () if config.coupling_range() is None else (f"action.{config.conditional_parameter()}",)
-    lines = [line for line in differing_keys(config, changed) if line.split(":")[0] not in served]
+    lines = [line for line in differing_keys(config, changed) if line.split(":")[0] not in _served(config)]
     fixed = [line for line in lines if line.split(".")[0] in MODEL_SECTIONS]
     if fixed:
         hint = "a model belongs to its theory; train another one from it: latflow train STUDY --from MODEL"
         raise ConfigError([f"{line}; {hint}" for line in fixed])
     return changed
+
+
+def _served(config: Any) -> tuple[str, ...]:
+    """Keys of the action of which a conditional model serves every value of its range."""
+    return () if config.coupling_range() is None else (f"action.{config.conditional_parameter()}",)
 
 
 def regenerate(ensemble: Path, words: tuple[str, ...], *, out: Path, machine: bool) -> None:

@@ -51,11 +51,7 @@ class ConditionalFlow(eqx.Module):
     parameter: str = eqx.field(static=True, default="coupling")
 
     def __check_init__(self) -> None:
-        for name, end in (("lower", self.lower), ("upper", self.upper)):
-            number(name, end)
-        if not 0 < self.lower < self.upper < float("inf"):
-            found = f"[{self.lower:g}, {self.upper:g}]"
-            raise ConfigError([f"flow.coupling_range: {found}; allowed: two increasing numbers > 0"])
+        _require_range(self.lower, self.upper)
 
     def __repr__(self) -> str:
         summary = getattr(getattr(self.coefficients, "space", None), "summary", "")
@@ -130,7 +126,7 @@ def conditioned(
 
 
 def interpolated(
-    at: Callable[[Scalar], TrainableFlow], *, lower: float, upper: float, order: int, parameter: str
+    at: Callable[[float], TrainableFlow], *, lower: float, upper: float, order: int, parameter: str
 ) -> ConditionalFlow:
     """The conditional flow that agrees with `at` at the Chebyshev nodes of a range.
 
@@ -142,8 +138,10 @@ def interpolated(
         parameter: Name of the parameter.
     """
     nodes = np.cos(np.pi * (np.arange(order + 1) + 0.5) / (order + 1))
-    scale = ConditionalFlow(at(jnp.asarray(lower)), lower, upper)
-    flows = [at(scale.value(node)) for node in nodes]
+    _require_range(lower, upper)
+    # no tracers, also where only shapes are asked for
+    values = lower * np.exp(0.5 * (nodes + 1) * np.log(upper / lower))
+    flows = [at(float(value)) for value in values]
     # the polynomials are orthogonal over the nodes: T_0 has norm n + 1, the others half of it
     table = np.polynomial.chebyshev.chebvander(nodes, order)
     transform = table.T * np.where(np.arange(order + 1) == 0, 1, 2)[:, None] / (order + 1)
@@ -170,6 +168,13 @@ def flow_for(model: FlowModel, action: AbstractAction) -> TrainableFlow:
         words = f"no parameter {name}, which the flow is conditional on; allowed: an action with one"
         raise ConfigError([f"{type(action).__name__}: {words}"])
     return model.at(getattr(action, name))
+
+
+def _require_range(lower: float, upper: float) -> None:
+    for name, end in (("lower", lower), ("upper", upper)):
+        number(name, end)
+    if not 0 < lower < upper < float("inf"):
+        raise ConfigError([f"flow.coupling_range: [{lower:g}, {upper:g}]; allowed: two increasing numbers > 0"])
 
 
 def _chebyshev(u: Scalar, order: int) -> Float[Array, " n"]:

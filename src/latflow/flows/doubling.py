@@ -71,6 +71,7 @@ def doubling_flow(
     n_bins: int = 32,
     n_terms: int = 8,
     dtype: str | jnp.dtype = "float32",
+    open_boundaries: bool = False,
 ) -> Flow:
     """Haar links of a coarse lattice in two dimensions, and new links level by level: a doubling flow.
 
@@ -80,7 +81,7 @@ def doubling_flow(
 
     Args:
         key: Randomness of the networks of SU(3); the flows of other groups start without any.
-        lattice: Two directions of two or more sites, periodic.
+        lattice: Two directions of two or more sites.
         group: U(1), SU(2) or SU(3).
         beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to K²/10 with K bins, at most
             30. It is read when the flow is built, and cannot be traced.
@@ -89,6 +90,8 @@ def doubling_flow(
         n_terms: Coefficients of the energy of blocks; for SU(3) of the series of every coordinate. See
             `latflow.bijections.splits`.
         dtype: Precision of weights, and of the densities that splines are made of.
+        open_boundaries: For `WilsonAction` with open boundaries in both directions; U(1) and SU(2) only. Plaquettes are
+            independent there, so that the start is exact but for splines. By default the lattice is periodic.
 
     Raises:
         TypeError: If an argument is of another type.
@@ -101,13 +104,22 @@ def doubling_flow(
         raise ConfigError([f"group: {group}; allowed: {', '.join(_SPLITS)} for a doubling flow"])
     if dtype not in _DTYPES:
         raise ConfigError([f"dtype: {dtype}; allowed: float32 or float64"])
+    require_type("open_boundaries", open_boundaries, bool, "True or False")
+    if open_boundaries and group.name not in _ALONE:
+        allowed = f"{' or '.join(_ALONE)} for a doubling flow with open boundaries"
+        raise ConfigError([f"group: {group}; allowed: {allowed}"])
     n_bins, n_terms = count("n_bins", n_bins, least=2), count("n_terms", n_terms)
     if n_terms > MOST_TERMS:
         raise ConfigError([f"n_terms: {n_terms}; allowed: at most {MOST_TERMS}"])
     beta = _coupling(beta, n_bins)
     hierarchy = _hierarchy(lattice, n_levels)
     splits = _SPLITS[group.name](key, (hierarchy.n_levels, n_bins, n_terms), dtype)
-    return Flow(HaarPrior(GaugeSpace(lattice, group)), Doubling(_started(splits, beta), group, hierarchy))
+    doubling = Doubling(_started(splits, beta), group, hierarchy, open_boundaries)
+    return Flow(HaarPrior(GaugeSpace(lattice, group)), doubling)
+
+
+_ALONE = ("U(1)", "SU(2)")
+"""Groups whose splits have halves alone."""
 
 
 def _started(splits: AbstractSplit, beta: float) -> AbstractSplit:

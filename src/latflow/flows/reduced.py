@@ -43,12 +43,12 @@ def reduced(flow: AbstractDistribution, action: AbstractAction) -> tuple[Abstrac
         action: The target theory.
 
     Returns:
-        The reduced form of a doubling flow of Haar links and Wilson's action; of all others themselves.
+        The reduced form of a periodic doubling flow of Haar links and Wilson's action; of all others themselves.
     """
     if not isinstance(flow, Flow) or not isinstance(action, WilsonAction) or action.open_boundaries:
         return flow, action
     doubling = flow.bijection
-    if not isinstance(doubling, Doubling) or not isinstance(flow.prior, HaarPrior):
+    if not isinstance(doubling, Doubling) or doubling.open_boundaries or not isinstance(flow.prior, HaarPrior):
         return flow, action
     return ReducedFlow(action.space, doubling), ReducedAction(action.space, action.beta, doubling.hierarchy)
 

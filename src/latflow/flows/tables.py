@@ -19,6 +19,8 @@ Mixture: TypeAlias = Literal["none", "z2"]
 
 _HIDDEN = "units (dense) or channels of each hidden layer"
 _WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
+_RANGED: dict[str, Any] = {**ADDED, **_WITH_RANGE}
+_PARAMETER = "key of [action] that coupling_range speaks of"
 _WINDOW = "extent of the kernel, odd; convolutional only"
 _WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
@@ -88,9 +90,7 @@ class ContinuousTable(AbstractFlowTable):
         default=None, description="one model for every value of the parameter between these two"
     )
     parameter: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)] = Field(
-        default="coupling",
-        description="key of [action] that coupling_range speaks of",
-        json_schema_extra={**ADDED, **_WITH_RANGE},
+        default="coupling", description=_PARAMETER, json_schema_extra=_RANGED
     )
     coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
         default=2,
@@ -190,20 +190,11 @@ MOST_TERMS = 64
 """Of a doubling flow."""
 
 LARGEST_BETA = 30.0
-r"""Of the start of a doubling flow.
-
-On 4×4, with 32 bins and 8 terms, the reweighting ESS of the start at this coupling is 0.99 for U(1), 0.64 for SU(2) and
-0.69 for SU(3). Blocks of U(1) are fitted with weights down to $e^{-\beta}$, which rounding spoils from β = 36 on: the
-ESS is below 0.001 with 16 terms at 40 and with 8 terms at 80.
-"""
+"""Of the start of a doubling flow: blocks of U(1) are spoiled by rounding from β = 36 on; see decision 0018."""
 
 
 def largest_beta(n_bins: int) -> float:
-    """The largest coupling of a doubling flow of K bins, K²/10 below `LARGEST_BETA`.
-
-    Plaquettes of larger ones are narrower than bins. On 4×4 the ESS of the start there is 0.76 for U(1) with 16 bins,
-    0.82 with 8, and 0.71 for SU(2) with 16.
-    """
+    """The largest coupling of a doubling flow of K bins, K²/10 below `LARGEST_BETA`: bins resolve its plaquettes."""
     return min(LARGEST_BETA, n_bins**2 / 10)
 
 
@@ -223,6 +214,15 @@ class DoublingTable(AbstractFlowTable):
     bins: Annotated[int, Field(ge=2, le=256)] = Field(default=32, description="bins of the splines")
     terms: Annotated[int, Field(ge=1, le=MOST_TERMS)] = Field(
         default=8, description="harmonics of the energy of a block"
+    )
+    coupling_range: Pair[Positive] | None = Field(
+        default=None, description="one model for every β between these two; for U(1) and SU(2)", json_schema_extra=ADDED
+    )
+    parameter: Literal["beta"] = Field(default="beta", description=_PARAMETER, json_schema_extra=_RANGED)
+    coupling_order: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=8,
+        description="degree of the weights as polynomials in ln β; with coupling_range only",
+        json_schema_extra=_RANGED,
     )
 
     @override

@@ -26,7 +26,7 @@ from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import FreeFieldPrior, HaarPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
-from latflow.flows.conditional import ConditionalFlow, interpolated
+from latflow.flows.conditional import ConditionalFlow, FlowModel, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.fourier import displacements, orbit_momentum_squared
@@ -159,19 +159,24 @@ def _(part: FreeFieldPrior, lattice: Lattice) -> FreeFieldPrior:
     return FreeFieldPrior(jnp.asarray(free + np.interp(orbit_momentum_squared(lattice), known, mean)), lattice)
 
 
-def with_finest_levels(fresh: Flow, trained: Flow) -> Flow:
+def with_finest_levels(fresh: FlowModel, trained: FlowModel) -> Any:
     """A doubling flow whose levels are those of another one, as far as both have them, counted from the finest.
 
     A level acts on blocks of a number of plaquettes that depends on its distance from the finest one alone. Coarser
     levels that the trained flow does not have stay as they are.
 
     Args:
-        fresh: The flow on the new lattice, at its start.
-        trained: The flow whose weights are taken.
+        fresh: The flow on the new lattice, at its start; or the flows of a range.
+        trained: The flow whose weights are taken; a range of flows where `fresh` is one, of the same parameter.
 
     Raises:
         TransferError: If one is no doubling flow, or their splits have other sizes.
     """
+    if isinstance(fresh, ConditionalFlow) and isinstance(trained, ConditionalFlow):
+        ends = {"lower": fresh.lower, "upper": fresh.upper, "order": fresh.order, "parameter": fresh.parameter}
+        return interpolated(lambda value: with_finest_levels(fresh.at(value), trained.at(value)), **ends)
+    if not isinstance(fresh, Flow) or not isinstance(trained, Flow):
+        raise TransferError([f"{type(trained).__name__} → {type(fresh).__name__}; allowed: levels of doubling flows"])
     new, old = fresh.bijection, trained.bijection
     if not isinstance(new, Doubling) or not isinstance(old, Doubling):
         raise TransferError([f"{type(old).__name__} → {type(new).__name__}; allowed: levels of doubling flows"])

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from latflow._typing import PRNGKey
 from latflow.errors import ConfigError
-from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned, flow_for
+from latflow.flows.conditional import ConditionalFlow, FlowModel, conditioned, flow_for, interpolated
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.model import started, untrained
 from latflow.lattice import Lattice
@@ -73,8 +73,18 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
         config: The study.
         precision: Dtype of the network weights; by default the training precision.
     """
-    values = config.action.in_house(len(config.lattice.shape))
-    return over_range(started(_built(config, precision), config.flow, values), config)
+    values, built = config.action.in_house(len(config.lattice.shape)), _built(config, precision)
+    ends, name = class_range(config), config.conditional_parameter()
+    if ends is None or config.flow.starter is None:
+        return over_range(started(built, config.flow, values), config)
+    order: int = getattr(config.flow, "coupling_order")  # noqa: B009
+    return interpolated(
+        lambda value: started(built, config.flow, {**values, name: value}),
+        lower=ends[0],
+        upper=ends[1],
+        order=order,
+        parameter=name,
+    )
 
 
 def flow_to_fill(config: StudyConfig) -> FlowModel:

@@ -249,7 +249,7 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
     moved: Any = flow
     if isinstance(config.flow, DoublingTable):
         fresh: Any = build_flow(config)
-        moved = with_finest_levels(fresh, moved)
+        moved = with_finest_levels(fresh, over_range(flow, config))
     elif extents_of(flow.space) != lattice.shape:
         moved = transferred(flow, lattice)
     if isinstance(config.flow, ContinuousTable):

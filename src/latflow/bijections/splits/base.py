@@ -11,6 +11,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from latflow._typing import Field
+from latflow.errors import ConfigError
 
 LogDet: TypeAlias = Float[Array, "*sites"]
 
@@ -49,6 +50,14 @@ class AbstractSplit(eqx.Module):
         eigenvectors returns a diagonal matrix, whose gradient is that of the eigenvalues alone.
         """
         return plaquette
+
+    def alone(self) -> "AbstractSplit":
+        """The split whose halves a of P = 1 have the density of one block: next to a block that has none.
+
+        Raises:
+            ConfigError: If there is none, by default.
+        """
+        raise ConfigError([f"{type(self).__name__}: no half alone; allowed: splits of U(1) and SU(2)"])
 
     @abc.abstractmethod
     def heat_bath(self, beta: float) -> "AbstractSplit":

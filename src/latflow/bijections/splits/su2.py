@@ -68,6 +68,11 @@ class SU2Split(AbstractSplit):
         return _moved(self.energy, half, plaquette, n_bins=self.n_bins, inverse=True)
 
     @override
+    def alone(self) -> "SU2Split":
+        # at P = 1 both halves have the same E
+        return eqx.tree_at(lambda split: split.energy, self, self.energy / 2)
+
+    @override
     def placed(self, x: Field, plaquette: Field) -> Field:
         return _placed(x, plaquette)
 

@@ -63,6 +63,11 @@ class U1Split(AbstractSplit):
         return eqx.tree_at(lambda split: split.energy, self, jnp.asarray(energies, self.energy.dtype))
 
     @override
+    def alone(self) -> "U1Split":
+        # at P = 1 both halves have the same E
+        return eqx.tree_at(lambda split: split.energy, self, self.energy / 2)
+
+    @override
     def placed(self, x: Field, plaquette: Field) -> Field:
         return wrap(x + plaquette / 2)
 

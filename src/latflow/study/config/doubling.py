@@ -8,6 +8,10 @@ from latflow.flows.tables import DoublingTable, largest_beta
 from latflow.study.config.methods import METHODS, TRAINED
 from latflow.tables import Complaint, Lookup
 
+_OF_RANGE = ("flow.coupling_range", "action.group", "action.beta", "flow.bins")
+_SMOOTH = ("U(1)", "SU(2)")
+"""Groups whose start is a smooth function of β."""
+
 
 def doubling(value: Lookup) -> list[Complaint]:
     """A plane that can be halved, a group with a split, and plaquettes no narrower than bins."""
@@ -20,6 +24,7 @@ def doubling(value: Lookup) -> list[Complaint]:
         found.append(Complaint("action.group", repr(group), " or ".join(map(repr, groups)), hint))
     if beta is not None and bins is not None and beta > largest_beta(bins):
         found.append(Complaint("action.beta", f"{beta:g}", f"at most {largest_beta(bins):g}", f"{hint} of {bins} bins"))
+    found += _range(value)
     if len(shape) != 2:
         return [*found, Complaint("lattice.shape", str(list(shape)), "two directions", hint)]
     halvings = sum(map(_halvings, shape))
@@ -29,6 +34,25 @@ def doubling(value: Lookup) -> list[Complaint]:
     if levels is not None and levels > halvings:
         allowed = f"at most {halvings}, the halvings of {list(shape)}"
         found.append(Complaint("flow.levels", str(levels), allowed))
+    return found
+
+
+def _range(value: Lookup) -> list[Complaint]:
+    """A range of β that holds the β of the study and that bins resolve, of a group whose start is smooth in β."""
+    ends, group, beta, bins = map(value, _OF_RANGE)
+    if ends is None or not ends[0] < ends[1]:
+        return []
+    found, text = [], f"[{ends[0]:g}, {ends[1]:g}]"
+    if group in DoublingTable.groups and group not in _SMOOTH:
+        allowed = " or ".join(map(repr, _SMOOTH))
+        hint = "with flow.coupling_range of a doubling flow; elsewhere the start is a fit of networks at one β"
+        found.append(Complaint("action.group", repr(group), allowed, hint))
+    if bins is not None and ends[1] > largest_beta(bins):
+        hint = f"with a doubling flow of {bins} bins"
+        found.append(Complaint("flow.coupling_range", text, f"an upper end of at most {largest_beta(bins):g}", hint))
+    if beta is not None and not ends[0] <= beta <= ends[1]:
+        hint = f"flow.coupling_range is {text}, and a doubling flow is nothing beyond it"
+        found.append(Complaint("action.beta", f"{beta:g}", f"from {ends[0]:g} to {ends[1]:g}", hint))
     return found
 
 

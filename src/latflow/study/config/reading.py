@@ -169,7 +169,11 @@ def lookup(data: Mapping[str, Any], model: type[BaseModel], wrong: Collection[st
             found = found.get(part, REQUIRED) if type(found) is dict else REQUIRED
         if found is not REQUIRED:
             return found
-        default = next((key.default for key in keys(model) if key.path == path), REQUIRED)
+        section = data.get(parts[0])
+        kind = section.get("kind") if type(section) is dict else None
+        same = [key for key in keys(model) if key.path == path]
+        # tables of two kinds may have keys of one name and other defaults
+        default = next((key.default for key in sorted(same, key=lambda key: key.variant != kind)), REQUIRED)
         return None if default is REQUIRED else default
 
     return value
