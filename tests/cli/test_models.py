@@ -11,6 +11,7 @@ from safetensors import numpy as safetensors
 
 from latflow.cli import main
 from latflow.cli.models import parsed_indices
+from latflow.store.ensemble import Ensemble
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
@@ -74,6 +75,18 @@ def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.
 def test_draws_are_whole_blocks_and_say_so(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--model", str(trained), "-n", "65"]) == 0
     assert capsys.readouterr().out.startswith("128 draws (65 asked for; blocks are whole): acceptance")
+
+
+def test_a_model_without_a_run_draws_no_more_than_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Draws have the same random numbers in blocks of any size, and more of them go into the same directory."""
+    shutil.copytree(trained / "model", "bare")
+    assert main(["sample", "--model", "bare", "-n", "5"]) == 0
+    assert capsys.readouterr().out.startswith("5 draws: acceptance")
+    assert main(["sample", "--model", "bare", "-n", "9"]) == 0
+    assert capsys.readouterr().out.startswith("10 draws (9 asked for; blocks are whole)")
+    assert main(["sample", "--model", str(trained), "-n", "64"]) == 0
+    few, many = (Ensemble.open(Path(f"runs/{name}-draws/ensembles/flow"), writable=False) for name in ("bare", "run"))
+    np.testing.assert_allclose(few.column("log_weight"), many.column("log_weight")[:10], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
