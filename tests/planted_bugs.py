@@ -1867,6 +1867,20 @@ BUGS = (
         "return image, 0 * _log_size(jacobian)",
         f"{BIJECTION}[stout steps of U(1) links-log_det_is_jacobian]",
     ),
+    Bug(
+        "log-det of layers on stripes with the wrong sign, in a study",
+        "bijections/link_layers.py",
+        "return self._shaped(flat), jnp.sum(log_dets)",
+        "return self._shaped(flat), -jnp.sum(log_dets)",
+        "tests/study/test_gauge_flow.py::test_layers_on_stripes_run_to_their_report",
+    ),
+    Bug(
+        "a block of the usual size for a few draws of a model",
+        "cli/models.py",
+        "return min(wanted.block_size, wanted.configurations)",
+        "return wanted.block_size",
+        "tests/cli/test_models.py::test_a_model_without_a_run_draws_no_more_than_asked",
+    ),
 )
 
 
