@@ -80,13 +80,15 @@ def test_draws_are_whole_blocks_and_say_so(trained: Path, capsys: pytest.Capture
 def test_a_model_without_a_run_draws_no_more_than_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Draws have the same random numbers in blocks of any size, and more of them go into the same directory."""
     shutil.copytree(trained / "model", "bare")
-    assert main(["sample", "--model", "bare", "-n", "5"]) == 0
-    assert capsys.readouterr().out.startswith("5 draws: acceptance")
-    assert main(["sample", "--model", "bare", "-n", "9"]) == 0
-    assert capsys.readouterr().out.startswith("10 draws (9 asked for; blocks are whole)")
-    assert main(["sample", "--model", str(trained), "-n", "64"]) == 0
+    assert main(["sample", "--model", "bare", "-n", "5", "--dry-run"]) == 0
+    assert "\nblock_size = 64 " in capsys.readouterr().out
+    assert main(["sample", "--model", "bare", "-n", "100"]) == 0
+    assert capsys.readouterr().out.startswith("100 draws: acceptance")
+    assert main(["sample", "--model", "bare", "-n", "101"]) == 0
+    assert capsys.readouterr().out.startswith("200 draws (101 asked for; blocks are whole)")
+    assert main(["sample", "--model", str(trained), *DRAW]) == 0
     few, many = (Ensemble.open(Path(f"runs/{name}-draws/ensembles/flow"), writable=False) for name in ("bare", "run"))
-    np.testing.assert_allclose(few.column("log_weight"), many.column("log_weight")[:10], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(few.column("log_weight")[:128], many.column("log_weight"), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

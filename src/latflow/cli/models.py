@@ -22,6 +22,9 @@ MAX_CONFIGURATIONS = 1_000_000
 
 _SHOWN = 20
 
+_LEAST = 64
+"""Fewest draws of a block that nothing else sizes: averages of a handful of weights have no error."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
@@ -142,7 +145,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 
 
 def _block_size(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
-    """That of the run to which the model belongs or of the draws that are there; else no more than the draws wanted.
+    """That of the run to which the model belongs or of the draws that are there; else no more than are wanted or `_LEAST`.
 
     A draw has the same random numbers in blocks of any size.
     """
@@ -154,7 +157,7 @@ def _block_size(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
     begun = directory / "study.toml"
     if begun.is_file():
         return load_study(begun).sampling.block_size
-    return min(wanted.block_size, wanted.configurations)
+    return min(wanted.block_size, max(_LEAST, wanted.configurations))
 
 
 def _amounts(wanted: Wanted) -> dict[str, str]:
