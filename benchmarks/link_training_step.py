@@ -135,7 +135,7 @@ def against_bare(text, rounds):
     print(f"{head}| {' | '.join(cells)} | {ratio:.2f} ({spread}) |", flush=True)
 
 
-def against_torch(python, rounds, *, extent, batch, layers):
+def against_torch(python, kinds, rounds, *, extent, batch, layers):
     """Couplings of the package by kind of their maps, and the tutorial's."""
     command = [python, str(TUTORIAL), *map(str, (extent, batch, layers)), "1.0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tutorial:
@@ -145,7 +145,6 @@ def against_torch(python, rounds, *, extent, batch, layers):
             tutorial.stdin.flush()
             return float(tutorial.stdout.readline().split()[0])
 
-        kinds = ("spline", "projections")
         programs = [package(*problem(f"{kind}:U(1):{extent}x{extent}:1:{batch}")) for kind in kinds]
         times = interleaved([*programs, eager], 5, rounds)
         tutorial.stdin.close()
@@ -169,6 +168,7 @@ def main():
     parser.add_argument("--rows", nargs="*", default=ROWS, help="kind:group:extents:β:batch")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--torch", help="an interpreter that has PyTorch")
+    parser.add_argument("--maps", nargs="+", default=["spline", "projections"], help="couplings beside PyTorch's")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rows, arguments.rounds = QUICK, 1
@@ -181,7 +181,7 @@ def main():
     if python is None:
         print("\nno PyTorch here: that row is left out; --torch names an interpreter that has it")
     elif not arguments.quick:
-        against_torch(python, arguments.rounds, extent=8, batch=64, layers=16)
+        against_torch(python, arguments.maps, arguments.rounds, extent=8, batch=64, layers=16)
 
 
 if __name__ == "__main__":
