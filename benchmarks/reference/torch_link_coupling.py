@@ -8,6 +8,7 @@ seconds they took.
 Usage: torch_link_coupling.py EXTENT BATCH LAYERS BETA
 """
 
+import itertools
 import math
 import sys
 import time
@@ -31,11 +32,12 @@ class Coupling(torch.nn.Module):
         self.mu = mu
         self.active, self.frozen = (stripes == 0).double(), ((stripes == 1) | (stripes == 2)).double()
         sizes, layers = (2, *HIDDEN, MIXED + 1), []
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+        for a, b in itertools.pairwise(sizes):
             layers += [torch.nn.Conv2d(a, b, 3, padding=1, padding_mode="circular"), torch.nn.LeakyReLU()]
         self.network = torch.nn.Sequential(*layers[:-1]).double()
 
     def forward(self, x):
+        """Links after the coupling, and its log-det."""
         loops = plaquettes(x)
         read = torch.stack([torch.cos(loops), torch.sin(loops)], dim=1) * self.frozen
         out = self.network(read)
@@ -63,6 +65,7 @@ class Training:
         self.optimiser = torch.optim.Adam(self.layers.parameters(), lr=1e-3)
 
     def step(self):
+        """The loss, after one step along its gradient."""
         x = (torch.rand(self.shape, dtype=torch.float64) * 2 - 1) * math.pi
         log_q = torch.zeros(self.shape[0], dtype=torch.float64)
         for layer in self.layers:
