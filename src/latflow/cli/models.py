@@ -145,7 +145,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 
 
 def _block_size(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
-    """That of the run to which the model belongs, or of the draws that are there; else what is wanted, at least `_LEAST`.
+    """That of the run of the model, or of the draws that are there; else what is wanted, at least `_LEAST`.
 
     A draw has the same random numbers in blocks of any size.
     """
