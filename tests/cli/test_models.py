@@ -81,7 +81,7 @@ def test_a_model_without_a_run_draws_no_more_than_asked(trained: Path, capsys: p
     """Draws have the same random numbers in blocks of any size, and more of them go into the same directory."""
     shutil.copytree(trained / "model", "bare")
     assert main(["sample", "--model", "bare", "-n", "5", "--dry-run"]) == 0
-    assert "\nblock_size = 64 " in capsys.readouterr().out
+    assert "\nblock_size = 64\n" in capsys.readouterr().out
     assert main(["sample", "--model", "bare", "-n", "100"]) == 0
     assert capsys.readouterr().out.startswith("100 draws: acceptance")
     assert main(["sample", "--model", "bare", "-n", "101"]) == 0
