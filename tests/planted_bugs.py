@@ -1868,13 +1868,6 @@ BUGS = (
         f"{BIJECTION}[stout steps of U(1) links-log_det_is_jacobian]",
     ),
     Bug(
-        "log-det of layers on stripes with the wrong sign, in a study",
-        "bijections/link_layers.py",
-        "return self._shaped(flat), jnp.sum(log_dets)",
-        "return self._shaped(flat), -jnp.sum(log_dets)",
-        "tests/study/test_gauge_flow.py::test_layers_on_stripes_run_to_their_report",
-    ),
-    Bug(
         "a block of the usual size for a few draws of a model",
         "cli/models.py",
         "return min(wanted.block_size, max(_LEAST, wanted.configurations))",

@@ -127,7 +127,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
     kept = "ledger" if config.sampling.ledger_only else "draws"
     directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-{kept}"
     if "sampling.block_size" not in settings:
-        size = _block_size(path, directory, config.sampling)
+        size = block_of_draws(path, directory, config.sampling)
         config = _changed(config, {"sampling.block_size": str(size)})
     if wanted.dry_run:
         dry_run(config, directory, stages=("sample",), samplers=(), machine=machine, fork=wanted.fork)
@@ -144,10 +144,15 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
         emit_json({"run_dir": str(directory)}) if machine else emit(f"run directory: {directory}")
 
 
-def _block_size(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
-    """That of the run of the model, or of the draws that are there; else what is wanted, at least `_LEAST`.
+def block_of_draws(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
+    """Draws per block: as in the run of the model or among draws that are there; else what is wanted, at least `_LEAST`.
 
     A draw has the same random numbers in blocks of any size.
+
+    Args:
+        model: Its directory.
+        directory: Where the draws go.
+        wanted: How many, and the usual size of a block.
     """
     from latflow.study.config import load_study
 
