@@ -1923,6 +1923,13 @@ BUGS = (
         "return image, 0 * _log_size(jacobian)",
         f"{BIJECTION}[stout steps of U(1) links-log_det_is_jacobian]",
     ),
+    Bug(
+        "a block of the usual size for a few draws of a model",
+        "cli/models.py",
+        "return min(wanted.block_size, max(_LEAST, wanted.configurations))",
+        "return wanted.block_size",
+        "tests/cli/test_models.py::test_a_model_without_a_run_draws_no_more_than_asked",
+    ),
 )
 
 

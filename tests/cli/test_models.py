@@ -10,8 +10,10 @@ import pytest
 from safetensors import numpy as safetensors
 
 from latflow.cli import main
-from latflow.cli.models import parsed_indices
+from latflow.cli.models import block_of_draws, parsed_indices
+from latflow.store.ensemble import Ensemble
 from latflow.study.config import load_study
+from latflow.study.config.stages import SamplingConfig
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
 
@@ -74,6 +76,31 @@ def test_draws_from_a_model_and_one_of_them_again(trained: Path, capsys: pytest.
 def test_draws_are_whole_blocks_and_say_so(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--model", str(trained), "-n", "65"]) == 0
     assert capsys.readouterr().out.startswith("128 draws (65 asked for; blocks are whole): acceptance")
+
+
+def test_a_model_without_a_run_draws_no_more_than_asked(trained: Path) -> None:
+    """More draws in the same directory come in blocks of the size that is there."""
+
+    def size(model: Path, n: int) -> int:
+        return block_of_draws(model, Path("draws"), SamplingConfig(configurations=n, samplers=("flow",)))
+
+    assert [size(Path("bare"), n) for n in (5, 100, 4096, 100_000)] == [64, 100, 4096, 4096]
+    assert size(trained / "model", 100) == 64
+    Path("draws").mkdir()
+    Path("draws/study.toml").write_text(STUDY.replace("block_size = 64", "block_size = 32"), encoding="utf-8")
+    assert size(Path("bare"), 100) == 32
+
+
+@pytest.mark.nightly
+def test_draws_are_the_same_in_blocks_of_any_size(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(trained / "model", "bare")
+    assert main(["sample", "--model", "bare", "-n", "100"]) == 0
+    assert capsys.readouterr().out.startswith("100 draws: acceptance")
+    assert main(["sample", "--model", "bare", "-n", "101"]) == 0
+    assert capsys.readouterr().out.startswith("200 draws (101 asked for; blocks are whole)")
+    assert main(["sample", "--model", str(trained), *DRAW]) == 0
+    few, many = (Ensemble.open(Path(f"runs/{name}-draws/ensembles/flow"), writable=False) for name in ("bare", "run"))
+    np.testing.assert_allclose(few.column("log_weight")[:128], many.column("log_weight"), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from latflow.actions import exact_gauge
+from latflow.cli import main
 from latflow.store.ensemble import Ensemble
 from latflow.study.build import build_flow
 from latflow.study.config import load_study
@@ -122,6 +123,27 @@ def test_uniform_links_are_a_flow_of_any_group(tmp_path: Path) -> None:
         assert abs(row["value"] - row["reference"]) < 5 * row["error"]
     fields = Ensemble.open(tmp_path / "run" / "ensembles" / "flow").read(0, ("fields",)).arrays["fields"]
     assert np.iscomplexobj(fields)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("flow", "sizes"),
+    [
+        ("link-coupling", "layers = 4\nwidth = 4\nbins = 6\nterms = 1"),
+        ("stout", "layers = 4\nwidth = 4\nslope_bound = 0.3"),
+    ],
+)
+def test_layers_on_stripes_run_to_their_report(flow: str, sizes: str, tmp_path: Path) -> None:
+    """Errors of log Z are below 0.01, so that a wrong log-det shows."""
+    changes = {"flow": flow, "sizes": sizes, "beta": 0.5, "steps": 30, "configurations": 1024}
+    path = study(tmp_path / "study.toml", **changes)
+    path.write_text(path.read_text().replace(', "heatbath"]', "]"))
+    assert main(["run", str(path), "--run-dir", str(tmp_path / "run"), "--json"]) == 0
+    found = rows(tmp_path / "run")
+    for name in ("plaquette", "log_z"):
+        row = found[name, "reweighted"]
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"]
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 @pytest.mark.parametrize(("flow", "sizes"), [("plaquettes", "layers = 8"), ("loops", "order = 1"), ("identity", "")])

@@ -140,7 +140,8 @@ def sample(
     Args:
         study: A study file or a run directory; none if a model is named.
         model: Draw from this model: zoo:NAME, a run or a model directory.
-        configurations: How many, in place of sampling.configurations.
+        configurations: How many, in place of sampling.configurations; blocks are whole. A model that belongs to no run
+            draws fewer than a block if fewer are asked for.
         ledger_only: Keep weights and decisions of the flow's draws, not the fields: `latflow regenerate` makes them.
         options: What all these commands share.
     """

@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latflow.cli.boundary import last_words
 from latflow.cli.device import prepare_jax
@@ -14,10 +14,16 @@ from latflow.errors import CannotCreateError, ConfigError, DataError, MissingInp
 from latflow.numerals import whole
 from latflow.stats.rounding import compact
 
+if TYPE_CHECKING:
+    from latflow.study.config.stages import SamplingConfig
+
 MAX_CONFIGURATIONS = 1_000_000
 """Most configurations that one `regenerate` makes."""
 
 _SHOWN = 20
+
+_LEAST = 64
+"""Fewest draws of a block that nothing else sizes: averages of a handful of weights have no error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +121,14 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 
     # The whole model is read before anything is written, so that an error leaves no files behind.
     load_whole(path)
-    block = {} if (size := _block_size(path)) is None else {"sampling.block_size": size}
     study = sampling_study(path, name=settings.pop("name"), draws=100_000)
-    config = _changed(study, {**block, **settings})
+    config = _changed(study, settings)
     at = "".join(f"-{settings[key]}" for key in _served(study) if key in settings)
     kept = "ledger" if config.sampling.ledger_only else "draws"
     directory = wanted.run_dir or Path("runs") / f"{config.name}{at}-{kept}"
+    if "sampling.block_size" not in settings:
+        size = block_of_draws(path, directory, config.sampling)
+        config = _changed(config, {"sampling.block_size": str(size)})
     if wanted.dry_run:
         dry_run(config, directory, stages=("sample",), samplers=(), machine=machine, fork=wanted.fork)
         return
@@ -136,14 +144,25 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
         emit_json({"run_dir": str(directory)}) if machine else emit(f"run directory: {directory}")
 
 
-def _block_size(model: Path) -> str | None:
-    """Block size of the run to which the model belongs; None if it belongs to none."""
+def block_of_draws(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
+    """Draws per block: as in the run of the model, or as draws that are there; else as wanted, at least `_LEAST`.
+
+    A draw has the same random numbers in blocks of any size.
+
+    Args:
+        model: Its directory.
+        directory: Where the draws go.
+        wanted: How many, and the usual size of a block.
+    """
     from latflow.study.config import load_study
 
     stored = model.parent / "study.toml"
-    if model.name != "model" or not stored.is_file():
-        return None
-    return str(load_study(stored).sampling.block_size)
+    if model.name == "model" and stored.is_file():
+        return load_study(stored).sampling.block_size
+    begun = directory / "study.toml"
+    if begun.is_file():
+        return load_study(begun).sampling.block_size
+    return min(wanted.block_size, max(_LEAST, wanted.configurations))
 
 
 def _amounts(wanted: Wanted) -> dict[str, str]:
