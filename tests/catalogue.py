@@ -234,7 +234,7 @@ def observables(action: AbstractAction) -> tuple[AbstractObservable, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class BijectionCase:
-    """A bijection, the space it acts on, the symmetries it claims, and whether it has a derivative at the cold field."""
+    """A bijection, its space, the symmetries it claims, and whether it has a derivative at the cold field."""
 
     bijection: AbstractBijection
     space: AbstractFieldSpace

@@ -61,7 +61,7 @@ class TorusModes(AbstractDirectional):
         ConfigError: If there is no centre, their lengths differ, or β is not positive.
     """
 
-    space: TorusSpace
+    space: TorusSpace  # pyright: ignore[reportIncompatibleVariableOverride]
     concentration: Scalar
     centres: Float[Array, "m n"]
 
@@ -94,7 +94,7 @@ class CorrelatedAngles(AbstractDirectional):
         ConfigError: If β is not positive.
     """
 
-    space: TorusSpace
+    space: TorusSpace  # pyright: ignore[reportIncompatibleVariableOverride]
     concentration: Scalar
     centre: Scalar
 
@@ -129,7 +129,7 @@ class SphereModes(AbstractDirectional):
         ConfigError: If there is no direction, one is zero, their lengths differ, or κ is not positive.
     """
 
-    space: SphereSpace
+    space: SphereSpace  # pyright: ignore[reportIncompatibleVariableOverride]
     concentration: Scalar
     directions: Float[Array, "m n"]
 
@@ -137,7 +137,9 @@ class SphereModes(AbstractDirectional):
         rows = _rows("directions", directions)
         lengths = np.linalg.norm(rows, axis=1)
         if not lengths.all() or rows.shape[1] < 2:
-            raise ConfigError(["directions: a zero vector or one component; allowed: two or more components, not all 0"])
+            raise ConfigError(
+                ["directions: a zero vector or one component; allowed: two or more components, not all 0"]
+            )
         self.directions = jnp.asarray(rows / lengths[:, None])
         self.space = SphereSpace(rows.shape[1] - 1)
         self.concentration = positive("action.concentration", concentration)
@@ -158,8 +160,8 @@ class SphereModes(AbstractDirectional):
 class TurnedSphere(AbstractDirectional):
     r"""Two angles and a unit vector, all coupled, with a known integral.
 
-    $e^{-S}=e^{4\cos(\theta_1-\theta_2)+2\cos\theta_1}\sum_je^{\kappa\,\mu_j\cdot R(\theta_1)x}$, where R turns about the
-    first axis. A configuration is `{"angles": θ, "vector": x}`.
+    $e^{-S}=e^{4\cos(\theta_1-\theta_2)+2\cos\theta_1}\sum_je^{\kappa\,\mu_j\cdot R(\theta_1)x}$, where R
+    turns about the first axis. A configuration is `{"angles": θ, "vector": x}`.
 
     Args:
         concentration: κ > 0 of the four directions.

@@ -60,7 +60,8 @@ class Harmonics(AbstractFeatures):
 
     @override
     def __call__(self, earlier: Float[Array, " n"]) -> Float[Array, " m"]:
-        parts = [_circle(u, self.order) if circle else _interval(u) for u, circle in zip(earlier, self.periodic)]
+        before = zip(earlier, self.periodic[: earlier.size], strict=True)
+        parts = [_circle(u, self.order) if circle else _interval(u) for u, circle in before]
         return jnp.concatenate(parts) if parts else jnp.zeros(0)
 
 
@@ -148,9 +149,11 @@ class Autoregression(AbstractBijection):
     def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> "Turned":
         numbers = self.networks[i](self.features(earlier))
         k = self.n_bins
-        widths, heights, slopes, turn = jnp.split(numbers, [k, 2 * k, 3 * k + (not circle)])
+        widths, heights, slopes, way = jnp.split(numbers, [k, 2 * k, 3 * k + (not circle)])
         x, y = _edges(widths), _edges(heights)
-        return Turned(Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None]), turn)
+        spline = Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None])
+        # By the direction of a vector, which can go round as an earlier angle does.
+        return Turned(spline, jnp.arctan2(way[1:], 1 + way[:1]) / (2 * jnp.pi) if circle else way)
 
 
 class Turned(NamedTuple):
@@ -161,8 +164,8 @@ class Turned(NamedTuple):
 
 
 def n_parameters(n_bins: int, *, circle: bool) -> int:
-    """Numbers of the spline of one coordinate: widths, heights, slopes at knots, and the turn of a circle."""
-    return 3 * n_bins + 1
+    """Numbers of the spline of one coordinate: widths, heights, slopes at knots, and the way that a circle turns."""
+    return 3 * n_bins + (2 if circle else 1)
 
 
 def _edges(raw: Float[Array, " n_bins"]) -> Float[Array, " n_knots"]:

@@ -2,7 +2,7 @@ r"""Tori and spheres: compact spaces with uniform coordinates.
 
 The reference measure is uniform and normalised; add $\log 2\pi$ per circle, $\log4\pi$ per $S^2$ or $\log2\pi^2$ per
 $S^3$ for the logarithm of the volume. `uniforms_of` and `of_uniforms` go to the unit cube and back. They carry the
-uniform measure to the uniform measure, so that a bijection of the cube has the same log-det as a bijection of the space.
+uniform measure to the uniform measure, so that a bijection of the cube has the log-det of the bijection of the space.
 """
 
 import math
