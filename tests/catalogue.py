@@ -15,6 +15,16 @@ import optax
 
 from latflow.actions import exact, exact_gauge
 from latflow.actions.base import AbstractAction, AbstractLocalAction
+from latflow.actions.directional import (
+    FOUR_ON_S2,
+    FOUR_ON_S3,
+    THREE_ON_T2,
+    AbstractDirectional,
+    CorrelatedAngles,
+    SphereModes,
+    TorusModes,
+    TurnedSphere,
+)
 from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, RectangleAction, WilsonAction
 from latflow.actions.scalar import FreeField, PhiFour, SitePotential
 from latflow.actions.sums import SummedAction
@@ -30,6 +40,7 @@ from latflow.bijections.partition import Partition
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
+from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.gauge_symmetry import (
     ChargeConjugation,
     GaugeTransformation,
@@ -41,6 +52,7 @@ from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
+from latflow.flows.autoregressive import autoregressive_flow
 from latflow.flows.conditional import ConditionalFlow, conditioned, interpolated
 from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.doubling import at_heat_bath
@@ -65,7 +77,7 @@ from latflow.samplers.integrators import FORCE_GRADIENT, LEAPFROG, OMF2, SCHEMES
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
-from latflow.testing.bijections import scrambled
+from latflow.testing.bijections import scrambled, spread_fields
 from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
 from latflow.training.losses import ReverseKL
 from latflow.training.schedules import adam
@@ -99,6 +111,12 @@ SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
     "U(1) 3x2": lambda: gauge_space("U(1)", (3, 2)),
     "SU(2) 2x3": lambda: gauge_space("SU(2)", (2, 3)),
     "SU(3) 2x1x2": lambda: gauge_space("SU(3)", (2, 1, 2)),
+    "angles 3x2": lambda: TorusSpace((3, 2)),
+    "circle of unit vectors 3": lambda: SphereSpace(1, (3,)),
+    "unit vectors 2x2": lambda: SphereSpace(2, (2, 2)),
+    "unit vector of 4 components": lambda: SphereSpace(3),
+    "unit vector of 5 components": lambda: SphereSpace(4),
+    "angles and a unit vector": lambda: ProductSpace({"angles": TorusSpace((2,)), "vector": SphereSpace(2)}),
     "links, matter and a held field": lambda: ProductSpace(
         {
             "links": gauge_space("SU(2)", (2, 2)),
@@ -142,6 +160,11 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "U(1) wilson + rectangles 3x4": lambda: SummedAction(
         (wilson("U(1)", (3, 4), 1.7), RectangleAction(Lattice((3, 4)), named("U(1)"), coefficient=0.2))
     ),
+    "modes on a torus": lambda: TorusModes(THREE_ON_T2, concentration=4.0),
+    "correlated angles": lambda: CorrelatedAngles(concentration=4.0),
+    "modes on a sphere": lambda: SphereModes(FOUR_ON_S2, concentration=10.0),
+    "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
+    "turned sphere": lambda: TurnedSphere(concentration=10.0),
 }
 
 
@@ -186,6 +209,8 @@ def wilson(group: str, shape: tuple[int, ...], beta: float, *, open_boundaries: 
 def symmetries(action: AbstractAction) -> tuple[AbstractSymmetry, ...]:
     """What generates the symmetries that the action should have."""
     space = action.space
+    if isinstance(action, AbstractDirectional):
+        return ()
     if not isinstance(space, GaugeSpace):
         return generators(Lattice(space.shape))
     every = link_generators(key(60), space)
@@ -210,11 +235,18 @@ def observables(action: AbstractAction) -> tuple[AbstractObservable, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class BijectionCase:
-    """A bijection, the space it acts on, and the symmetries it claims."""
+    """A bijection, its space, the symmetries it claims, and whether it has a derivative at the cold field."""
 
     bijection: AbstractBijection
     space: AbstractFieldSpace
     symmetries: tuple[AbstractSymmetry, ...] = ()
+    smooth_at_cold: bool = True
+
+    def fields(self, stream: jax.Array, n: int = 8) -> jax.Array:
+        """Test fields from cold to wide."""
+        fields = spread_fields(stream, self.space, n=n)
+        # Every fourth one is the cold one: on a sphere the pole of the coordinates.
+        return fields if self.smooth_at_cold else fields[jnp.arange(n) % 4 < 3]
 
 
 def _coupling(shape: tuple[int, ...], parity: int, network: str, stream: int) -> AffineCoupling:
@@ -298,7 +330,20 @@ BIJECTIONS |= {
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
+    "autoregression of angles": lambda: _autoregression(TorusSpace((3,))),
+    "autoregression of a unit vector": lambda: _autoregression(SphereSpace(2)),
+    "autoregression of a unit vector of 4 components": lambda: _autoregression(SphereSpace(3)),
+    "autoregression of a unit vector of 6 components": lambda: _autoregression(SphereSpace(5)),
 }
+
+
+def _autoregressive(space: AbstractFieldSpace) -> Flow:
+    return autoregressive_flow(key(25), space, bins=4, hidden=(6, 6), order=2)
+
+
+def _autoregression(space: AbstractFieldSpace) -> BijectionCase:
+    bijection = scrambled(key(99), _autoregressive(space).bijection)
+    return BijectionCase(bijection, space, smooth_at_cold=isinstance(space, TorusSpace))
 
 
 def _link_case(
@@ -446,6 +491,11 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         scale=0.2,
     ),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
+    "autoregressive angles": lambda: scrambled(key(26), _autoregressive(TorusSpace((2, 2))), scale=0.2),
+    "autoregressive unit vector": lambda: scrambled(key(26), _autoregressive(SphereSpace(2)), scale=0.2),
+    "autoregressive unit vector of 4 components": lambda: scrambled(
+        key(26), _autoregressive(SphereSpace(3)), scale=0.2
+    ),
 }
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
@@ -453,6 +503,9 @@ DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "free field": lambda: scrambled(key(17), FreeFieldPrior.of_mass(Lattice((2, 3)), mass_squared=0.6), scale=0.2),
     "haar U(1)": lambda: HaarPrior(gauge_space("U(1)", (2, 3))),
     "haar SU(2)": lambda: HaarPrior(gauge_space("SU(2)", (2, 2))),
+    "uniform angles": lambda: HaarPrior(TorusSpace((2, 3))),
+    "uniform unit vectors": lambda: HaarPrior(SphereSpace(2, (2,))),
+    "uniform unit vector of 6 components": lambda: HaarPrior(SphereSpace(5)),
     "z2 mixture": lambda: Z2Mixture(scrambled(key(8), _real_nvp((4, 2), "dense"), scale=0.2)),
     **FLOWS,
 }

@@ -4,6 +4,10 @@ from latflow import testing as testing
 from latflow.actions.base import AbstractAction as AbstractAction
 from latflow.actions.base import AbstractLocalAction as AbstractLocalAction
 from latflow.actions.base import autodiff_force as autodiff_force
+from latflow.actions.directional import CorrelatedAngles as CorrelatedAngles
+from latflow.actions.directional import SphereModes as SphereModes
+from latflow.actions.directional import TorusModes as TorusModes
+from latflow.actions.directional import TurnedSphere as TurnedSphere
 from latflow.actions.exact import free_log_z as free_log_z
 from latflow.actions.exact import free_phi_squared as free_phi_squared
 from latflow.actions.exact_gauge import sun_log_z as sun_log_z
@@ -40,6 +44,8 @@ from latflow.errors import StorageError as StorageError
 from latflow.errors import UnavailableError as UnavailableError
 from latflow.errors import UnreliableWarning as UnreliableWarning
 from latflow.errors import UsageError as UsageError
+from latflow.fields.compact import SphereSpace as SphereSpace
+from latflow.fields.compact import TorusSpace as TorusSpace
 from latflow.fields.gradient_flow import GradientFlow as GradientFlow
 from latflow.fields.product import ProductSpace as ProductSpace
 from latflow.fields.smearing import ape as ape
@@ -54,6 +60,7 @@ from latflow.fields.transport import wilson_loop as wilson_loop
 from latflow.flows.architectures import multiscale as multiscale
 from latflow.flows.architectures import rational_quadratic_spline as rational_quadratic_spline
 from latflow.flows.architectures import real_nvp as real_nvp
+from latflow.flows.autoregressive import autoregressive_flow as autoregressive_flow
 from latflow.flows.conditional import ConditionalFlow as ConditionalFlow
 from latflow.flows.conditional import conditioned as conditioned
 from latflow.flows.continuous import continuous_flow as continuous_flow

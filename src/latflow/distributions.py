@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import Configuration, PRNGKey, Scalar
 from latflow.arguments import require_type
 from latflow.display import call
 from latflow.errors import ConfigError
@@ -43,11 +43,11 @@ class AbstractDistribution(eqx.Module):
         return self.space.shape
 
     @abc.abstractmethod
-    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Configuration, Scalar]:
         """One draw and its log-density."""
 
     @abc.abstractmethod
-    def log_prob(self, x: Field) -> Scalar:
+    def log_prob(self, x: Configuration) -> Scalar:
         """Log-density at `x`."""
 
     @property
@@ -55,7 +55,7 @@ class AbstractDistribution(eqx.Module):
         """How many uniform numbers a draw can be made of, see `of_uniforms`; 0 if this density has no such map."""
         return 0
 
-    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Configuration, Scalar]:
         """The draw made of numbers in (0, 1), and its log-density; the map for quasi-random points.
 
         If `u` is uniform in the cube, the draw has this density. The numbers that move the draw most come first: the
@@ -231,12 +231,12 @@ class HaarPrior(AbstractDistribution):
             raise ConfigError([f"flow.prior: uniform on {found}; allowed: a compact space, such as links of a group"])
 
     @override
-    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Configuration, Scalar]:
         x = self.space.random(key)
         return x, self.log_prob(x)
 
     @override
-    def log_prob(self, x: Field) -> Scalar:
+    def log_prob(self, x: Configuration) -> Scalar:
         return jnp.zeros(())
 
     @property
@@ -245,7 +245,7 @@ class HaarPrior(AbstractDistribution):
         return self.space.n_uniforms
 
     @override
-    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Configuration, Scalar]:
         x = self.space.of_uniforms(u)
         return x, self.log_prob(x)
 

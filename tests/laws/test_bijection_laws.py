@@ -9,7 +9,7 @@ from catalogue import BIJECTIONS, hmc, phi_four_2x2, trained_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.samplers.chains import advance
 from latflow.samplers.draws import draw_block
-from latflow.testing import BIJECTION_LAWS, equivariant_under, spread_fields
+from latflow.testing import BIJECTION_LAWS, equivariant_under
 
 CASES = {name: functools.cache(make) for name, make in BIJECTIONS.items()}
 AT_NIGHT = ("doubling of SU(2), open",)
@@ -21,14 +21,14 @@ NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name in AT_NIGHT else 
 @pytest.mark.parametrize("name", NAMES)
 def test_bijection_law(name, law):
     case = CASES[name]()
-    result = law(case.bijection, case.space, spread_fields(jax.random.key(31), case.space))
+    result = law(case.bijection, case.space, case.fields(jax.random.key(31)))
     assert result.passed, result.line()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_claimed_symmetries(name):
     case = CASES[name]()
-    fields = spread_fields(jax.random.key(32), case.space, n=4)
+    fields = case.fields(jax.random.key(32), n=4)
     results = [equivariant_under(case.bijection, case.space, element, fields) for element in case.symmetries]
     assert all(result.passed for result in results), [result.line() for result in results]
 

@@ -12,17 +12,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from latflow._typing import Field, Scalar
+from latflow._typing import Configuration, Scalar
 
 
 class AbstractBijection(eqx.Module):
     """An invertible map of one configuration to another of the same space."""
 
     @abc.abstractmethod
-    def forward_and_log_det(self, x: Field) -> tuple[Field, Scalar]:
+    def forward_and_log_det(self, x: Configuration) -> tuple[Configuration, Scalar]:
         """The image y and ln|∂y/∂x|."""
 
-    def of_uniform(self, z: Field) -> tuple[Field, Scalar]:
+    def of_uniform(self, z: Configuration) -> tuple[Configuration, Scalar]:
         """An image of a field of the uniform density of a compact space, and the log-det there, for quasi-random draws.
 
         By default the forward map. A map may take the elements of z for other latent variables of the same density, in
@@ -38,7 +38,7 @@ class AbstractBijection(eqx.Module):
         return u
 
     @abc.abstractmethod
-    def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
+    def inverse_and_log_det(self, y: Configuration) -> tuple[Configuration, Scalar]:
         """The pre-image x and ln|∂x/∂y|."""
 
     def pulled_back(self, y: Field, force: Field) -> tuple[Field, Field]:

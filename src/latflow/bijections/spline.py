@@ -22,6 +22,7 @@ from latflow._typing import Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.conditioners import AbstractConditioner
 from latflow.bijections.partition import Partition
+from latflow.bijections.rational import Spline, evaluate, locate, solve
 from latflow.errors import ConfigError
 
 
@@ -70,7 +71,7 @@ class SplineCoupling(AbstractBijection):
             allowed = f"at least 2, less than {1 / self.least_bin:g}"
             raise ConfigError([f"flow.bins: {self.n_bins}; allowed: {allowed}"])
 
-    def _spline(self, frozen: Float[Array, " n_frozen"]) -> "_Spline":
+    def _spline(self, frozen: Float[Array, " n_frozen"]) -> Spline:
         k = self.n_bins
         parameters = self.conditioner(frozen)
         counts = [_n_even(k), _n_even(k), _n_even(k - 1), k - _n_even(k), k - _n_even(k), k - 1 - _n_even(k - 1)]
@@ -81,7 +82,7 @@ class SplineCoupling(AbstractBijection):
         offset = math.log(math.expm1(1 - self.least_slope))
         inner = self.least_slope + jax.nn.softplus(slopes + offset)
         knots = jnp.concatenate([one, inner, one], axis=-1)
-        return _Spline(self._knots(widths), self._knots(heights), knots)
+        return Spline(self._knots(widths), self._knots(heights), knots)
 
     def _knots(self, raw: Float[Array, "n_active n_bins"]) -> Float[Array, "n_active n_knots"]:
         """Bin edges from −B to B, both of them exact."""
@@ -95,8 +96,8 @@ class SplineCoupling(AbstractBijection):
         frozen, active = self.partition.split(x)
         spline = self._spline(frozen)
         inside = jnp.clip(active, -self.half_width, self.half_width)
-        bins = _locate(inside, spline.x, spline)
-        y, log_slope = _evaluate(bins, (inside - bins.left) / bins.width)
+        bins = locate(inside, spline.x, spline)
+        y, log_slope = evaluate(bins, (inside - bins.left) / bins.width)
         return self._merge(frozen, active, y, log_slope)
 
     @override
@@ -104,9 +105,9 @@ class SplineCoupling(AbstractBijection):
         frozen, active = self.partition.split(y)
         spline = self._spline(frozen)
         inside = jnp.clip(active, -self.half_width, self.half_width)
-        bins = _locate(inside, spline.y, spline)
-        fraction = _solve(bins, inside - bins.bottom)
-        _, log_slope = _evaluate(bins, fraction)
+        bins = locate(inside, spline.y, spline)
+        fraction = solve(bins, inside - bins.bottom)
+        _, log_slope = evaluate(bins, fraction)
         return self._merge(frozen, active, bins.left + bins.width * fraction, -log_slope)
 
     def _merge(
@@ -120,68 +121,6 @@ class SplineCoupling(AbstractBijection):
         is_inside = jnp.abs(active) < self.half_width
         image = self.partition.merge(frozen, jnp.where(is_inside, moved, active))
         return image, jnp.sum(jnp.where(is_inside, log_slope, 0.0))
-
-
-class _Spline(NamedTuple):
-    """Positions, images and slopes at the knots of every active site."""
-
-    x: Float[Array, "n_active n_knots"]
-    y: Float[Array, "n_active n_knots"]
-    slope: Float[Array, "n_active n_knots"]
-
-
-class _Bins(NamedTuple):
-    """The bin in which each site's value lies."""
-
-    left: Float[Array, " n_active"]
-    width: Float[Array, " n_active"]
-    bottom: Float[Array, " n_active"]
-    height: Float[Array, " n_active"]
-    slope_left: Float[Array, " n_active"]
-    slope_right: Float[Array, " n_active"]
-
-
-def _locate(value: Float[Array, " n_active"], knots: Float[Array, "n_active n_knots"], spline: _Spline) -> _Bins:
-    """The bin of each value among `knots`, which are the spline's positions or images."""
-    reached = value[:, None] >= knots[:, 1:-1]
-    ones = jnp.ones((value.size, 1), bool)
-    # True in one bin: its left edge has been reached and its right edge has not. A sum over bins is cheaper than a
-    # gather, whose gradient would be a scatter.
-    here = jnp.concatenate([ones, reached], axis=1) & ~jnp.concatenate([reached, ~ones], axis=1)
-
-    def pick(values: Float[Array, "n_active n_bins"]) -> Float[Array, " n_active"]:
-        return jnp.sum(jnp.where(here, values, 0.0), axis=1)
-
-    x, y, slope = spline
-    widths, heights = (pick(edges[:, 1:] - edges[:, :-1]) for edges in (x, y))
-    return _Bins(pick(x[:, :-1]), widths, pick(y[:, :-1]), heights, pick(slope[:, :-1]), pick(slope[:, 1:]))
-
-
-def _evaluate(
-    bins: _Bins, fraction: Float[Array, " n_active"]
-) -> tuple[Float[Array, " n_active"], Float[Array, " n_active"]]:
-    """Image and log-slope at a fraction ξ of the bin; arXiv:1906.04032 eqs. (4)-(5)."""
-    mean = bins.height / bins.width
-    rest = 1 - fraction
-    denominator = mean + (bins.slope_right + bins.slope_left - 2 * mean) * fraction * rest
-    image = bins.bottom + bins.height * fraction * (mean * fraction + bins.slope_left * rest) / denominator
-    slope = bins.slope_right * fraction**2 + 2 * mean * fraction * rest + bins.slope_left * rest**2
-    return image, 2 * jnp.log(mean) + jnp.log(slope) - 2 * jnp.log(denominator)
-
-
-def _solve(bins: _Bins, rise: Float[Array, " n_active"]) -> Float[Array, " n_active"]:
-    r"""The fraction ξ at which the spline has risen by `rise` above the bin's bottom.
-
-    The root of $a\xi^2+b\xi+c=0$ that lies in [0, 1], as $2c/(-b-\sqrt{b^2-4ac})$, which nowhere subtracts two nearly
-    equal numbers; arXiv:1906.04032 eqs. (6)-(8).
-    """
-    mean = bins.height / bins.width
-    excess = rise * (bins.slope_right + bins.slope_left - 2 * mean)
-    a = bins.height * (mean - bins.slope_left) + excess
-    b = bins.height * bins.slope_left - excess
-    c = -mean * rise
-    # b² - 4ac is positive for a monotone spline; rounding must not make it negative
-    return 2 * c / (-b - jnp.sqrt(jnp.maximum(b**2 - 4 * a * c, 0.0)))
 
 
 def _n_even(n: int) -> int:

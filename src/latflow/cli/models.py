@@ -145,7 +145,7 @@ def sample_model(wanted: Wanted, *, machine: bool) -> None:
 
 
 def block_of_draws(model: Path, directory: Path, wanted: "SamplingConfig") -> int:
-    """Draws per block: as in the run of the model, or as draws that are there; else as wanted, at least `_LEAST`.
+    """Draws per block: as in the run of the model, or as draws that are there; else as wanted, at least 64.
 
     A draw has the same random numbers in blocks of any size.
 

@@ -5,6 +5,7 @@ arrays by name, a tangent vector one of real coordinates. `Held` is for a field 
 (`AbstractAction.refresh`) and stands still while the others move.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,6 +74,28 @@ class ProductSpace(AbstractFieldSpace):
     def is_compact(self) -> bool:
         return all(space.is_compact for space in self.parts.values())
 
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        counts = [space.n_uniforms for space in self.parts.values()]
+        return sum(counts) if all(counts) else 0
+
+    @property
+    @override
+    def periodic(self) -> tuple[bool, ...]:
+        circles = [space.periodic for space in self.parts.values()]
+        return tuple(itertools.chain(*circles)) if all(circles) else ()
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Fields:
+        ends = list(itertools.accumulate(space.n_uniforms for space in self.parts.values()))
+        cut = dict(zip(self.parts, jnp.split(u, ends[:-1]), strict=True))
+        return self._each(lambda space, numbers: space.of_uniforms(numbers), cut)
+
+    @override
+    def uniforms_of(self, x: Fields) -> Float[Array, " n_uniforms"]:
+        return jnp.concatenate(list(self._each(lambda space, field: space.uniforms_of(field), x).values()))
+
     @override
     def require(self, x: Configuration) -> None:
         require_type("configuration", x, dict, "a dictionary of arrays by name")
@@ -104,6 +127,11 @@ class ProductSpace(AbstractFieldSpace):
     @override
     def move(self, x: Fields, p: Tangents) -> Fields:
         return self._each(lambda space, field, q: space.move(field, q), x, p)
+
+    @override
+    def carry(self, x: Fields, d: Tangents, p: Tangents) -> tuple[Fields, Tangents]:
+        carried = self._each(lambda space, field, way, q: space.carry(field, way, q), x, d, p)
+        return {name: y for name, (y, _) in carried.items()}, {name: q for name, (_, q) in carried.items()}
 
     @override
     def displace(self, x: Fields, p: Tangents) -> Fields:

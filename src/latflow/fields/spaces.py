@@ -23,7 +23,7 @@ from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import standard_normal
 
-_NARROW = 0.1
+NARROW = 0.1
 """Width of the noise of starts that are not hot, in tangent coordinates."""
 
 
@@ -56,6 +56,20 @@ class AbstractFieldSpace(eqx.Module):
         """
         raise ConfigError([f"quasi-random points: {self.summary} has no map of uniform numbers; allowed: links"])
 
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        """Which of these numbers are circles, where 0 and 1 are one point; empty if `uniforms_of` is refused."""
+        return ()
+
+    def uniforms_of(self, x: Configuration) -> Float[Array, " n_uniforms"]:
+        """The numbers that `of_uniforms` makes this configuration of, its inverse but for sets of measure zero.
+
+        Raises:
+            ConfigError: If the space has no such coordinates.
+        """
+        allowed = "tori, spheres and products of them"
+        raise ConfigError([f"uniform coordinates: {self.summary} has none; allowed: {allowed}"])
+
     def require(self, x: Configuration) -> None:
         """Refuse what is not one configuration of this space, by its shape and kind of numbers; numbers are not read.
 
@@ -65,7 +79,7 @@ class AbstractFieldSpace(eqx.Module):
             TypeError: If it is no array.
             ConfigError: If it has another shape, such as that of a batch, or complex numbers in the place of real ones.
         """
-        _require(x, self.shape, is_complex=None)
+        require_array(x, self.shape, is_complex=None)
 
     @abc.abstractmethod
     def cold(self) -> Configuration:
@@ -98,6 +112,14 @@ class AbstractFieldSpace(eqx.Module):
     @abc.abstractmethod
     def move(self, x: Configuration, p: Momentum) -> Configuration:
         """The point reached from `x` along `p`, exp(p) x: stays in the space to rounding."""
+
+    def carry(self, x: Configuration, d: Momentum, p: Momentum) -> tuple[Configuration, Momentum]:
+        """The point `move(x, d)`, and the momentum `p` carried there, parallel to itself along the way.
+
+        By default its coordinates stay the same, as on flat spaces and in invariant frames of a group, where they are
+        conserved along the geodesic of `p` itself.
+        """
+        return self.move(x, d), p
 
     @abc.abstractmethod
     def displace(self, x: Configuration, p: Momentum) -> Configuration:
@@ -138,7 +160,7 @@ class ScalarSpace(AbstractFieldSpace):
 
     @override
     def require(self, x: Configuration) -> None:
-        _require(x, self.shape, is_complex=False)
+        require_array(x, self.shape, is_complex=False)
 
     @override
     def cold(self) -> Float[Array, "*shape"]:
@@ -150,7 +172,7 @@ class ScalarSpace(AbstractFieldSpace):
 
     @override
     def start(self, key: PRNGKey, number: Int[Array, ""]) -> Float[Array, "*shape"]:
-        width = jnp.asarray([1.0, _NARROW, _NARROW, _NARROW])
+        width = jnp.asarray([1.0, NARROW, NARROW, NARROW])
         centre = jnp.asarray([0.0, 0.0, 1.0, -1.0])
         return centre[number % 4] + width[number % 4] * self.random(key)
 
@@ -228,7 +250,7 @@ class GaugeSpace(AbstractFieldSpace):
 
     @override
     def require(self, x: Configuration) -> None:
-        _require(x, self.shape, is_complex=bool(self.group.element_shape))
+        require_array(x, self.shape, is_complex=bool(self.group.element_shape))
 
     @override
     def cold(self) -> Field:
@@ -267,7 +289,7 @@ class GaugeSpace(AbstractFieldSpace):
 
     @override
     def start(self, key: PRNGKey, number: Int[Array, ""]) -> Field:
-        near = self.move(self.cold(), _NARROW * self.momentum(key))
+        near = self.move(self.cold(), NARROW * self.momentum(key))
         return jnp.where(number % 2 == 0, self.random(key), near)
 
     @override
@@ -291,7 +313,13 @@ class GaugeSpace(AbstractFieldSpace):
         return standard_normal(key, self.tangent_shape)
 
 
-def _require(x: Configuration, shape: tuple[int, ...], *, is_complex: bool | None) -> None:
+def require_array(x: Configuration, shape: tuple[int, ...], *, is_complex: bool | None) -> None:
+    """Refuse an array of another shape or kind of numbers; a kind of `None` is any.
+
+    Raises:
+        TypeError: If it is no array.
+        ConfigError: If its shape or kind differs.
+    """
     require_shape("configuration", x, shape)
     if is_complex is not None and jnp.issubdtype(x.dtype, jnp.complexfloating) != is_complex:
         allowed = "complex matrices" if is_complex else "real numbers"

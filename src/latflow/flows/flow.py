@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import Configuration, PRNGKey, Scalar
 from latflow.arguments import require_type
 from latflow.bijections.base import AbstractBijection
 from latflow.display import call
@@ -48,13 +48,13 @@ class Flow(AbstractDistribution):
         return self.prior.space
 
     @override
-    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Field, Scalar]:
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Configuration, Scalar]:
         z, log_prior = self.prior.sample_and_log_prob(key)
         x, log_det = self.bijection.forward_and_log_det(z)
         return x, log_prior - log_det
 
     @override
-    def log_prob(self, x: Field) -> Scalar:
+    def log_prob(self, x: Configuration) -> Scalar:
         z, log_det = self.bijection.inverse_and_log_det(x)
         return self.prior.log_prob(z) + log_det
 
@@ -64,7 +64,7 @@ class Flow(AbstractDistribution):
         return self.prior.n_uniforms
 
     @override
-    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Field, Scalar]:
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Configuration, Scalar]:
         uniform = isinstance(self.prior, HaarPrior)
         z, log_prior = self.prior.of_uniforms(self.bijection.arranged(u) if uniform else u)
         x, log_det = (self.bijection.of_uniform if uniform else self.bijection.forward_and_log_det)(z)

@@ -270,7 +270,7 @@ class _Engine:
         """A drift of level k: a displacement by the momenta on the innermost level, else steps of the next level."""
         within = k + 1
         if within == len(self.levels):
-            return self.parts[k].space.move(x, self._scaled(scale, p)), p
+            return self.parts[k].space.carry(x, self._scaled(scale, p), p)
         n = self.levels[within].n_steps
         return self._steps(within, x, p, n=n, scale=scale / n, waiting=waiting)
 

@@ -32,26 +32,33 @@ class Deviations(NamedTuple):
     defect: Float[Array, ""]
     starts: Float[Array, ""]
     reversal: Float[Array, ""]
+    carried: Float[Array, ""]
 
 
 @eqx.filter_jit
 def _deviations(key: PRNGKey, space: AbstractFieldSpace) -> Deviations:
     x = space.random(jax.random.fold_in(key, 0))
     p = space.momentum(jax.random.fold_in(key, 1))
-    y = space.move(x, p)
+    y, q = space.carry(x, p, p)
+    back, r = space.carry(y, *[jax.tree.map(jnp.negative, q)] * 2)
     _, slope = jax.jvp(lambda q: space.move(x, q), (space.still(),), (p,))
     return Deviations(
         coordinates=_apart(space.coordinates(x, space.displace(x, p)), p),
         first_order=_apart(slope, space.displace(x, p)),
         defect=jnp.maximum(space.defect(x), space.defect(y)),
         starts=jnp.maximum(space.defect(space.cold()), _worst_start(jax.random.fold_in(key, 2), space)),
-        reversal=space.distance(space.move(y, jax.tree.map(jnp.negative, p)), x),
+        reversal=jnp.maximum(space.distance(back, x), _apart(r, jax.tree.map(jnp.negative, p))),
+        carried=jnp.maximum(space.distance(y, space.move(x, p)), jnp.abs(_square(q) - _square(p))),
     )
 
 
 def _apart(a: PyTree, b: PyTree) -> Float[Array, ""]:
     """Largest difference of any entry."""
     return jnp.max(jnp.abs(ravel_pytree(a)[0] - ravel_pytree(b)[0]))
+
+
+def _square(p: PyTree) -> Float[Array, ""]:
+    return jnp.sum(ravel_pytree(p)[0] ** 2)
 
 
 def _worst_start(key: PRNGKey, space: AbstractFieldSpace) -> Float[Array, ""]:
@@ -82,8 +89,13 @@ def starts_are_inside(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
 
 
 def move_reverses(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
-    """Moving along p and then along −p comes back."""
+    """Moving along p and then along −p, both carried, comes back with −p."""
     return judge("move reverses", _deviations(key, space).reversal, limit=ROUNDING)
+
+
+def carried_momentum_keeps_its_length(key: PRNGKey, space: AbstractFieldSpace) -> LawResult:
+    """`carry` goes where `move` goes, and keeps the kinetic energy."""
+    return judge("a carried momentum keeps its length", _deviations(key, space).carried, limit=ROUNDING)
 
 
 @eqx.filter_jit
@@ -114,6 +126,7 @@ SPACE_LAWS = (
     move_stays_inside,
     starts_are_inside,
     move_reverses,
+    carried_momentum_keeps_its_length,
     momentum_is_standard_normal,
 )
 """All laws of a space, called as ``law(key, space)``."""
