@@ -180,11 +180,11 @@ def _scrambled_flow(config: StudyConfig, key: PRNGKey, *, scale: float = 0.1) ->
 def _fresh_flow(config: StudyConfig) -> FlowModel:
     """The flow as its training begins; a doubling flow without the fit of its networks, which no law needs."""
     flow = flow_to_fill(config, precision="float64")
-    if not isinstance(flow, Flow) or not isinstance(flow.bijection, Doubling):
-        return build_flow(config, precision="float64")
-    beta = config.action.in_house(len(config.lattice.shape))["beta"]
-    splits = flow.bijection.splits.heat_bath(beta)
-    return eqx.tree_at(lambda doubling: doubling.bijection.splits, flow, splits)
+    if isinstance(flow, Flow) and isinstance(flow.bijection, Doubling):
+        beta = config.action.in_house(len(config.lattice.shape))["beta"]
+        splits = flow.bijection.splits.heat_bath(beta)
+        return eqx.tree_at(lambda doubling: doubling.bijection.splits, flow, splits)
+    return flow if config.flow.starter is None else build_flow(config, precision="float64")
 
 
 def _finely_integrated(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> TrainableFlow:
