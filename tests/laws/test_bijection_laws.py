@@ -28,9 +28,10 @@ def test_bijection_law(name, law):
 @pytest.mark.parametrize("name", NAMES)
 def test_claimed_symmetries(name):
     case = CASES[name]()
-    fields = case.fields(jax.random.key(32), n=4)
-    results = [equivariant_under(case.bijection, case.space, element, fields) for element in case.symmetries]
-    assert all(result.passed for result in results), [result.line() for result in results]
+    if case.symmetries:
+        fields = case.fields(jax.random.key(32), n=4)
+        result = equivariant_under(case.bijection, case.space, tuple(case.symmetries), fields)
+        assert result.passed, result.line()
 
 
 @pytest.mark.parametrize("source", ["flow", "hmc"])

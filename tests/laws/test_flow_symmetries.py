@@ -60,8 +60,13 @@ CASES = {
 def changes(flow: Flow, elements: tuple[AbstractSymmetry, ...]) -> np.ndarray:
     """Of every element, the largest |Δ log q| of a few fields per degree of freedom."""
     fields = link_fields(KEY, flow.space)
-    every = jnp.concatenate([fields, *(jnp.stack([element(x) for x in fields]) for element in elements)])
-    densities = np.asarray(jax.jit(lambda some: jax.lax.map(flow.log_prob, some))(every)).reshape(-1, len(fields))
+
+    @jax.jit
+    def log_probs(fields):
+        every = jnp.concatenate([fields, *(jax.vmap(element)(fields) for element in elements)])
+        return jax.lax.map(flow.log_prob, every).reshape(-1, len(fields))
+
+    densities = np.asarray(log_probs(fields))
     return np.max(np.abs(densities[1:] - densities[0]), axis=1) / flow.space.dof
 
 

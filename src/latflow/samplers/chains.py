@@ -71,7 +71,7 @@ def advance(
     start = jnp.asarray(first * thin, dtype=jnp.uint32)
 
     def run(chains: Integer[np.ndarray, " group"], group: Fields) -> tuple[Fields, Records]:
-        result = _advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
+        result = compiled_advance(kernel, key, chains, group, start, n_records=n_records, thin=thin)
         return jax.block_until_ready(result)
 
     n = _chains(x)
@@ -101,7 +101,7 @@ def _join(parts: list[tuple[Any, Records]]) -> tuple[Fields, Records]:
 
 
 @eqx.filter_jit
-def _advance(
+def compiled_advance(
     kernel: AbstractKernel,
     key: PRNGKey,
     chains: Integer[Array | np.ndarray, " group"],
@@ -111,6 +111,7 @@ def _advance(
     n_records: int,
     thin: int,
 ) -> tuple[Fields, Records]:
+    """The program of `advance` for one group of chains, by their numbers; `first` is that of the first step."""
     streams = _streams(key, chains)
 
     def record(state: Any, steps: Integer[Array, " thin"]) -> tuple[Any, tuple[Fields, Transition]]:
@@ -156,12 +157,12 @@ def warm_up(
     require_float64()
     if n_steps < LEAST_WARMUP:
         raise ConfigError([f"warm-up steps: {n_steps}; allowed: at least {LEAST_WARMUP}"])
-    scale, x, acceptance = _warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
+    scale, x, acceptance = compiled_warm_up(kernel, key, x, jnp.asarray(target_acceptance), n_steps=n_steps)
     return kernel.with_scale(scale), x, float(acceptance)
 
 
 @eqx.filter_jit
-def _warm_up(
+def compiled_warm_up(
     kernel: AbstractTunableKernel,
     key: PRNGKey,
     x: Fields,
@@ -169,6 +170,7 @@ def _warm_up(
     *,
     n_steps: int,
 ) -> tuple[Scalar, Fields, Scalar]:
+    """The program of `warm_up`: the scale, the configurations and the mean acceptance."""
     streams = _streams(key, jnp.arange(_chains(x)))
 
     common = n_steps // 3

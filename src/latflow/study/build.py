@@ -87,13 +87,14 @@ def build_flow(config: StudyConfig, *, precision: str | None = None) -> FlowMode
     )
 
 
-def flow_to_fill(config: StudyConfig) -> FlowModel:
-    """The flow of the study without a start at its couplings, which can be dear: for weights that are read from a file.
+def flow_to_fill(config: StudyConfig, *, precision: str | None = None) -> FlowModel:
+    """The flow of the study without a start at its couplings, which can be dear: for weights that come from elsewhere.
 
     Args:
         config: The study.
+        precision: As for `build_flow`.
     """
-    return over_range(_built(config, None), config)
+    return over_range(_built(config, precision), config)
 
 
 def _built(config: StudyConfig, precision: str | None) -> TrainableFlow:

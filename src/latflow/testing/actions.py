@@ -6,7 +6,6 @@ Deviations of S are measured against max(1, |S|), those of a force against its l
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from latflow.actions.base import AbstractAction, AbstractLocalAction, autodiff_f
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.symmetry import AbstractSymmetry
 from latflow.randomness import pinned
+from latflow.testing.compiling import plain_jit
 from latflow.testing.result import LawResult, judge
 
 FINITE_DIFFERENCE = 1e-9
@@ -40,7 +40,7 @@ class ForceDeviations(NamedTuple):
     together: Float[Array, ""]
 
 
-@eqx.filter_jit
+@plain_jit
 def _force_deviations(key: PRNGKey, action: AbstractAction) -> ForceDeviations:
     x = action.space.random(jax.random.fold_in(key, 0))
     force = action.force(x)
@@ -85,7 +85,7 @@ def value_comes_with_the_force(key: PRNGKey, action: AbstractAction) -> LawResul
     return judge("value_and_force equals value and force", error, limit=ROUNDING)
 
 
-@eqx.filter_jit
+@plain_jit
 def _deviation_of_terms(key: PRNGKey, action: AbstractAction) -> Float[Array, ""]:
     x = action.space.random(key)
     value, force = action(x), action.force(x)
@@ -120,7 +120,7 @@ class LocalDeviations(NamedTuple):
     colour: Float[Array, ""]
 
 
-@eqx.filter_jit
+@plain_jit
 def _local_deviations(key: PRNGKey, action: AbstractLocalAction) -> LocalDeviations:
     x = action.space.random(jax.random.fold_in(key, 0))
     proposal = action.space.random(jax.random.fold_in(key, 1))
@@ -149,7 +149,7 @@ def colours_are_independent(key: PRNGKey, action: AbstractLocalAction) -> LawRes
     return judge("sites of one colour do not interact", _local_deviations(key, action).colour, limit=ROUNDING)
 
 
-@eqx.filter_jit
+@plain_jit
 def _ising_deviation(key: PRNGKey, action: AbstractLocalAction, *, bond: float) -> Float[Array, ""]:
     x = jnp.abs(action.space.random(jax.random.fold_in(key, 0)))
     signs = jax.random.rademacher(pinned(jax.random.fold_in(key, 1)), x.shape, dtype=x.dtype)
@@ -172,7 +172,7 @@ LOCAL_ACTION_LAWS = (site_difference_is_exact, colours_are_independent, bonds_ar
 """Further laws of a local action on even extents, called as ``law(key, action)``."""
 
 
-@eqx.filter_jit
+@plain_jit
 def _asymmetry(key: PRNGKey, action: AbstractAction, elements: Elements) -> Float[Array, ""]:
     space = action.space
     x = space.random(key)
@@ -202,7 +202,7 @@ def invariant_under(key: PRNGKey, action: AbstractAction, elements: Elements) ->
     return judge("action and force respect the symmetries", worst, limit=ROUNDING, detail=f"{len(elements)} elements")
 
 
-@eqx.filter_jit
+@plain_jit
 def _fields_and_values(key: PRNGKey, action: AbstractAction, *, n: int) -> tuple[Fields, Float[Array, " n"]]:
     fields = jax.vmap(lambda i: action.space.random(jax.random.fold_in(key, i)))(jnp.arange(n))
     return fields, jax.vmap(action)(fields)

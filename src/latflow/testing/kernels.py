@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, Inexact, Int
 
 from latflow._typing import Field, PRNGKey
 from latflow.actions.base import AbstractAction
-from latflow.samplers.base import AbstractKernel
-from latflow.samplers.chains import advance
+from latflow.samplers.base import AbstractKernel, Transition
+from latflow.samplers.chains import advance, compiled_advance, compiled_warm_up
+from latflow.samplers.chains import starts as over_dispersed
 from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import Nested, Scheme, integrate
 from latflow.testing.compiling import plain_jit
@@ -77,6 +78,30 @@ def trajectory_preserves_volume(key: PRNGKey, kernel: HMC, fields: Fields) -> La
         limit=VOLUME,
         detail=f"{2 * math.prod(kernel.action.space.tangent_shape)} dimensions",
     )
+
+
+def equilibrium(
+    key: PRNGKey, kernel: HMC, *, chains: int, n_steps: int, target_acceptance: float
+) -> tuple[HMC, Fields]:
+    """A kernel tuned to an acceptance and configurations of its target, by programs that compile fast.
+
+    Args:
+        key: Randomness of starts and of the warm-up.
+        kernel: The kernel.
+        chains: How many configurations.
+        n_steps: Steps of the warm-up.
+        target_acceptance: Between 0 and 1.
+    """
+    scale, fields = _warmed_up(key, kernel, jnp.asarray(target_acceptance), chains=chains, n_steps=n_steps)
+    return kernel.with_scale(scale), fields
+
+
+@plain_jit
+def _warmed_up(
+    key: PRNGKey, kernel: HMC, target: Float[Array, ""], *, chains: int, n_steps: int
+) -> tuple[Float[Array, ""], Fields]:
+    fields = over_dispersed(jax.random.fold_in(key, 2), kernel.action.space, chains)
+    return compiled_warm_up(kernel, jax.random.fold_in(key, 3), fields, target, n_steps=n_steps)[:2]
 
 
 HMC_LAWS = (trajectory_is_reversible, trajectory_preserves_volume)
@@ -143,6 +168,13 @@ def energy_error_has_order(
     return judge(f"{scheme.name} has order {scheme.order}", abs(slope - scheme.order), limit=limit, detail=detail)
 
 
+@plain_jit
+def _transitions(key: PRNGKey, kernel: HMC, fields: Fields, *, n: int) -> Transition:
+    """Of n steps of every chain."""
+    first = jnp.zeros((), jnp.uint32)
+    return compiled_advance(kernel, key, jnp.arange(len(fields)), fields, first, n_records=1, thin=n)[1].transition
+
+
 def energy_average_is_one(key: PRNGKey, kernel: HMC, starts: Fields, *, n_steps: int, warmup: int) -> LawResult:
     """Creutz' identity ⟨exp(−ΔH)⟩ = 1 in equilibrium, |z| ≤ 5.5.
 
@@ -153,9 +185,9 @@ def energy_average_is_one(key: PRNGKey, kernel: HMC, starts: Fields, *, n_steps:
         n_steps: Steps averaged over.
         warmup: Steps discarded.
     """
-    _, records = advance(kernel, key, starts, first=0, n_records=1, thin=warmup + n_steps)
-    log_ratio = np.asarray(records.transition.log_ratio)[warmup:]
-    acceptance = float(np.mean(np.asarray(records.transition.accepted)[warmup:]))
+    transition = _transitions(key, kernel, starts, n=warmup + n_steps)
+    log_ratio = np.asarray(transition.log_ratio)[warmup:]
+    acceptance = float(np.mean(np.asarray(transition.accepted)[warmup:]))
     name = f"<exp(-dH)> = 1 at acceptance {acceptance:.2f}"
     return judge_mean(name, np.mean(np.exp(log_ratio), axis=0), expected=1.0, max_error=1.0, sigmas=CREUTZ_SIGMAS)
 

@@ -99,14 +99,13 @@ def link_bijection_laws(key: PRNGKey, flow: Flow, space: GaugeSpace, *, draws: W
     return results
 
 
+@plain_jit
 def link_fields(key: PRNGKey, space: GaugeSpace) -> Fields:
     """Test fields: Haar links, and links near the cold ones."""
-    haar = [space.random(jax.random.fold_in(key, i)) for i in range(_HAAR)]
-    near = [
-        space.move(space.cold(), width * space.momentum(jax.random.fold_in(key, _HAAR + i)))
-        for i, width in enumerate(_NEAR)
-    ]
-    return jnp.stack([*haar, *near])
+    haar = jax.vmap(lambda i: space.random(jax.random.fold_in(key, i)))(jnp.arange(_HAAR))
+    numbers = _HAAR + jnp.arange(len(_NEAR))
+    momenta = jax.vmap(lambda i, width: width * space.momentum(jax.random.fold_in(key, i)))(numbers, jnp.asarray(_NEAR))
+    return jnp.concatenate([haar, jax.vmap(space.move, (None, 0))(space.cold(), momenta)])
 
 
 class LinkDeviations(NamedTuple):

@@ -6,7 +6,6 @@ Every sampler, force and Jacobian uses these methods, so a space that keeps thes
 import math
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from latflow._typing import PRNGKey
 from latflow.fields.spaces import AbstractFieldSpace
+from latflow.testing.compiling import plain_jit
 from latflow.testing.result import LawResult, judge
 
 ROUNDING = 1e-12
@@ -35,7 +35,7 @@ class Deviations(NamedTuple):
     carried: Float[Array, ""]
 
 
-@eqx.filter_jit
+@plain_jit
 def _deviations(key: PRNGKey, space: AbstractFieldSpace) -> Deviations:
     x = space.random(jax.random.fold_in(key, 0))
     p = space.momentum(jax.random.fold_in(key, 1))
@@ -98,7 +98,7 @@ def carried_momentum_keeps_its_length(key: PRNGKey, space: AbstractFieldSpace) -
     return judge("a carried momentum keeps its length", _deviations(key, space).carried, limit=ROUNDING)
 
 
-@eqx.filter_jit
+@plain_jit
 def _momenta(key: PRNGKey, space: AbstractFieldSpace, *, n: int) -> Float[Array, "n dof"]:
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
     return jax.vmap(lambda k: ravel_pytree(space.momentum(k))[0])(keys)

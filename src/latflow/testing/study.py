@@ -9,23 +9,25 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 
 from latflow._typing import PRNGKey
 from latflow.actions.base import AbstractLocalAction
+from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import halvings
 from latflow.bijections.ode.runge_kutta import RK8
 from latflow.fields.gauge_symmetry import link_generators
 from latflow.fields.symmetry import generators, random_words
+from latflow.flows.conditional import FlowModel
 from latflow.flows.continuous import is_continuous, of_draws, with_integrator
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.weighted import FlowSampler
 from latflow.lattice import Lattice
 from latflow.randomness import root_key
-from latflow.samplers.chains import starts, warm_up
 from latflow.samplers.hmc import HMC
-from latflow.study.build import build_action, build_flow, build_lattice, study_flow
+from latflow.study.build import build_action, build_flow, build_lattice, flow_to_fill, study_flow
 from latflow.study.config import StudyConfig
 from latflow.study.methods import build_scheme
 from latflow.study.theories import build_link_action, build_local_action, known_values
@@ -172,8 +174,17 @@ def _gauge_laws(config: StudyConfig, key: PRNGKey) -> Iterator[LawResult]:
 
 def _scrambled_flow(config: StudyConfig, key: PRNGKey, *, scale: float = 0.1) -> TrainableFlow:
     """The study's architecture away from the identity, but not so far that its Jacobian is ill conditioned."""
-    fresh = build_flow(config, precision="float64")
-    return study_flow(bijections.scrambled(jax.random.fold_in(key, 0), fresh, scale=scale), config)
+    return study_flow(bijections.scrambled(jax.random.fold_in(key, 0), _fresh_flow(config), scale=scale), config)
+
+
+def _fresh_flow(config: StudyConfig) -> FlowModel:
+    """The flow as its training begins; a doubling flow without the fit of its networks, which no law needs."""
+    flow = flow_to_fill(config, precision="float64")
+    if isinstance(flow, Flow) and isinstance(flow.bijection, Doubling):
+        beta = config.action.in_house(len(config.lattice.shape))["beta"]
+        splits = flow.bijection.splits.heat_bath(beta)
+        return eqx.tree_at(lambda doubling: doubling.bijection.splits, flow, splits)
+    return flow if config.flow.starter is None else build_flow(config, precision="float64")
 
 
 def _finely_integrated(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> TrainableFlow:
@@ -205,9 +216,9 @@ def _action_laws(action: AbstractLocalAction, lattice: Lattice, key: PRNGKey) ->
 
 def _dynamics_laws(kernel: HMC, key: PRNGKey, effort: _Effort) -> Iterator[LawResult]:
     """The laws of molecular dynamics, at the acceptance 0.8 and from equilibrium."""
-    hot = starts(jax.random.fold_in(key, 2), kernel.action.space, effort.chains)
-    tuned, fields, _ = warm_up(kernel, jax.random.fold_in(key, 3), hot, n_steps=effort.warmup, target_acceptance=0.8)
-    kernel = kernel.with_scale(tuned.scale)
+    kernel, fields = kernels.equilibrium(
+        key, kernel, chains=effort.chains, n_steps=effort.warmup, target_acceptance=0.8
+    )
     small = math.prod(kernel.action.space.tangent_shape) <= LARGEST_JACOBIAN
     yield from (
         law(key, kernel, fields) for law in (kernels.HMC_LAWS if small else (kernels.trajectory_is_reversible,))
