@@ -2,7 +2,7 @@ r"""Flows of links from coarse to fine lattices, which start as the heat bath of
 
 In two dimensions, integrating over the links inside a block of n plaquettes leaves a density of the loop around it,
 which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) of networks beside
-the heat bath of Wilson blocks, see `latflow.flows.su3_start`. One entry of `_SPLITS` per group.
+the heat bath of Wilson blocks, see `latflow.flows.sun_start`. One entry of `_SPLITS` per group.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from latflow.distributions import AbstractDistribution, HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
-from latflow.flows.su3_start import fitted
+from latflow.flows.sun_start import fitted
 from latflow.flows.tables import MOST_TERMS, largest_beta
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
