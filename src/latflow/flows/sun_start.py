@@ -231,7 +231,7 @@ def _layers(problem: _Problem) -> tuple[_Layer, ...]:
 
 @eqx.filter_jit
 def _laid_out(level: SU3Split | SUNSplit, half: Array, plaquette: Array) -> tuple[tuple[Condition, ...], Array]:
-    return level.conditions(half, plaquette), level.inverse_and_log_det(half, plaquette)[1]
+    return level.examined(half, plaquette)
 
 
 def _started(network: SiteNetwork, seed: int) -> _Layer:

@@ -150,6 +150,10 @@ class SU3Split(AbstractSplit):
             found.append(Condition(values[step], logs, _read(features, known, step=step), power))
         return tuple(found)
 
+    def examined(self, half: Field, plaquette: Field) -> tuple[tuple[Condition, ...], LogDet]:
+        """The conditions, and the log-det of the inverse map."""
+        return self.conditions(half, plaquette), self.inverse_and_log_det(half, plaquette)[1]
+
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
         # XLA would compute the frame again in every loop that reads it: half of the seconds, and of the compilation
         parts = jax.lax.optimization_barrier(_taken_apart(half, plaquette))

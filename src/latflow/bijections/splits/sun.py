@@ -117,10 +117,11 @@ class SUNSplit(AbstractSplit):
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
 
-    def conditions(self, half: Field, plaquette: Field) -> tuple[Condition, ...]:
-        """The densities from which the image of nothing else than `half` comes, for fits of the networks."""
-        _, _, features, values, _, _ = _taken_apart(half, plaquette)
-        return self._chain(features, values, inverse=True)[2]
+    def examined(self, half: Field, plaquette: Field) -> tuple[tuple[Condition, ...], LogDet]:
+        """The densities from which the image of nothing else than `half` comes, for fits, and the inverse log-det."""
+        _, _, features, values, _, _ = jax.lax.optimization_barrier(_taken_apart(half, plaquette))
+        _, log_det, conditions = self._chain(features, values, inverse=True)
+        return conditions, log_det
 
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
         # XLA would compute the frame again in every loop that reads it
