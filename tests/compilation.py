@@ -29,6 +29,7 @@ PLAIN_MODULES = (
     "bijections/ode/test_discrete.py",
     "bijections/test_class_maps.py",
     "bijections/test_splits.py",
+    "bijections/test_sun_splits.py",
     "cli/test_reduce.py",
     "fields/test_gradient_flow.py",
     "fields/test_product.py",
