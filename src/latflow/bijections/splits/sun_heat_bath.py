@@ -1,6 +1,6 @@
 r"""Log-densities of the coordinates of SU(N) under the weight of two Wilson blocks, the later ones integrated out.
 
-The integral over a matrix of size m beside a column is that of m equal singular values with the same sum of squares,
+The integral over a matrix of size m beside a column is that of m equal singular values with the same sum,
 $F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$, at a phase φ' with $y\cos\varphi'$ in the place of y; at m = 2 it is known
 exactly. $F_m$ is a fit to its Toeplitz determinants of Bessel functions. The rest is left to networks.
 """
@@ -76,15 +76,17 @@ def _log_block(rate: Array, weight: Weight, real: Array, imaginary: Array, known
     """Of the matrix beside the column, shares that are not known being equal."""
     sigma, phi, m = weight.sigma, weight.phi, len(weight.sigma) - 1
     square = real**2 + imaginary**2
-    taken = sum(sigma[i + 1] ** 2 * share for i, share in enumerate(shares(known, m)))
-    total = jnp.sum(sigma[1:] ** 2, axis=0) - (1 - square) * taken
+    beside = shares(known, m)
     if m == 2:
+        total = sum(sigma[i + 1] ** 2 * (1 - (1 - square) * share) for i, share in enumerate(beside))
         total = total + 2 * sigma[1] * sigma[2] * (jnp.cos(2 * phi) * real + jnp.sin(2 * phi) * imaginary)
         # ln 2I_1(x)/x by its bound of Amos type in x², right at both ends
         root = jnp.sqrt(rate**2 * total + 6.25)
         return root - 2.5 - 1.5 * jnp.log((1.5 + root) / 4)
+    # the trace of diag(σ)|C|, which falls short of the sum of singular values in second order
+    total = sum(sigma[i + 1] * (1 - (1 - jnp.sqrt(square)) * share) for i, share in enumerate(beside))
     turned = jnp.cos(phi - jnp.arctan2(imaginary, real) / m)
-    return _integral(rate**2 * total / m * turned**2, m)
+    return _integral((rate * total / m * turned) ** 2, m)
 
 
 def _integral(square: Array, m: int) -> Array:
