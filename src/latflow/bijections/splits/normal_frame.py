@@ -23,7 +23,7 @@ _SAME = 1e-8
 _SWEEPS = 7
 _TINY = 1e-24
 _SPARE = (0.71, -1.3, 0.37, 1.9, -0.53, 1.1, -0.83, 0.29)
-"""Entries of a column that is none of the others'."""
+"""Entries of a column that is none of the others', in another order for each of them."""
 _TURN = 2 * np.pi
 
 Values = Complex[Array, "n *sites"]
@@ -130,8 +130,8 @@ def singular(b: Float[Array, "n n *sites"]) -> tuple[Float[Array, "n n *sites"],
     right = _turned(arranged(jnp.real(frame), order, axis=1))
     image = jnp.sum(b[:, :, None] * right[None], axis=1)
     columns: list[Array] = []
-    spare = jnp.asarray(_SPARE[:n]).reshape(n, *(1,) * (b.ndim - 2))
     for i in range(n):
+        spare = jnp.asarray(np.roll(_SPARE[:n], i)).reshape(n, *(1,) * (b.ndim - 2))
         column = image[:, i]
         for _ in range(3):
             for earlier in columns:
@@ -148,5 +148,6 @@ def singular(b: Float[Array, "n n *sites"]) -> tuple[Float[Array, "n n *sites"],
 def _turned(frame: Float[Array, "n n *sites"]) -> Float[Array, "n n *sites"]:
     """A rotation: with the other sign of the last column where the determinant is −1."""
     n = len(frame)
-    sign = jnp.where(elementary(power_traces(powers(frame, n - 1), n))[n] < 0, -1.0, 1.0)
+    determinant = elementary(power_traces(powers(frame.astype(complex), n - 1), n))[n]
+    sign = jnp.where(jnp.real(determinant) < 0, -1.0, 1.0)
     return jnp.concatenate([frame[:, :-1], frame[:, -1:] * sign[None, None]], axis=1)

@@ -97,9 +97,7 @@ def read(x: Matrices, k: Float[Array, "n *sites"]) -> Chart:
     length = jnp.sqrt(imaginary**2 + _squared(z12) + _TINY**2)
     omega = jnp.arctan2(length, jnp.real(x[0, 0])) / jnp.pi
     tilt = jnp.clip((1 + imaginary / length) / 2, 0.0, 1.0)
-    return Chart(
-        jnp.concatenate([*values, jnp.stack([omega, tilt])]), jnp.concatenate([*phases, _phase(z12)[None]])
-    )
+    return Chart(jnp.concatenate([*values, jnp.stack([omega, tilt])]), jnp.concatenate([*phases, _phase(z12)[None]]))
 
 
 def build(chart: Chart, k: Float[Array, "n *sites"]) -> Matrices:
