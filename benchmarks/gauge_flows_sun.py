@@ -1,4 +1,4 @@
-"""Doubling flows of SU(2), SU(3) and SU(4) on 16×16 or another square, as they start and after training; see `gauge_flows.py` for U(1).
+"""Doubling flows of SU(2), SU(3) and SU(4), as they start and after training; see `gauge_flows.py` for U(1).
 
 Seconds are CPU seconds of all cores together. ESS is the reweighting ESS per draw; the pull of an average is its
 deviation from the exact value on the same torus over its error, reweighted; that of log Z refers to the normalised Haar

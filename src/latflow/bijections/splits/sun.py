@@ -2,7 +2,7 @@ r"""The split of SU(N) plaquettes: one-dimensional splines of all coordinates bu
 
 As for SU(3) (`latflow.bijections.splits.su3`): with $M=\sqrt P$ the halves are $a=MX$, $b=X^\dagger M$, and X is taken
 apart in the eigenframe of P, column by column (`latflow.bijections.splits.sun_chart`). The density of each coordinate,
-given those before it, is that of two Wilson blocks at coupling κ, the later ones integrated out approximately, times the
+given those before it, is that of two Wilson blocks at coupling κ, the later ones integrated out roughly, times the
 exponential of a short series whose coefficients a network reads. The map is equivariant under conjugation because frame
 and coordinates are, and under charge conjugation because plaquettes are first conjugated to a non-negative smallest
 angle.

@@ -1,4 +1,4 @@
-r"""Coordinates of an SU(N) matrix X beside a plaquette, column by column: numbers with known Haar densities, and phases.
+r"""Coordinates of an SU(N) matrix X beside a plaquette, column by column: numbers of known Haar densities, and phases.
 
 In the eigenframe of P the weight of two Wilson blocks is $\exp\lambda\,\mathrm{Re\,tr}(XD)$, $D=\mathrm{diag}(k_j)$,
 $k_j=\cos\alpha_j/2$. A matrix Z of size n with the weight $\exp\lambda\,\mathrm{Re}\,e^{i\varphi}\mathrm{tr}(Z\sigma)$,
@@ -10,14 +10,13 @@ with Haar density $\sin^{2n-2}\xi\,\sin^{2n-3}\upsilon$, uniform in phases and i
 size n − 1 in the complement, $C=1+(z^*-1)\hat r\hat r^T$ below the head. With $\theta=\arg z$, $U=C$ at $|z|=1$ and
 the singular values of $\mathrm{diag}(\sigma_2\dots)\,|C|=L\sigma'R^T$, all real, the weight of
 $Z'=e^{i\theta/(n-1)}R^TUYL$ is that of Z with $\sigma'$ and $\varphi'=\varphi-\theta/(n-1)$. At n − 1 = 2 the
-centre of the heat bath takes the place of the singular values: Z' has the weight $\exp2\lambda k\cos\omega$, and the last
-coordinates are ω and the cosine of its axis. Phases do not change under conjugation with diagonal matrices in a way that
-the map could notice, and are left alone. For N = 3 these are the coordinates of `latflow.bijections.splits.su3_chart`.
+centre of the heat bath takes the place of the singular values: Z' has the weight $\exp2\lambda k\cos\omega$, and the
+last coordinates are ω and the cosine of its axis. Phases do not change under conjugation with diagonal matrices in a
+way that the map could notice, and are left alone. For N = 3 these are the coordinates of `latflow.bijections.splits.su3_chart`.
 """
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 

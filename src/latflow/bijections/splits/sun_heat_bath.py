@@ -98,7 +98,7 @@ def _integral(square: Array, m: int) -> Array:
 
 @functools.cache
 def _shape(m: int) -> tuple[float, float]:
-    """c and d of the fit; F_m = y²/4 for small y fixes one of them."""
+    """Both constants of the fit, c and d; F_m = y²/4 for small y fixes one of them."""
     y = np.linspace(0.1, _RANGE, 60)
     exact = np.log([_coefficient(m, float(x), raised=False) for x in y]) + m * y
 
