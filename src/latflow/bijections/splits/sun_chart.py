@@ -12,7 +12,9 @@ the singular values of $\mathrm{diag}(\sigma_2\dots)\,|C|=L\sigma'R^T$, all real
 $Z'=e^{i\theta/(n-1)}R^TUYL$ is that of Z with $\sigma'$ and $\varphi'=\varphi-\theta/(n-1)$. At n − 1 = 2 the
 centre of the heat bath takes the place of the singular values: Z' has the weight $\exp2\lambda k\cos\omega$, and the
 last coordinates are ω and the cosine of its axis. Phases do not change under conjugation with diagonal matrices in a
-way that the map could notice, and are left alone. For N = 3 these are the coordinates of `latflow.bijections.splits.su3_chart`.
+way that the map could notice, and are left alone.
+
+For N = 3 these are the coordinates of `latflow.bijections.splits.su3_chart`.
 """
 
 from typing import NamedTuple
