@@ -106,7 +106,7 @@ def _columns(a: Matrices, p: Array, q: Array, c: Array, s: Array) -> Matrices:
 def _perturbed(
     primals: tuple[Matrices], tangents: tuple[Matrices]
 ) -> tuple[tuple[Values, Matrices], tuple[Values, Matrices]]:
-    r"""First order: $\dot\lambda_i=N_{ii}$, $\dot V=VK$, $K_{ij}=N_{ij}/(\lambda_j-\lambda_i)$; $N=V^\dagger\dot AV$."""
+    r"""$\dot\lambda_i=N_{ii}$ and $\dot V=VK$, $K_{ij}=N_{ij}/(\lambda_j-\lambda_i)$, with $N=V^\dagger\dot AV$."""
     values, frame = diagonalised(*primals)
     change = multiply(multiply(frame, tangents[0], left_adjoint=True), frame)
     gaps = values[None] - values[:, None]
