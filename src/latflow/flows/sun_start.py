@@ -35,7 +35,7 @@ _ENOUGH = 6e-5
 """Variance of log q − log p of one plaquette at which no further step is made; splines alone have about as much."""
 _ANGLES = 256
 _ROWS = 2048
-_WALKS = 30
+_WALKS = 12
 
 Elements = Complex[np.ndarray, "n _ _"]
 Split = TypeVar("Split", SU3Split, SUNSplit)
