@@ -1,13 +1,15 @@
 r"""Log-densities of the coordinates of SU(N) under the weight of two Wilson blocks, the later ones integrated out.
 
 The integral over a matrix of size m beside a column is that of m equal singular values with the same sum,
-$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$, at a phase φ' with $y\cos\varphi'$ in the place of y; at m = 2 it is known
-exactly. $F_m$ is a fit to its Toeplitz determinants of Bessel functions. The rest is left to networks.
+$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$. A phase φ' costs $m^2(1-\cos\varphi')/\sum_i\sigma_i^{-1}$ of that sum, because
+the eigenvalue with the least weight turns most. At m = 2 the integral is known exactly. $F_m$ is a fit to its Toeplitz
+determinants of Bessel functions. The rest is left to networks.
 """
 
 import functools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -20,6 +22,8 @@ from latflow.bijections.splits.sun_chart import Weight, shares
 _STRONG = 1e-4
 """Averages below which κ is proportional to A, to their square."""
 _POINTS = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
+_LEAST = 0.05
+"""Singular values below which inverses are bounded."""
 _RANGE = 8.0
 """Largest y of the fit to $F_m$."""
 
@@ -83,10 +87,13 @@ def _log_block(rate: Array, weight: Weight, real: Array, imaginary: Array, known
         # ln 2I_1(x)/x by its bound of Amos type in x², right at both ends
         root = jnp.sqrt(rate**2 * total + 6.25)
         return root - 2.5 - 1.5 * jnp.log((1.5 + root) / 4)
-    # the trace of diag(σ)|C|, which falls short of the sum of singular values in second order
-    total = sum(sigma[i + 1] * (1 - (1 - jnp.sqrt(square)) * share) for i, share in enumerate(beside))
-    turned = jnp.cos(phi - jnp.arctan2(imaginary, real) / m)
-    return _integral((rate * total / m * turned) ** 2, m)
+    # traces of diag(σ)|C| and of its inverse, which stand for those of its singular values
+    length = jnp.sqrt(square + _LEAST**2)
+    total = sum(sigma[i + 1] * (1 - (1 - length) * share) for i, share in enumerate(beside))
+    inverse = [jax.lax.rsqrt(s**2 + _LEAST**2) for s in sigma[1:]]
+    soft = m**2 * length / sum(s * (length + (1 - length) * share) for s, share in zip(inverse, beside, strict=True))
+    turned = 1 - jnp.cos(phi - jnp.arctan2(imaginary, real) / m)
+    return _integral((rate * (total - soft * turned) / m) ** 2, m)
 
 
 def _integral(square: Array, m: int) -> Array:
