@@ -1,8 +1,8 @@
 r"""Log-densities of the coordinates of SU(N) under the weight of two Wilson blocks, the later ones integrated out.
 
 The integral over a matrix of size m beside a column is that of m equal singular values with the same sum,
-$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$. A phase φ' costs $m^2(1-\cos\varphi')/\sum_i\sigma_i^{-1}$ of that sum, because
-the eigenvalue with the least weight turns most. At m = 2 the integral is known exactly. $F_m$ is a fit to its Toeplitz
+$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$. A phase φ' costs $m^2(1-\cos\varphi')/\sum_i\sigma_i^{-1}$ of that sum,
+because the eigenvalue with the least weight turns most. At m = 2 the integral is known exactly. $F_m$ is a fit to its Toeplitz
 determinants of Bessel functions. The rest is left to networks.
 """
 
