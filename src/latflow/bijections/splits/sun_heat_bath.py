@@ -1,9 +1,9 @@
 r"""Log-densities of the coordinates of SU(N) under the weight of two Wilson blocks, the later ones integrated out.
 
 The integral over a matrix of size m beside a column is that of m equal singular values with the same sum,
-$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$. A phase φ' costs $m^2(1-\cos\varphi')/\sum_i\sigma_i^{-1}$ of that sum,
-because the eigenvalue with the least weight turns most. At m = 2 the integral is known exactly. $F_m$ is a fit to its Toeplitz
-determinants of Bessel functions. The rest is left to networks.
+$F_m(y)=\ln\int dY\,e^{y\,\mathrm{Re\,tr}Y}$, a fit to Toeplitz determinants of Bessel functions. A phase φ' costs
+$m^2(1-\cos\varphi')/\sum_i\sigma_i^{-1}$ of that sum, because the eigenvalue with the least weight turns most. At
+m = 2 the integral is known exactly. The rest is left to networks.
 """
 
 import functools
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import minimize_scalar, root_scalar
+from scipy.optimize import root_scalar
 from scipy.special import ive, roots_jacobi
 
 from latflow.bijections.splits.profile import nodes
@@ -45,7 +45,7 @@ def logs(
     m = len(weight.sigma) - 1
     if step == 0:
         points, weights = roots_jacobi(3, m - 1, m - 1)
-        cosine, sine = np.cos(np.pi * y), np.sin(np.pi * y)
+        cosine, sine = jnp.cos(np.pi * y), jnp.sin(np.pi * y)
         terms = [
             math.log(w) + _head(rate, weight, cosine, sine * v) + _log_mean(rate, weight, cosine, sine * v, [])
             for v, w in zip(points, weights, strict=True)
@@ -118,11 +118,9 @@ def _shape(m: int) -> tuple[float, float]:
         return float(np.sum((fit - exact) ** 2))
 
     # between them both logarithms are of positive numbers
-    grid = np.linspace(0.05, 2 * m - 0.05, 400)
-    valid = [c for c in grid if c + other(c) > 0 and other(c) > -c]
-    best = min(valid, key=error)
-    found = minimize_scalar(error, bounds=(best - 0.02, best + 0.02), method="bounded").x
-    return float(found), other(float(found))
+    valid = [c for c in np.linspace(0.05, 2 * m - 0.05, 2000) if c + other(c) > 0]
+    found = float(min(valid, key=error))
+    return found, other(found)
 
 
 def block_couplings(n: int, beta: float, n_levels: int) -> Float[np.ndarray, " n_levels"]:
