@@ -1,4 +1,7 @@
-"""The split of SU(N) beyond 3: frames and coordinates, log-det, inverse, symmetries, and where eigenvalues coincide."""
+"""The split of SU(N): frames and coordinates, log-det, inverse, symmetries, and where eigenvalues coincide.
+
+Maps of three colours are compiled every time, those of four colours at night.
+"""
 
 import functools
 
@@ -22,20 +25,28 @@ from latflow.lattice import Lattice
 from latflow.testing import BIJECTION_LAWS, scrambled, spread_fields
 
 KEY = jax.random.key(1)
-GROUP = SU(4)
+COLOURS = pytest.mark.parametrize("n", [3, pytest.param(4, marks=pytest.mark.nightly)])
 STEP = 1e-4
-BASES = [(0, 0, 0, 0), (0.7, 0.7, -0.4, -1.0), (0.5, 0.5, -0.5, -0.5), (np.pi, np.pi, 0, 0), (np.pi / 2,) * 4]
+BASES = {
+    3: [(0, 0, 0), (0.7, 0.7, -1.4), (np.pi, np.pi, 0)],
+    4: [(0, 0, 0, 0), (0.7, 0.7, -0.4, -1.0), (0.5, 0.5, -0.5, -0.5), (np.pi, np.pi, 0, 0), (np.pi / 2,) * 4],
+}
+DIRECTIONS = {3: [1, 0.3, -1.3], 4: [1, 0.3, -0.4, -0.9]}
 GAPS = [0.0, 1e-14, 2e-9, 1e-6, 1e-4]
 
 
-def splits():
+def splits(n):
     """Of two levels."""
-    untrained = SUNSplit.untrained(KEY, n=4, n_levels=2, n_bins=4, hidden=(3,), n_terms=2, dtype="float64")
+    untrained = SUNSplit.untrained(KEY, n=n, n_levels=2, n_bins=4, hidden=(3,), n_terms=2, dtype="float64")
     return scrambled(KEY, untrained.heat_bath(3.0))
 
 
-def haar(i, n):
-    return GROUP.haar(jax.random.fold_in(KEY, i), (n,))
+def split(n):
+    return jax.tree.map(lambda leaf: leaf[0], splits(n))
+
+
+def haar(i, n, count):
+    return SU(n).haar(jax.random.fold_in(KEY, i), (count,))
 
 
 def conjugated(g, a):
@@ -43,39 +54,40 @@ def conjugated(g, a):
 
 
 @functools.cache
-def near_degenerate():
+def near_degenerate(n):
     """Plaquettes with eigenvalues at a gap from those of BASES, and that gap."""
-    angles = np.asarray([np.asarray(b) + gap * np.asarray([1, 0.3, -0.4, -0.9]) for b in BASES for gap in GAPS]).T
-    diagonal = jnp.exp(1j * angles)[:, None] * jnp.eye(4)[..., None]
-    return conjugated(haar(1, angles.shape[1]), diagonal), np.tile(GAPS, len(BASES))
+    directions = np.asarray(DIRECTIONS[n])
+    angles = np.asarray([np.asarray(base) + gap * directions for base in BASES[n] for gap in GAPS]).T
+    diagonal = jnp.exp(1j * jnp.asarray(angles))[:, None] * jnp.eye(n)[..., None]
+    return conjugated(haar(1, n, angles.shape[1]), diagonal), np.tile(GAPS, len(BASES[n]))
 
 
 def displaced(half, plaquette):
-    """Every half, and the halves a step away along all generators, beside each other."""
-    steps = STEP * np.concatenate([np.zeros((15, 1)), np.eye(15), -np.eye(15)], axis=1)
-    halves = [GROUP.move(jnp.broadcast_to(half[..., i : i + 1], (4, 4, 31)), steps) for i in range(half.shape[-1])]
-    return jnp.concatenate(halves, axis=-1), jnp.repeat(plaquette, 31, axis=-1)
+    """Every half a step away along all generators, forwards and backwards, beside each other."""
+    group = SU(len(half))
+    one = np.eye(group.n_generators)
+    steps = jnp.asarray(STEP * np.concatenate([one, -one], axis=1))
+    count = steps.shape[1]
+    halves = [group.move(jnp.repeat(half[..., i : i + 1], count, axis=-1), steps) for i in range(half.shape[-1])]
+    return jnp.concatenate(halves, axis=-1), jnp.repeat(plaquette, count, axis=-1)
 
 
 @functools.cache
-def examples():
-    """Halves and plaquettes of all tests of the map; where `displaced` ones begin, and those turned and conjugated."""
-    plaquette, gaps = near_degenerate()
-    half = haar(2, len(gaps))
-    some, coarse = haar(3, 6), haar(4, 6)
-    g = haar(5, 6)
-    far = displaced(some[..., :3], coarse[..., :3])
-    parts = [(half, plaquette), (some, coarse), (conjugated(g, some), conjugated(g, coarse))]
-    parts += [(jnp.conj(some), jnp.conj(coarse)), far]
+def examples(n):
+    """Halves and plaquettes of all tests of the map: near degeneracy, random, turned, conjugated, and displaced."""
+    plaquette, gaps = near_degenerate(n)
+    some, coarse, g = haar(3, n, 6), haar(4, n, 6), haar(5, n, 6)
+    parts = [(haar(2, n, len(gaps)), plaquette), (some, coarse), (conjugated(g, some), conjugated(g, coarse))]
+    parts += [(jnp.conj(some), jnp.conj(coarse)), displaced(some[..., :3], coarse[..., :3])]
     return [jnp.concatenate(each, axis=-1) for each in zip(*parts, strict=True)], g, len(gaps)
 
 
 @functools.cache
-def images():
-    split = jax.tree.map(lambda leaf: leaf[0], splits())
-    (half, plaquette), g, n = examples()
-    out, log_det = jax.jit(split.forward_and_log_det)(half, plaquette)
-    return out, log_det, g, n
+def images(n):
+    (half, plaquette), g, first = examples(n)
+    moving = split(n)
+    out, log_det = jax.jit(lambda *x: moving.forward_and_log_det(*x))(half, plaquette)
+    return out, log_det, g, first
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])
@@ -91,7 +103,7 @@ def test_frames_are_orthonormal_and_diagonalise(n):
 
 
 def test_frames_where_eigenvalues_coincide():
-    p, gaps = near_degenerate()
+    p, gaps = near_degenerate(4)
     angles, frame = jax.jit(sun_frame)(p)
     whole = multiply(frame * jnp.exp(1j * angles)[None], conjugate_transpose(frame))
     assert np.all(np.max(np.abs(whole - p), axis=(0, 1)) < np.where(gaps < 1e-6, 3e-8, 1e-14))
@@ -109,43 +121,48 @@ def test_singular_frames_are_rotations_at_any_rank():
 
 
 def test_coordinates_are_of_the_matrix():
-    x = haar(6, 40)
+    x = haar(6, 4, 40)
     k = jnp.cos(jnp.linspace(-2, 2, 160).reshape(4, 40))
     chart = jax.jit(read)(x, k)
     assert np.max(np.abs(jax.jit(build)(chart, k) - x)) < 1e-12
     assert np.all((chart.values >= 0) & (chart.values <= 1))
 
 
-def test_the_log_det_is_that_of_the_jacobian():
+@COLOURS
+def test_the_log_det_is_that_of_the_jacobian(n):
     """By central differences along the generators, at three halves."""
-    out, log_det, _, n = images()
-    first = n + 18
+    out, log_det, _, first = images(n)
+    group = SU(n)
+    each = group.n_generators
     for i in range(3):
-        here = slice(first + 31 * i, first + 31 * (i + 1))
-        image, moved = out[..., here][..., :1], out[..., here][..., 1:]
-        slopes = GROUP.displacement(jnp.broadcast_to(image, (4, 4, 15)), (moved[..., :15] - moved[..., 15:]) / 2 / STEP)
-        assert abs(np.linalg.slogdet(np.asarray(slopes))[1] - log_det[here][0]) < 1e-4
+        begin = first + 18 + 2 * each * i
+        forwards, backwards = out[..., begin : begin + each], out[..., begin + each : begin + 2 * each]
+        image = jnp.repeat(out[..., first + i : first + i + 1], each, axis=-1)
+        slopes = group.displacement(image, (forwards - backwards) / (2 * STEP))
+        assert abs(np.linalg.slogdet(np.asarray(slopes))[1] - log_det[first + i]) < 1e-4
 
 
-def test_the_map_is_equivariant():
-    out, log_det, g, n = images()
-    some, turned, mirrored = (slice(n + 6 * i, n + 6 * (i + 1)) for i in range(3))
+@COLOURS
+def test_the_map_is_equivariant(n):
+    out, log_det, g, first = images(n)
+    some, turned, mirrored = (slice(first + 6 * i, first + 6 * (i + 1)) for i in range(3))
     assert np.max(np.abs(out[..., turned] - conjugated(g, out[..., some]))) < 1e-12
     assert np.max(np.abs(log_det[turned] - log_det[some])) < 1e-11
     assert np.max(np.abs(out[..., mirrored] - jnp.conj(out[..., some]))) < 1e-12
 
 
-def test_the_inverse_is_one_also_near_coinciding_eigenvalues():
+@COLOURS
+def test_the_inverse_is_one_also_near_coinciding_eigenvalues(n):
     """With rounding errors of P, which the gap divides."""
-    (half, plaquette), (out, log_det, _, n) = examples()[0], images()
-    split = jax.tree.map(lambda leaf: leaf[0], splits())
+    (half, plaquette), (out, log_det, _, first) = examples(n)[0], images(n)
+    moving = split(n)
     noise = 1e-16 * np.random.default_rng(1).standard_normal(plaquette.shape)
-    back, log_det_back = jax.jit(split.inverse_and_log_det)(out, plaquette + noise)
-    gaps = np.concatenate([near_degenerate()[1], np.full(out.shape[-1] - n, 1e-3)])
+    back, log_det_back = jax.jit(lambda *x: moving.inverse_and_log_det(*x))(out, plaquette + noise)
+    gaps = np.concatenate([near_degenerate(n)[1], np.full(out.shape[-1] - first, 1e-3)])
     bound = 1e-13 / np.where(gaps < 1e-8, 1e-5, gaps)
     assert np.all(np.max(np.abs(back - half), axis=(0, 1)) < bound)
     assert np.all(np.abs(log_det + log_det_back) < 10 * bound)
-    assert np.max(np.abs(multiply(out, out, left_adjoint=True) - jnp.eye(4)[..., None])) < 1e-12
+    assert np.max(np.abs(multiply(out, out, left_adjoint=True) - jnp.eye(n)[..., None])) < 1e-12
 
 
 def test_blocks_have_powers_of_the_plaquette():
@@ -163,7 +180,7 @@ def test_small_groups_are_refused():
 @pytest.mark.parametrize("law", BIJECTION_LAWS[:4], ids=lambda law: law.__name__)
 def test_law_of_su4(law):
     lattice, space = Lattice((2, 2)), gauge_space("SU(4)", (2, 2))
-    bijection = Doubling(splits(), GROUP, Hierarchy(lattice, 2))
+    bijection = Doubling(splits(4), SU(4), Hierarchy(lattice, 2))
     warm = spread_fields(KEY, space, n=2)
     fields = jnp.concatenate([warm, HaarPrior(space).sample_and_log_prob(KEY)[0][None]])
     result = law(bijection, space, fields)
@@ -172,12 +189,11 @@ def test_law_of_su4(law):
 
 @pytest.mark.nightly
 def test_coinciding_eigenvalues_give_finite_gradients():
-    split = jax.tree.map(lambda leaf: leaf[0], splits())
-    plaquette, gaps = near_degenerate()
+    plaquette, gaps = near_degenerate(4)
 
-    def total(split, half, plaquette):
-        image, log_det = split.forward_and_log_det(half, plaquette)
+    def total(moving, half, plaquette):
+        image, log_det = moving.forward_and_log_det(half, plaquette)
         return jnp.sum(jnp.real(image) * jnp.arange(16).reshape(4, 4, 1)) + jnp.sum(log_det)
 
-    value, gradient = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)))(split, haar(2, len(gaps)), plaquette)
-    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((value, gradient)))
+    found = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)))(split(4), haar(2, 4, len(gaps)), plaquette)
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(found))
