@@ -31,7 +31,8 @@ from latflow.lattice import Lattice  # noqa: E402
 from latflow.samplers.heatbath import HeatBath  # noqa: E402
 from latflow.stats.weights import reweighting_ess  # noqa: E402
 
-SIZES = {"U(1)": {}, "SU(2)": {"n_bins": 12, "n_terms": 5}, "SU(3)": {"n_bins": 8, "n_terms": 5}}
+BINS = {"SU(2)": 12, "SU(3)": 8, "SU(4)": 12}
+SIZES = {"U(1)": {}, **{group: {"n_bins": n_bins, "n_terms": 5} for group, n_bins in BINS.items()}}
 U1 = [f"U(1):16:{beta}" for beta in range(1, 8)] + ["U(1):8:1.75", "U(1):32:28", "U(1):32:7", "U(1):64:7"]
 SU2 = [f"SU(2):16:{beta}" for beta in (1.8, 2.2, 2.7)] + ["SU(2):32:2.7"]
 SU3 = [f"SU(3):16:{beta}" for beta in (4, 5, 6)] + ["SU(3):32:6"]

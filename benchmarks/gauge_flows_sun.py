@@ -1,4 +1,4 @@
-"""Doubling flows of SU(2) and SU(3) on 16×16, as they start and after training; see `gauge_flows.py` for U(1).
+"""Doubling flows of SU(2), SU(3) and SU(4), as they start and after training; see `gauge_flows.py` for U(1).
 
 Seconds are CPU seconds of all cores together. ESS is the reweighting ESS per draw; the pull of an average is its
 deviation from the exact value on the same torus over its error, reweighted; that of log Z refers to the normalised Haar
@@ -28,8 +28,8 @@ from latflow.lattice import Lattice  # noqa: E402
 from latflow.observables.gauge import WilsonLoops  # noqa: E402
 from latflow.stats.weights import reweighting_ess  # noqa: E402
 
-ROWS = ((2, 1.8), (2, 2.2), (2, 2.7), (3, 4.0), (3, 5.0), (3, 6.0))
-SIZES = {2: {"n_bins": 12, "n_terms": 5}, 3: {"n_bins": 8, "n_terms": 5}}
+ROWS = ((2, 1.8), (2, 2.2), (2, 2.7), (3, 4.0), (3, 5.0), (3, 6.0), (4, 10.0))
+SIZES = {2: {"n_bins": 12, "n_terms": 5}, 3: {"n_bins": 8, "n_terms": 5}, 4: {"n_bins": 12, "n_terms": 5}}
 SIDES = (1, 2, 4)
 AT_ONCE = 128
 
@@ -95,7 +95,8 @@ def row(n, beta, extent, arguments):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="SU(2) on a 4 × 4 lattice, without training")
-    parser.add_argument("--group", type=int, choices=(2, 3), help="2 or 3 alone")
+    parser.add_argument("--group", type=int, choices=(2, 3, 4), help="2, 3 or 4 alone")
+    parser.add_argument("--extent", type=int, default=16, help="a power of two from 4 on")
     parser.add_argument("--beta", type=float, nargs="+", help="these couplings alone")
     parser.add_argument("--draws", type=int, default=2048, help="a multiple of 128")
     parser.add_argument("--steps", type=int, default=0)
@@ -103,7 +104,10 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    rows = [(n, beta, 16) for n, beta in ROWS if arguments.group in (None, n) and beta in (arguments.beta or [beta])]
+    extent = arguments.extent
+    rows = [
+        (n, beta, extent) for n, beta in ROWS if arguments.group in (None, n) and beta in (arguments.beta or [beta])
+    ]
     if arguments.quick:
         arguments.draws, rows = 256, [(2, 2.2, 4)]
     print(f"N = {arguments.draws}, {arguments.steps} steps of {arguments.batch} draws, seed {arguments.seed}\n")

@@ -30,6 +30,7 @@ PLAIN_MODULES = (
     "bijections/ode/test_of_draws.py",
     "bijections/test_class_maps.py",
     "bijections/test_splits.py",
+    "bijections/test_sun_splits.py",
     "cli/test_reduce.py",
     "fields/test_gradient_flow.py",
     "fields/test_product.py",

@@ -138,7 +138,7 @@ def _links() -> list[Case]:
             **flow,
             **{"flow.kind": '"plaquettes"', "action.group": '"U(1)"'},
         ),
-        links("action.group", '"SU(4)"', "'SU(4)'", "with a doubling flow", **doubling, **{"lattice.shape": "[8, 8]"}),
+        links("action.group", '"SU(5)"', "'SU(5)'", "with a doubling flow", **doubling, **{"lattice.shape": "[8, 8]"}),
         *(
             links(path, literal, *says, **{"action.group": '"U(1)"', **doubling, "lattice.shape": "[8, 8]"})
             for path, literal, *says in (

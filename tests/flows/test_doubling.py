@@ -10,6 +10,7 @@ from scipy.special import ive
 from catalogue import wilson
 from latflow.actions.exact_gauge import (
     su3_block_log_density,
+    sun_block_log_density,
     sun_log_z,
     sun_open_log_z,
     sun_plaquette,
@@ -122,6 +123,25 @@ def test_blocks_of_su3_are_convolutions():
     assert abs(np.mean(one * other) - two) < 5 * np.std(one * other) / np.sqrt(4000)
 
 
+def test_blocks_of_su4_are_convolutions():
+    """As for SU(3), with the characters of any group, which for three colours are the same density."""
+    group = SU(4)
+    links, loop = (np.asarray(group.haar(jax.random.key(i), (n,))) for i, n in ((3, 4000), (4, 1)))
+    rests = np.einsum("jin,jk->ikn", links.conj(), loop[..., 0])
+    one, other = (_density(x, 5.0, 1) for x in (links, rests))
+    assert abs(np.mean(one) - 1) < 5 * np.std(one) / np.sqrt(4000)
+    error = np.std(one * other) / np.sqrt(4000)
+    assert abs(np.mean(one * other) - _density(loop, 5.0, 2)[0]) < 5 * error
+    three = np.asarray(SU(3).haar(KEY, (20,)))
+    known = su3_block_log_density(np.einsum("iin->n", three), 5.0, n_plaquettes=2)
+    assert np.allclose(np.log(_density(three, 5.0, 2)), known, atol=1e-9)
+
+
+def _density(x, beta, n_plaquettes):
+    values = np.linalg.eigvals(np.moveaxis(x, -1, 0))
+    return np.exp(sun_block_log_density(values, beta, n_plaquettes=n_plaquettes))
+
+
 def test_the_split_is_continuous_where_the_plaquette_is_minus_one():
     """S = ±π is one plaquette: images agree there, though half the angle jumps by π."""
     split, half = U1Split(jnp.asarray([2.0, -0.7, 0.4]), 5), jnp.linspace(-3, 3, 9)
@@ -154,7 +174,7 @@ def test_halvings():
         ((4, 4), "U(1)", {"n_terms": 65}, "n_terms: 65; allowed: at most 64"),
         ((4, 4), "U(1)", {"dtype": "float16"}, "dtype: float16; allowed: float32 or float64"),
         ((4, 4), "SU(3)", {"open_boundaries": True}, r"U\(1\) or SU\(2\) for a doubling flow with open boundaries"),
-        ((4, 4), "SU(4)", {}, r"U\(1\), SU\(2\), SU\(3\) for a doubling flow"),
+        ((4, 4), "SU(5)", {}, r"U\(1\), SU\(2\), SU\(3\), SU\(4\) for a doubling flow"),
     ],
 )
 def test_what_cannot_be_is_refused(shape, group, settings, message):

@@ -20,6 +20,7 @@ from latflow.arguments import count, number
 from latflow.errors import ConfigError
 
 _NEGLIGIBLE = 1e-18
+_LEFT_OUT = 1e-13
 _NODES = 400
 _ANGLES = 256
 
@@ -281,6 +282,44 @@ def su3_block_log_density(
         for r, share in shares.items()
     ]
     return np.log(np.maximum(np.sum(density, axis=0), 1e-300))
+
+
+def sun_block_log_density(
+    eigenvalues: Complex[np.ndarray, "samples n"], beta: float, *, n_plaquettes: int
+) -> Float[np.ndarray, " samples"]:
+    r"""Log-density of the loop around a block of plaquettes of SU(n) in infinite volume, with respect to Haar.
+
+    As `su3_block_log_density`, with $h_k=\sum_j(-1)^{j-1}e_jh_{k-j}$ and $\chi_r=\det h_{r_i+j-i}$. Representations
+    that can change the density by 1e-13 at most are left out.
+
+    Args:
+        eigenvalues: Of the loops.
+        beta: β of Wilson's action, at least 0.
+        n_plaquettes: n.
+
+    >>> one = np.ones((1, 4), complex)
+    >>> wilson = -np.log(_coefficient((0, 0, 0, 0), 5.0))
+    >>> bool(abs(sun_block_log_density(one, 5.0, n_plaquettes=1)[0] - wilson) < 1e-9)
+    True
+    """
+    n = eigenvalues.shape[1]
+    trivial = _ratio((0,) * n, beta)
+    kept = {r: (_ratio(r, beta) / trivial) ** n_plaquettes for r in _representations(n, beta, 1 + n_plaquettes)}
+    kept = {r: share for r, share in kept.items() if _dimension(r) ** 2 * share > _LEFT_OUT}
+    e = np.zeros((n + 1, len(eigenvalues)), complex)
+    e[0] = 1.0
+    for value in eigenvalues.T:
+        e[1:] = e[1:] + value * e[:-1]
+    # h_k stands at k + n: those below zero vanish
+    h = [np.zeros(len(eigenvalues), complex)] * n + [np.ones(len(eigenvalues), complex)]
+    for _ in range(max(r[0] for r in kept) + n):
+        h.append(sum((-1) ** (j - 1) * e[j] * h[-j] for j in range(1, n + 1)))
+    complete, places = np.stack(h), np.arange(n - 1)
+    density = np.zeros(len(eigenvalues))
+    for r, share in kept.items():
+        rows = complete[n + np.asarray(r[:-1])[:, None] + places - places[:, None]]
+        density += _dimension(r) * share * np.real(np.linalg.det(np.moveaxis(rows, -1, 0)))
+    return np.log(np.maximum(density, 1e-300))
 
 
 def strong_coupling_plaquette(u: float, *, dimensions: int) -> float:

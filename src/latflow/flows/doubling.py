@@ -1,12 +1,12 @@
 r"""Flows of links from coarse to fine lattices, which start as the heat bath of blocks.
 
 In two dimensions, integrating over the links inside a block of n plaquettes leaves a density of the loop around it,
-which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) of networks beside
-the heat bath of Wilson blocks, see `latflow.flows.su3_start`. One entry of `_SPLITS` per group.
+which is the convolution of n weights of a plaquette. Every level starts with a fit to it, for SU(3) and SU(4) of
+networks beside the heat bath of Wilson blocks, see `latflow.flows.sun_start`. One entry of `_SPLITS` per group.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax.core
@@ -19,12 +19,13 @@ from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.splits.base import AbstractSplit
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.su3 import SU3Split
+from latflow.bijections.splits.sun import SUNSplit
 from latflow.bijections.splits.u1 import U1Split
 from latflow.distributions import AbstractDistribution, HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
-from latflow.flows.su3_start import fitted
+from latflow.flows.sun_start import fitted
 from latflow.flows.tables import MOST_TERMS, largest_beta
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
@@ -54,10 +55,28 @@ def _su3(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
     return SU3Split.untrained(key, n_levels=n_levels, n_bins=n_bins, n_terms=n_terms, dtype=dtype)
 
 
-_SPLITS: dict[str, Callable[[PRNGKey, _Sizes, str | jnp.dtype], AbstractSplit]] = {
-    "U(1)": _u1,
-    "SU(2)": _su2,
-    "SU(3)": _su3,
+def _su4(key: PRNGKey, sizes: _Sizes, dtype: str | jnp.dtype) -> AbstractSplit:
+    n_levels, n_bins, n_terms = sizes
+    return SUNSplit.untrained(key, n=4, n_levels=n_levels, n_bins=n_bins, n_terms=n_terms, dtype=dtype)
+
+
+def _unchanged(splits: AbstractSplit, beta: float) -> AbstractSplit:
+    del beta
+    return splits
+
+
+class _Kind(NamedTuple):
+    """How the splits of a group are made, and what follows their heat bath at the start of a flow."""
+
+    untrained: Callable[[PRNGKey, _Sizes, str | jnp.dtype], AbstractSplit]
+    fitted: Callable[[Any, float], AbstractSplit] = _unchanged
+
+
+_SPLITS = {
+    "U(1)": _Kind(_u1),
+    "SU(2)": _Kind(_su2),
+    "SU(3)": _Kind(_su3, fitted),
+    "SU(4)": _Kind(_su4, fitted),
 }
 
 
@@ -80,14 +99,15 @@ def doubling_flow(
     coarsest lattice keep their Haar density, which is exact there for a single site only.
 
     Args:
-        key: Randomness of the networks of SU(3); the flows of other groups start without any.
+        key: Randomness of the networks of SU(3) and SU(4); the flows of other groups start without any.
         lattice: Two directions of two or more sites.
-        group: U(1), SU(2) or SU(3).
+        group: U(1), SU(2), SU(3) or SU(4).
         beta: Coupling of Wilson's action whose heat bath of blocks is the start; from 0 to K²/10 with K bins, at most
             30. It is read when the flow is built, and cannot be traced.
         n_levels: How often the volume is halved; by default until no even extent is left.
         n_bins: Bins of the splines.
-        n_terms: Coefficients of the energy of blocks; for SU(3) of the series of every coordinate. See
+        n_terms: Coefficients of the energy of blocks; for SU(3) and SU(4) of the series of every
+            coordinate. See
             `latflow.bijections.splits`.
         dtype: Precision of weights, and of the densities that splines are made of.
         open_boundaries: For `WilsonAction` with open boundaries in both directions; U(1) and SU(2) only. Plaquettes are
@@ -113,8 +133,8 @@ def doubling_flow(
         raise ConfigError([f"n_terms: {n_terms}; allowed: at most {MOST_TERMS}"])
     beta = _coupling(beta, n_bins)
     hierarchy = _hierarchy(lattice, n_levels)
-    splits = _SPLITS[group.name](key, (hierarchy.n_levels, n_bins, n_terms), dtype)
-    doubling = Doubling(_started(splits, beta), group, hierarchy, open_boundaries)
+    splits = _SPLITS[group.name].untrained(key, (hierarchy.n_levels, n_bins, n_terms), dtype)
+    doubling = Doubling(_started(splits, group, beta), group, hierarchy, open_boundaries)
     return Flow(HaarPrior(GaugeSpace(lattice, group)), doubling)
 
 
@@ -122,9 +142,8 @@ _ALONE = ("U(1)", "SU(2)")
 """Groups whose splits have halves alone."""
 
 
-def _started(splits: AbstractSplit, beta: float) -> AbstractSplit:
-    heat_bath = splits.heat_bath(beta)
-    return fitted(heat_bath, beta) if isinstance(heat_bath, SU3Split) else heat_bath
+def _started(splits: AbstractSplit, group: AbstractGroup, beta: float) -> AbstractSplit:
+    return _SPLITS[group.name].fitted(splits.heat_bath(beta), beta)
 
 
 def _coupling(beta: float | Scalar, n_bins: int) -> float:
@@ -158,7 +177,7 @@ def at_heat_bath(flow: Flow, beta: float) -> Flow:
     doubling = flow.bijection
     if not isinstance(doubling, Doubling):
         raise TypeError(f"flow: {flow}; allowed: a doubling flow")
-    started = eqx.tree_at(lambda bijection: bijection.splits, doubling, _started(doubling.splits, beta))
+    started = eqx.tree_at(lambda bijection: bijection.splits, doubling, _started(doubling.splits, doubling.group, beta))
     return Flow(flow.prior, started)
 
 

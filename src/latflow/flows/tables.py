@@ -202,7 +202,7 @@ class DoublingTable(AbstractFlowTable):
     """From coarse links to fine ones in two dimensions, equivariant under gauge transformations."""
 
     fields: ClassVar[tuple[str, ...]] = ("links",)
-    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)")
+    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)", "SU(4)")
     # its start, and the reduced form in which it is trained, are those of Wilson's action
     actions: ClassVar[tuple[str, ...]] = ("wilson",)
     builder: ClassVar[str] = "latflow.flows.builders:doubling"

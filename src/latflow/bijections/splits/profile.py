@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from latflow.batching import trailing
+
 _LOWEST = -25.0
 """Least ℓ below its maximum: bins of less weight would be narrower than rounding errors."""
 _TINY = 1e-10
@@ -109,6 +111,25 @@ def stretch(x: Float[Array, "*sites"], y: Float[Array, "*sites"], log_slope: Flo
     regular = bottom > _TINY
     ratio = jnp.where(regular, jnp.where(regular, top, 1.0) / jnp.where(regular, bottom, 1.0), jnp.exp(log_slope))
     return ratio, jnp.log(ratio)
+
+
+@trailing
+def through(
+    logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"], *, power: int, inverse: bool
+) -> tuple[Float[Array, "*sites"], Float[Array, "*sites"]]:
+    """Image or base coordinate of one spline, and the log-det with respect to Haar in the same direction.
+
+    Args:
+        logs: ℓ at `nodes`, up to a constant per site.
+        value: What is mapped.
+        power: p of the reference density.
+        inverse: Whether `value` is an image.
+    """
+    spline = profile(logs, power=power)
+    other, log_slope = (pull if inverse else push)(spline, value)
+    base, image = (other, value) if inverse else (value, other)
+    log_det = log_slope + power * stretch(base, image, log_slope)[1] if power else log_slope
+    return other, -log_det if inverse else log_det
 
 
 def within(x: Float[Array, "*sites"], top: float) -> Float[Array, "*sites"]:

@@ -32,7 +32,7 @@ from latflow.batching import trailing
 from latflow.bijections.splits.base import AbstractSplit, LogDet
 from latflow.bijections.splits.eigenframe import eigenframe, from_frame, in_frame
 from latflow.bijections.splits.network import SiteNetwork
-from latflow.bijections.splits.profile import nodes, profile, pull, push, stretch
+from latflow.bijections.splits.profile import nodes, through
 from latflow.bijections.splits.su3_chart import Chart, Phases, build, read, strength
 
 _POWERS = (4, 3, 0, 2, 0)
@@ -48,7 +48,6 @@ _STRONG = 1e-4
 _SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
 
 _Taken = tuple[Matrices, Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
-_Parts = tuple[Float[Array, "*sites"], Float[Array, "*sites"]]
 
 
 class Condition(NamedTuple):
@@ -151,6 +150,10 @@ class SU3Split(AbstractSplit):
             found.append(Condition(values[step], logs, _read(features, known, step=step), power))
         return tuple(found)
 
+    def examined(self, half: Field, plaquette: Field) -> tuple[tuple[Condition, ...], LogDet]:
+        """The conditions, and the log-det of the inverse map."""
+        return self.conditions(half, plaquette), self.inverse_and_log_det(half, plaquette)[1]
+
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
         # XLA would compute the frame again in every loop that reads it: half of the seconds, and of the compilation
         parts = jax.lax.optimization_barrier(_taken_apart(half, plaquette))
@@ -168,7 +171,7 @@ class SU3Split(AbstractSplit):
             logs = _heat_bath(self.kappa, features[:3], known, step=step, n_bins=self.n_bins)
             terms = jnp.asarray(series(nodes(self.n_bins), power, n_terms=len(network.biases[-1])), logs.dtype)
             logs = logs + jnp.tensordot(terms, network(_read(features, known, step=step)), 1)
-            out, slope = _through(logs, values[step], power=power, inverse=inverse)
+            out, slope = through(logs, values[step], power=power, inverse=inverse)
             images.append(values[step] if inverse else out)
             moved.append(out)
             log_det = log_det + slope
@@ -245,18 +248,6 @@ def _put_together(
 ) -> Matrices:
     a = from_frame(frame, root[:, None] * build(Chart(values, phases), features[:3]))
     return jnp.where(conjugated[None, None], jnp.conj(a), a)
-
-
-@trailing
-def _through(
-    logs: Float[Array, "n_nodes *sites"], value: Float[Array, "*sites"], *, power: int, inverse: bool
-) -> _Parts:
-    """Image or base coordinate of one spline, and the log-det with respect to Haar in the same direction."""
-    spline = profile(logs, power=power)
-    other, log_slope = (pull if inverse else push)(spline, value)
-    base, image = (other, value) if inverse else (value, other)
-    log_det = log_slope + power * stretch(base, image, log_slope)[1] if power else log_slope
-    return other, -log_det if inverse else log_det
 
 
 @trailing

@@ -1,4 +1,4 @@
-r"""The start of SU(3) splits: networks fitted to the exact densities of blocks, before any training.
+r"""The start of splits of SU(N), N ≥ 3: networks fitted to the exact densities of blocks, before any training.
 
 Wilson blocks of another coupling miss the density of a block of two and more plaquettes, which the character expansion
 knows. Halves a, b of two independent blocks and P = ab are examples of what a split should make, at which its log q has
@@ -8,8 +8,9 @@ hidden layer and the output. Values have no noise, so a few thousand examples de
 
 import dataclasses
 import functools
+import itertools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -18,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from latflow.actions.exact_gauge import su3_block_log_density, sun_plaquette
+from latflow.actions.exact_gauge import su3_block_log_density, sun_block_log_density, sun_plaquette
 from latflow.bijections.splits.network import SiteNetwork
 from latflow.bijections.splits.profile import nodes, shares
 from latflow.bijections.splits.su3 import Condition, SU3Split, series
+from latflow.bijections.splits.sun import SUNSplit
 
 _LEAST = 0.02
 """Average of a block below which its density is that of Wilson blocks to all digits that count."""
@@ -33,11 +35,13 @@ _ENOUGH = 6e-5
 """Variance of log q − log p of one plaquette at which no further step is made; splines alone have about as much."""
 _ANGLES = 256
 _ROWS = 2048
+_WALKS = 12
 
-Matrices3 = Complex[np.ndarray, "n 3 3"]
+Elements = Complex[np.ndarray, "n _ _"]
+Split = TypeVar("Split", SU3Split, SUNSplit)
 
 
-def fitted(splits: SU3Split, beta: float) -> SU3Split:
+def fitted(splits: Split, beta: float) -> Split:
     """The stacked splits of all levels with networks of the exact densities of blocks.
 
     Args:
@@ -47,10 +51,10 @@ def fitted(splits: SU3Split, beta: float) -> SU3Split:
     """
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(splits)):
         return splits
-    n_levels = len(splits.kappa)
+    group, n_levels = _size(splits), len(splits.kappa)
     for i in reversed(range(n_levels)):
         n = 2 ** (n_levels - 1 - i)
-        if beta == 0 or sun_plaquette(3, beta) ** n < _LEAST:
+        if beta == 0 or sun_plaquette(group, beta) ** n < _LEAST:
             break
         level = jax.tree.map(lambda leaf, i=i: leaf[i] if eqx.is_array(leaf) else leaf, splits)
         found = _networks(level, beta, n)
@@ -62,51 +66,87 @@ def fitted(splits: SU3Split, beta: float) -> SU3Split:
     return splits
 
 
+def _size(split: SU3Split | SUNSplit) -> int:
+    return split.n if isinstance(split, SUNSplit) else 3
+
+
 # Examples -------------------------------------------------------------------------------------------------------------
 
 
 class _Examples(NamedTuple):
     """Halves and plaquettes of pairs of blocks, and the log-density of a given P."""
 
-    half: Matrices3
-    plaquette: Matrices3
+    half: Elements
+    plaquette: Elements
     log_density: Float[np.ndarray, " n"]
 
 
-def _examples(beta: float, n_plaquettes: int, n: int) -> _Examples:
+def _examples(group: int, beta: float, n_plaquettes: int, n: int) -> _Examples:
     random = np.random.default_rng(n_plaquettes)
-    one, other = (_block(random, beta, n_plaquettes, n) for _ in range(2))
+    one, other = (_block(random, group, beta, n_plaquettes, n) for _ in range(2))
     whole = one @ other
     energies = [_log_density(x, beta, n_plaquettes) for x in (one, other)]
     return _Examples(one, whole, energies[0] + energies[1] - _log_density(whole, beta, 2 * n_plaquettes))
 
 
-def _log_density(x: Matrices3, beta: float, n_plaquettes: int) -> Float[np.ndarray, " n"]:
-    traces = np.einsum("nii->n", x)
+def _log_density(x: Elements, beta: float, n_plaquettes: int) -> Float[np.ndarray, " n"]:
+    traces, n = np.einsum("nii->n", x), x.shape[-1]
     if n_plaquettes == 1:
-        return beta * traces.real / 3
-    return su3_block_log_density(traces, beta, n_plaquettes=n_plaquettes)
+        return beta * traces.real / n
+    if n == 3:
+        return su3_block_log_density(traces, beta, n_plaquettes=n_plaquettes)
+    return sun_block_log_density(np.linalg.eigvals(x), beta, n_plaquettes=n_plaquettes)
 
 
-def _block(random: np.random.Generator, beta: float, n_plaquettes: int, n: int) -> Matrices3:
-    """Products of plaquettes whose eigenvalues come from a grid, jittered; examples need no exact distribution."""
+def _block(random: np.random.Generator, group: int, beta: float, n_plaquettes: int, n: int) -> Elements:
+    """Products of plaquettes; examples need no exact distribution."""
+    found = np.broadcast_to(np.eye(group), (n, group, group))
+    for _ in range(n_plaquettes):
+        angles = _on_grid(random, beta, n) if group == 3 else _walked(random, group, beta, n)
+        z = random.standard_normal((2, n, group, group))
+        frame, triangle = np.linalg.qr(z[0] + 1j * z[1])
+        diagonal = np.einsum("nii->ni", triangle)
+        frame = frame * (diagonal / abs(diagonal))[:, None]
+        found = found @ (frame * np.exp(1j * angles)[:, None]) @ np.conj(np.swapaxes(frame, 1, 2))
+    return found
+
+
+def _on_grid(random: np.random.Generator, beta: float, n: int) -> Float[np.ndarray, "n 3"]:
+    """Angles of plaquettes of SU(3) from a grid, jittered."""
     grid = 2 * np.pi * (np.arange(_ANGLES) + 0.5) / _ANGLES
     first, second = np.meshgrid(grid, grid, indexing="ij")
     angles = [first, second, -first - second]
     values = [np.exp(1j * angle) for angle in angles]
     measure = math.prod(abs(values[i] - values[j]) ** 2 for i, j in ((0, 1), (1, 2), (2, 0)))
     weights = np.ravel(measure * np.exp(beta * (sum(np.cos(angle) for angle in angles) / 3 - 1)))
-    found = np.broadcast_to(np.eye(3), (n, 3, 3))
-    for _ in range(n_plaquettes):
-        drawn = np.stack(np.divmod(random.choice(weights.size, size=n, p=weights / weights.sum()), _ANGLES))
-        two = grid[drawn] + (random.random(drawn.shape) - 0.5) * 2 * np.pi / _ANGLES
-        phases = np.exp(1j * np.concatenate([two, -two.sum(axis=0)[None]]))
-        z = random.standard_normal((2, n, 3, 3))
-        frame, triangle = np.linalg.qr(z[0] + 1j * z[1])
-        diagonal = np.einsum("nii->ni", triangle)
-        frame = frame * (diagonal / abs(diagonal))[:, None]
-        found = found @ (frame * phases.T[:, None]) @ np.conj(np.swapaxes(frame, 1, 2))
-    return found
+    drawn = np.stack(np.divmod(random.choice(weights.size, size=n, p=weights / weights.sum()), _ANGLES))
+    two = grid[drawn] + (random.random(drawn.shape) - 0.5) * 2 * np.pi / _ANGLES
+    return np.concatenate([two, -two.sum(axis=0)[None]]).T
+
+
+def _walked(random: np.random.Generator, group: int, beta: float, n: int) -> Float[np.ndarray, "n _"]:
+    """Angles of plaquettes of SU(N) after random walks in Weyl's measure: two angles turn against each other."""
+    angles = random.uniform(-np.pi, np.pi, (n, group))
+    angles[:, -1] -= angles.sum(axis=1)
+    log_weights = _log_weyl(angles, beta)
+    pairs = list(itertools.combinations(range(group), 2))
+    for _ in range(_WALKS):
+        for i, j in pairs:
+            step = random.uniform(-1, 1, n) * np.pi * random.random(n)
+            moved = angles.copy()
+            moved[:, i] += step
+            moved[:, j] -= step
+            proposed = _log_weyl(moved, beta)
+            accepted = np.log(random.random(n)) < proposed - log_weights
+            angles = np.where(accepted[:, None], moved, angles)
+            log_weights = np.where(accepted, proposed, log_weights)
+    return angles
+
+
+def _log_weyl(angles: Float[np.ndarray, "n _"], beta: float) -> Float[np.ndarray, " n"]:
+    gaps = np.sin((angles[:, :, None] - angles[:, None]) / 2) ** 2
+    upper = gaps[:, *np.triu_indices(angles.shape[1], 1)]
+    return beta / angles.shape[1] * np.cos(angles).sum(axis=1) + np.log(upper + 1e-300).sum(axis=1)
 
 
 # The fit --------------------------------------------------------------------------------------------------------------
@@ -138,6 +178,7 @@ class _Problem:
         n_bins: Of the splines.
         sizes: Shapes of the networks.
         inner: Bits of κ and of the layers that are not fitted.
+        group: N.
         level: The split itself.
     """
 
@@ -146,15 +187,16 @@ class _Problem:
     n_bins: int
     sizes: tuple[tuple[int, ...], ...]
     inner: bytes
-    level: SU3Split = dataclasses.field(compare=False)
+    group: int
+    level: SU3Split | SUNSplit = dataclasses.field(compare=False)
 
 
-def _networks(level: SU3Split, beta: float, n_plaquettes: int) -> tuple[SiteNetwork, ...]:
+def _networks(level: SU3Split | SUNSplit, beta: float, n_plaquettes: int) -> tuple[SiteNetwork, ...]:
     """Networks of one level, or those it has if the fit to most of the examples does not help at the others."""
     sizes = tuple(leaf.shape for leaf in jax.tree.leaves(level.networks))
     kept = [level.kappa, *((network.weights[:-2], network.biases[:-2]) for network in level.networks)]
     inner = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(kept))
-    best = _layers(_Problem(beta, n_plaquettes, level.n_bins, sizes, inner, level))
+    best = _layers(_Problem(beta, n_plaquettes, level.n_bins, sizes, inner, _size(level), level))
     return tuple(_network(*pair) for pair in zip(level.networks, best, strict=True))
 
 
@@ -163,7 +205,7 @@ def _layers(problem: _Problem) -> tuple[_Layer, ...]:
     level, beta, n_plaquettes = problem.level, problem.beta, problem.n_plaquettes
     layers = [_started(network, i) for i, network in enumerate(level.networks)]
     n_weights = sum(layer.hidden.size + layer.output.size for layer in layers)
-    examples = _examples(beta, n_plaquettes, max(_FEWEST, _PER_WEIGHT * n_weights))
+    examples = _examples(problem.group, beta, n_plaquettes, max(_FEWEST, _PER_WEIGHT * n_weights))
     columns = [jnp.asarray(np.moveaxis(part, 0, -1)) for part in examples[:2]]
     conditions, log_q = _laid_out(level, *columns)
     given = [_given(*pair, level.n_bins) for pair in zip(conditions, level.networks, strict=True)]
@@ -188,8 +230,8 @@ def _layers(problem: _Problem) -> tuple[_Layer, ...]:
 
 
 @eqx.filter_jit
-def _laid_out(level: SU3Split, half: Array, plaquette: Array) -> tuple[tuple[Condition, ...], Array]:
-    return level.conditions(half, plaquette), level.inverse_and_log_det(half, plaquette)[1]
+def _laid_out(level: SU3Split | SUNSplit, half: Array, plaquette: Array) -> tuple[tuple[Condition, ...], Array]:
+    return level.examined(half, plaquette)
 
 
 def _started(network: SiteNetwork, seed: int) -> _Layer:
