@@ -24,7 +24,7 @@ from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.plaquette_velocity import PlaquetteVelocity
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.distributions import AbstractDistribution
-from latflow.fields.plaquette_angles import plaquette_angles, require_plane_of_angles
+from latflow.fields.plaquette_angles import links_of_plaquettes, plaquette_angles, pure_gauge, require_plane_of_angles
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
 from latflow.fourier import from_momentum, momentum_squared
@@ -114,7 +114,7 @@ class VillainPrior(AbstractDistribution):
         n = self.space.lattice.volume - 1
         field = self._charge(u[0]) + self._noise(u[1 : 1 + n])
         lines, gauge = (jnp.pi * (1 - 2 * part) for part in (u[1 + n : 3 + n], u[3 + n :]))
-        x = wrap(_links_of(field, lines) + _pure_gauge(jnp.pad(gauge, (1, 0)).reshape(field.shape)))
+        x = wrap(links_of_plaquettes(field, lines) + pure_gauge(jnp.pad(gauge, (1, 0)).reshape(field.shape)))
         return x, self.log_prob(x)
 
     def _charge(self, u: Scalar) -> Scalar:
@@ -207,17 +207,3 @@ def log_partition(total: Scalar) -> Scalar:
     waves = jax.scipy.special.logsumexp(-total * squares / 2)
     charges = jax.scipy.special.logsumexp(-2 * jnp.pi**2 * squares / total) + 0.5 * jnp.log(2 * jnp.pi / total)
     return jnp.where(total > 2 * jnp.pi, waves, charges)
-
-
-def _links_of(field: Float[Array, "*sites"], lines: Float[Array, " 2"]) -> Float[Array, "2 *sites"]:
-    """Links with these plaquettes, whose sum is a multiple of 2π, and with these angles of lines around the torus."""
-    first, second = field.shape
-    rows = jnp.sum(field, axis=0)
-    across = jnp.cumsum(jnp.pad(field, ((1, 0), (0, 0))), axis=0)[:first].at[:, second - 1].add(lines[1])
-    along = jnp.zeros((first, second)).at[first - 1].set(lines[0] - jnp.cumsum(jnp.pad(rows, (1, 0)))[:second])
-    return jnp.stack([along, across])
-
-
-def _pure_gauge(angle: Float[Array, "*sites"]) -> Float[Array, "2 *sites"]:
-    """What a gauge transformation adds to the links."""
-    return jnp.stack([angle - jnp.roll(angle, -1, mu) for mu in (0, 1)])
