@@ -1861,7 +1861,7 @@ BUGS = (
         "tests/bijections/test_class_maps.py::test_an_inverse_that_has_not_converged_is_no_number",
     ),
     Bug(
-        "wrong normaliser of the Villain prior: images up to |k| ≤ 2",
+        "normaliser of the Villain prior of charges up to ±2",
         "flows/villain.py",
         "return jnp.where(total > 2 * jnp.pi, waves, charges)",
         "return jax.nn.logsumexp(-2 * jnp.pi**2 * squares[2:-2] / total) + 0.5 * jnp.log(2 * jnp.pi / total)",
