@@ -192,7 +192,8 @@ def log_villain(angle: Float[Array, "*sites"], variance: Scalar) -> Float[Array,
         angle: Within (−π, π].
         variance: σ², at most `LARGEST_VARIANCE`.
     """
-    images = angle[..., None] + 2 * jnp.pi * np.arange(-_IMAGES, _IMAGES + 1)
+    turns = np.arange(-_IMAGES, _IMAGES + 1).reshape(*(1,) * angle.ndim, -1)
+    images = angle[..., None] + 2 * jnp.pi * turns
     gaussians = jax.scipy.special.logsumexp(-(images**2) / (2 * variance), axis=-1)
     return gaussians + 0.5 * jnp.log(2 * jnp.pi / variance)
 

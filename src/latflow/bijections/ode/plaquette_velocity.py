@@ -65,21 +65,21 @@ class PlaquetteVelocity(AbstractLinearVelocity):
         c = (time_basis(t, len(self.weights)) @ self.weights).reshape(-1, self.n_harmonics)
         sources = to_momentum(jnp.tensordot(c, sines, 1), self.space.lattice)
         potential = from_momentum(jnp.sum(self._over_laplacian * sources, axis=0), self.space.lattice)
-        return curl_transposed(potential), jnp.sum(self._shares[:, None] * c * cosines)
+        return curl_transposed(potential), jnp.sum(self._shares[:, None] * c * cosines[None])
 
     @override
     def transport(self, force: Momentum, x: Field) -> Float[Array, " n_kinds"]:
         lattice = self.space.lattice
         sines, cosines = self._harmonics(x)
         # curl and the inverse of the Laplacian are moved from the velocity to the force
-        there = from_momentum(self._over_laplacian * to_momentum(curl(force), lattice), lattice)
+        there = from_momentum(self._over_laplacian * to_momentum(curl(force), lattice)[None], lattice)
         along = jnp.tensordot(there, sines, ((-2, -1), (-2, -1)))
-        return (self._shares[:, None] * cosines - along).reshape(-1)
+        return (self._shares[:, None] * cosines[None] - along).reshape(-1)
 
     def _harmonics(self, x: Field) -> tuple[Float[Array, "n *sites"], Float[Array, " n"]]:
         r"""$\sin n\theta_P$, and $\sum_Pn\cos n\theta_P$."""
         n = jnp.arange(1, self.n_harmonics + 1)[:, None, None]
-        angles = n * curl(x)
+        angles = n * curl(x)[None]
         return jnp.sin(angles), jnp.sum(n * jnp.cos(angles), axis=(1, 2))
 
     @property
@@ -93,4 +93,4 @@ class PlaquetteVelocity(AbstractLinearVelocity):
     @property
     def _shares(self) -> Float[Array, " n_powers"]:
         """p_m of this module."""
-        return jnp.mean(self._over_laplacian * momentum_squared(self.space.lattice), axis=(1, 2))
+        return jnp.mean(self._over_laplacian * momentum_squared(self.space.lattice)[None], axis=(1, 2))
