@@ -62,6 +62,7 @@ from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.networks import Networks
+from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
 from latflow.groups.sun import SU
@@ -325,6 +326,9 @@ BIJECTIONS |= {
     "doubling of SU(2)": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2))),
     "doubling of SU(2), open": lambda: _link_case("SU(2)", (2, 2), _su2_doubling((2, 2), open_boundaries=True)),
     "loops of U(1)": lambda: _loops("U(1)", (3, 3)),
+    "plaquettes that keep the charge": lambda: _link_case(
+        "U(1)", (2, 4), villain_of((2, 4)).bijection, LinkTranslation((1, 1))
+    ),
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
@@ -375,6 +379,12 @@ def _loops(group: str, shape: tuple[int, ...]) -> BijectionCase:
     space = gauge_space(group, shape)
     symmetries = (random_gauge_transformation(key(61), space), ChargeConjugation(space.group), LinkTranslation((1, 0)))
     return BijectionCase(loop_flow(group, shape, n_steps=12, order=4).bijection, space, symmetries)
+
+
+def villain_of(shape: tuple[int, ...]) -> Flow:
+    """Villain links moved by two harmonics of their plaquettes, for each itself and against its neighbours."""
+    kinds = {"n_harmonics": 2, "n_powers": 2, "n_times": 2, "n_steps": 12, "scheme": "rk8"}
+    return scrambled(key(25), villain_flow(key(24), Lattice(shape), beta=0.5, **kinds), scale=0.1)
 
 
 def _plaquettes(shape: tuple[int, ...], mu: int) -> PlaquetteCoupling:
@@ -485,6 +495,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     ),
     "u1 plaquettes": lambda: scrambled(key(20), _u1_plaquette_flow(), scale=0.05),
     "loops of U(1)": lambda: loop_flow("U(1)", (2, 2), n_steps=12),
+    "villain links": lambda: villain_of((2, 3)),
     "couplings of U(1) links": lambda: scrambled(
         key(24),
         link_coupling_flow(key(23), Lattice((2, 2)), U1(), n_layers=4, width=4, n_bins=4, n_terms=2, dtype=F64),
@@ -502,6 +513,7 @@ DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
     "free field": lambda: scrambled(key(17), FreeFieldPrior.of_mass(Lattice((2, 3)), mass_squared=0.6), scale=0.2),
     "haar U(1)": lambda: HaarPrior(gauge_space("U(1)", (2, 3))),
+    "villain": lambda: VillainPrior.of_beta(gauge_space("U(1)", (2, 3)), 0.5),
     "haar SU(2)": lambda: HaarPrior(gauge_space("SU(2)", (2, 2))),
     "uniform angles": lambda: HaarPrior(TorusSpace((2, 3))),
     "uniform unit vectors": lambda: HaarPrior(SphereSpace(2, (2,))),

@@ -75,6 +75,8 @@ from latflow.flows.networks import Networks as Networks
 from latflow.flows.quasi import QuasiSamples as QuasiSamples
 from latflow.flows.quasi import quasi_sample as quasi_sample
 from latflow.flows.transfer import transferred as transferred
+from latflow.flows.villain import VillainPrior as VillainPrior
+from latflow.flows.villain import villain_flow as villain_flow
 from latflow.flows.weighted import FlowSampler as FlowSampler
 from latflow.groups import SU as SU
 from latflow.groups import U1 as U1

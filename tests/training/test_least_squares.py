@@ -6,12 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from catalogue import loop_flow, wilson
+from catalogue import loop_flow, villain_of, wilson
 from latflow.actions.exact_gauge import u1_log_z
 from latflow.errors import ConfigError
 from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.links import continuous_link_flow
+from latflow.flows.villain import villain_flow
 from latflow.groups import named
 from latflow.lattice import Lattice
 from latflow.training.least_squares import LeastSquares
@@ -82,7 +83,31 @@ def test_the_rates_are_those_of_the_velocity() -> None:
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+def test_the_rates_of_plaquettes_are_those_of_the_velocity() -> None:
+    flow, action = villain_of((3, 4)), wilson("U(1)", (3, 4), 2.0)
+    velocity, x = flow.bijection.velocity, flow.space.random(KEY)
+    steady = eqx.tree_at(lambda v: v.weights, velocity, velocity.weights[:1])
+    force = action.force(x)
+    v, divergence = steady(jnp.zeros(()), x)
+    rates = steady.transport(force, x) @ steady.weights[0]
+    np.testing.assert_allclose(rates, divergence - jnp.sum(v * force), rtol=1e-12)
+
+
+def test_one_step_from_villain_links() -> None:
+    """The path begins at the density of the prior: ESS from .93 to .999 at β = 5, log Z within 5σ of 5·10⁻⁴."""
+    action = wilson("U(1)", (4, 4), 5.0)
+    start = villain_flow(KEY, Lattice((4, 4)), beta=5.0, n_times=2, n_steps=3)
+    state, _ = LOSS.descend(TrainingState.start(start, OPTIMISER), KEY, 1, action=action, optimiser=OPTIMISER)
+    value = eqx.filter_jit(lambda flow: ReverseKL(2048)(flow, action, KEY))
+    before, after = (np.asarray(value(flow)[1]) for flow in (start, state.flow))
+    ess = [np.mean(w) ** 2 / np.mean(w**2) for w in (np.exp(each - np.max(each)) for each in (before, after))]
+    assert ess[0] < 0.98, ess
+    assert ess[1] > 0.99, ess
+    found, error = np.log(np.mean(np.exp(after))), np.sqrt((1 / ess[1] - 1) / len(after))
+    assert abs(found - u1_log_z(5.0, volume=16)) < 5 * error
+
+
 def test_other_flows_are_refused() -> None:
     state = TrainingState.start(u1_plaquette_flow(KEY, Lattice((4, 4))), OPTIMISER)
-    with pytest.raises(ConfigError, match="least_squares; allowed: with a flow of kind loops"):
+    with pytest.raises(ConfigError, match="least_squares; allowed: with a flow of kind loops or villain"):
         LOSS.descend(state, KEY, 1, action=wilson("U(1)", (4, 4), 1.0), optimiser=OPTIMISER)

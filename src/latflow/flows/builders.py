@@ -16,6 +16,7 @@ from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.networks import Networks
+from latflow.flows.villain import at_coupling, villain_flow
 from latflow.lattice import Lattice
 
 
@@ -107,6 +108,19 @@ def loops(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Fl
         n_times=table.times,
         n_steps=table.steps,
     )
+
+
+def villain(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """From Villain links of β = 1, see `villain_start`; all numbers are float64."""
+    del dtype
+    links = _links(space)
+    sizes = {"n_harmonics": table.harmonics, "n_powers": table.powers, "n_times": table.times}
+    return villain_flow(key, links.lattice, beta=1.0, **sizes, n_steps=table.steps)
+
+
+def villain_start(flow: Flow, values: Mapping[str, float]) -> Flow:
+    """The same flow from Villain links of the β of the theory."""
+    return at_coupling(flow, values["beta"])
 
 
 def link_coupling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

@@ -1,6 +1,5 @@
 """The flows that can be trained, one table of settings per kind. Nothing here imports JAX."""
 
-import abc
 import dataclasses
 import functools
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, 
 from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
+from latflow.flows.flow_table import AbstractFlowTable as AbstractFlowTable
 from latflow.plugins import Plugin, plugins
-from latflow.tables import ADDED, AbstractSection, List, Pair, Positive, Width
+from latflow.tables import ADDED, List, Pair, Positive, Width
 
 Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
@@ -25,51 +25,6 @@ _WINDOW = "extent of the kernel, odd; convolutional only"
 _WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
 _MIXTURE = "z2: half the flow, half its mirror image, for broken phases"
-
-
-class AbstractFlowTable(AbstractSection):
-    """The table ``[flow]`` of a study for one word of `flow.kind`.
-
-    Attributes:
-        kind: The word.
-        fields: Which fields it is built for, "scalar" or "links".
-        extent_multiple: What every extent of the lattice must be a multiple of.
-        linear: Whether its velocity is linear in its weights, so that least squares can find them.
-        transfers: Whether trained weights can be carried to other lattices.
-        several_extents: Whether its kernels meet lattices of several extents, and may cover the small ones.
-        drawing: Work of a draw against one pass of the training.
-        builder: ``module:function`` that builds it from a key, the space of the fields, the table and a dtype.
-        starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
-            training begins, if the start depends on them.
-        groups: Of links; empty for any.
-        actions: Words of `action.kind` that it is made for; empty for any of its fields.
-    """
-
-    kind: Any
-    fields: ClassVar[tuple[str, ...]] = ("scalar",)
-    builder: ClassVar[str]
-    drawing: ClassVar[float] = 2.0
-    extent_multiple: ClassVar[int] = 1
-    transfers: ClassVar[bool] = False
-    linear: ClassVar[bool] = False
-    several_extents: ClassVar[bool] = False
-    starter: ClassVar[str | None] = None
-    groups: ClassVar[tuple[str, ...]] = ()
-    actions: ClassVar[tuple[str, ...]] = ()
-
-    @classmethod
-    def serves(cls, action: str, fields: str) -> bool:
-        """Whether it can be trained for an action of this kind, whose fields are "scalar" or "links"."""
-        return fields in cls.fields and (not cls.actions or action in cls.actions)
-
-    @abc.abstractmethod
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        """Products with a weight per draw, and numbers kept per draw for the gradient.
-
-        Args:
-            parameters: Number of weights.
-            volume: Sites.
-        """
 
 
 class ContinuousTable(AbstractFlowTable):
@@ -256,6 +211,31 @@ class LoopFlowTable(AbstractFlowTable):
         return 4 * self.steps * 1000 * volume, volume * (2000 + 40 * self.steps)
 
 
+class VillainTable(AbstractFlowTable):
+    """From Villain links of U(1) in two dimensions, which have topological sectors, to Wilson's action."""
+
+    fields: ClassVar[tuple[str, ...]] = ("links",)
+    groups: ClassVar[tuple[str, ...]] = ("U(1)",)
+    # the variance of its prior is that of Wilson's plaquettes
+    actions: ClassVar[tuple[str, ...]] = ("wilson",)
+    builder: ClassVar[str] = "latflow.flows.builders:villain"
+    starter: ClassVar[str | None] = "latflow.flows.builders:villain_start"
+    drawing: ClassVar[float] = 3.0
+    linear: ClassVar[bool] = True
+    transfers: ClassVar[bool] = True
+    kind: Literal["villain"] = Field(default="villain", description=_WHICH)
+    harmonics: Annotated[int, Field(ge=1, le=64)] = Field(default=6, description="largest n of sin(n θ) of plaquettes")
+    powers: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=3, description="powers of the lattice Laplacian that plaquettes are moved by, from 0 on"
+    )
+    times: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="functions of time per weight")
+    steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=4, description="integration steps in training")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return 4 * self.steps * (40 * self.harmonics * self.powers) * volume, volume * (200 + 40 * self.steps)
+
+
 TRANSFORMS = ("spline", "projections")
 """Of active plaquettes."""
 
@@ -337,6 +317,7 @@ BUILT_IN = (
     PlaquetteFlowTable,
     DoublingTable,
     LoopFlowTable,
+    VillainTable,
     LinkCouplingTable,
     StoutTable,
     IdentityFlowTable,

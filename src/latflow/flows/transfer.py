@@ -22,6 +22,7 @@ from latflow.bijections.elementwise import Scale
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.loop_velocity import LoopVelocity
 from latflow.bijections.ode.on_links import ContinuousLinkFlow
+from latflow.bijections.ode.plaquette_velocity import PlaquetteVelocity
 from latflow.bijections.ode.velocities import LatticeVelocity
 from latflow.distributions import FreeFieldPrior, HaarPrior, Normal, free_log_widths
 from latflow.errors import ConfigError
@@ -29,6 +30,7 @@ from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows.conditional import ConditionalFlow, FlowModel, interpolated
 from latflow.flows.flow import Flow
 from latflow.flows.mixture import Z2Mixture
+from latflow.flows.villain import VillainPrior
 from latflow.fourier import displacements, orbit_momentum_squared
 from latflow.lattice import Lattice
 
@@ -129,6 +131,17 @@ def _(part: ContinuousLinkFlow, lattice: Lattice) -> ContinuousLinkFlow:
 def _(part: LoopVelocity, lattice: Lattice) -> LoopVelocity:
     _require_dimension(part.space.lattice, lattice)
     return part.on(lattice)
+
+
+@_transferred.register
+def _(part: PlaquetteVelocity, lattice: Lattice) -> PlaquetteVelocity:
+    _require_dimension(part.space.lattice, lattice)
+    return part.on(lattice)
+
+
+@_transferred.register
+def _(part: VillainPrior, lattice: Lattice) -> VillainPrior:
+    return VillainPrior(part.log_variance, GaugeSpace(lattice, part.space.group))
 
 
 @_transferred.register

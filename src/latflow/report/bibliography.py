@@ -57,6 +57,15 @@ BIBLIOGRAPHY = (
         values=("loops",),
     ),
     Work(
+        "J. Villain, Theory of one- and two-dimensional magnets with an easy magnetization plane, II. The planar, "
+        "classical, two-dimensional magnet, J. Phys. (Paris) 36 (1975) 581",
+        "",
+        "the weight of the links that the flow moves",
+        of_flows=True,
+        key="flow.kind",
+        values=("villain",),
+    ),
+    Work(
         "U. Wolff, Monte Carlo errors with less errors", "hep-lat/0306017", "errors and autocorrelation times, Γ method"
     ),
     Work(

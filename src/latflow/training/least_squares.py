@@ -1,9 +1,10 @@
 r"""Least squares along the flow: the weights of a linear velocity without a gradient through its integration.
 
-The flow is to pass through $p_t\propto e^{-tS}$. Along a velocity $v=\sum_kc_k(t)v_k$ the difference of $\log q_t$ and
-$\log p_t$ stays constant on every draw if
+The flow is to pass through $p_t\propto e^{-S_t}$ with $S_t=tS-(1-t)\log q_0$, $q_0$ the density of the prior, 1 for
+Haar links. Along a velocity $v=\sum_kc_k(t)v_k$ the difference of $\log q_t$ and $\log p_t$ stays constant on every
+draw if
 
-$$\sum_kc_k(t)\,f_k(t,x)=S(x)-\langle S\rangle_t,\qquad f_k=\partial\cdot v_k-t\,v_k\cdot\partial S.$$
+$$\sum_kc_k(t)\,f_k(t,x)=S(x)+\log q_0(x)-\langle\dots\rangle_t,\qquad f_k=\partial\cdot v_k-v_k\cdot\partial S_t.$$
 
 A step draws a batch from the prior, carries it through the times of a grid and solves for the weights by linear
 regression over draws and times. Draws move with the weights so far, where there are none yet with the coefficients
@@ -21,12 +22,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
-from latflow._typing import Field, PRNGKey, Scalar
+from latflow._typing import Field, Momentum, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count
-from latflow.bijections.ode.loop_velocity import LoopVelocity
+from latflow.bijections.ode.linear import AbstractLinearVelocity
 from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.velocities import time_basis
+from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
@@ -52,6 +54,21 @@ class _Draws(NamedTuple):
 
     x: Field
     before: Float[Array, " n_kinds"]
+
+
+class _Path(eqx.Module):
+    """From the density of the prior to that of the target."""
+
+    prior: AbstractDistribution
+    action: AbstractAction
+
+    def __call__(self, x: Field, t: Scalar) -> tuple[Scalar, Momentum]:
+        """S + log q₀, and ∂S_t."""
+        space = self.action.space
+        value, force = self.action.value_and_force(x)
+        nothing = jnp.zeros(force.shape, force.dtype)
+        log_q, slope = jax.value_and_grad(lambda p: self.prior.log_prob(space.move(x, p)))(nothing)
+        return value + log_q, t * force - (1 - t) * slope
 
 
 class LeastSquares(AbstractLoss):
@@ -83,7 +100,7 @@ class LeastSquares(AbstractLoss):
             ConfigError: If the flow is no continuous flow along loops.
         """
         del optimiser
-        _flow_along_loops(state.flow)
+        _linear_flow(state.flow)
         outcome = Outcome.start()
         while int(state.step) < target and bool(outcome.finite):
             state, outcome = _step(state, jax.random.fold_in(key, state.step), action, self)
@@ -95,9 +112,10 @@ def _step(
     state: TrainingState, key: PRNGKey, action: AbstractAction, loss: LeastSquares
 ) -> tuple[TrainingState, Outcome]:
     """One solution; the outcome has the length of the step, root mean square, in the place of a gradient."""
-    bijection, velocity = _flow_along_loops(state.flow)
-    x = jax.vmap(bijection.space.random)(split(key, loss.batch_size))
-    found = _solution(bijection, velocity, action, x, loss.n_intervals, first=~jnp.any(velocity.weights))
+    prior, bijection, velocity = _linear_flow(state.flow)
+    x, _ = jax.vmap(prior.sample_and_log_prob)(split(key, loss.batch_size))
+    path = _Path(prior, action)
+    found = _solution(bijection, velocity, path, x, loss.n_intervals, first=~jnp.any(velocity.weights))
     change = (found - velocity.weights) / jnp.maximum(state.step, 1)
     finite = jnp.all(jnp.isfinite(change))
     weights = jnp.where(finite, velocity.weights + change, velocity.weights)
@@ -106,22 +124,24 @@ def _step(
     return after, Outcome(finite, jnp.sqrt(jnp.mean(change**2)))
 
 
-def _flow_along_loops(flow: FlowModel) -> tuple[ContinuousLinkFlow, LoopVelocity]:
-    """The map of a flow and its velocity, whose weights least squares can find.
+def _linear_flow(flow: FlowModel) -> tuple[AbstractDistribution, ContinuousLinkFlow, AbstractLinearVelocity]:
+    """The prior of a flow, its map and its velocity, whose weights least squares can find.
 
     Raises:
         ConfigError: If the flow is of another kind.
     """
-    bijection = flow.bijection if isinstance(flow, Flow) else None
-    if isinstance(bijection, ContinuousLinkFlow) and isinstance(bijection.velocity, LoopVelocity):
-        return bijection, bijection.velocity
-    raise ConfigError(["training.loss: least_squares; allowed: with a flow of kind loops, whose velocity is linear"])
+    if isinstance(flow, Flow) and isinstance(flow.bijection, ContinuousLinkFlow):
+        velocity = flow.bijection.velocity
+        if isinstance(velocity, AbstractLinearVelocity):
+            return flow.prior, flow.bijection, velocity
+    kinds = "a flow of kind loops or villain, whose velocity is linear"
+    raise ConfigError([f"training.loss: least_squares; allowed: with {kinds}"])
 
 
 def _solution(
     bijection: ContinuousLinkFlow,
-    velocity: LoopVelocity,
-    action: AbstractAction,
+    velocity: AbstractLinearVelocity,
+    path: _Path,
     x: Field,
     n_intervals: int,
     *,
@@ -131,7 +151,7 @@ def _solution(
     step = 1.0 / n_intervals
 
     def carried(draws: _Draws, i: Int[Array, ""]) -> tuple[_Draws, _Moments]:
-        here = _moments(velocity, action, draws.x, i * step)
+        here = _moments(velocity, path, draws.x, i * step)
         now = _solved(here)
         ahead = jnp.where(i == 0, now, 1.5 * now - 0.5 * draws.before)
         steady = jnp.broadcast_to(ahead, velocity.weights.shape)
@@ -142,17 +162,17 @@ def _solution(
 
     start = _Draws(x, jnp.zeros(velocity.weights.shape[1]))
     end, along = jax.lax.scan(carried, start, jnp.arange(n_intervals))
-    last = _moments(velocity, action, end.x, jnp.ones(()))
+    last = _moments(velocity, path, end.x, jnp.ones(()))
     moments = jax.tree.map(lambda many, one: jnp.concatenate([many, one[None]]), along, last)
     return _fitted(moments, len(velocity.weights))
 
 
-def _moments(velocity: LoopVelocity, action: AbstractAction, x: Field, t: Scalar) -> _Moments:
+def _moments(velocity: AbstractLinearVelocity, path: _Path, x: Field, t: Scalar) -> _Moments:
     """Of one batch at one time."""
 
     def terms(x: Field) -> tuple[Float[Array, " n_kinds"], Scalar]:
-        value, force = action.value_and_force(x)
-        return velocity.transport(t * force, x), value
+        value, force = path(x, t)
+        return velocity.transport(force, x), value
 
     rates, values = jax.vmap(terms)(x)
     rates, values = rates - jnp.mean(rates, axis=0, keepdims=True), values - jnp.mean(values)

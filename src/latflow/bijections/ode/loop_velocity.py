@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, Momentum, Scalar
 from latflow.batching import trailing
-from latflow.bijections.ode.continuous import AbstractVelocity
+from latflow.bijections.ode.linear import AbstractLinearVelocity
 from latflow.bijections.ode.velocities import time_basis
 from latflow.fields.loop_products import Factor, along, factors_of, joined, product_names, product_power, split_name
 from latflow.fields.loop_velocities import Paths, path_names, paths, staples_of, subtraction, trace_of_product
@@ -25,7 +25,7 @@ _PLAIN = 3
 """The largest order without products."""
 
 
-class LoopVelocity(AbstractVelocity):
+class LoopVelocity(AbstractLinearVelocity):
     r"""A sum of the velocities of `latflow.fields.loop_velocities` with coefficients that depend on time.
 
     Coefficients are weights in units of $(4N\kappa)^{-k}$, k the power of β in which the trivialising map first has the
@@ -91,15 +91,8 @@ class LoopVelocity(AbstractVelocity):
         v, divergence = of(space.links(x), coefficients, names=self.names, group=space.group)
         return v.reshape(space.tangent_shape), divergence
 
+    @override
     def transport(self, force: Momentum, x: Field) -> Float[Array, " n_kinds"]:
-        r"""$\partial\cdot v-v\cdot\partial S$ of every kind, in units of the weights.
-
-        How fast a flow of links from $e^{-S}$ along this kind changes log q + S.
-
-        Args:
-            force: ∂S at x.
-            x: A configuration.
-        """
         group = self.space.group
         slope = jnp.stack([group.algebra(p) for p in force])
         return self.units * _transports(self.space.links(x), slope, names=self.names, group=group)

@@ -23,6 +23,7 @@ from latflow.batching import trailing
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.ode.runge_kutta import RK4, RungeKutta
+from latflow.fields.plaquette_angles import is_plane_of_angles, links_of_haar
 from latflow.fields.spaces import GaugeSpace
 from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import multiply
@@ -54,6 +55,10 @@ class ContinuousLinkFlow(AbstractBijection):
     @override
     def forward_and_log_det(self, x: Field) -> _Carry:
         return self._integrate(x, start=0.0, step=1.0 / self.n_steps)
+
+    @override
+    def of_uniform(self, z: Field) -> _Carry:
+        return self.forward_and_log_det(_smoother(z, self.space))
 
     @override
     def inverse_and_log_det(self, y: Field) -> _Carry:
@@ -103,6 +108,10 @@ class LinkFlowOfDraws(AbstractBijection):
         return self._integrate(x, start=0.0, step=1.0 / self.n_steps)
 
     @override
+    def of_uniform(self, z: Field) -> _Carry:
+        return self.forward_and_log_det(_smoother(z, self.space))
+
+    @override
     def inverse_and_log_det(self, y: Field) -> _Carry:
         return self._integrate(y, start=1.0, step=-1.0 / self.n_steps)
 
@@ -111,6 +120,11 @@ class LinkFlowOfDraws(AbstractBijection):
         return jax.lax.fori_loop(
             0, self.n_steps, lambda i, carry: advance(carry, start + i * step, step), (x, jnp.zeros(()))
         )
+
+
+def _smoother(z: Field, space: GaugeSpace) -> Field:
+    """Haar links of which gauge-invariant functions depend on few numbers each, where such a map is known."""
+    return links_of_haar(z) if is_plane_of_angles(space) else z
 
 
 class _Step(eqx.Module):

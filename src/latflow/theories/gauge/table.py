@@ -130,7 +130,7 @@ def _plaquette_flow(value: Lookup) -> list[Complaint]:
     )
     if (
         kind not in KINDS
-        or flow != "plaquettes"
+        or flow not in ("plaquettes", "villain")
         or group is None
         or _FROM_FLOW.isdisjoint(value("sampling.samplers") or ())
     ):
