@@ -48,6 +48,7 @@ from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
+from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
@@ -292,6 +293,9 @@ BIJECTIONS |= {
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
+    "multiscale flow of U(1) links": lambda: _multiscale_links("U(1)", (4, 4), (2, 2)),
+    "multiscale flow of SU(2) links": lambda: _multiscale_links("SU(2)", (4, 4), (2, 0)),
+    "filling of U(1) links, 3d": lambda: _filling((4, 2, 2)),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
@@ -313,6 +317,22 @@ def _stripes_case(
     n, bins = 2 * len(shape), {"n_bins": 4} if sizes else {}
     flow = make(key(23), Lattice(shape), named(group), n_layers=n, width=4, dtype="float64", **bins, **sizes)
     return _link_case(group, shape, flow.bijection, LinkTranslation(shift))
+
+
+def _multiscale_links(group: str, shape: tuple[int, ...], shift: tuple[int, ...]) -> BijectionCase:
+    """A coarse lattice that moves, one doubling of both directions, and couplings of fine links."""
+    flow = multiscale_link_flow(
+        key(25), Lattice(shape), named(group), 1.0, n_coarse=2, n_fine=2, reach=1, width=4, n_bins=4, n_terms=2, dtype=F64
+    )
+    return _link_case(group, shape, flow.bijection, LinkTranslation((2 * shift[0], 2 * shift[1])))
+
+
+def _filling(shape: tuple[int, ...]) -> BijectionCase:
+    """All layers that fill in the links of one doubling, whose staples become known one after another."""
+    flow = multiscale_link_flow(key(26), Lattice((4, 4, 4)), named("U(1)"), 1.0, width=4, n_bins=4, n_terms=2, dtype=F64)
+    filling = flow.bijection.fillings[0]
+    assert filling.stripes[0].lattice.shape == shape
+    return _link_case("U(1)", shape, filling, LinkTranslation((2, 1, 1)))
 
 
 def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3, order: int = 3) -> Flow:
