@@ -1,4 +1,4 @@
-"""Multiscale flows of links in three and four dimensions, 2^d → 4^d: ESS, log Z and plaquette before and after training.
+"""Multiscale flows of links, 2^d → 4^d: ESS, log Z and plaquette before and after training.
 
 A flow starts as the heat bath about known staples, its couplings of coarse and fine links as the identity; it is then
 trained by the path gradient of the reverse KL. "link-coupling" has as many couplings on stripes as are named, from
@@ -116,9 +116,9 @@ def measured(flow, action, arguments):
     sampler = FlowSampler(cast(flow, "float64"), action)
     keys = jax.random.split(jax.random.key(9), arguments.draws)
     drawn(sampler, action, keys[: arguments.at_once])[0].block_until_ready()
-    start, found = time.process_time(), []
-    for i in range(0, arguments.draws, arguments.at_once):
-        found.append([np.asarray(part) for part in drawn(sampler, action, keys[i : i + arguments.at_once])])
+    start = time.process_time()
+    parts = keys.reshape(-1, arguments.at_once)
+    found = [[np.asarray(part) for part in drawn(sampler, action, some)] for some in parts]
     seconds = 1000 * (time.process_time() - start) / arguments.draws
     return *map(np.concatenate, zip(*found, strict=True)), seconds
 

@@ -293,9 +293,9 @@ BIJECTIONS |= {
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
-    "multiscale flow of U(1) links": lambda: _multiscale_links("U(1)", (4, 4), (2, 2)),
-    "multiscale flow of SU(2) links": lambda: _multiscale_links("SU(2)", (4, 4), (2, 0)),
-    "filling of U(1) links, 3d": lambda: _filling((4, 2, 2)),
+    "multiscale flow of U(1) links": lambda: _multiscale_links(),
+    "filling of U(1) links, 3d": lambda: _filling("U(1)", (4, 4, 4), (2, 1, 1)),
+    "filling of SU(2) links": lambda: _filling("SU(2)", (4, 4), (2, 1)),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
@@ -319,20 +319,22 @@ def _stripes_case(
     return _link_case(group, shape, flow.bijection, LinkTranslation(shift))
 
 
-def _multiscale_links(group: str, shape: tuple[int, ...], shift: tuple[int, ...]) -> BijectionCase:
-    """A coarse lattice that moves, one doubling of both directions, and couplings of fine links."""
-    flow = multiscale_link_flow(
-        key(25), Lattice(shape), named(group), 1.0, n_coarse=2, n_fine=2, reach=1, width=4, n_bins=4, n_terms=2, dtype=F64
-    )
-    return _link_case(group, shape, flow.bijection, LinkTranslation((2 * shift[0], 2 * shift[1])))
+def multiscale_links(group: str, shape: tuple[int, ...], **sizes: int) -> Flow:
+    """A small multiscale flow of links at β = 1."""
+    small = {"n_coarse": 0, "n_fine": 0, "width": 4, "n_bins": 4, "n_terms": 2, "dtype": "float64"}
+    return multiscale_link_flow(key(25), Lattice(shape), named(group), 1.0, **{**small, **sizes})
 
 
-def _filling(shape: tuple[int, ...]) -> BijectionCase:
-    """All layers that fill in the links of one doubling, whose staples become known one after another."""
-    flow = multiscale_link_flow(key(26), Lattice((4, 4, 4)), named("U(1)"), 1.0, width=4, n_bins=4, n_terms=2, dtype=F64)
-    filling = flow.bijection.fillings[0]
-    assert filling.stripes[0].lattice.shape == shape
-    return _link_case("U(1)", shape, filling, LinkTranslation((2, 1, 1)))
+def _multiscale_links() -> BijectionCase:
+    """Links of both directions doubled, then one coupling of fine links."""
+    flow = multiscale_links("U(1)", (4, 4), n_fine=1, reach=1)
+    return _link_case("U(1)", (4, 4), flow.bijection, LinkTranslation((2, 2)))
+
+
+def _filling(group: str, shape: tuple[int, ...], shift: tuple[int, ...]) -> BijectionCase:
+    """The layers that fill in new links of the first doubling, whose staples become known one after another."""
+    filling = multiscale_links(group, shape).bijection.fillings[0]
+    return _link_case(group, filling.stripes[0].lattice.shape, filling, LinkTranslation(shift))
 
 
 def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3, order: int = 3) -> Flow:
@@ -454,6 +456,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         link_coupling_flow(key(23), Lattice((2, 2)), U1(), n_layers=4, width=4, n_bins=4, n_terms=2, dtype=F64),
         scale=0.2,
     ),
+    "multiscale flow of U(1) links": lambda: scrambled(key(27), multiscale_links("U(1)", (4, 4)), scale=0.2),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
 }
 

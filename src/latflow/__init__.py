@@ -47,6 +47,7 @@ _HOME = {
     "doubling_flow": "latflow.flows.doubling",
     "continuous_link_flow": "latflow.flows.links",
     "link_coupling_flow": "latflow.flows.link_layers",
+    "multiscale_link_flow": "latflow.flows.multiscale_links",
     "stout_flow": "latflow.flows.link_layers",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "Z2Mixture": "latflow.flows.mixture",
