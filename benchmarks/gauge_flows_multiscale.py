@@ -134,9 +134,11 @@ def row(text, arguments):
     lattice, group, beta = Lattice((4,) * int(d)), named(name), float(beta)
     action = WilsonAction(lattice, group, beta=beta)
     flow = built(kind, group, lattice, beta, arguments)
-    before, _, _ = measured(flow, action, arguments)
-    flow, took = trained(flow, action, arguments)
     log_weights, plaquettes, seconds = measured(flow, action, arguments)
+    before, took = log_weights, "–"
+    if arguments.steps:
+        flow, took = trained(flow, action, arguments)
+        log_weights, plaquettes, seconds = measured(flow, action, arguments)
     w = np.exp(log_weights - log_weights.max())
     (value, error), (mean_plaquette, width) = log_mean(log_weights), reweighted(log_weights, plaquettes)
     cells = [ess(before), ess(log_weights), f"{w.max() / w.mean():.0f}/N", took, f"{seconds:.2f}"]
@@ -157,7 +159,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="*", default=ROWS, help="kind:group:d:β")
     parser.add_argument("--draws", type=int, default=4096, help="a multiple of those at once")
     parser.add_argument("--at-once", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=100, help="0: without training")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--coarse", type=int, default=6, help="couplings of the coarse lattice")
     parser.add_argument("--fine", type=int, default=6, help="couplings of the fine lattice")

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from typing_extensions import override
 
-from latflow._typing import Field
+from latflow.bijections.link_layers import Elements
 from latflow.bijections.stripes import AbstractActiveLinks, loop_table
 from latflow.errors import ConfigError
 from latflow.groups.base import AbstractGroup
@@ -28,33 +28,30 @@ class NewLinks(AbstractActiveLinks):
 
     Args:
         lattice: After doubling; all extents even.
+        mu: Direction of the links.
         nu: The direction α that was doubled.
-        number: Of the layer, from 0 to `n_fillings` − 1.
+        odd: Whether they begin on odd or on even sites of the other directions; in a plane there are no others.
 
     Raises:
-        ConfigError: If an extent is odd, or there is no such direction or layer.
+        ConfigError: If an extent is odd, or directions are not two different ones.
     """
 
     lattice: Lattice
+    mu: int
     nu: int
-    number: int
+    odd: bool
 
     def __post_init__(self) -> None:
         shape = list(self.lattice.shape)
         if any(extent % 2 for extent in shape):
             raise ConfigError([f"lattice.shape: {shape}; allowed: even extents, for new links"])
-        if not (0 <= self.nu < len(shape) and 0 <= self.number < n_fillings(len(shape))):
-            raise ConfigError([f"new links: layer {self.number} of direction {self.nu}; allowed: those of {shape}"])
+        if self.mu == self.nu or not {self.mu, self.nu} <= set(range(len(shape))):
+            allowed = f"two different ones of 0 to {len(shape) - 1}"
+            raise ConfigError([f"new links: directions {self.mu} and {self.nu}; allowed: {allowed}"])
 
-    @property
     @override
-    def mu(self) -> int:
-        return int(np.nonzero(self.mask.reshape(self.lattice.ndim, -1).any(axis=1))[0][0])
-
-    @functools.cached_property
-    @override
-    def mask(self) -> Bool[np.ndarray, "mu *sites"]:
-        return self._layers == self.number
+    def active(self) -> Bool[np.ndarray, "*sites"]:
+        return self._order[self.mu] == self._number(self.mu, int(self.odd))
 
     def known_staples(self) -> Bool[np.ndarray, " n_staples"]:
         """Which staples of an active link hold no link that is filled in later, the same for all active links."""
@@ -65,27 +62,37 @@ class NewLinks(AbstractActiveLinks):
         later = np.concatenate([self._later[links].any(axis=0) for links, _ in loop_table(self.lattice)])
         return np.logical_not(later[self.read(reach)].any(axis=1))
 
+    def _number(self, mu: int, odd: Int[np.ndarray, "*sites"] | int) -> Int[np.ndarray, "*sites"] | int:
+        """Of the layer that fills in a link: direction by direction, even sites before odd ones."""
+        return 2 * (mu - (mu > self.nu)) + odd
+
     @functools.cached_property
-    def _layers(self) -> Int[np.ndarray, "mu *sites"]:
-        """The number of the layer that fills in a link; −1 for links that are there before."""
+    def _order(self) -> Int[np.ndarray, "mu *sites"]:
+        """Numbers of all new links; −1 for links that are there before."""
         d, grid = self.lattice.ndim, np.indices(self.lattice.shape)
         out = np.full((d, *self.lattice.shape), -1)
-        for i, mu in enumerate(rho for rho in range(d) if rho != self.nu):
+        for mu in set(range(d)) - {self.nu}:
             odd = (grid.sum(axis=0) - grid[mu] - grid[self.nu]) % 2
-            out[mu] = np.where(grid[self.nu] % 2 == 1, 2 * i + odd if d > 2 else i, -1)
+            out[mu] = np.where(grid[self.nu] % 2 == 1, self._number(mu, odd), -1)
         return out
 
     @functools.cached_property
     def _later(self) -> Bool[np.ndarray, " n_links"]:
-        return self._layers.reshape(-1) > self.number
+        return self._order.reshape(-1) > self._number(self.mu, int(self.odd))
 
 
-def n_fillings(ndim: int) -> int:
-    """Layers that fill in the new links of one doubling; in a plane all of them are independent."""
-    return 1 if ndim == 2 else 2 * (ndim - 1)
+def fillings(lattice: Lattice, nu: int) -> tuple[NewLinks, ...]:
+    """All layers that fill in the new links of one doubling; in a plane there is one, for they are independent.
+
+    Args:
+        lattice: After doubling.
+        nu: The direction that was doubled.
+    """
+    halves = (False, True) if lattice.ndim > 2 else (False,)
+    return tuple(NewLinks(lattice, mu, nu, odd) for mu in range(lattice.ndim) if mu != nu for odd in halves)
 
 
-def halved(group: AbstractGroup, links: Field, *, direction: int) -> tuple[Field, tuple[Field, Field]]:
+def halved(group: AbstractGroup, links: Elements, *, direction: int) -> tuple[Elements, tuple[Elements, Elements]]:
     """The links of the coarse lattice; first halves, and new links of all directions, as they are.
 
     Args:
@@ -99,7 +106,7 @@ def halved(group: AbstractGroup, links: Field, *, direction: int) -> tuple[Field
     return coarse, (old[direction], new)
 
 
-def doubled(group: AbstractGroup, coarse: Field, kept: tuple[Field, Field], *, direction: int) -> Field:
+def doubled(group: AbstractGroup, coarse: Elements, kept: tuple[Elements, Elements], *, direction: int) -> Elements:
     """Inverse of `halved`: second halves are what is left of coarse links behind the first halves.
 
     At given first halves and new links it keeps the Haar measure.

@@ -36,10 +36,16 @@ class AbstractActiveLinks(abc.ABC):
     mu: int
     nu: int
 
-    @property
     @abc.abstractmethod
+    def active(self) -> Bool[np.ndarray, "*sites"]:
+        """Where a link of direction μ is active."""
+
+    @functools.cached_property
     def mask(self) -> Bool[np.ndarray, "mu *sites"]:
         """True on active links."""
+        out = np.zeros((self.lattice.ndim, *self.lattice.shape), bool)
+        out[self.mu] = self.active()
+        return out
 
     @functools.cached_property
     def sites(self) -> Int[np.ndarray, "d n_active"]:
@@ -114,14 +120,11 @@ class Stripes(AbstractActiveLinks):
             allowed = f"two different ones of 0 to {self.lattice.ndim - 1}"
             raise ConfigError([f"stripes: directions {self.mu} and {self.nu}; allowed: {allowed}"])
 
-    @functools.cached_property
     @override
-    def mask(self) -> Bool[np.ndarray, "mu *sites"]:
+    def active(self) -> Bool[np.ndarray, "*sites"]:
         grid = np.indices(self.lattice.shape)
         phase = grid.sum(axis=0) - grid[self.mu]
-        out = np.zeros((self.lattice.ndim, *self.lattice.shape), bool)
-        out[self.mu] = phase % self.period == self.offset % self.period
-        return out
+        return phase % self.period == self.offset % self.period
 
 
 def require_period(lattice: Lattice, period: int) -> None:

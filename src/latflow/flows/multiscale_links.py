@@ -19,13 +19,12 @@ from scipy.special import i0e, i1e
 from latflow._typing import PRNGKey, Scalar
 from latflow.actions.exact_gauge import sun_plaquette
 from latflow.arguments import count, number, require_type
-from latflow.bijections.base import AbstractBijection
 from latflow.bijections.class_maps.base import AbstractClassMap
 from latflow.bijections.compose import Chain
 from latflow.bijections.link_layers import LinkLayers
 from latflow.bijections.loop_network import LoopNetwork
 from latflow.bijections.multiscale_links import KnownCoupling, MultiscaleLinks, n_known_features
-from latflow.bijections.new_links import NewLinks, n_fillings
+from latflow.bijections.new_links import NewLinks, fillings
 from latflow.bijections.stripes import AbstractActiveLinks, schedule
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
@@ -96,15 +95,17 @@ def multiscale_link_flow(
     class_map = SPECTRA[group.name](count("flow.bins", n_bins, least=2), count("flow.terms", n_terms))
     width = count("flow.width", width)
     n_coarse, n_fine = count("flow.coarse_layers", n_coarse, least=0), count("flow.fine_layers", n_fine, least=0)
-    stages = [_stripes(Lattice(tuple(shape)), n_coarse)]
+    stages: list[_Stage] = [_stripes(Lattice(tuple(shape)), n_coarse)]
     for mu in (directions := tuple(range(lattice.ndim)) * n_doublings):
         shape[mu] *= 2
         finer = Lattice(tuple(shape))
-        stages.append(tuple(NewLinks(finer, mu, i) for i in range(n_fillings(lattice.ndim))))
+        stages.append(fillings(finer, mu))
         stages.append(_stripes(finer, n_fine if mu == lattice.ndim - 1 else 0))
     sizes = {"class_map": class_map, "reach": reach, "width": width, "dtype": jnp.dtype(dtype)}
-    coarsest, *others = _built(key, group, stages, **sizes)
-    links = MultiscaleLinks(coarsest, tuple(others[::2]), tuple(others[1::2]), group, directions)
+    built = _built(key, group, stages, **sizes)
+    coarsest, *refinements = (each or Chain(()) for each in built[::2])
+    filled = tuple(each for each in built[1::2] if each)
+    links = MultiscaleLinks(coarsest, filled, tuple(refinements), group, directions)
     return at_known_heat_bath(Flow(HaarPrior(GaugeSpace(lattice, group)), links), beta)
 
 
@@ -161,8 +162,8 @@ def _built(
     reach: int,
     width: int,
     dtype: jnp.dtype,
-) -> list[AbstractBijection]:
-    """The layers of all stages, with weights of one draw, for that is compiled once."""
+) -> list[LinkLayers | None]:
+    """The layers of all stages, None of those that have none, with weights of one draw, for that is compiled once."""
     known = [[_known(links, reach) for links in stage] for stage in stages]
     n_staples = 2 * (stages[1][0].lattice.ndim - 1)
     most = max(len(loops) for layers in known for _, loops in layers)
@@ -174,12 +175,13 @@ def _built(
         n_out=(class_map.n_even, class_map.n_odd),
         dtype=dtype,
     )
-    found, first = [], 0
+    found: list[LinkLayers | None] = []
+    first = 0
     for stage, layers in zip(stages, known, strict=True):
         part = slice(first, first + len(stage))
         first = part.stop
         if not stage:
-            found.append(Chain(()))
+            found.append(None)
             continue
         staples, loops = (jnp.asarray(np.stack(masks)) for masks in zip(*layers, strict=True))
         n_even, n_odd = n_known_features(loops.shape[1], n_staples)
@@ -204,8 +206,9 @@ def _known(links: AbstractActiveLinks, reach: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _started(layers: LinkLayers, fine: tuple[int, ...], beta: float) -> LinkLayers:
-    coupling = layers.layers
-    group = layers.group
+    coupling, group = layers.layers, layers.group
+    if not isinstance(coupling, KnownCoupling):
+        raise TypeError(f"layers: {coupling}; allowed: couplings of known staples")
     shape = layers.stripes[0].lattice.shape
     spacing = [whole // extent for whole, extent in zip(fine, shape, strict=True)]
     kappa = {area: blocked_coupling(group, beta, area) for area in _areas(layers, spacing)}
@@ -214,11 +217,12 @@ def _started(layers: LinkLayers, fine: tuple[int, ...], beta: float) -> LinkLaye
     weights = np.asarray(table) / largest[:, None] if beta else np.ones((len(table), len(table[0])))
     bias = np.zeros(coupling.network.last_bias.shape)
     bias[:, 0] = _LEADING[group.name] * largest
-    return eqx.tree_at(
-        lambda at: (at.layers.weights, at.layers.network.last_bias),
-        layers,
+    started = eqx.tree_at(
+        lambda known: (known.weights, known.network.last_bias),
+        coupling,
         (jnp.asarray(weights, coupling.weights.dtype), jnp.asarray(bias, coupling.network.last_bias.dtype)),
     )
+    return LinkLayers(started, group, layers.stripes, layers.reach)
 
 
 def _areas(layers: LinkLayers, spacing: list[int]) -> set[int]:
