@@ -23,6 +23,7 @@ from latflow.training.steps import TrainingState, run_steps
 KEY = jax.random.key(8)
 
 
+@pytest.mark.nightly
 def test_training_finds_the_target():
     """U(1) on 4×4 at β = 1: log Z is exact within 5σ of some 0.01 before and after; the ESS rises from above 0.5."""
     action = wilson("U(1)", (4, 4), 1.0)
