@@ -65,7 +65,7 @@ def test_the_centre_of_staples_is_a_group_element_that_moves_with_them(group):
     expected = group.compose(group.compose(left[..., 0, :], found), right[..., 0, :])
     np.testing.assert_allclose(group.matrices(moved), group.matrices(expected), atol=1e-12)
     np.testing.assert_allclose(same, length, atol=1e-12)
-    total = jnp.sum(w[:, None] * group.matrices(staples), axis=-2)
+    total = jnp.sum(w[None, None, :, None] * group.matrices(staples), axis=-2)
 
     def along(element):
         return jnp.sum(jnp.real(jnp.conj(group.matrices(element)) * total), axis=(0, 1)) / group.n
