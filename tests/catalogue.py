@@ -61,6 +61,7 @@ from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
+from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
@@ -332,6 +333,9 @@ BIJECTIONS |= {
     "loops of SU(2)": lambda: _loops("SU(2)", (3, 2)),
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
+    "multiscale flow of U(1) links": lambda: _multiscale_links(),
+    "filling of U(1) links, 3d": lambda: _filling("U(1)", (4, 4, 4), (2, 1, 1)),
+    "filling of SU(2) links": lambda: _filling("SU(2)", (4, 4), (2, 1)),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
     "autoregression of angles": lambda: _autoregression(TorusSpace((3,))),
@@ -366,6 +370,24 @@ def _stripes_case(
     n, bins = 2 * len(shape), {"n_bins": 4} if sizes else {}
     flow = make(key(23), Lattice(shape), named(group), n_layers=n, width=4, dtype="float64", **bins, **sizes)
     return _link_case(group, shape, flow.bijection, LinkTranslation(shift))
+
+
+def multiscale_links(group: str, shape: tuple[int, ...], **sizes: int) -> Flow:
+    """A small multiscale flow of links at β = 1."""
+    small = {"n_coarse": 0, "n_fine": 0, "width": 4, "n_bins": 4, "n_terms": 2, "dtype": "float64"}
+    return multiscale_link_flow(key(25), Lattice(shape), named(group), 1.0, **{**small, **sizes})
+
+
+def _multiscale_links() -> BijectionCase:
+    """Links of both directions doubled, then one coupling of fine links."""
+    flow = multiscale_links("U(1)", (4, 4), n_fine=1, reach=1)
+    return _link_case("U(1)", (4, 4), flow.bijection, LinkTranslation((2, 2)))
+
+
+def _filling(group: str, shape: tuple[int, ...], shift: tuple[int, ...]) -> BijectionCase:
+    """The layers that fill in new links of the first doubling, whose staples become known one after another."""
+    filling = multiscale_links(group, shape).bijection.fillings[0]
+    return _link_case(group, filling.stripes[0].lattice.shape, filling, LinkTranslation(shift))
 
 
 def loop_flow(group: str, shape: tuple[int, ...], n_steps: int, *, scale: float = 0.3, order: int = 3) -> Flow:

@@ -43,6 +43,7 @@ PLAIN_MODULES = (
     "flows/test_link_layers.py",
     "flows/test_links.py",
     "flows/test_matched.py",
+    "flows/test_multiscale_links.py",
     "groups/",
     "laws/test_action_laws.py",
     "laws/test_bijection_laws.py",

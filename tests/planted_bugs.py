@@ -1993,6 +1993,27 @@ BUGS = (
         "return wanted.block_size",
         "tests/cli/test_models.py::test_a_model_without_a_run_draws_no_more_than_asked",
     ),
+    Bug(
+        "a new link that is still to come taken for known",
+        "bijections/new_links.py",
+        "return self._order.reshape(-1) > self._number(self.mu, int(self.odd))",
+        "return self._order.reshape(-1) > self._number(self.mu, int(self.odd)) + 1",
+        "tests/bijections/test_new_links.py::test_known_is_what_was_filled_in_before[(4, 2, 2)-0]",
+    ),
+    Bug(
+        "second halves of divided links with the factors exchanged",
+        "bijections/new_links.py",
+        "group.compose(group.adjoint(first), coarse[direction])",
+        "group.compose(coarse[direction], group.adjoint(first))",
+        "tests/bijections/test_new_links.py::test_halves_are_put_together_again[SU(2)]",
+    ),
+    Bug(
+        "inverse of a multiscale flow that undoes the filling before the refinement",
+        "bijections/multiscale_links.py",
+        "for layers in (refine, fill):",
+        "for layers in (fill, refine):",
+        f"{BIJECTION}[multiscale flow of U(1) links-round_trip_worst]",
+    ),
 )
 
 

@@ -55,6 +55,7 @@ _HOME = {
     "villain_flow": "latflow.flows.villain",
     "continuous_link_flow": "latflow.flows.links",
     "link_coupling_flow": "latflow.flows.link_layers",
+    "multiscale_link_flow": "latflow.flows.multiscale_links",
     "stout_flow": "latflow.flows.link_layers",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "autoregressive_flow": "latflow.flows.autoregressive",

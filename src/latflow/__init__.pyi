@@ -71,6 +71,7 @@ from latflow.flows.link_layers import link_coupling_flow as link_coupling_flow
 from latflow.flows.link_layers import stout_flow as stout_flow
 from latflow.flows.links import continuous_link_flow as continuous_link_flow
 from latflow.flows.mixture import Z2Mixture as Z2Mixture
+from latflow.flows.multiscale_links import multiscale_link_flow as multiscale_link_flow
 from latflow.flows.networks import Networks as Networks
 from latflow.flows.quasi import QuasiSamples as QuasiSamples
 from latflow.flows.quasi import quasi_sample as quasi_sample

@@ -17,6 +17,8 @@ from latflow.groups.base import AbstractGroup
 from latflow.groups.matrices import product, trace
 
 _TINY = 1e-24
+_CLIMBS = 3
+"""Steps to the centre of staples of SU(N); any number is exact."""
 
 
 class ClassCoupling(AbstractLinkLayer):
@@ -59,19 +61,46 @@ class ClassCoupling(AbstractLinkLayer):
         if self.weights is None:
             first = staples[..., 0, :]
             return first, jnp.ones(first.shape[-1:])
-        w = self.weights.astype(float)[:, None]
-        if not group.element_shape:
-            real, imag = (jnp.sum(w * part, axis=0) for part in (jnp.cos(staples), jnp.sin(staples)))
-            regular = real**2 + imag**2 > _TINY
-            real, imag = jnp.where(regular, real, 1.0), jnp.where(regular, imag, 0.0)
-            return jnp.arctan2(imag, real), jnp.where(regular, jnp.sqrt(real**2 + imag**2), 0.0)
-        total = jnp.sum(w[None, None] * staples, axis=-2)
-        square = jnp.sum(jnp.real(total) ** 2 + jnp.imag(total) ** 2, axis=(0, 1)) / group.n
-        regular = square > _TINY
-        length = jnp.sqrt(jnp.where(regular, square, 1.0))
-        one = jnp.eye(group.n, dtype=total.dtype)[:, :, None]
-        unit = jnp.where(regular[None, None], total / length[None, None], one)
-        return unit, jnp.where(regular, length, 0.0)
+        return centre(staples, self.weights.astype(float), group)
+
+
+def centre(
+    staples: Elements, weights: Float[Array, " n_staples"], group: AbstractGroup
+) -> tuple[Elements, Float[Array, " n_active"]]:
+    r"""A group element R along the weighted sum A of staples, and $\mathrm{Re\,tr}(R^\dagger A)/N$.
+
+    For U(1) and SU(2) direction and length of A; where it has no direction the length is zero. For other groups R comes
+    from the first staple by steps that raise $\mathrm{Re\,tr}(R^\dagger A)$; it commutes with gauge transformations.
+
+    Args:
+        staples: Elements, staples, then links.
+        weights: Of the staples, not all zero for groups other than U(1) and SU(2).
+        group: Of the links.
+    """
+    w = weights[:, None]
+    if not group.element_shape:
+        real, imag = (jnp.sum(w * part, axis=0) for part in (jnp.cos(staples), jnp.sin(staples)))
+        regular = real**2 + imag**2 > _TINY
+        real, imag = jnp.where(regular, real, 1.0), jnp.where(regular, imag, 0.0)
+        return jnp.arctan2(imag, real), jnp.where(regular, jnp.sqrt(real**2 + imag**2), 0.0)
+    total = jnp.sum(w[None, None] * staples, axis=-2)
+    if group.n > 2:
+        return _climbed(staples[..., 0, :], total, weights, group)
+    square = jnp.sum(jnp.real(total) ** 2 + jnp.imag(total) ** 2, axis=(0, 1)) / group.n
+    regular = square > _TINY
+    length = jnp.sqrt(jnp.where(regular, square, 1.0))
+    one = jnp.eye(group.n, dtype=total.dtype)[:, :, None]
+    unit = jnp.where(regular[None, None], total / length[None, None], one)
+    return unit, jnp.where(regular, length, 0.0)
+
+
+def _climbed(
+    start: Elements, total: Elements, weights: Float[Array, " n_staples"], group: AbstractGroup
+) -> tuple[Elements, Float[Array, " n_active"]]:
+    scale = jnp.sum(jnp.abs(weights))
+    for _ in range(_CLIMBS):
+        start = group.move(start, group.coefficients(product(total, start, right_adjoint=True)) / scale)
+    return start, jnp.real(trace(product(total, start, right_adjoint=True))) / group.n
 
 
 def features(

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from latflow._typing import Field, Scalar
 from latflow.bijections.base import AbstractBijection
-from latflow.bijections.stripes import STAPLES, Stripes, loop_table
+from latflow.bijections.stripes import STAPLES, AbstractActiveLinks, loop_table
 from latflow.errors import PhysicsStop
 from latflow.groups.base import AbstractGroup, wrap
 from latflow.groups.matrices import product, trace
@@ -85,7 +85,7 @@ class LinkLayers(AbstractBijection):
 
     layers: AbstractLinkLayer
     group: AbstractGroup
-    stripes: tuple[Stripes, ...] = eqx.field(static=True)
+    stripes: tuple[AbstractActiveLinks, ...] = eqx.field(static=True)
     reach: int = eqx.field(static=True)
 
     @override
@@ -160,12 +160,12 @@ class LinkLayers(AbstractBijection):
 
 
 @functools.lru_cache
-def _tables(stripes: tuple[Stripes, ...], reach: int) -> Tables:
+def _tables(stripes: tuple[AbstractActiveLinks, ...], reach: int) -> Tables:
     columns = zip(*((each.links, each.staples, each.read(reach)) for each in stripes), strict=True)
     return Tables(*(np.stack(column) for column in columns))
 
 
-def _named(number: int, stripes: Stripes) -> str:
+def _named(number: int, stripes: AbstractActiveLinks) -> str:
     mu, site = divmod(number, stripes.lattice.volume)
     return f"{mu} at {[int(i) for i in np.unravel_index(site, stripes.lattice.shape)]}"
 

@@ -6,12 +6,14 @@ links of its staples: the layer's Jacobian is block diagonal, one block per acti
 holds exactly one active link. Frozen loops hold none. All tables are arrays of flat numbers $\mu V+x$ of links.
 """
 
+import abc
 import dataclasses
 import functools
 import itertools
 
 import numpy as np
 from jaxtyping import Bool, Int
+from typing_extensions import override
 
 from latflow.arguments import count
 from latflow.errors import ConfigError
@@ -21,40 +23,28 @@ Word = tuple[int, ...]
 """Steps of a path: μ + 1 forwards along μ, −(μ + 1) backwards."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Stripes:
-    """The active links of one layer.
+class AbstractActiveLinks(abc.ABC):
+    """The active links of one layer: of one direction, none of them beside another.
 
-    Args:
-        lattice: Two or more directions.
+    Attributes:
+        lattice: Of all links.
         mu: Direction of the active links.
         nu: The other direction of their active plaquettes.
-        period: Distance of stripes, at least 2; divides every extent.
-        offset: Which of the stripes, modulo the period.
-
-    Raises:
-        ConfigError: If the period does not fit the lattice, or directions are not two different ones.
     """
 
     lattice: Lattice
     mu: int
     nu: int
-    period: int
-    offset: int
 
-    def __post_init__(self) -> None:
-        require_period(self.lattice, self.period)
-        if self.mu == self.nu or not {self.mu, self.nu} <= set(range(self.lattice.ndim)):
-            allowed = f"two different ones of 0 to {self.lattice.ndim - 1}"
-            raise ConfigError([f"stripes: directions {self.mu} and {self.nu}; allowed: {allowed}"])
+    @abc.abstractmethod
+    def active(self) -> Bool[np.ndarray, "*sites"]:
+        """Where a link of direction μ is active."""
 
     @functools.cached_property
     def mask(self) -> Bool[np.ndarray, "mu *sites"]:
         """True on active links."""
-        grid = np.indices(self.lattice.shape)
-        phase = grid.sum(axis=0) - grid[self.mu]
         out = np.zeros((self.lattice.ndim, *self.lattice.shape), bool)
-        out[self.mu] = phase % self.period == self.offset % self.period
+        out[self.mu] = self.active()
         return out
 
     @functools.cached_property
@@ -100,7 +90,41 @@ class Stripes:
         for step in itertools.product(range(-reach, reach + 1), repeat=self.lattice.ndim):
             flat = np.ravel_multi_index(self.sites + np.asarray(step)[:, None], self.lattice.shape, mode="wrap")
             found += [w * volume + flat for w in range(len(words)) if frozen[w][flat].all()]
-        return np.stack(found)
+        return np.asarray(found, int).reshape(len(found), self.sites.shape[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Stripes(AbstractActiveLinks):
+    """All links of one direction on every p-th stripe.
+
+    Args:
+        lattice: Two or more directions.
+        mu: Direction of the active links.
+        nu: The other direction of their active plaquettes.
+        period: Distance of stripes, at least 2; divides every extent.
+        offset: Which of the stripes, modulo the period.
+
+    Raises:
+        ConfigError: If the period does not fit the lattice, or directions are not two different ones.
+    """
+
+    lattice: Lattice
+    mu: int
+    nu: int
+    period: int
+    offset: int
+
+    def __post_init__(self) -> None:
+        require_period(self.lattice, self.period)
+        if self.mu == self.nu or not {self.mu, self.nu} <= set(range(self.lattice.ndim)):
+            allowed = f"two different ones of 0 to {self.lattice.ndim - 1}"
+            raise ConfigError([f"stripes: directions {self.mu} and {self.nu}; allowed: {allowed}"])
+
+    @override
+    def active(self) -> Bool[np.ndarray, "*sites"]:
+        grid = np.indices(self.lattice.shape)
+        phase = grid.sum(axis=0) - grid[self.mu]
+        return phase % self.period == self.offset % self.period
 
 
 def require_period(lattice: Lattice, period: int) -> None:

@@ -27,7 +27,7 @@ from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import require_key
 
-_SPECTRA: dict[str, Callable[[int, int], AbstractClassMap]] = {
+SPECTRA: dict[str, Callable[[int, int], AbstractClassMap]] = {
     "U(1)": CircularSpline,
     "SU(2)": SU2Spectrum,
     "SU(3)": SU3Spectrum,
@@ -97,12 +97,12 @@ def link_coupling_flow(
     """
     choice("flow.transform", transform, TRANSFORMS)
     stripes = _stripes(key, lattice, group, n_layers=n_layers, period=period, reach=reach)
-    if group.name not in _SPECTRA:
-        raise ConfigError([f"group: {group}; allowed: {', '.join(_SPECTRA)} for couplings of links"])
+    if group.name not in SPECTRA:
+        raise ConfigError([f"group: {group}; allowed: {', '.join(SPECTRA)} for couplings of links"])
     if transform == "projections" and group.name != "U(1)":
         raise ConfigError([f"flow.transform: projections of {group}; allowed: U(1) only"])
     n_bins, n_terms = count("flow.bins", n_bins, least=2), count("flow.terms", n_terms)
-    class_map = Projections(n_terms) if transform == "projections" else _SPECTRA[group.name](n_bins, n_terms)
+    class_map = Projections(n_terms) if transform == "projections" else SPECTRA[group.name](n_bins, n_terms)
     n_staples = 2 * (lattice.ndim - 1)
     network = LoopNetwork.untrained(
         key,
