@@ -294,8 +294,8 @@ BIJECTIONS |= {
     "couplings of U(1) links, 3d": lambda: _stripes_case("U(1)", (2, 2, 2), link_coupling_flow, (1, 1, 1), n_terms=2),
     "couplings of SU(2) links": lambda: _stripes_case("SU(2)", (2, 2), link_coupling_flow, (2, 0), n_terms=2),
     "multiscale flow of U(1) links": lambda: _multiscale_links(),
-    "filling of U(1) links, 3d": lambda: _filling("U(1)", (4, 4, 4), (2, 1, 1)),
-    "filling of SU(2) links": lambda: _filling("SU(2)", (4, 4), (2, 1)),
+    "filling of U(1) links, 3d": lambda: _filling("U(1)", (4, 4, 4), (2, 0, 0)),
+    "filling of SU(2) links": lambda: _filling("SU(2)", (4, 4), (2, 0)),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
 }
