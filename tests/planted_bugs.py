@@ -1084,8 +1084,8 @@ BUGS = (
     Bug(
         "a completion of a column of SU(N) that is not orthogonal to it",
         "bijections/splits/sun_chart.py",
-        "step = (column.head - 1) * along - column.tail * upper",
-        "step = (column.head - 1) * along + column.tail * upper",
+        "step = (column.head - 1)[None] * along - column.tail[None] * upper",
+        "step = (column.head - 1)[None] * along + column.tail[None] * upper",
         "tests/bijections/test_sun_splits.py::test_coordinates_are_of_the_matrix",
     ),
     Bug(

@@ -233,7 +233,7 @@ def _logs(
     n_bins: int,
 ) -> Float[Array, "n_nodes *sites"]:
     """Log-density of a coordinate given those before it, relative to Haar, for blocks of Wilson's action."""
-    rate = (2 * kappa / n).reshape(*(1,) * (phi.ndim - kappa.ndim), *kappa.shape)
+    rate = (2 * kappa / n).reshape(*(1,) * (phi.ndim + 1 - kappa.ndim), *kappa.shape)
     if len(sigma) > 1:
         return logs(rate, Weight(sigma, phi), known, step=step, n_bins=n_bins)
     found = centre_logs(rate, sigma[0], n_bins=n_bins)

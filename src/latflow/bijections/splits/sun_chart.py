@@ -190,7 +190,7 @@ def _rest(x: Matrices, factors: Complex[Array, "m *sites"], column: Column) -> M
     upper, lower = x[0, 1:] * factors, jnp.conj(factors)[:, None] * x[1:, 1:] * factors[None]
     # C†: rows of the complement
     along = jnp.sum(column.direction[:, None] * lower, axis=0)
-    step = (column.head - 1) * along - column.tail * upper
+    step = (column.head - 1)[None] * along - column.tail[None] * upper
     y = lower + column.direction[:, None] * step[None]
     z = multiply(column.before, y)
     return z if column.after is None else multiply(z, column.after)
@@ -201,10 +201,10 @@ def _joined(z: Matrices, factors: Complex[Array, "m *sites"], column: Column) ->
     y = multiply(conjugate_transpose(column.before), z)
     y = y if column.after is None else multiply(y, conjugate_transpose(column.after))
     along = jnp.sum(column.direction[:, None] * y, axis=0)
-    upper = -column.tail * along * jnp.conj(factors)
-    lower = y + column.direction[:, None] * ((jnp.conj(column.head) - 1) * along)[None]
+    upper = -column.tail[None] * along * jnp.conj(factors)
+    lower = y + column.direction[:, None] * ((jnp.conj(column.head) - 1)[None] * along)[None]
     lower = factors[:, None] * lower * jnp.conj(factors)[None]
-    first = jnp.concatenate([column.head[None], column.tail * column.direction * factors])
+    first = jnp.concatenate([column.head[None], column.tail[None] * column.direction * factors])
     return jnp.concatenate([first[:, None], jnp.concatenate([upper[None], lower])], axis=1)
 
 
