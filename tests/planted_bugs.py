@@ -1969,7 +1969,7 @@ BUGS = (
         "the zero mode counted in the divergence of plaquettes",
         "bijections/ode/plaquette_velocity.py",
         "return jnp.mean(self._over_laplacian * momentum_squared(self.space.lattice)[None], axis=(1, 2))",
-        "return jnp.mean((momentum_squared(self.space.lattice)[None] / 8) ** jnp.arange(2)[:, None, None], (1, 2))",
+        "return jnp.mean((momentum_squared(self.space.lattice) / 8)[None] ** np.arange(2)[:, None, None], axis=(1, 2))",
         f"{BIJECTION}[plaquettes that keep the charge-log_det_is_jacobian]",
     ),
     Bug(

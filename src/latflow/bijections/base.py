@@ -41,7 +41,7 @@ class AbstractBijection(eqx.Module):
     def inverse_and_log_det(self, y: Configuration) -> tuple[Configuration, Scalar]:
         """The pre-image x and ln|∂x/∂y|."""
 
-    def pulled_back(self, y: Field, force: Field) -> tuple[Field, Field]:
+    def pulled_back(self, y: Configuration, force: Configuration) -> tuple[Configuration, Configuration]:
         r"""The pre-image x, and the gradient with respect to x of $S(y)-\ln|\partial y/\partial x|$, the energy there.
 
         By default by reverse differentiation of the forward map.
