@@ -61,7 +61,7 @@ class TorusModes(AbstractDirectional):
         ConfigError: If there is no centre, their lengths differ, or β is not positive.
     """
 
-    space: TorusSpace  # pyright: ignore[reportIncompatibleVariableOverride]
+    space: AbstractFieldSpace
     concentration: Scalar
     centres: Float[Array, "m n"]
 
@@ -94,7 +94,7 @@ class CorrelatedAngles(AbstractDirectional):
         ConfigError: If β is not positive.
     """
 
-    space: TorusSpace  # pyright: ignore[reportIncompatibleVariableOverride]
+    space: AbstractFieldSpace
     concentration: Scalar
     centre: Scalar
 
@@ -129,7 +129,7 @@ class SphereModes(AbstractDirectional):
         ConfigError: If there is no direction, one is zero, their lengths differ, or κ is not positive.
     """
 
-    space: SphereSpace  # pyright: ignore[reportIncompatibleVariableOverride]
+    space: AbstractFieldSpace
     concentration: Scalar
     directions: Float[Array, "m n"]
 
@@ -152,7 +152,7 @@ class SphereModes(AbstractDirectional):
     @property
     @override
     def log_z(self) -> float:
-        order, kappa = (self.space.dimension - 1) / 2, float(self.concentration)
+        order, kappa = (self.directions.shape[1] - 2) / 2, float(self.concentration)
         one = math.lgamma(order + 1) + order * math.log(2 / kappa) + _log_bessel(order, kappa)
         return math.log(len(self.directions)) + one
 
