@@ -2014,6 +2014,34 @@ BUGS = (
         "for layers in (fill, refine):",
         f"{BIJECTION}[multiscale flow of U(1) links-round_trip_worst]",
     ),
+    Bug(
+        "shares of a unit vector as if all its pairs were the last two",
+        "fields/compact.py",
+        "kept = (1 - rows[i]) ** (1 / (n_shares - i)) if i < n_shares else jnp.zeros_like(left)",
+        "kept = (1 - rows[i]) if i < n_shares else jnp.zeros_like(left)",
+        "tests/fields/test_compact.py::test_uniform_coordinates_give_the_uniform_measure[5]",
+    ),
+    Bug(
+        "momenta on a sphere keep their coordinates where the frame turns",
+        "fields/compact.py",
+        "return y, self.coordinates(y, self.displace(x, p) - turned)",
+        "return y, p",
+        "tests/laws/test_space_laws.py::test_space_law[unit vectors 2x2-move_reverses]",
+    ),
+    Bug(
+        "turn of a circle not taken modulo 1",
+        "bijections/autoregression.py",
+        "return moved - jnp.floor(moved)",
+        "return moved",
+        f"{BIJECTION}[autoregression of angles-round_trip_worst]",
+    ),
+    Bug(
+        "log-det of all coordinates but the last dropped",
+        "bijections/autoregression.py",
+        "log_det = log_det + log_slope[0]",
+        "log_det = log_slope[0]",
+        f"{BIJECTION}[autoregression of a unit vector-log_det_is_jacobian]",
+    ),
 )
 
 
