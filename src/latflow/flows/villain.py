@@ -84,7 +84,9 @@ class VillainPrior(AbstractDistribution):
             TypeError: If an argument is of another type.
             ConfigError: If a number is not positive, or as in the constructor.
         """
-        beta, width = float(positive("beta", beta)), float(positive("width", width))
+        positive("beta", beta)
+        positive("width", width)
+        beta, width = float(beta), float(width)  # of the numbers: what `positive` returns may be traced
         variance = -2 * width * math.log(ive(1, beta) / ive(0, beta))
         return cls(jnp.asarray(math.log(variance)), space)
 

@@ -35,7 +35,7 @@ _ROUNDING = 1e-12
 """Smallest angles of less count as zero, so that the cold plaquette is conjugated by no rounding error."""
 
 _Taken = tuple[Matrices, Array, Float[Array, "_ *sites"], Float[Array, "_ *sites"], Array, Bool[Array, "*sites"]]
-_Next = tuple[Float[Array, "n *sites"], Float[Array, "*sites"]]
+_Next = tuple[Float[Array, "rest *sites"], Float[Array, "*sites"]]
 
 
 class SUNSplit(AbstractSplit):
@@ -215,7 +215,7 @@ def _put_together(
 
 
 @trailing
-def _next(sigma: Float[Array, "n *sites"], phi: Float[Array, "*sites"], known: Float[Array, "n *sites"]) -> _Next:
+def _next(sigma: Float[Array, "n *sites"], phi: Float[Array, "*sites"], known: Float[Array, "m *sites"]) -> _Next:
     """The weight of what a column leaves."""
     rest = taken(known, Weight(sigma, phi)).rest
     return rest.sigma, rest.phi

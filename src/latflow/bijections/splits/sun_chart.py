@@ -185,7 +185,7 @@ def _complement(z: Array, direction: Float[Array, "m *sites"]) -> Array:
     return one + (jnp.conj(z) - 1)[None, None] * direction[:, None] * direction[None]
 
 
-def _rest(x: Matrices, factors: Complex[Array, "m *sites"], column: Column) -> Matrices:
+def _rest(x: Matrices, factors: Complex[Array, "m *sites"], column: Column) -> Complex[Array, "m m *sites"]:
     """Z' of a matrix without its first column."""
     upper, lower = x[0, 1:] * factors, jnp.conj(factors)[:, None] * x[1:, 1:] * factors[None]
     # C†: rows of the complement
@@ -196,7 +196,7 @@ def _rest(x: Matrices, factors: Complex[Array, "m *sites"], column: Column) -> M
     return z if column.after is None else multiply(z, column.after)
 
 
-def _joined(z: Matrices, factors: Complex[Array, "m *sites"], column: Column) -> Matrices:
+def _joined(z: Complex[Array, "m m *sites"], factors: Complex[Array, "m *sites"], column: Column) -> Matrices:
     """The matrix of Z' and its first column: inverse of `_rest`."""
     y = multiply(conjugate_transpose(column.before), z)
     y = y if column.after is None else multiply(y, conjugate_transpose(column.after))
