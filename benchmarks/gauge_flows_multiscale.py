@@ -155,7 +155,7 @@ def row(text, arguments):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one row in two dimensions")
+    parser.add_argument("--quick", action="store_true", help="one row in two dimensions, without training")
     parser.add_argument("--rows", nargs="*", default=ROWS, help="kind:group:d:β")
     parser.add_argument("--draws", type=int, default=4096, help="a multiple of those at once")
     parser.add_argument("--at-once", type=int, default=256)
@@ -174,7 +174,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rows, arguments.coarse, arguments.fine, arguments.reach = ["multiscale:U(1):2:1"], 0, 0, 1
-        arguments.draws, arguments.at_once, arguments.steps, arguments.chains, arguments.sweeps = 64, 64, 3, 16, 5
+        arguments.draws, arguments.at_once, arguments.steps, arguments.chains, arguments.sweeps = 256, 64, 0, 16, 5
     sizes = f"{arguments.coarse} coarse and {arguments.fine} fine couplings, {arguments.steps} steps"
     print(f"N = {arguments.draws}, {sizes} of {arguments.batch} draws, seed {arguments.seed}\n")
     heads = ["layers", "group", "lattice", "β", "ESS before", "ESS", "largest weight", "training + compiling"]

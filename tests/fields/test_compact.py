@@ -75,9 +75,9 @@ def test_hmc_on_a_sphere():
     r"""⟨μ·x⟩ = coth κ − 1/κ on S² within 5σ, with trajectories so long that momenta turn; sees an error of 5 %."""
     kappa = 2.0
     action = SphereModes([(0.6, 0.0, 0.8)], concentration=kappa)
-    chains = lf.run_chain(jax.random.key(3), hmc(action, "leapfrog", 0.4, 4), n=200, chains=256, warmup=20)
+    chains = lf.run_chain(jax.random.key(3), hmc(action, "leapfrog", 0.4, 4), n=60, chains=512, warmup=20)
     heights = np.asarray(chains) @ np.asarray([0.6, 0.0, 0.8])
-    assert heights.shape == (200, 256)
+    assert heights.shape == (60, 512)
     means = heights.mean(axis=0)
     error = means.std(ddof=1) / np.sqrt(means.size)
     assert error < 6e-3

@@ -126,11 +126,11 @@ def test_blocks_of_su3_are_convolutions():
 def test_blocks_of_su4_are_convolutions():
     """As for SU(3), with the characters of any group, which for three colours are the same density."""
     group = SU(4)
-    links, loop = (np.asarray(group.haar(jax.random.key(i), (n,))) for i, n in ((3, 4000), (4, 1)))
+    links, loop = (np.asarray(group.haar(jax.random.key(i), (n,))) for i, n in ((3, 1000), (4, 1)))
     rests = np.einsum("jin,jk->ikn", links.conj(), loop[..., 0])
     one, other = (_density(x, 5.0, 1) for x in (links, rests))
-    assert abs(np.mean(one) - 1) < 5 * np.std(one) / np.sqrt(4000)
-    error = np.std(one * other) / np.sqrt(4000)
+    assert abs(np.mean(one) - 1) < 5 * np.std(one) / np.sqrt(1000)
+    error = np.std(one * other) / np.sqrt(1000)
     assert abs(np.mean(one * other) - _density(loop, 5.0, 2)[0]) < 5 * error
     three = np.asarray(SU(3).haar(KEY, (20,)))
     known = su3_block_log_density(np.einsum("iin->n", three), 5.0, n_plaquettes=2)
