@@ -166,7 +166,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "correlated angles": lambda: CorrelatedAngles(concentration=4.0),
     "modes on a sphere": lambda: SphereModes(FOUR_ON_S2, concentration=10.0),
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
-    "turned sphere": lambda: TurnedSphere(concentration=10.0),
+    "turned sphere": lambda: TurnedSphere(concentration=2.0),
 }
 
 

@@ -32,6 +32,6 @@ def test_link_action_law(name, law):
 @pytest.mark.parametrize("name", ACTIONS)
 def test_action_respects_the_lattice_symmetries(name):
     action = ACTIONS[name]()
-    words = random_words(symmetries(action), seed=3, n_words=3)
-    result = invariant_under(jax.random.key(23), action, words)
-    assert result.passed, result.line()
+    if elements := symmetries(action):
+        result = invariant_under(jax.random.key(23), action, random_words(elements, seed=3, n_words=3))
+        assert result.passed, result.line()

@@ -72,7 +72,9 @@ def test_it_goes_on_bit_for_bit_and_its_estimates_are_made_anew(run: Path) -> No
         unresolved = row["state"] == "not resolved"
         assert unresolved == (run.name == "phi4" and key[1] in ("flow", "reweighted"))
         for name in ("reference",) if unresolved else ("value", "error", "tau_int", "reference"):
-            assert_allclose(numbers(row[name]), numbers(before[key][name]), rtol=1e-6, err_msg=f"{name} of {key}")
+            # shares of charges far out are rounding errors of another processor
+            args = {"rtol": 1e-6, "atol": 1e-14, "err_msg": f"{name} of {key}"}
+            assert_allclose(numbers(row[name]), numbers(before[key][name]), **args)
     run_stages(more, run, stages=("sample", "measure", "analyse"), progress=Silent())
     for manifest in sorted((run / "ensembles").glob("*/manifest.json")):
         found, wanted = checks(manifest.parent), CONTINUED[f"{run.name}/{manifest.parent.name}"]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Inexact
 
 from latflow._typing import Field, PRNGKey, Tangent
@@ -43,22 +44,23 @@ class ForceDeviations(NamedTuple):
 @plain_jit
 def _force_deviations(key: PRNGKey, action: AbstractAction) -> ForceDeviations:
     x = action.space.random(jax.random.fold_in(key, 0))
-    force = action.force(x)
+    force, momentum = ravel_pytree(action.force(x))
     scale = jnp.max(jnp.abs(force))
     sites = _some_sites(force)
-    directions = jnp.eye(force.size)[sites].reshape(len(sites), *force.shape)
+    directions = jnp.eye(force.size)[sites]
 
     def at(steps: Float[Array, ""]) -> Float[Array, " n"]:
-        return jax.vmap(lambda direction: action(action.space.move(x, steps * _STEP * direction)))(directions)
+        return jax.vmap(lambda way: action(action.space.move(x, momentum(steps * _STEP * way))))(directions)
 
     low2, low1, high1, high2 = jax.lax.map(at, jnp.asarray([-2.0, -1.0, 1.0, 2.0]))
     slopes = (8 * (high1 - low1) - (high2 - low2)) / (12 * _STEP)
     alone, (value, joint) = action(x), action.value_and_force(x)
     return ForceDeviations(
-        differences=jnp.max(jnp.abs(slopes - force.reshape(-1)[sites])) / scale,
-        gradient=jnp.max(jnp.abs(autodiff_force(action, x) - force)) / scale,
+        differences=jnp.max(jnp.abs(slopes - force[sites])) / scale,
+        gradient=jnp.max(jnp.abs(ravel_pytree(autodiff_force(action, x))[0] - force)) / scale,
         together=jnp.maximum(
-            jnp.abs(value - alone) / jnp.maximum(1.0, jnp.abs(alone)), jnp.max(jnp.abs(joint - force)) / scale
+            jnp.abs(value - alone) / jnp.maximum(1.0, jnp.abs(alone)),
+            jnp.max(jnp.abs(ravel_pytree(joint)[0] - force)) / scale,
         ),
     )
 
