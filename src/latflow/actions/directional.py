@@ -20,7 +20,8 @@ from typing_extensions import override
 
 from latflow._typing import Configuration, Momentum, Scalar
 from latflow.actions.base import AbstractAction, autodiff_force
-from latflow.arguments import finite, positive
+from latflow.arguments import finite, positive, require_type
+from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.product import ProductSpace
@@ -38,6 +39,12 @@ THREE_ON_T2 = ((0.21, 2.85), (1.89, 6.18), (3.77, 1.56))
 
 class AbstractDirectional(AbstractAction):
     """An action of angles or unit vectors whose integral is known."""
+
+    @override
+    def __repr__(self) -> str:
+        space = getattr(self, "space", None)
+        summary, arrays = getattr(space, "summary", ""), ("space", "centres", "directions")
+        return call(type(self).__name__, summary, **fields_of(self, skipped=arrays))
 
     @property
     @abc.abstractmethod
@@ -195,6 +202,10 @@ class TurnedSphere(AbstractDirectional):
 
 
 def _rows(name: str, rows: Sequence[Sequence[float]]) -> Float[np.ndarray, "m n"]:
+    words = "rows of numbers of the same length"
+    require_type(name, rows, (tuple, list, np.ndarray), words)
+    for row in rows:
+        require_type(name, row, (tuple, list, np.ndarray), words)
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
         raise ConfigError([f"{name}: rows of {sorted(lengths)} numbers; allowed: one or more rows of the same length"])

@@ -16,7 +16,13 @@ from typing_extensions import override
 from latflow._typing import Configuration, PRNGKey, Scalar
 from latflow.arguments import count, counts
 from latflow.display import extents
-from latflow.fields.spaces import NARROW, AbstractFieldSpace, require_array
+from latflow.fields.spaces import (
+    NARROW,
+    AbstractFieldSpace,
+    refuse_coordinates,
+    refuse_uniforms,
+    require_array,
+)
 from latflow.groups.base import wrap
 from latflow.randomness import standard_normal, uniform
 
@@ -180,7 +186,7 @@ class SphereSpace(AbstractFieldSpace):
     @override
     def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> Float[Array, "*shape"]:
         if not self.n_uniforms:
-            return super().of_uniforms(u)
+            refuse_uniforms(self)
         rows = u.reshape(self.tangent_shape)
         if self.dimension == 2:
             height, phase = 2 * rows[0] - 1, _angle(rows[1])
@@ -198,7 +204,7 @@ class SphereSpace(AbstractFieldSpace):
     @override
     def uniforms_of(self, x: Float[Array, "*shape"]) -> Float[Array, " n_uniforms"]:
         if not self.n_uniforms:
-            return super().uniforms_of(x)
+            refuse_coordinates(self)
         if self.dimension == 2:
             # By the smaller of 1 ± x₀, which does not cancel near the poles.
             share = 0.5 * (x[1] ** 2 + x[2] ** 2) / (1 + jnp.abs(x[0]))

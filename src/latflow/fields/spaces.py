@@ -7,6 +7,7 @@ Tangent vectors are arrays of real coordinates in an orthonormal frame: the kine
 import abc
 import math
 from collections.abc import Callable
+from typing import NoReturn
 
 import equinox as eqx
 import jax
@@ -54,7 +55,7 @@ class AbstractFieldSpace(eqx.Module):
         Raises:
             ConfigError: If the space has no such map.
         """
-        raise ConfigError([f"quasi-random points: {self.summary} has no map of uniform numbers; allowed: links"])
+        refuse_uniforms(self)
 
     @property
     def periodic(self) -> tuple[bool, ...]:
@@ -67,8 +68,7 @@ class AbstractFieldSpace(eqx.Module):
         Raises:
             ConfigError: If the space has no such coordinates.
         """
-        allowed = "tori, spheres and products of them"
-        raise ConfigError([f"uniform coordinates: {self.summary} has none; allowed: {allowed}"])
+        refuse_coordinates(self)
 
     def require(self, x: Configuration) -> None:
         """Refuse what is not one configuration of this space, by its shape and kind of numbers; numbers are not read.
@@ -311,6 +311,26 @@ class GaugeSpace(AbstractFieldSpace):
     @override
     def momentum(self, key: PRNGKey) -> Tangent:
         return standard_normal(key, self.tangent_shape)
+
+
+def refuse_uniforms(space: AbstractFieldSpace) -> NoReturn:
+    """Say that the space has no map of uniform numbers.
+
+    Raises:
+        ConfigError: Always.
+    """
+    allowed = "links, tori, and spheres of one, two or an odd number of dimensions"
+    raise ConfigError([f"quasi-random points: {space.summary} has no map of uniform numbers; allowed: {allowed}"])
+
+
+def refuse_coordinates(space: AbstractFieldSpace) -> NoReturn:
+    """Say that the space has no uniform coordinates.
+
+    Raises:
+        ConfigError: Always.
+    """
+    allowed = "tori, spheres of two or an odd number of dimensions, and products of them"
+    raise ConfigError([f"uniform coordinates: {space.summary} has none; allowed: {allowed}"])
 
 
 def require_array(x: Configuration, shape: tuple[int, ...], *, is_complex: bool | None) -> None:
