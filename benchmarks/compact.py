@@ -96,7 +96,7 @@ def row(name, arguments):
         pulls = [(log_z - action.log_z) / error, *(pulls if seed > 1 else [])]
     ess, kl, largest, seconds, compiling = np.asarray(found).T
     cells = (
-        f"{np.median(ess):.4f} ({ess.min():.4f}…{ess.max():.4f})",
+        f"{np.median(ess):.4f}" + (f" ({ess.min():.4f}…{ess.max():.4f})" if len(ess) > 1 else ""),
         f"{np.median(kl):.4f}",
         f"{largest.max():.1f}/N",
         f"{action.log_z:.6f}",

@@ -137,7 +137,7 @@ def _plaquette_flow(value: Lookup) -> list[Complaint]:
         return []
     if group == "U(1)" and (shape is None or len(shape) == 2):
         return []
-    hint = "a flow of no other links is built yet; identity draws uniform ones"
+    hint = "other links have flow.kind loops, doubling, link-coupling or stout"
     return [Complaint("flow.kind", repr(flow), "U(1) in two dimensions", hint)]
 
 
