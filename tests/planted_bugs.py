@@ -2042,6 +2042,13 @@ BUGS = (
         "log_det = log_slope[0]",
         f"{BIJECTION}[autoregression of a unit vector-log_det_is_jacobian]",
     ),
+    Bug(
+        "force at a displaced point of a sphere in the frame of that point",
+        "samplers/integrators.py",
+        "return part.space.carry(y, jax.tree.map(jnp.negative, way), part.force(y))[1]",
+        "return part.force(y)",
+        "tests/fields/test_compact.py::test_integrators_have_their_order_on_a_sphere[force-gradient]",
+    ),
 )
 
 

@@ -275,11 +275,13 @@ class _Engine:
         return self._steps(within, x, p, n=n, scale=scale / n, waiting=waiting)
 
     def _force(self, k: int, x: Configuration, gradient: float) -> Momentum:
-        """The force of level k at the field displaced by `gradient` along the steepest descent."""
+        """The force of level k at the field displaced by `gradient` along the steepest descent, carried back."""
         part = self.parts[k]
-        if gradient != 0:
-            x = part.space.move(x, jax.tree.map(jnp.negative, self._scaled(gradient * self.step_size, part.force(x))))
-        return part.force(x)
+        if gradient == 0:
+            return part.force(x)
+        d = jax.tree.map(jnp.negative, self._scaled(gradient * self.step_size, part.force(x)))
+        y, way = part.space.carry(x, d, d)
+        return part.space.carry(y, jax.tree.map(jnp.negative, way), part.force(y))[1]
 
 
 def _gradients(scheme: Scheme) -> tuple[float, ...]:
