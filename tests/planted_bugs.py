@@ -438,7 +438,7 @@ BUGS = (
     ),
     Bug(
         "log-slope of a spline without the square of its mean slope",
-        "bijections/spline.py",
+        "bijections/rational.py",
         "return image, 2 * jnp.log(mean)",
         "return image, jnp.log(mean)",
         f"{BIJECTION}[spline dense, odd bins-log_det_is_jacobian]",
@@ -727,8 +727,8 @@ BUGS = (
     Bug(
         "least squares along the flow for one action at all times",
         "training/least_squares.py",
-        "velocity.transport(t * force, x)",
-        "velocity.transport(force, x)",
+        "value, force = path(x, t)",
+        "value, force = path(x, jnp.ones_like(t))",
         "tests/training/test_least_squares.py::test_one_step_finds_the_weights",
     ),
     Bug(
