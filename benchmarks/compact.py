@@ -84,7 +84,7 @@ def log_weights(flow, action, arguments, seed):
 
 def row(name, arguments):
     """Median and range over the seeds."""
-    action, found = CASES[name](), []
+    action, found, pulls = CASES[name](), [], []
     for seed in range(1, arguments.seeds + 1):
         flow = autoregressive_flow(root_key(seed), action.space, bins=arguments.bins, hidden=(arguments.width,) * 2)
         flow, seconds, compiling = trained(flow, action, arguments, seed)
@@ -93,14 +93,14 @@ def row(name, arguments):
         log_z = np.log(np.mean(w)) + logs.max()
         error = np.std(w) / np.mean(w) / np.sqrt(w.size)
         found.append((reweighting_ess(logs), action.log_z - np.mean(logs), w.max() / w.mean(), seconds, compiling))
-        pulls = [(log_z - action.log_z) / error, *(pulls if seed > 1 else [])]
+        pulls.append((log_z - action.log_z) / error)
     ess, kl, largest, seconds, compiling = np.asarray(found).T
     cells = (
         f"{np.median(ess):.4f}" + (f" ({ess.min():.4f}…{ess.max():.4f})" if len(ess) > 1 else ""),
         f"{np.median(kl):.4f}",
         f"{largest.max():.1f}/N",
         f"{action.log_z:.6f}",
-        " ".join(f"{pull:+.1f}" for pull in reversed(pulls)),
+        " ".join(f"{pull:+.1f}" for pull in pulls),
         f"{np.median(seconds):.1f} + {compiling.max():.1f}",
     )
     print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
