@@ -50,6 +50,7 @@ block_size = 1024
 n_steps = 4
 chains = 8
 warmup = 60
+thin = 2
 [heatbath]
 chains = 8
 warmup = 30
@@ -95,7 +96,7 @@ def results_of(directory: Path) -> dict:
 
 
 def test_all_samplers_agree_with_exact_values(finished: Path) -> None:
-    # A relative error of 6 % of the plaquette would be seen.
+    # A relative error of 5 % of the plaquette would be seen.
     rows = results_of(finished)["estimates"]
     exact = {"plaquette", "rectangle", "wilson_loop_2x2", "topological_charge_squared", "action_density"}
     for sampler in SAMPLERS:
@@ -105,7 +106,7 @@ def test_all_samplers_agree_with_exact_values(finished: Path) -> None:
             assert row["reference_source"] == "exact"
             assert abs(row["value"] - row["reference"]) < 5 * row["error"], row
         plaquette = next(row for row in compared if row["observable"] == "plaquette")
-        assert plaquette["error"] < 0.012 * plaquette["value"]
+        assert plaquette["error"] < 0.01 * plaquette["value"]
 
 
 def test_the_charge_is_distributed_as_it_must_be(finished: Path) -> None:
@@ -193,7 +194,7 @@ def test_the_report_shows_what_there_is_and_nothing_of_flows(finished: Path) -> 
 
 
 def test_a_trend_of_two_couplings(finished: Path, config: StudyConfig, tmp_path: Path) -> None:
-    lower = with_overrides(config, {"action.beta": "1.0", "sampling.samplers": "hmc", "hmc.thin": "2"})
+    lower = with_overrides(config, {"action.beta": "1.0", "sampling.samplers": "hmc", "hmc.thin": "3"})
     run_stages(lower, tmp_path / "lower", stages=STAGES, progress=Silent())
     found = trend([finished, tmp_path / "lower"], ["topological_charge_squared", "plaquette"])
     assert found.key == "action.beta"
@@ -202,8 +203,8 @@ def test_a_trend_of_two_couplings(finished: Path, config: StudyConfig, tmp_path:
         ("hmc", 1.0), ("hmc", 1.5), ("heatbath", 1.5), ("metropolis", 1.5)
     ]  # fmt: skip
     rows = {row["observable"]: row for row in results_of(tmp_path / "lower")["estimates"]}
-    assert charges[0].tau_int == 2 * rows["topological_charge_squared"]["tau_int"]
-    assert [point.length for point in charges] == [512, 256, 256, 512]
+    assert charges[0].tau_int == 3 * rows["topological_charge_squared"]["tau_int"]
+    assert [point.length for point in charges] == [768, 512, 256, 512]
     assert not any(point.is_bound for point in charges)
     assert [row.x for row in found.freezing] == [1.0, 1.5]
     # Charges that do not remember have <ΔQ²> = 2<Q²>.

@@ -27,7 +27,7 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.rational import Spline, evaluate, locate, solve
 from latflow.bijections.splits.network import SiteNetwork
 from latflow.errors import ConfigError
-from latflow.fields.spaces import AbstractFieldSpace
+from latflow.fields.spaces import AbstractFieldSpace, refuse_coordinates
 
 LEAST_BIN = 1e-3
 """Least width and height of a bin. Smaller ones let the density grow spikes."""
@@ -74,7 +74,7 @@ class Autoregression(AbstractBijection):
     Args:
         space: With uniform coordinates.
         features: What networks read.
-        networks: One for every coordinate, of `n_parameters` outputs.
+        networks: One for every coordinate.
         n_bins: K ≥ 2, bins of every spline.
     """
 
@@ -108,7 +108,7 @@ class Autoregression(AbstractBijection):
             ConfigError: If the space has no uniform coordinates, or there is one bin only.
         """
         if not space.periodic:
-            space.uniforms_of(space.cold())
+            refuse_coordinates(space)
         if n_bins < 2 or n_bins * LEAST_BIN >= 1:
             raise ConfigError([f"flow.bins: {n_bins}; allowed: at least 2, less than {1 / LEAST_BIN:g}"])
         networks = []
@@ -117,7 +117,7 @@ class Autoregression(AbstractBijection):
             # Nothing is read by the first one, which is a bias.
             layers = hidden if n_in else ()
             child = jax.random.fold_in(key, i)
-            n_out = n_parameters(n_bins, circle=circle)
+            n_out = _n_parameters(n_bins, circle=circle)
             networks.append(SiteNetwork.untrained(child, n_in=n_in, hidden=layers, n_out=n_out, dtype=dtype))
         return cls(space, features, tuple(networks), n_bins)
 
@@ -146,24 +146,24 @@ class Autoregression(AbstractBijection):
             u.append(bins.left + bins.width * fraction)
         return self.space.of_uniforms(jnp.concatenate(u)), log_det
 
-    def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> "Turned":
+    def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> "_Turned":
         numbers = self.networks[i](self.features(earlier))
         k = self.n_bins
         widths, heights, slopes, way = jnp.split(numbers, [k, 2 * k, 3 * k + (not circle)])
         x, y = _edges(widths), _edges(heights)
         spline = Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None])
         # By the direction of a vector, which can go round as an earlier angle does.
-        return Turned(spline, jnp.arctan2(way[1:], 1 + way[:1]) / (2 * jnp.pi) if circle else way)
+        return _Turned(spline, jnp.arctan2(way[1:], 1 + way[:1]) / (2 * jnp.pi) if circle else way)
 
 
-class Turned(NamedTuple):
+class _Turned(NamedTuple):
     """Knots of a spline of [0, 1], and the turn that follows on a circle: a number, or none on an interval."""
 
     spline: Spline
     turn: Float[Array, " n"]
 
 
-def n_parameters(n_bins: int, *, circle: bool) -> int:
+def _n_parameters(n_bins: int, *, circle: bool) -> int:
     """Numbers of the spline of one coordinate: widths, heights, slopes at knots, and the way that a circle turns."""
     return 3 * n_bins + (2 if circle else 1)
 

@@ -106,8 +106,7 @@ def doubling_flow(
             30. It is read when the flow is built, and cannot be traced.
         n_levels: How often the volume is halved; by default until no even extent is left.
         n_bins: Bins of the splines.
-        n_terms: Coefficients of the energy of blocks; for SU(3) and SU(4) of the series of every
-            coordinate. See
+        n_terms: Coefficients of the energy of blocks; for SU(3) and SU(4) of the series of every coordinate. See
             `latflow.bijections.splits`.
         dtype: Precision of weights, and of the densities that splines are made of.
         open_boundaries: For `WilsonAction` with open boundaries in both directions; U(1) and SU(2) only. Plaquettes are

@@ -44,12 +44,14 @@ class CompilerWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        since, told = None, 0.0
+        since, told, away = None, 0.0, 0
         while not self._ended.wait(self._poll):
             if not is_compiling(sys._current_frames()):  # pyright: ignore[reportPrivateUsage]
-                since, told = None, 0.0
+                # Between tracing, lowering and compiling a thread is elsewhere for a moment: one look is no end.
+                away += 1
+                since, told = (None, 0.0) if away > 1 else (since, told)
                 continue
-            now = time.monotonic()
+            now, away = time.monotonic(), 0
             since = now if since is None else since
             if now - since >= (told + self._again if told else self._after):
                 told = now - since
