@@ -7,6 +7,7 @@ never changes another one's numbers.
 import functools
 from collections.abc import Callable
 
+import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
@@ -95,6 +96,11 @@ def flow_to_fill(config: StudyConfig, *, precision: str | None = None) -> FlowMo
         precision: As for `build_flow`.
     """
     return over_range(_built(config, precision), config)
+
+
+def flow_shapes(config: StudyConfig) -> FlowModel:
+    """Shapes and dtypes of the flow of the study, to be filled with stored weights: nothing is drawn or compiled."""
+    return eqx.filter_eval_shape(lambda: flow_to_fill(config))
 
 
 def _built(config: StudyConfig, precision: str | None) -> TrainableFlow:

@@ -29,7 +29,7 @@ from latflow.flows.tables import ContinuousTable, DoublingTable
 from latflow.flows.transfer import extents_of, transferred, widened, with_finest_levels
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
-from latflow.study.build import build_action, build_flow, build_lattice, class_range, flow_to_fill, over_range
+from latflow.study.build import build_action, build_flow, build_lattice, class_range, flow_shapes, over_range
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
 from latflow.study.context import PACKAGE
@@ -194,7 +194,7 @@ def load_whole(path: Path) -> tuple[FlowModel, StudyConfig, dict[str, Any]]:
         DataError: If one is damaged, foreign, or of another model than the header.
     """
     config = trained_config(path)
-    flow, header = load_model(path, flow_to_fill(config))
+    flow, header = load_model(path, flow_shapes(config))
     training_log(path)
     return flow, config, header
 

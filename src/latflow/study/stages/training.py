@@ -21,7 +21,7 @@ from latflow.study.build import (
     build_loss,
     build_optimiser,
     build_stop,
-    flow_to_fill,
+    flow_shapes,
     stream,
     study_flow,
 )
@@ -64,7 +64,7 @@ def load_flow(context: RunContext) -> tuple[TrainableFlow, dict[str, Any]]:
     Weights trained in float32 are cast exactly; production arithmetic is float64 throughout.
     """
     directory, config = model_directory(context), context.config
-    model, header = load_model(directory, flow_to_fill(config))
+    model, header = load_model(directory, flow_shapes(config))
     _require_range(header, config, directory)
     _require_theory(config, directory)
     flow = study_flow(cast(model, "float64"), config)
