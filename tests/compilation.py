@@ -4,13 +4,20 @@ In the modules of `PLAIN_MODULES` XLA is asked for plain code, by options that i
 mathematics stays, the rounding does not, and what computes for long takes twice as long: only modules are listed there
 that were measured to gain. ``--optimised`` compiles all tests as users do. Other processes that tests start are never
 touched.
+
+Compiled programs are kept in a folder for as long as the tests run (`share`), so that no program is compiled twice: not
+by the other worker, not after the programs of a process were forgotten, not by a process that a test starts.
 """
 
 import functools
 import inspect
+import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax._src import compiler
 
 import memory
@@ -24,6 +31,12 @@ PLAIN = {
     "xla_cpu_parallel_codegen_split_count": 1,
 }
 
+
+KEPT = {
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+"""All programs, also those that compile in a moment: there are thousands of them."""
 
 PLAIN_MODULES = (
     "bijections/ode/test_discrete.py",
@@ -85,6 +98,24 @@ PLAIN_MODULES = (
 def plain(path: Path) -> bool:
     """Whether a module compiles plain code."""
     return path.is_relative_to(HERE) and path.relative_to(HERE).as_posix().startswith(PLAIN_MODULES)
+
+
+def share() -> Path:
+    """Keep compiled programs of this process, and of those that it starts, in a new folder.
+
+    JAX writes an entry in place: another process that reads it then, or finds what a killed one left, is warned and
+    compiles.
+    """
+    folder = tempfile.mkdtemp(prefix="programs-")
+    for name, value in {**KEPT, "jax_compilation_cache_dir": folder}.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+    return Path(folder)
+
+
+def unshare(folder: Path) -> None:
+    """Remove what `share` kept."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Compiler:

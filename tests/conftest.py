@@ -1,6 +1,7 @@
 """One environment for every test: float64, strict ranks, and array annotations executed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import install_import_hook
@@ -27,6 +28,7 @@ collect_ignore = ["typing"]  # read by pyright in `make lint`, never run
 BOUND = memory.Bound()
 COMPILER = compilation.Compiler()
 PEAKS = pytest.StashKey[dict[str, int]]()
+PROGRAMS = pytest.StashKey[Path]()
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PEAKS] = {}
     COMPILER.install()
+    if not hasattr(config, "workerinput"):  # workers share the folder of the process that started them
+        config.stash[PROGRAMS] = compilation.share()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    folder = config.stash.get(PROGRAMS, None)
+    if folder is not None:
+        compilation.unshare(folder)
 
 
 @pytest.hookimpl(optionalhook=True)
