@@ -63,14 +63,19 @@ def small_study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def quiet(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """An undisturbed run and the seconds it took."""
-    directory = tmp_path_factory.mktemp("quiet") / "run"
+    """An undisturbed run, and the seconds of another one whose programs had been compiled, as those of killed jobs."""
+    directory = tmp_path_factory.mktemp("quiet")
+    finish(small_study, directory / "run")
     begin = time.monotonic()
-    finish(small_study, directory)
-    return directory, time.monotonic() - begin
+    finish(small_study, directory / "again")
+    seconds = time.monotonic() - begin
+    assert bits(directory / "again") == bits(directory / "run")
+    return directory / "run", seconds
 
 
-def killed_and_resumed(study: Path, directory: Path, delays: list[float]) -> None:
+def killed_and_resumed(study: Path, directory: Path, delays: list[float]) -> int:
+    """How many jobs had not ended before they were killed."""
+    killed = 0
     for delay in delays:
         job = start(study, directory)
         try:
@@ -78,7 +83,9 @@ def killed_and_resumed(study: Path, directory: Path, delays: list[float]) -> Non
         except subprocess.TimeoutExpired:
             job.send_signal(signal.SIGKILL)
         job.communicate()
+        killed += job.returncode == -signal.SIGKILL
     finish(study, directory)
+    return killed
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.nightly)], ids=lambda kills: f"{kills} kills")
@@ -87,7 +94,8 @@ def test_killed_jobs_end_with_the_same_bits(
 ) -> None:
     reference, seconds = quiet
     draw = random.Random(20)
-    killed_and_resumed(small_study, tmp_path / "run", [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)])
+    delays = [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)]
+    assert killed_and_resumed(small_study, tmp_path / "run", delays) > 0
     assert bits(tmp_path / "run") == bits(reference)
 
 
