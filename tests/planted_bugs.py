@@ -1714,6 +1714,20 @@ BUGS = (
         "tests/stats/test_quasi_tails.py::test_scramblings_that_miss_the_outermost_points_of_a_fourth_power",
     ),
     Bug(
+        "fourth powers judged by the few draws that would tell",
+        "stats/quasi_tails.py",
+        "missed[where] = p @ (root > OUTER_SIZE * (p @ root)) > 1 - OUTER",
+        "missed[where] = p @ (root - p @ root) ** 4 > 6.4 * (p @ (root - p @ root) ** 2) ** 2",
+        "tests/stats/test_quasi_tails.py::test_fourth_powers_without_a_tail_pass_and_are_covered",
+    ),
+    Bug(
+        "a quantity made of a fourth power judged by its own terms",
+        "stats/quasi_tails.py",
+        "np.any(np.abs(jacobian[:, steep]) > 0, axis=1)",
+        "np.any(np.abs(jacobian[:, steep]) < 0, axis=1)",
+        "tests/stats/test_quasi_tails.py::test_what_depends_on_a_fourth_power_is_judged_by_it",
+    ),
+    Bug(
         "log Z of heavy weights called reliable",
         "stats/quasi_tails.py",
         "return bool(share.max() > HEAVY) and _is_heavy(share - 1)",
