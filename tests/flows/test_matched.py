@@ -85,6 +85,19 @@ def test_one_draw_is_that_of_a_batch_in_double_precision(model):
     np.testing.assert_allclose([log_det[1], log_det_alone], of_reference, atol=1e-12)
 
 
+def test_what_else_is_made_with_the_flow_asks_for_more_steps(model, chosen):
+    """The bias of something else, which only the next choice leaves small enough."""
+    asked = []
+
+    def further(flow):
+        asked.append(int(flow.bijection.n_steps))
+        return 0.0 if len(asked) > 1 else 2 * chosen[1].allowed[0]
+
+    _, told = matched(KEY, model, ACTION, exact=for_draws(KEY, model), n=N, further=further)
+    assert (len(asked), told.steps) == (2, asked[1])
+    assert told.spread <= told.allowed[0]
+
+
 def test_what_is_hopeless_is_seen_on_a_few_draws(model, monkeypatch):
     """One step is twenty times too coarse for a million draws: a fourth of the probes tells; what is taken has all."""
     judged = []

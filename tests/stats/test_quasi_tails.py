@@ -53,7 +53,7 @@ def test_fourth_powers_without_a_tail_pass_and_are_covered(vacua, passing):
     """Densities exp(−z²/2 − z⁴) at the limit, exp(−z⁴/4) below it, and exp(z² − z⁴/4), which has two vacua.
 
     The pulls of those that pass are what they are without a choice, 1.2, also where one in five passes: the number that
-    decides knows nothing of the outermost draws. Of 30 runs an rms is known to 0.2.
+    decides knows nothing of the outermost draws. Of 20 runs an rms is known to 0.2.
     """
     z = np.linspace(-8, 8, 160_001)
     density = np.exp(-vacua * z**2 / 2 - (z**4 if vacua == 1 else z**4 / 4))
