@@ -1,7 +1,8 @@
 """What an error costs: CPU seconds for a relative error of 0.1 %, of chains and of the flow of the zoo, by observable.
 
-HMC with a tuned step, local sweeps and Wolff clusters with tuned widths, 64 chains each; HMC corrected by learned Stein
-fields; the flow's draws with weights, integrated as their error allows, random ones by Metropolis and by weights, and
+HMC whose steps and acceptance, and with them the length of its trajectories, were tuned on pilot chains; local sweeps
+and Wolff clusters with tuned widths, 64 chains each; HMC and clusters corrected by learned Stein fields; the flow's
+draws with weights, integrated as their error allows, random ones by Metropolis and by weights, and
 at scrambled Sobol points with variates. All ways run by turns in one process, seed after seed; a round before the first
 seed compiles and is not counted. Sampling and measuring count, of corrected averages making and fitting their variates
 as well; of chains the share of the warm-up is taken off.
@@ -43,10 +44,26 @@ class Sizes(NamedTuple):
     steps: tuple[int, int]
 
 
+class Trajectory(NamedTuple):
+    """Of HMC: steps, and the acceptance that their length is tuned to."""
+
+    steps: int
+    acceptance: float
+
+    def kernel(self, action):
+        """HMC of the second order of Omelyan, Mryglod and Folk."""
+        return lf.HMC(action, lf.OMF2, step_size=jnp.asarray(1.0 / self.steps), n_steps=self.steps)
+
+    def thin(self, steps):
+        """Trajectories that have about so many steps in all."""
+        return max(1, round(steps / self.steps))
+
+
 class Known(NamedTuple):
     """What a round of one model needs."""
 
     action: lf.PhiFour
+    hmc: Trajectory
     flow: Any
     drawn: Any
     fields: Any
@@ -66,9 +83,9 @@ def measured(action, fields):
     return timed(lf.measure, scalar_observables(action), flat)[1]
 
 
-def hmc(action):
-    """HMC as in all rows, with its steps per record and target acceptance."""
-    return lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.25), n_steps=4)
+def clusters(action):
+    """Three sweeps and one Wolff cluster."""
+    return lf.WolffMetropolis(action, width=jnp.asarray(1.0), n_sweeps=3, n_clusters=1)
 
 
 def of_chain(key, action, kernel, *, records, thin, acceptance=0.8):
@@ -81,24 +98,49 @@ def of_chain(key, action, kernel, *, records, thin, acceptance=0.8):
 def chains(key, known: Known) -> Iterator[tuple[str, dict, float]]:
     """Label, averages and seconds of plain chains."""
     action = known.action
-    local = lf.LocalMetropolis(action, width=1.0)
-    clusters = lf.WolffMetropolis(action, width=jnp.asarray(1.0), n_sweeps=3, n_clusters=1)
-    kernels = {"HMC": (hmc(action), 2, 0.8), "local": (local, 4, 0.5), "clusters": (clusters, 1, 0.5)}
+    kernels = {
+        "HMC": (known.hmc.kernel(action), known.hmc.thin(8), known.hmc.acceptance),
+        "local": (lf.LocalMetropolis(action, width=1.0), 4, 0.5),
+        "clusters": (clusters(action), 1, 0.5),
+    }
     for i, (label, (kernel, thin, acceptance)) in enumerate(kernels.items()):
         settings = {"records": known.sizes.records, "thin": thin, "acceptance": acceptance}
         fields, seconds = of_chain(jax.random.fold_in(key, i), action, kernel, **settings)
         yield label, lf.estimates(action, fields), seconds + measured(action, fields)
 
 
-def corrected(key, known: Known):
-    """HMC with more trajectories between records, as each costs little beside its velocities, corrected."""
-    fields, seconds = of_chain(key, known.action, hmc(known.action), records=known.sizes.corrected, thin=THIN)
-    found, more = timed(lf.reduce, known.action, fields, velocities=known.fields)
-    return "HMC, learned Stein fields", found.estimates, seconds + more
+def corrected(key, known: Known) -> Iterator[tuple[str, dict, float]]:
+    """Chains with more updates between records, as each costs little beside its velocities, corrected."""
+    action, tuned = known.action, known.hmc
+    kernels = {
+        "HMC": (tuned.kernel(action), tuned.thin(STEPS_BETWEEN), tuned.acceptance),
+        "clusters": (clusters(action), UPDATES_BETWEEN, 0.5),
+    }
+    for i, (label, (kernel, thin, acceptance)) in enumerate(kernels.items()):
+        settings = {"records": known.sizes.corrected, "thin": thin, "acceptance": acceptance}
+        fields, seconds = of_chain(jax.random.fold_in(key, i), action, kernel, **settings)
+        found, more = timed(lf.reduce, action, fields, velocities=known.fields)
+        yield f"{label}, learned Stein fields", found.estimates, seconds + more
 
 
-THIN = 6
-"""Trajectories between configurations that are corrected."""
+STEPS_BETWEEN, UPDATES_BETWEEN = 24, 3
+"""Steps of HMC, and updates of clusters with their sweeps, between configurations that are corrected."""
+
+SCAN = [Trajectory(steps, acceptance) for steps in (2, 4, 6, 8, 12) for acceptance in (0.65, 0.8, 0.92)]
+
+
+def tuned(action, *, records):
+    """The trajectories with the cheapest error of χ₂ on pilot chains, each known to some per cent; all are printed."""
+    cost = {}
+    for i, each in enumerate(SCAN):
+        settings = {"records": records, "thin": each.thin(8), "acceptance": each.acceptance}
+        for _ in range(2):  # the first one compiles
+            fields, seconds = of_chain(jax.random.key(50 + i), action, each.kernel(action), **settings)
+            found = lf.estimates(action, fields)["susceptibility"][0]
+        cost[each] = (seconds + measured(action, fields)) * (found.error / found.value / 1e-3) ** 2
+    told = ", ".join(f"{each.steps} steps at {each.acceptance}: {seconds:.3g}" for each, seconds in cost.items())
+    print(f"{action}: CPU seconds for 0.1 % of χ₂ by pilot chains of HMC: {told}", flush=True)
+    return min(cost, key=cost.__getitem__)
 
 
 def of_flow(key, known: Known) -> Iterator[tuple[str, dict, float]]:
@@ -115,10 +157,11 @@ def of_flow(key, known: Known) -> Iterator[tuple[str, dict, float]]:
     yield "flow, quasi-random with variates", found, seconds + more
 
 
-def trained(action, before, sizes: Sizes):
+def trained(action, hmc: Trajectory, before, sizes: Sizes):
     """Stein fields that go on from those of another model, and CPU seconds of all with their chains and compilation."""
     fields, spent = before
-    other, chain = timed(of_chain, jax.random.key(7), action, hmc(action), records=sizes.corrected, thin=THIN)
+    settings = {"records": sizes.corrected, "thin": hmc.thin(STEPS_BETWEEN), "acceptance": hmc.acceptance}
+    other, chain = timed(of_chain, jax.random.key(7), action, hmc.kernel(action), **settings)
     training = lf.SteinTraining(steps=sizes.steps[fields is not None])
     found, seconds = timed(lf.reduce, action, other[0], velocities=fields, training=training)
     return found.fields, spent + chain + seconds
@@ -129,7 +172,7 @@ def rows(name, known: Known, *, seeds, once) -> Iterator[Row]:
     for seed in range(seeds + 1):
         key = jax.random.fold_in(jax.random.key(100), seed)
         ways = [(*found, 0.0) for found in chains(key, known)]
-        ways.append((*corrected(jax.random.fold_in(key, 9), known), once))
+        ways += [(*found, once) for found in corrected(jax.random.fold_in(key, 9), known)]
         ways += [(*found, training_seconds(name)) for found in of_flow(key, known)]
         for label, estimates, seconds, once_of_way in ways if seed else ():
             first = {each: estimates[each][0] for each in NAMES if estimates.get(each)}
@@ -155,9 +198,10 @@ def main():
         )
         sizes = Sizes(64, 64, BLOCK, (5, 5)) if options.quick else sizes
         flow, action = flow_and_action(name)
-        before = trained(action, before, sizes)
+        hmc = tuned(action, records=sizes.records // 2)
+        before = trained(action, hmc, before, sizes)
         drawn = matched_draws(jax.random.key(3), flow, action, n=SCRAMBLINGS * sizes.points // 4)[0]
-        for row in rows(name, Known(action, flow, drawn, before[0], sizes), seeds=seeds, once=before[1]):
+        for row in rows(name, Known(action, hmc, flow, drawn, before[0], sizes), seeds=seeds, once=before[1]):
             made.append(row)
             if options.rows is not None:
                 with options.rows.open("a", encoding="utf-8") as file:

@@ -176,6 +176,15 @@ STEIN_FIELDS: dict[str, Callable[[], tuple[AbstractSteinFields, AbstractAction]]
 } | {"latent, real nvp": lambda: (latent_fields(FLOWS["real nvp dense"]()), ACTIONS["phi4 half 4x2"]())}
 """Velocities with closed divergences, and an action that they correct averages of."""
 STEIN_FIELDS["loops, SU(3) 4x4"] = lambda: loop_fields(wilson("SU(3)", (4, 4), 2.5))
+STEIN_FIELDS |= {
+    f"latent, made for draws, {precision}": lambda precision=precision: (
+        latent_fields(cast(_small_flow_of_draws((4, 2)), precision)),
+        ACTIONS["phi4 half 4x2"](),
+    )
+    for precision in ("float64", "float32")
+}
+STEIN_ROUNDING = {"latent, made for draws, float64": 1e-9, "latent, made for draws, float32": 1e-3}
+"""How far divergences may be off where the adjoint equation is integrated, and networks are in float32."""
 
 
 def loop_fields(action: WilsonAction) -> tuple[AbstractSteinFields, AbstractAction]:
@@ -305,6 +314,12 @@ def _continuous(shape: tuple[int, ...], n_steps: int = 24) -> Flow:
         scheme="rk8",
         dtype=F64,
     )
+
+
+def _small_flow_of_draws(shape: tuple[int, ...]) -> Flow:
+    small = {"n_contexts": 1, "n_features": 1, "n_hidden": 2, "n_times": 2, "radius": 1}
+    flow = continuous_flow(key(13), Lattice(shape), n_steps=16, scheme="rk8", dtype=F64, **small)
+    return Flow(flow.prior, of_draws(scrambled(key(14), flow.bijection)))
 
 
 BIJECTIONS |= {

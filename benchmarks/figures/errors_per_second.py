@@ -32,6 +32,7 @@ LOOKS = {
     "local": ("local", "#E69F00", "v", "-"),
     "clusters": ("clusters", "#009E73", "^", "-"),
     "HMC, learned Stein fields": ("HMC, Stein fields", "#D55E00", "s", "--"),
+    "clusters, learned Stein fields": ("clusters, Stein fields", "#009E73", "^", "--"),
     "flow, Metropolis": ("flow, Metropolis", "#0072b2", "o", "-"),
     "flow, weights": ("flow, weights", "#56B4E9", "p", "-"),
     "flow, quasi-random with variates": ("flow, quasi-random", "#0072b2", "o", "--"),
@@ -54,6 +55,8 @@ def draw(rows: list[Row]) -> Figure:
                 if way in found
             ]
             points = sorted(each for each in points if not math.isnan(each[1]))
+            if not points:
+                continue
             x, middle, least, most = zip(*points, strict=True)
             bars = [
                 [m - low for m, low in zip(middle, least, strict=True)],

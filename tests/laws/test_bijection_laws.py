@@ -6,10 +6,14 @@ import jax
 import pytest
 
 from catalogue import BIJECTIONS, hmc, phi_four_2x2, trained_flow
+from latflow.bijections.compose import Chain, Inverse
+from latflow.flows.continuous import continuous_flow, of_draws
 from latflow.flows.weighted import FlowSampler
+from latflow.lattice import Lattice
 from latflow.samplers.chains import advance
 from latflow.samplers.draws import draw_block
 from latflow.testing import BIJECTION_LAWS, equivariant_under
+from latflow.testing.bijections import forces_move_along, scrambled
 
 CASES = {name: functools.cache(make) for name, make in BIJECTIONS.items()}
 AT_NIGHT = ("doubling of SU(2), open",)
@@ -32,6 +36,24 @@ def test_claimed_symmetries(name):
         fields = case.fields(jax.random.key(32), n=4)
         result = equivariant_under(case.bijection, case.space, tuple(case.symmetries), fields)
         assert result.passed, result.line()
+
+
+FORCES = {
+    "chain": lambda parts: Chain(parts),
+    "inverse of a coupling": lambda parts: Inverse(parts[0]),
+    "inverse of a chain, made for draws": lambda parts: Inverse(Chain(parts[::-1])),
+}
+"""Made of a coupling and a continuous flow made for draws, which cannot be differentiated in reverse."""
+
+
+@pytest.mark.parametrize("name", FORCES)
+def test_forces_move_along(name):
+    small = {"n_contexts": 1, "n_features": 1, "n_hidden": 2, "n_times": 2, "radius": 1, "dtype": "float64"}
+    flow = continuous_flow(jax.random.key(13), Lattice((6,)), n_steps=24, scheme="rk8", **small)
+    draws = of_draws(scrambled(jax.random.key(37), flow.bijection))
+    bijection = FORCES[name]((BIJECTIONS["affine dense, odd, 1d"]().bijection, draws))
+    result = forces_move_along(bijection, jax.random.normal(jax.random.key(38), (3, 6)), limit=1e-9)
+    assert result.passed, result.line()
 
 
 @pytest.mark.parametrize("source", ["flow", "hmc"])

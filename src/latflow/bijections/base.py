@@ -6,6 +6,7 @@ several spaces. Every log-det refers to the reference measure of the space. `for
 """
 
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -51,6 +52,26 @@ class AbstractBijection(eqx.Module):
             force: $\partial S/\partial y$ there.
         """
         x, _ = self.inverse_and_log_det(y)
-        (_, log_det), pull = jax.vjp(self.forward_and_log_det, x)
-        (found,) = pull((force, -jnp.ones_like(log_det)))
-        return x, found
+        return x, _gradient(self.forward_and_log_det, x, force)
+
+    def pushed_forward(self, x: Configuration, force: Configuration) -> tuple[Configuration, Configuration]:
+        r"""The image y, and the gradient with respect to y of $S(x)-\ln|\partial x/\partial y|$, the energy there.
+
+        It undoes `pulled_back`, and is `pulled_back` of the inverse map. By default by reverse differentiation of the
+        inverse map.
+
+        Args:
+            x: A pre-image.
+            force: $\partial S/\partial x$ there.
+        """
+        y, _ = self.forward_and_log_det(x)
+        return y, _gradient(self.inverse_and_log_det, y, force)
+
+
+def _gradient(
+    image_and_log_det: Callable[[Configuration], tuple[Configuration, Scalar]], x: Configuration, force: Configuration
+) -> Configuration:
+    """Of the energy at the image less the log-det, with respect to x."""
+    (_, log_det), pull = jax.vjp(image_and_log_det, x)
+    (found,) = pull((force, -jnp.ones_like(log_det)))
+    return found

@@ -32,6 +32,19 @@ class Chain(AbstractBijection):
             log_det = log_det + step
         return y, log_det
 
+    @override
+    def pulled_back(self, y: Field, force: Field) -> tuple[Field, Field]:
+        """By that of every part, from last to first: the energy at each place is what the next part pulls back."""
+        for bijection in reversed(self.bijections):
+            y, force = bijection.pulled_back(y, force)
+        return y, force
+
+    @override
+    def pushed_forward(self, x: Field, force: Field) -> tuple[Field, Field]:
+        for bijection in self.bijections:
+            x, force = bijection.pushed_forward(x, force)
+        return x, force
+
 
 class Inverse(AbstractBijection):
     """A bijection run backwards.
@@ -49,3 +62,11 @@ class Inverse(AbstractBijection):
     @override
     def inverse_and_log_det(self, y: Field) -> tuple[Field, Scalar]:
         return self.bijection.forward_and_log_det(y)
+
+    @override
+    def pulled_back(self, y: Field, force: Field) -> tuple[Field, Field]:
+        return self.bijection.pushed_forward(y, force)
+
+    @override
+    def pushed_forward(self, x: Field, force: Field) -> tuple[Field, Field]:
+        return self.bijection.pulled_back(x, force)

@@ -7,6 +7,7 @@ steps are taken that keep them below a tenth of the statistical errors.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -81,7 +82,14 @@ class _Errors(NamedTuple):
 
 
 def matched(
-    key: PRNGKey, flow: _DensityT, action: AbstractAction, *, exact: _DensityT, n: int, gain: float = 1.0
+    key: PRNGKey,
+    flow: _DensityT,
+    action: AbstractAction,
+    *,
+    exact: _DensityT,
+    n: int,
+    gain: float = 1.0,
+    further: Callable[[_DensityT], float] | None = None,
 ) -> tuple[_DensityT, MatchedIntegration | None]:
     """The flow with the cheapest integration whose bias is a tenth of the statistical errors, or less.
 
@@ -92,6 +100,8 @@ def matched(
         exact: The same flow as accurate as production draws have it.
         n: Number of draws.
         gain: How many random draws are worth one of these for averages: above 1 for quasi-random draws.
+        further: The largest bias of averages that are made with the flow in another way, in units of the standard
+            deviation of what is averaged; it is to be as small as that of draws.
 
     Returns:
         A flow for draws and the error of its log q. The accurate flow and None where no part of it is a continuous flow
@@ -104,7 +114,8 @@ def matched(
         for steps in _STEPS:
             found = of_draws(cast(flow, precision), DOP853, steps)
             told = _tried(keys, (found, reference, action), n=(n * gain, n), steps=steps, precision=precision)
-            if told.spread <= told.allowed[0] and abs(told.shift) <= told.allowed[1]:
+            right = told.spread <= told.allowed[0] and abs(told.shift) <= told.allowed[1]
+            if right and (further is None or further(found) <= told.allowed[0]):
                 return found, told
     return exact, None
 

@@ -18,7 +18,7 @@ from latflow.stats.estimates import ConstantSeriesError, Estimate
 from latflow.stats.gamma import chain_covariance, chain_estimates
 from latflow.stats.propagation import Derive
 from latflow.stats.replicas import Along, Chains, Replicas
-from latflow.stats.weights import AbstractDraws, weighted_covariance, weighted_estimates
+from latflow.stats.weights import NO_DEGREES, AbstractDraws, weighted_covariance, weighted_estimates
 from latflow.words import ObservableWords, plain_words
 
 Series: TypeAlias = Mapping[str, np.ndarray]
@@ -106,10 +106,13 @@ class Derived(AbstractEstimator):
 
     Args:
         quantities: In the order of tables.
+        degrees: Powers of the field that columns are proportional to, by name, where above zero: averages of fourth
+            powers over quasi-random points are judged by it (`latflow.stats.quasi_tails`).
     """
 
-    def __init__(self, quantities: tuple[Quantity, ...]) -> None:
+    def __init__(self, quantities: tuple[Quantity, ...], degrees: Mapping[str, int] = NO_DEGREES) -> None:
         self.quantities = quantities
+        self._degrees = degrees
 
     @override
     def words(self) -> Mapping[str, ObservableWords]:
@@ -135,7 +138,7 @@ class Derived(AbstractEstimator):
         def derive(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {q.name: np.asarray(q.derive(means, covariances.get(id(q.fit), _NONE))) for q in usable}
 
-        return propagated(columns, log_weights, derive)
+        return propagated(columns, log_weights, derive, self._degrees)
 
 
 _NONE = np.zeros((0, 0))
@@ -173,19 +176,22 @@ class MeanOf(AbstractEstimator):
             return {}
         column = np.asarray(series[self._name])
         leading = 1 if are_weighted(log_weights) else 2
+        degrees = {self._name: self._words.power}
         try:
-            return propagated({self._name: column}, log_weights, lambda means: means)
+            return propagated({self._name: column}, log_weights, lambda means: means, degrees)
         except ConstantSeriesError:
             flat = column.reshape(math.prod(column.shape[:leading]), -1)
             return {self._name: [Estimate(float(v), math.nan, n=len(flat)) for v in flat.mean(axis=0)]}
 
 
-def propagated(columns: Series, log_weights: LogWeights, derive: Derive) -> Estimates:
+def propagated(
+    columns: Series, log_weights: LogWeights, derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
+) -> Estimates:
     """Estimates of chains by the Γ method, of weighted draws by ratios, of others as they say themselves."""
     if log_weights is None or isinstance(log_weights, Replicas | Chains):
         return chain_estimates(columns, derive, replicas=log_weights)
     if isinstance(log_weights, AbstractDraws):
-        return log_weights.estimates(columns, derive)
+        return log_weights.estimates(columns, derive, degrees)
     return weighted_estimates(columns, log_weights, derive)
 
 

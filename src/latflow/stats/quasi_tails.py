@@ -11,16 +11,22 @@ few points are the tail even with equal weights, and the scatter of scramblings 
 compared with those without weights, x − μ: the weights must have made the tail, and left fewer terms. The Binder
 cumulant and other averages of fourth powers go further. Points even out all but the outermost one or two of every
 scrambling; of $z^4$ these are so uneven that most sets of 16 have missed the largest, and more points hardly help.
-Their error is a lower bound with equal weights, too, known by the kurtosis of x − μ. log Z has terms w − ⟨w⟩; it is
-judged where weights are heavy, for of nearly equal ones the tail is of no account. Limits are those of
-``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
+Their error is a lower bound with equal weights, too. No number made of the terms themselves tells those that missed the
+tail from those that have none: samples that missed it have a smaller kurtosis. So columns say of which degree in the
+field they are, and what depends on one of degree four or more is a lower bound unless the bulk of the draws says that z
+has no tail to be missed, as in a broken phase. That is read from a quantile of $z^2$, which points know well and which
+knows nothing of the outermost draws. Where no degree is told the kurtosis of x − μ is what is left to go by. log Z has
+terms w − ⟨w⟩; it is judged where weights are heavy, for of nearly equal ones the tail is of no account. Limits are
+those of ``benchmarks/quasi_reliability.py``, see docs/results/reliability.md.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from latflow.stats.propagation import pack
 from latflow.stats.weights import pareto_k
 
 QUASI_TAIL_LIMIT = 0.2
@@ -39,6 +45,13 @@ OWN_KURTOSIS = 64.0
 """Largest kurtosis of x − μ with a tail: 15 of z², 46 of the susceptibility of |M|, 207 of z⁴, 639 of the Binder
 cumulant, with z normal; of 4096 points it comes out as 14, 40, 110 and 180 in the middle."""
 
+STEEP = 4
+"""Degree in the field from which on an average is a lower bound, unless there is no tail that could be missed."""
+
+OUTER, OUTER_SIZE = 0.98, 4.3
+"""Where there is none, so large a part of the draws has a root of degree two below so many times its mean, or less. For
+z² that is 5.4 with z normal, 4.1 with density exp(−z⁴/4), 2.7 with the vacua of exp(z² − z⁴/4)."""
+
 HEAVY = 2.0
 """Largest weight over the mean one from which on log Z is judged."""
 
@@ -47,6 +60,7 @@ def rests_on_tail(
     influence: Float[np.ndarray, "n total"],
     jacobian: Float[np.ndarray, "quantities total"],
     weights: Float[np.ndarray, " n"],
+    missed: Bool[np.ndarray, " total"] | None = None,
 ) -> Bool[np.ndarray, " quantities"]:
     """Whether the error of a quantity rests on the tail of what it sums, so that it is a lower bound.
 
@@ -54,11 +68,41 @@ def rests_on_tail(
         influence: By how much every draw moves the means.
         jacobian: Of the quantities by the means; one that is not a number says nothing.
         weights: Of the draws, relative to any constant.
+        missed: Means whose tail most scramblings miss, from `missed_tails`; what depends on one is a lower bound.
     """
     p = weights[:, None]
     without = np.divide(influence, p, out=np.zeros_like(influence), where=p > 0)
     kept = np.count_nonzero(weights) / len(weights)
-    return np.array([_rests_on_tail(influence @ row, without @ row, kept=kept) for row in jacobian], dtype=bool)
+    found = [_rests_on_tail(influence @ row, without @ row, kept=kept) for row in jacobian]
+    steep = np.zeros(influence.shape[1], dtype=bool) if missed is None else missed
+    # exactly zero where a quantity does not depend on a mean; a NaN says nothing
+    return np.array(found, dtype=bool) | np.any(np.abs(jacobian[:, steep]) > 0, axis=1)
+
+
+def missed_tails(
+    series: Mapping[str, np.ndarray], degrees: Mapping[str, int], weights: Float[np.ndarray, " n"]
+) -> Bool[np.ndarray, " total"]:
+    """Which means are fourth powers, or higher ones, of something whose tail most scramblings miss.
+
+    Args:
+        series: Columns (n,) or (n, k) by name, one row per draw; not read where the weight is zero.
+        degrees: Powers of the field that columns are proportional to, by name; others are not judged.
+        weights: Of the draws, relative to any constant.
+
+    Returns:
+        One for every column of numbers, in the order of `pack`: whether its degree is `STEEP` or more, and its root of
+        degree two is above `OUTER_SIZE` for more of the target than `OUTER` leaves.
+    """
+    layout, matrix = pack(series, leading=1)
+    kept = weights > 0
+    p = weights[kept] / weights[kept].sum()
+    missed = np.zeros(matrix.shape[1], dtype=bool)
+    for name, where in zip(layout.names, layout.offsets(), strict=True):
+        degree = degrees.get(name, 0)
+        if degree >= STEEP:
+            root = np.abs(matrix[kept, where]) ** (2 / degree)
+            missed[where] = p @ (root > OUTER_SIZE * (p @ root)) > 1 - OUTER
+    return missed
 
 
 def log_z_rests_on_tail(weights: Float[np.ndarray, " n"]) -> bool:

@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from latflow.stats.estimates import UNDERESTIMATED, Estimate, SeriesShapeError, TooShortError
 from latflow.stats.propagation import Derive, Linearisation
-from latflow.stats.quasi_tails import log_z_rests_on_tail, rests_on_tail
-from latflow.stats.weights import AbstractDraws, linearised, named_estimates, relative_weights
+from latflow.stats.quasi_tails import log_z_rests_on_tail, missed_tails, rests_on_tail
+from latflow.stats.weights import NO_DEGREES, AbstractDraws, linearised, named_estimates, relative_weights
 
 FEWEST = 8
 """Fewer scramblings than this give no error."""
@@ -62,14 +62,17 @@ class Scrambled(AbstractDraws):
         return linear, scattered(influence, linear, self.scramblings)
 
     @override
-    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+    def estimates(
+        self, series: Mapping[str, np.ndarray], derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
+    ) -> dict[str, list[Estimate]]:
         linear, influence = linearised(series, self.log_weights, derive)
-        bounds = rests_on_tail(influence, linear.jacobian, relative_weights(self.log_weights))
+        w = relative_weights(self.log_weights)
+        bounds = rests_on_tail(influence, linear.jacobian, w, missed_tails(series, degrees, w))
         return named_estimates(linear, scattered(influence, linear, self.scramblings), n=self.n_draws, bounds=bounds)
 
 
 def scrambled_estimates(
-    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive
+    series: Mapping[str, np.ndarray], draws: Scrambled, derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
 ) -> dict[str, list[Estimate]]:
     """Derived quantities of the target from quasi-random draws, by self-normalised ratios over all of them.
 
@@ -77,6 +80,8 @@ def scrambled_estimates(
         series: Columns (n,) or (n, k) by name, one row per draw, scrambling after scrambling.
         draws: Their log-weights.
         derive: Function of the named means, shapes () or (k,).
+        degrees: Powers of the field that columns are proportional to, by name: averages of fourth powers are judged by
+            it.
 
     Returns:
         One estimate per component of every derived quantity; NaN where it does not exist. Where an error rests on the
@@ -85,7 +90,7 @@ def scrambled_estimates(
     Raises:
         TooShortError, NonFiniteSeriesError, ConstantSeriesError, SeriesShapeError: If the data cannot be analysed.
     """
-    return draws.estimates(series, derive)
+    return draws.estimates(series, derive, degrees)
 
 
 def scrambled_covariance(

@@ -20,10 +20,10 @@ from typing_extensions import override
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
-from latflow.stats.quasi_tails import rests_on_tail
+from latflow.stats.quasi_tails import missed_tails, rests_on_tail
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
-from latflow.stats.weights import AbstractDraws, influences, named_estimates, relative_weights
+from latflow.stats.weights import NO_DEGREES, AbstractDraws, influences, named_estimates, relative_weights
 
 SHARES = 16
 """Shares of random draws that are corrected with coefficients of other ones, at most."""
@@ -94,12 +94,14 @@ class Varied(AbstractDraws):
         return linear, self._covariance(linear, influence)
 
     @override
-    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+    def estimates(
+        self, series: Mapping[str, np.ndarray], derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
+    ) -> dict[str, list[Estimate]]:
         linear, influence = self._linearised(series, derive)
         bounds = None
         if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
-            plain = influences(series, self.log_weights)[2]
-            bounds = rests_on_tail(plain, linear.jacobian, relative_weights(self.log_weights))
+            plain, w = influences(series, self.log_weights)[2], relative_weights(self.log_weights)
+            bounds = rests_on_tail(plain, linear.jacobian, w, missed_tails(series, degrees, w))
         return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
 
     def _linearised(

@@ -9,6 +9,7 @@ zero: it counts as a draw, and its columns are not read.
 import abc
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +23,9 @@ FEWEST_DISTINCT = 5
 
 FEWEST_FOR_TAIL = 25
 """Fewest draws of which k̂ is taken: their tail has five."""
+
+NO_DEGREES: Mapping[str, int] = MappingProxyType({})
+"""Of columns of which no power of the field is known."""
 
 _ROUNDING = 1e-9
 
@@ -49,12 +53,15 @@ class AbstractDraws(abc.ABC):
         """
 
     @abc.abstractmethod
-    def estimates(self, series: Mapping[str, np.ndarray], derive: Derive) -> dict[str, list[Estimate]]:
+    def estimates(
+        self, series: Mapping[str, np.ndarray], derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
+    ) -> dict[str, list[Estimate]]:
         """Derived quantities of the target; those whose errors are lower bounds have the state that says so.
 
         Args:
             series: As for `propagated`.
             derive: Likewise.
+            degrees: Powers of the field that columns are proportional to, by name, where they are known.
         """
 
 

@@ -8,14 +8,14 @@ from latflow.errors import ConfigError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
 from latflow.flows.flow import Flow
-from latflow.flows.matched import GAIN
-from latflow.flows.weighted import matched_draws, require_same_fields
+from latflow.flows.weighted import require_same_fields
 from latflow.randomness import require_float64, root_key
 from latflow.study.card import model_path
 from latflow.study.models import load_production, trained_config
 from latflow.study.theories import action_of_plain
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.latent_fields import LatentFields
+from latflow.variates.latent_steps import matched_flow
 
 
 def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: int | None = None) -> AbstractSteinFields:
@@ -25,8 +25,8 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: in
         flow: A flow as `load_model` gives it, or the name of a model: ``zoo:NAME``, a run, a model directory.
         action: S of the chains.
         n: How many configurations they are for. A continuous flow is then integrated in as few steps, with networks in
-            float32 if these will do, as leave a bias below a tenth of their corrected errors, see
-            `latflow.flows.matched`; by default as for draws.
+            float32 if these will do, as leave a bias below a tenth of their corrected errors; that of the gradient is
+            measured on draws of the flow, see `latflow.variates.latent_steps`. By default as for draws.
 
     Returns:
         The velocities, for ``reduce(action, fields, velocities=…)``; they are used as they are.
@@ -48,8 +48,7 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: in
     found = cast(found, "float64")
     if n is not None:
         require_same_fields(found.space, action.space)
-        cheapest, told = matched_draws(root_key(1), found, action, n=count("n", n), gain=GAIN)
-        found = found if told is None else cheapest
+        found = matched_flow(root_key(1), found, action, n=count("n", n))
     return LatentFields.of_flow(found.prior, found.bijection).on(action.space)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Inexact
 
-from latflow._typing import Field, PRNGKey
+from latflow._typing import Field, PRNGKey, Scalar
 from latflow.bijections.base import AbstractBijection
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.fields.symmetry import AbstractSymmetry
@@ -187,6 +187,39 @@ def bijection_laws(
     fields = spread_fields(key, space, widest=widest)
     left_out = ([] if space.dof <= LARGEST_JACOBIAN else [log_det_is_jacobian]) + ([] if eager else [compiled_is_eager])
     return [law(bijection, space, fields) for law in BIJECTION_LAWS if law not in left_out]
+
+
+def forces_move_along(
+    bijection: AbstractBijection, fields: Float[Array, "n *sites"], *, limit: float = ROUNDING
+) -> LawResult:
+    """`pulled_back` and `pushed_forward` give the derivatives of energies at image and pre-image, and undo each other.
+
+    Args:
+        bijection: Of real fields.
+        fields: Where it is looked at.
+        limit: Of the deviation, relative to one; that of the scheme where these integrate.
+    """
+    error = jnp.max(_forces(bijection, fields))
+    return judge("forces pulled back and pushed forward are gradients of the energies", error, limit=limit)
+
+
+@eqx.filter_jit
+def _forces(bijection: AbstractBijection, fields: Float[Array, "n *sites"]) -> Float[Array, " n"]:
+    def one(x: Field, force: Field, direction: Field) -> Scalar:
+        def energy(image: tuple[Field, Scalar]) -> Scalar:
+            return jnp.sum(force * image[0]) - image[1]
+
+        y = bijection.forward_and_log_det(x)[0]
+        pulled, pushed = bijection.pulled_back(y, force), bijection.pushed_forward(x, force)
+        deviations = [jnp.max(jnp.abs(pulled[0] - x)), jnp.max(jnp.abs(pushed[0] - y))]
+        ways = (bijection.forward_and_log_det, x, pulled[1]), (bijection.inverse_and_log_det, y, pushed[1])
+        for moved, place, gradient in ways:
+            slope = jax.jvp(lambda z, moved=moved: energy(moved(z)), (place,), (direction,))[1]
+            deviations.append(jnp.abs(jnp.sum(gradient * direction) - slope) / (1 + jnp.abs(slope)))
+        again = bijection.pushed_forward(*pulled)[1]
+        return jnp.max(jnp.stack([*deviations, jnp.max(jnp.abs(again - force))]))
+
+    return jax.vmap(one)(fields, jnp.roll(fields, 1, axis=0), jnp.roll(fields, 2, axis=0))
 
 
 @eqx.filter_jit

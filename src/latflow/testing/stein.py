@@ -15,16 +15,19 @@ ROUNDING = 1e-12
 """Limit of the relative deviation between a closed divergence and the trace of the Jacobian."""
 
 
-def divergence_is_trace(key: PRNGKey, fields: AbstractSteinFields, action: AbstractAction) -> LawResult:
+def divergence_is_trace(
+    key: PRNGKey, fields: AbstractSteinFields, action: AbstractAction, *, limit: float = ROUNDING
+) -> LawResult:
     r"""$\partial\cdot v-v\cdot\partial S$ with the trace of the Jacobian along `move`, for every velocity.
 
     Args:
         key: Randomness of the configuration.
         fields: Velocities with weights in double precision.
         action: S, on their space.
+        limit: Of the relative deviation: that of the scheme where velocities are integrated, or of their precision.
     """
     error = _deviation(fields, action, action.space.random(key))
-    return judge("divergence of every Stein field equals the trace of its Jacobian", error, limit=ROUNDING)
+    return judge("divergence of every Stein field equals the trace of its Jacobian", error, limit=limit)
 
 
 def stein_averages_vanish(

@@ -7,9 +7,8 @@ $v=\partial f\,w$: exact under exp(−S), however poor the flow is. The prior en
 mean is zero under it, would be wrong for chains.
 
 The gradient of $S_u$ comes from one integration backwards, of the field and of the adjoint equation
-(`AbstractBijection.pulled_back`). A continuous flow has to be integrated as accurately as for draws: its log-det is
-part of $S_u$. An error ε of it moves the mean of a variate f by the covariance of ε and f, as it moves that of an
-observable of draws.
+(`AbstractBijection.pulled_back`). A continuous flow has to be integrated accurately: an error of that gradient is a
+bias of every variate. How large it is for few steps is measured, `latflow.variates.latent_steps`.
 """
 
 import functools

@@ -83,12 +83,14 @@ class FlowOfDraws(AbstractBijection):
 
         Right to the error of the scheme: a fitted `quadrature` makes neither better.
         """
+        return self._in_batches(functools.partial(_with_gradient, backwards=True), y, force)
 
-        def of_batch(flow: "FlowOfDraws", y: _Batch, force: _Batch) -> tuple[_Batch, _Batch]:
-            x, gradient = _adjoint(flow, y.reshape(len(y), -1).T, force.reshape(len(y), -1).T)
-            return x.T.reshape(y.shape), gradient.T.reshape(y.shape)
-
-        return self._in_batches(of_batch, y, force)
+    @override
+    def pushed_forward(
+        self, x: Float[Array, "*shape"], force: Float[Array, "*shape"]
+    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+        """The same along the flow."""
+        return self._in_batches(functools.partial(_with_gradient, backwards=False), x, force)
 
     def _integrate(self, x: Float[Array, "*shape"], *, backwards: bool) -> Carry:
         def of_batch(flow: "FlowOfDraws", x: _Batch) -> tuple[_Batch, Float[Array, " draws"]]:
@@ -161,13 +163,21 @@ def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
     return jax.lax.fori_loop(0, flow.n_steps, advance, (x, jnp.full(x.shape[-1], constant, x.dtype)))
 
 
-def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws) -> tuple[Draws, Draws]:
-    r"""The field that moves to y, and the gradient there of an energy less the log-det, from the force at y.
+def _with_gradient(flow: FlowOfDraws, x: _Batch, force: _Batch, *, backwards: bool) -> tuple[_Batch, _Batch]:
+    """Where fields move, and gradients there, with the draws first."""
+    moved, gradient = _adjoint(flow, x.reshape(len(x), -1).T, force.reshape(len(x), -1).T, backwards=backwards)
+    return moved.T.reshape(x.shape), gradient.T.reshape(x.shape)
 
-    With S a function of the field at the end and $\dot x=v$, $a=\partial_x[S-\int\partial\cdot v]$ of what is left of
-    the way obeys $\dot a=-(\partial v)^Ta+\partial(\partial\cdot v)$ (Pontryagin's adjoint equation).
+
+def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws, *, backwards: bool) -> tuple[Draws, Draws]:
+    r"""Where the field y moves, and the gradient there of an energy less the log-det, from the force at y.
+
+    With S a function of the field at one end and $\dot x=v$, $a=\partial_x[S-\int\partial\cdot v]$ of what is left of
+    the way to it obeys $\dot a=-(\partial v)^Ta+\partial(\partial\cdot v)$ (Pontryagin's adjoint equation); seen from
+    the other end it is $S+\int\partial\cdot v$ of the way behind, and obeys the same.
     """
-    velocity, scheme, step = flow.velocity, flow.scheme, -1.0 / flow.n_steps
+    velocity, scheme = flow.velocity, flow.scheme
+    start, step = (1.0, -1.0 / flow.n_steps) if backwards else (0.0, 1.0 / flow.n_steps)
     exact = jax.tree.map(lambda leaf: leaf.astype(y.dtype) if eqx.is_inexact_array(leaf) else leaf, velocity)
     n = len(scheme.weights)
     rows, nodes, weights = (table.astype(y.dtype) for table in padded(scheme))
@@ -175,7 +185,7 @@ def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws) -> tuple[Draws, Draws]:
     def advance(i: Int[Array, ""], carry: Draws) -> Draws:
         def stage(j: Int[Array, ""], slopes: Float[Array, "stages twice draws"]) -> Float[Array, "stages twice draws"]:
             x, a = jnp.split(carry + step * _combined(rows[j], slopes), 2)
-            at = weights_at(exact, 1.0 + step * (i + nodes[j]))
+            at = weights_at(exact, start + step * (i + nodes[j]))
             of_field = functools.partial(velocity_of_draws, at, lattice=velocity.lattice, dtype=velocity.weight.dtype)
             (slope, divergence), pull = jax.vjp(of_field, x)
             (of_adjoint,) = pull((-a, jnp.ones_like(divergence)))

@@ -28,7 +28,8 @@ def scalar_estimator(shape: tuple[int, ...]) -> Derived:
     Args:
         shape: Sites along each direction.
     """
-    return Derived((*_moments(math.prod(shape)), *_correlations(shape)))
+    degrees = {name: words.power for name, words in OBSERVABLES.items()}
+    return Derived((*_moments(math.prod(shape)), *_correlations(shape)), degrees)
 
 
 def _moments(volume: int) -> tuple[Quantity, ...]:

@@ -1,0 +1,133 @@
+"""Whether corrected and quasi-random averages are unbiased: a hundred small independent ensembles against another run.
+
+φ⁴ on 6 × 6 sites at the point of the model E1: ensembles of 8 chains of HMC, 100 records each, corrected by learned
+Stein fields, which other chains trained, and by latent ones of the model, integrated accurately and as `n=` allows; and
+quasi-random draws with variates. Each is cross-fitted by itself. What they are compared with are plain averages of a
+long run of cluster updates, which shares no configuration and no control variate with them. Links: ensembles of heat
+bath corrected by forces of loops, against the exact plaquette in two dimensions. Printed is the mean of all ensembles
+less the other value, in units of the scatter of one ensemble, with the error of both, and CPU seconds.
+"""
+
+import argparse
+import time
+
+import jax
+
+jax.config.update("jax_enable_x64", val=True)
+
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+import latflow as lf  # noqa: E402
+from gauge_reduce import exact, values  # noqa: E402
+from latflow.observables.gauge import Plaquette  # noqa: E402
+from latflow.observables.plaquette_moments import rough_plaquette  # noqa: E402
+from latflow.observables.scalar import scalar_observables  # noqa: E402
+from latflow.stats.cross_fitting import cross_fit  # noqa: E402
+from latflow.stats.scramblings import Scrambled  # noqa: E402
+from latflow.stats.variates import Varied  # noqa: E402
+from latflow.variates.gauge_loops import LoopFields  # noqa: E402
+from latflow.variates.training import evaluate  # noqa: E402
+from quasi import Draws  # noqa: E402
+
+MODEL = "phi4-e1"
+WANTED = ("magnetization_squared", "neighbour_product", "phi_squared")
+CHAINS, RECORDS, SCRAMBLINGS = 8, 100, 16
+LINKS = {"U(1) 4×4, β = 2": (lf.U1(), (4, 4), 2.0), "SU(2) 4×4, β = 2.5": (lf.SU(2), (4, 4), 2.5)}
+
+
+def columns(action, x):
+    """What is averaged, along the last axis."""
+    measured = lf.measure([o for o in scalar_observables(action) if o.name in WANTED], x)
+    return np.stack([measured[name] for name in WANTED], axis=-1)
+
+
+def long_run(action, *, runs, records):
+    """Plain averages of clusters with their errors, from the scatter of chains."""
+    kernel = lf.WolffMetropolis(action, width=jnp.asarray(1.0), n_sweeps=3, n_clusters=1)
+    means = []
+    for seed in range(runs):
+        x = lf.run_chain(jax.random.key(1000 + seed), kernel, n=records, chains=64, warmup=300, thin=4)
+        flat = np.asarray(x).reshape(-1, *action.space.shape)
+        means.append(columns(action, flat).reshape(records, 64, -1).mean(axis=0))
+    every = np.concatenate(means)
+    return every.mean(axis=0), every.std(axis=0, ddof=1) / np.sqrt(len(every))
+
+
+def show(title, found, other, names, begin):
+    """One line for every average of ensembles, (ensemble, average), against value and error of another run."""
+    scatter, (value, error) = found.std(axis=0, ddof=1), other
+    for i, name in enumerate(names):
+        offset = (found[:, i].mean() - value[i]) / scatter[i]
+        own = np.hypot(1 / np.sqrt(len(found)), error[i] / scatter[i])
+        print(f"| {title} | {name} | {offset:+.3f} ± {own:.3f} | {offset / own:+.1f} | {scatter[i] / value[i]:.2g} |")
+    print(f"{title}: {time.process_time() - begin:.0f} CPU-s", flush=True)
+
+
+def of_chains(action, fields, x):
+    """Corrected averages of every ensemble, cross-fitted by itself."""
+    flat = x.reshape(-1, *action.space.shape)
+    y = columns(action, flat).reshape(*x.shape[:3], -1)
+    f = evaluate(fields, action, flat).reshape(*x.shape[:3], -1)
+    return np.stack([cross_fit(*each).corrected.mean(axis=(0, 1)) for each in zip(y, f, strict=True)])
+
+
+def of_draws(draws, *, ensembles, points):
+    """Averages of quasi-random draws with variates."""
+    found = []
+    for seed in range(ensembles):
+        log_weights, measured, variates = draws.quasi(jax.random.key(2000 + seed), points, SCRAMBLINGS)
+        series = {name: measured[name] for name in WANTED}
+        made = Varied(Scrambled(log_weights, SCRAMBLINGS), variates).estimates(series, lambda means: means)
+        found.append([made[name][0].value for name in WANTED])
+    return np.array(found)
+
+
+def of_links(group, shape, beta, *, ensembles):
+    """Corrected plaquettes of every ensemble."""
+    action = lf.WilsonAction(lf.Lattice(shape), group, beta=beta)
+    kernel, number = lf.HeatBath(action, n_overrelaxation=2), CHAINS * ensembles
+    x = np.swapaxes(lf.run_chain(jax.random.key(3), kernel, n=RECORDS, chains=number, warmup=100), 0, 1)
+    f, _ = values(LoopFields(action.space, centre=rough_plaquette(action)), action, x)
+    p = lf.measure([Plaquette(action.space)], x.reshape(-1, *x.shape[2:]))["plaquette"]
+    y, f = (each.reshape(ensembles, CHAINS, RECORDS, -1) for each in (p, f))
+    return np.stack([cross_fit(*each).corrected.mean(axis=(0, 1)) for each in zip(y, f, strict=True)])
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--ensembles", type=int, default=100, help="%(default)s")
+    parser.add_argument("--runs", type=int, default=40, help="of clusters, %(default)s of 64 chains of 2000 records")
+    asked = parser.parse_args()
+    quick, number = asked.quick, 10 if asked.quick else asked.ensembles
+    begin = time.process_time()
+    draws = Draws(MODEL, n=SCRAMBLINGS * 128 * number, integration="matched")
+    action = draws.action
+    other = long_run(action, runs=1 if quick else asked.runs, records=200 if quick else 2000)
+    print(f"clusters: {time.process_time() - begin:.0f} CPU-s\n")
+    print("| ensembles | average | mean − other, in their scatter | σ | scatter, relative |")
+    print("|---|---|---|---|---|")
+    hmc = lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.2), n_steps=4)
+    training = lf.run_chain(jax.random.key(1), hmc, n=200, chains=16, warmup=200, thin=4)
+    begin = time.process_time()
+    learned = lf.reduce(action, training, training=lf.SteinTraining(steps=5 if quick else 300)).fields
+    x = np.asarray(lf.run_chain(jax.random.key(2), hmc, n=RECORDS, chains=CHAINS * number, warmup=200, thin=4))
+    x = np.swapaxes(x, 0, 1).reshape(number, CHAINS, RECORDS, *action.space.shape)
+    show("HMC, learned fields", of_chains(action, learned, x), other, WANTED, begin)
+    few = {} if quick else {"HMC, latent fields": None}
+    for title, n in {**few, "HMC, latent fields with n=": CHAINS * RECORDS * number}.items():
+        begin = time.process_time()
+        fields = lf.latent_fields(f"zoo:{MODEL}", action, n=n)
+        show(title, of_chains(action, fields, x), other, WANTED, begin)
+    begin = time.process_time()
+    show("quasi-random, variates", of_draws(draws, ensembles=number, points=128), other, WANTED, begin)
+    for title, (group, shape, beta) in LINKS.items():
+        begin, name = time.process_time(), "U(1)" if title.startswith("U(1)") else "SU(2)"
+        found = of_links(group, shape, beta, ensembles=number)
+        show(f"links, {title}", found, (np.array([exact(name, shape, beta)[0]]), np.zeros(1)), ("plaquette",), begin)
+
+
+if __name__ == "__main__":
+    main()
