@@ -20,6 +20,8 @@ class AbstractFlowTable(AbstractSection):
         builder: ``module:function`` that builds it from a key, the space of the fields, the table and a dtype.
         starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
             training begins, if the start depends on them.
+        fixed_start: Whether no training moves what its start depends on. A model that goes on at other parameters then
+            gets the start of these.
         groups: Of links; empty for any.
         actions: Words of `action.kind` that it is made for; empty for any of its fields.
     """
@@ -33,6 +35,7 @@ class AbstractFlowTable(AbstractSection):
     linear: ClassVar[bool] = False
     several_extents: ClassVar[bool] = False
     starter: ClassVar[str | None] = None
+    fixed_start: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
     actions: ClassVar[tuple[str, ...]] = ()
 

@@ -220,6 +220,7 @@ class VillainTable(AbstractFlowTable):
     actions: ClassVar[tuple[str, ...]] = ("wilson",)
     builder: ClassVar[str] = "latflow.flows.builders:villain"
     starter: ClassVar[str | None] = "latflow.flows.builders:villain_start"
+    fixed_start: ClassVar[bool] = True
     drawing: ClassVar[float] = 3.0
     linear: ClassVar[bool] = True
     transfers: ClassVar[bool] = True

@@ -24,6 +24,7 @@ from latflow.flows.model import (
     production,
     read_integration,
     read_specification,
+    started,
 )
 from latflow.flows.tables import ContinuousTable, DoublingTable
 from latflow.flows.transfer import extents_of, transferred, widened, with_finest_levels
@@ -252,6 +253,8 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
         moved = with_finest_levels(fresh, over_range(flow, config))
     elif extents_of(flow.space) != lattice.shape:
         moved = transferred(flow, lattice)
+    if config.flow.fixed_start:
+        moved = started(moved, config.flow, config.action.in_house(len(lattice.shape)))
     if isinstance(config.flow, ContinuousTable):
         moved = widened(moved, config.flow.radius)
     return with_steps(cast(over_range(moved, config), config.training.precision), config)
