@@ -1974,7 +1974,7 @@ BUGS = (
     ),
     Bug(
         "variance of Villain links kept where a model goes on at another coupling",
-        "flows/tables.py",
+        "flows/link_tables.py",
         "fixed_start: ClassVar[bool] = True",
         "fixed_start: ClassVar[bool] = False",
         "tests/study/test_models.py::test_a_curriculum_of_villain_links_has_the_variance_of_every_coupling",

@@ -193,6 +193,7 @@ OF_LINKS = [
     {"kind": "plaquettes", "layers": 8},
     {"kind": "doubling", "terms": 3},
     {"kind": "loops", "start_beta": 1.0, "order": 1, "times": 1},
+    {"kind": "link-multiscale", "coarse_layers": 0, "fine_layers": 0},
     {"kind": "identity"},
 ]
 
@@ -216,6 +217,13 @@ def test_a_flow_of_links_goes_on_at_another_coupling(flow: dict[str, Any]) -> No
     assert same(moved.bijection, before.bijection)
     assert same(moved.prior, (build_flow(other) if flow["kind"] == "villain" else before).prior)
     assert not same(build_flow(links(VILLAIN, beta=2.0)).prior, build_flow(links(VILLAIN)).prior)
+
+
+def test_new_links_of_a_multiscale_flow_start_at_the_coupling_of_the_study() -> None:
+    flow = {"kind": "link-multiscale", "coarse_layers": 0, "fine_layers": 0}
+    one, other = (build_flow(links(flow, beta=beta)).bijection.fillings[-1].layers for beta in (1.0, 2.0))
+    bias = [float(np.max(each.network.last_bias)) for each in (one, other)]
+    assert np.allclose(bias, [1.0, 2.0], atol=1e-6)
 
 
 def test_a_curriculum_of_villain_links_has_the_variance_of_every_coupling() -> None:

@@ -1,9 +1,18 @@
 """What a table of settings of a flow says beside its keys. Nothing here imports JAX."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from latflow.tables import AbstractSection
+from pydantic import Field
+
+from latflow.tables import ADDED, AbstractSection
+
+Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
+
+WHICH = "the flow; docs/cli.md lists all"
+PARAMETER = "key of [action] that coupling_range speaks of"
+WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
+RANGED: dict[str, Any] = {**ADDED, **WITH_RANGE}
 
 
 class AbstractFlowTable(AbstractSection):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from latflow.errors import ConfigError, UnavailableError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
+from latflow.flows.link_tables import DoublingTable
 from latflow.flows.model import (
     Integration,
     ParameterRange,
@@ -26,7 +27,7 @@ from latflow.flows.model import (
     read_specification,
     started,
 )
-from latflow.flows.tables import ContinuousTable, DoublingTable
+from latflow.flows.tables import ContinuousTable
 from latflow.flows.transfer import extents_of, transferred, widened, with_finest_levels
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
