@@ -387,10 +387,10 @@ def _stripes_case(
     return _link_case(group, shape, flow.bijection, LinkTranslation(shift))
 
 
-def multiscale_links(group: str, shape: tuple[int, ...], **sizes: int) -> Flow:
-    """A small multiscale flow of links at β = 1."""
+def multiscale_links(group: str, shape: tuple[int, ...], beta: float = 1.0, **sizes: int) -> Flow:
+    """A small multiscale flow of links."""
     small = {"n_coarse": 0, "n_fine": 0, "width": 4, "n_bins": 4, "n_terms": 2, "dtype": "float64"}
-    return multiscale_link_flow(key(25), Lattice(shape), named(group), 1.0, **{**small, **sizes})
+    return multiscale_link_flow(key(25), Lattice(shape), named(group), beta, **{**small, **sizes})
 
 
 def _multiscale_links() -> BijectionCase:
@@ -538,6 +538,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         link_coupling_flow(key(23), Lattice((2, 2)), U1(), n_layers=4, width=4, n_bins=4, n_terms=2, dtype=F64),
         scale=0.2,
     ),
+    "multiscale flow of U(1) links": lambda: scrambled(key(27), multiscale_links("U(1)", (4, 4), beta=0.3), scale=0.1),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
     "autoregressive angles": lambda: scrambled(key(26), _autoregressive(TorusSpace((2, 2))), scale=0.2),
     "autoregressive unit vector": lambda: scrambled(key(26), _autoregressive(SphereSpace(2)), scale=0.2),

@@ -23,6 +23,7 @@ JAX_FREE = (
     "report",
     "study/config",
     "flows/tables",
+    "flows/link_tables",
     "flows/flow_table",
 )
 """Modules and packages that must work without JAX. `tables`, `words` and `results` may be absent."""

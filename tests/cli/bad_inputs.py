@@ -126,7 +126,7 @@ def _links() -> list[Case]:
             "flow.kind",
             '"continuous"',
             "'continuous'",
-            '"plaquettes" or "doubling" or "loops" or "villain" or "link-coupling" or "stout" or "identity" with action.kind wilson',
+            '"plaquettes" or "doubling" or "loops" or "villain" or "link-coupling" or "stout" or "link-multiscale" or "identity" with action.kind wilson',
             **flow,
         ),
         links("flow.kind", '"plaquettes"', "U(1) in two dimensions", **flow, **{"lattice.shape": "[8, 8]"}),
@@ -200,6 +200,22 @@ def _links() -> list[Case]:
             "integer ≥ 1",
             **flow,
             **{"flow.kind": '"villain"', "lattice.shape": "[8, 8]", "action.group": '"U(1)"'},
+        ),
+        links(
+            "lattice.shape",
+            "[4, 6, 8]",
+            "multiples of 4",
+            "a link-multiscale flow",
+            **{**flow, "flow.kind": '"link-multiscale"'},
+        ),
+        *(
+            links(path, literal, *says, **{**flow, "flow.kind": '"link-multiscale"', "lattice.shape": "[4, 8, 8]"})
+            for path, literal, says in (
+                ("flow.doublings", "2", ("at most 1, by which [4, 8, 8] is halved to even extents",)),
+                ("flow.reach", "2", ("integer ≥ 0 and ≤ 1",)),
+                ("action.group", '"SU(4)"', ("'U(1)' or 'SU(2)' or 'SU(3)'", "with a multiscale flow of links")),
+                ("action.beta", "31.0", ("at most 30", "with a multiscale flow of links")),
+            )
         ),
         links("flow.order", "5", "integer ≥ 1 and ≤ 4", **flow, **{"flow.kind": '"loops"'}),
         links("flow.start_beta", "-1.0", "number ≥ 0 and ≤ 1000", **flow, **{"flow.kind": '"loops"'}),

@@ -29,7 +29,7 @@ from latflow.fields.spaces import GaugeSpace
 from latflow.flows.architectures import cast
 from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
-from latflow.flows.tables import LARGEST_BETA
+from latflow.flows.link_tables import LARGEST_BETA
 from latflow.flows.weighted import FlowSampler
 from latflow.groups.names import named
 from latflow.groups.sun import SU

@@ -60,6 +60,17 @@ def test_the_plaquette_is_that_of_wilson() -> None:
     np.testing.assert_allclose(wave, u1_wilson_loop(3.0, volume=10**6), rtol=1e-9)
 
 
+def test_any_positive_coupling_has_a_variance() -> None:
+    """Leading terms at both ends agree with the Bessel functions to what rounding leaves of these."""
+    space = gauge_space("U(1)", (2, 2))
+    found = [float(VillainPrior.of_beta(space, beta).log_variance) for beta in (5e-324, 1e300)]
+    np.testing.assert_allclose(np.exp(found[0]), 2 * (np.log(2) + 1074 * np.log(2)), rtol=1e-12)
+    np.testing.assert_allclose(found[1], -300 * np.log(10), rtol=1e-12)
+    for edge in (1e-8, 1e8):
+        below, above = (VillainPrior.of_beta(space, edge * factor).log_variance for factor in (1 - 1e-9, 1 + 1e-9))
+        np.testing.assert_allclose(below, above, atol=1e-7)
+
+
 def test_a_flow_keeps_charges_and_goes_to_other_lattices() -> None:
     """Whatever its weights; on 4×6 the velocity of the same weights moves a plaquette as before, up to the mean."""
     flow = transferred(villain_of((2, 3)), Lattice((4, 6)))

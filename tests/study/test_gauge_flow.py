@@ -131,9 +131,10 @@ def test_uniform_links_are_a_flow_of_any_group(tmp_path: Path) -> None:
     [
         ("link-coupling", "layers = 4\nwidth = 4\nbins = 6\nterms = 1"),
         ("stout", "layers = 4\nwidth = 4\nslope_bound = 0.3"),
+        ("link-multiscale", "coarse_layers = 4\nfine_layers = 0\nwidth = 4\nbins = 6\nterms = 1"),
     ],
 )
-def test_layers_on_stripes_run_to_their_report(flow: str, sizes: str, tmp_path: Path) -> None:
+def test_layers_of_links_run_to_their_report(flow: str, sizes: str, tmp_path: Path) -> None:
     """Errors of log Z are below 0.01, so that a wrong log-det shows."""
     changes = {"flow": flow, "sizes": sizes, "beta": 0.5, "steps": 30, "configurations": 1024}
     path = study(tmp_path / "study.toml", **changes)

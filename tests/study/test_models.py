@@ -186,23 +186,50 @@ def links(flow: dict[str, Any], *, shape: tuple[int, int] = (4, 4), **action: An
     return StudyConfig.model_validate({**data, "action": {"kind": "wilson", "group": "U(1)", "beta": 1.0, **action}})
 
 
+VILLAIN = {"kind": "villain", "harmonics": 2}
+
 OF_LINKS = [
-    {"kind": "villain", "harmonics": 2},
+    VILLAIN,
     {"kind": "plaquettes", "layers": 8},
     {"kind": "doubling", "terms": 3},
     {"kind": "loops", "start_beta": 1.0, "order": 1, "times": 1},
+    {"kind": "link-multiscale", "coarse_layers": 0, "fine_layers": 0},
     {"kind": "identity"},
 ]
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether all numbers of two flows, or parts of them, are equal."""
+    both = zip(*(jax.tree.leaves(each) for each in (one, other)), strict=True)
+    return all(np.array_equal(a, b) for a, b in both)
+
+
 @pytest.mark.parametrize("flow", OF_LINKS, ids=lambda flow: flow["kind"])
 def test_a_flow_of_links_goes_on_at_another_coupling(flow: dict[str, Any]) -> None:
-    """Weights stay what they are, also where the start depends on β, and steps or β of the start are other ones."""
+    """Weights stay what they are, also where the start depends on β, and steps or β of the start are other ones.
+
+    The variance of Villain links, which is not trained, becomes that of the new coupling.
+    """
     trained = links(flow)
     changed = {"start_beta": 2.0, "steps": 3} if flow["kind"] == "loops" else {}
-    moved = adapted(build_flow(trained), trained, links({**flow, **changed}, beta=2.0))
-    for one, other in zip(*(jax.tree.leaves(each) for each in (moved, build_flow(trained))), strict=True):
-        assert np.array_equal(one, other)
+    other = links({**flow, **changed}, beta=2.0)
+    moved, before = adapted(build_flow(trained), trained, other), build_flow(trained)
+    assert same(moved.bijection, before.bijection)
+    assert same(moved.prior, (build_flow(other) if flow["kind"] == "villain" else before).prior)
+    assert not same(build_flow(links(VILLAIN, beta=2.0)).prior, build_flow(links(VILLAIN)).prior)
+
+
+def test_new_links_of_a_multiscale_flow_start_at_the_coupling_of_the_study() -> None:
+    flow = {"kind": "link-multiscale", "coarse_layers": 0, "fine_layers": 0}
+    one, other = (build_flow(links(flow, beta=beta)).bijection.fillings[-1].layers for beta in (1.0, 2.0))
+    bias = [float(np.max(each.network.last_bias)) for each in (one, other)]
+    assert np.allclose(bias, [1.0, 2.0], atol=1e-6)
+
+
+def test_a_curriculum_of_villain_links_has_the_variance_of_every_coupling() -> None:
+    """The flow of one stage as the start of the next."""
+    first, last = links(VILLAIN, beta=5.0), links(VILLAIN, shape=(4, 6), beta=7.0)
+    assert same(adapted(build_flow(first), first, last).prior, build_flow(last).prior)
 
 
 def test_a_doubling_flow_goes_on_on_another_lattice() -> None:

@@ -14,7 +14,7 @@ ROOT = Path(latflow.__file__).parent
 
 ALLOWED = {
     "theories/catalogue.py": "the list",
-    "flows/tables.py": "the action that a flow is made for",
+    "flows/link_tables.py": "the action that a flow is made for",
     "study/config/stages.py": "Wilson's flow, a kind of gradient flow",
     "study/plan.py": "the same",
     "study/foreign.py": "the same",

@@ -15,6 +15,7 @@ from latflow.flows.flow import Flow
 from latflow.flows.gauge import u1_plaquette_flow
 from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
+from latflow.flows.multiscale_links import at_known_heat_bath, multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.villain import at_coupling, villain_flow
 from latflow.lattice import Lattice
@@ -140,6 +141,30 @@ def link_coupling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: st
         n_terms=table.terms,
         dtype=dtype,
     )
+
+
+def link_multiscale(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """From coarse links to fine ones in any dimension; new links are Haar, see `link_multiscale_start`."""
+    links = _links(space)
+    return multiscale_link_flow(
+        key,
+        links.lattice,
+        links.group,
+        0.0,
+        n_doublings=table.doublings,
+        n_coarse=table.coarse_layers,
+        n_fine=table.fine_layers,
+        reach=table.reach,
+        width=table.width,
+        n_bins=table.bins,
+        n_terms=table.terms,
+        dtype=dtype,
+    )
+
+
+def link_multiscale_start(flow: Flow, values: Mapping[str, float]) -> Flow:
+    """The same flow with new links as in the heat bath about known staples at the β of the theory."""
+    return at_known_heat_bath(flow, values["beta"])
 
 
 def stout(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

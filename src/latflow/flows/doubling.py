@@ -25,8 +25,8 @@ from latflow.distributions import AbstractDistribution, HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
+from latflow.flows.link_tables import MOST_TERMS, largest_beta
 from latflow.flows.sun_start import fitted
-from latflow.flows.tables import MOST_TERMS, largest_beta
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import require_key

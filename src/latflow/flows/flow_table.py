@@ -1,9 +1,18 @@
 """What a table of settings of a flow says beside its keys. Nothing here imports JAX."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from latflow.tables import AbstractSection
+from pydantic import Field
+
+from latflow.tables import ADDED, AbstractSection
+
+Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
+
+WHICH = "the flow; docs/cli.md lists all"
+PARAMETER = "key of [action] that coupling_range speaks of"
+WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
+RANGED: dict[str, Any] = {**ADDED, **WITH_RANGE}
 
 
 class AbstractFlowTable(AbstractSection):
@@ -20,6 +29,8 @@ class AbstractFlowTable(AbstractSection):
         builder: ``module:function`` that builds it from a key, the space of the fields, the table and a dtype.
         starter: ``module:function`` from a built flow and the parameters of the action class by name to the flow whose
             training begins, if the start depends on them.
+        fixed_start: Whether no training moves what its start depends on. A model that goes on at other parameters then
+            gets the start of these.
         groups: Of links; empty for any.
         actions: Words of `action.kind` that it is made for; empty for any of its fields.
     """
@@ -33,6 +44,7 @@ class AbstractFlowTable(AbstractSection):
     linear: ClassVar[bool] = False
     several_extents: ClassVar[bool] = False
     starter: ClassVar[str | None] = None
+    fixed_start: ClassVar[bool] = False
     groups: ClassVar[tuple[str, ...]] = ()
     actions: ClassVar[tuple[str, ...]] = ()
 

@@ -22,7 +22,7 @@ from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
-from latflow.flows.tables import TRANSFORMS
+from latflow.flows.link_tables import TRANSFORMS
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import require_key

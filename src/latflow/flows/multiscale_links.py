@@ -31,7 +31,7 @@ from latflow.errors import ConfigError
 from latflow.fields.spaces import GaugeSpace
 from latflow.flows.flow import Flow
 from latflow.flows.link_layers import SPECTRA
-from latflow.flows.tables import LARGEST_BETA
+from latflow.flows.link_tables import LARGEST_BETA
 from latflow.groups.base import AbstractGroup
 from latflow.lattice import Lattice
 from latflow.randomness import require_key

@@ -1,4 +1,7 @@
-"""The flows that can be trained, one table of settings per kind. Nothing here imports JAX."""
+"""The flows that can be trained, one table of settings per kind. Nothing here imports JAX.
+
+Tables of flows of links are in `latflow.flows.link_tables`.
+"""
 
 import dataclasses
 import functools
@@ -7,22 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, 
 from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
+from latflow.flows.flow_table import PARAMETER, RANGED, WHICH, WITH_RANGE, Layers
 from latflow.flows.flow_table import AbstractFlowTable as AbstractFlowTable
+from latflow.flows.link_tables import (
+    DoublingTable,
+    IdentityFlowTable,
+    LinkCouplingTable,
+    LinkMultiscaleTable,
+    LoopFlowTable,
+    PlaquetteFlowTable,
+    StoutTable,
+    VillainTable,
+)
 from latflow.plugins import Plugin, plugins
-from latflow.tables import ADDED, List, Pair, Positive, Width
+from latflow.tables import List, Pair, Positive, Width
 
-Layers: TypeAlias = Annotated[int, Field(ge=2, le=256)]
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
 Bound: TypeAlias = Annotated[float, Field(gt=0, le=50)]
 Widths: TypeAlias = List[Width]
 Mixture: TypeAlias = Literal["none", "z2"]
 
 _HIDDEN = "units (dense) or channels of each hidden layer"
-_WITH_RANGE: dict[str, Any] = {"needs": "coupling_range"}
-_RANGED: dict[str, Any] = {**ADDED, **_WITH_RANGE}
-_PARAMETER = "key of [action] that coupling_range speaks of"
 _WINDOW = "extent of the kernel, odd; convolutional only"
-_WHICH = "the flow; docs/cli.md lists all"
 _Z2 = "commute with φ → −φ exactly"
 _MIXTURE = "z2: half the flow, half its mirror image, for broken phases"
 
@@ -34,7 +43,7 @@ class ContinuousTable(AbstractFlowTable):
     drawing: ClassVar[float] = 9.0
     transfers: ClassVar[bool] = True
     builder: ClassVar[str] = "latflow.flows.builders:continuous"
-    kind: Literal["continuous"] = Field(default="continuous", description=_WHICH)
+    kind: Literal["continuous"] = Field(default="continuous", description=WHICH)
     hidden: Width = Field(default=16, description="units of the network at every site")
     contexts: Annotated[int, Field(ge=1, le=256)] = Field(default=4, description="convolutions the network reads")
     features: Annotated[int, Field(ge=1, le=256)] = Field(default=3, description="features that are convolved")
@@ -45,12 +54,12 @@ class ContinuousTable(AbstractFlowTable):
         default=None, description="one model for every value of the parameter between these two"
     )
     parameter: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=40)] = Field(
-        default="coupling", description=_PARAMETER, json_schema_extra=_RANGED
+        default="coupling", description=PARAMETER, json_schema_extra=RANGED
     )
     coupling_order: Annotated[int, Field(ge=1, le=8)] = Field(
         default=2,
         description="degree of the weights as polynomials in its logarithm; with coupling_range only",
-        json_schema_extra=_WITH_RANGE,
+        json_schema_extra=WITH_RANGE,
     )
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
@@ -67,7 +76,7 @@ class RealNVPTable(AbstractFlowTable):
 
     builder: ClassVar[str] = "latflow.flows.builders:real_nvp"
     extent_multiple: ClassVar[int] = 2
-    kind: Literal["real_nvp"] = Field(default="real_nvp", description=_WHICH)
+    kind: Literal["real_nvp"] = Field(default="real_nvp", description=WHICH)
     layers: Layers = Field(default=10, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="dense", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -88,7 +97,7 @@ class SplineTable(AbstractFlowTable):
 
     builder: ClassVar[str] = "latflow.flows.builders:spline"
     extent_multiple: ClassVar[int] = 2
-    kind: Literal["spline"] = Field(default="spline", description=_WHICH)
+    kind: Literal["spline"] = Field(default="spline", description=WHICH)
     layers: Layers = Field(default=8, description="coupling layers")
     network: Literal["dense", "convolutional"] = Field(
         default="convolutional", description="dense sees the whole lattice, convolutional is translation-equivariant"
@@ -113,7 +122,7 @@ class MultiscaleTable(AbstractFlowTable):
 
     builder: ClassVar[str] = "latflow.flows.builders:multiscale"
     several_extents: ClassVar[bool] = True
-    kind: Literal["multiscale"] = Field(default="multiscale", description=_WHICH)
+    kind: Literal["multiscale"] = Field(default="multiscale", description=WHICH)
     coarse_layers: Layers = Field(default=8, description="couplings of the coarsest level")
     fine_layers: Layers = Field(default=8, description="couplings of every other level")
     hidden: Widths = Field(default=(32, 32), min_length=1, max_length=8, description="channels of each hidden layer")
@@ -125,183 +134,6 @@ class MultiscaleTable(AbstractFlowTable):
     @override
     def work(self, parameters: int, volume: int) -> tuple[int, int]:
         return parameters * volume, (self.coarse_layers + self.fine_layers) * sum(self.hidden) * volume
-
-
-class PlaquetteFlowTable(AbstractFlowTable):
-    """Couplings of U(1) plaquettes in two dimensions, equivariant under gauge transformations."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    extent_multiple: ClassVar[int] = 4
-    builder: ClassVar[str] = "latflow.flows.builders:plaquettes"
-    kind: Literal["plaquettes"] = Field(default="plaquettes", description=_WHICH)
-    layers: Layers = Field(default=16, description="couplings; eight of them move every link once")
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return parameters * volume, 4 * self.layers * volume
-
-
-MOST_TERMS = 64
-"""Of a doubling flow."""
-
-LARGEST_BETA = 30.0
-"""Of the start of a doubling flow: blocks of U(1) are spoiled by rounding from β = 36 on; see decision 0018."""
-
-
-def largest_beta(n_bins: int) -> float:
-    """The largest coupling of a doubling flow of K bins, K²/10 below `LARGEST_BETA`: bins resolve its plaquettes."""
-    return min(LARGEST_BETA, n_bins**2 / 10)
-
-
-class DoublingTable(AbstractFlowTable):
-    """From coarse links to fine ones in two dimensions, equivariant under gauge transformations."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)", "SU(4)")
-    # its start, and the reduced form in which it is trained, are those of Wilson's action
-    actions: ClassVar[tuple[str, ...]] = ("wilson",)
-    builder: ClassVar[str] = "latflow.flows.builders:doubling"
-    starter: ClassVar[str | None] = "latflow.flows.builders:doubling_start"
-    kind: Literal["doubling"] = Field(default="doubling", description=_WHICH)
-    levels: Annotated[int, Field(ge=1, le=48)] | None = Field(
-        default=None, description="how often the volume is halved; by default until no even extent is left"
-    )
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=32, description="bins of the splines")
-    terms: Annotated[int, Field(ge=1, le=MOST_TERMS)] = Field(
-        default=8, description="harmonics of the energy of a block"
-    )
-    coupling_range: Pair[Positive] | None = Field(
-        default=None, description="one model for every β between these two; for U(1) and SU(2)", json_schema_extra=ADDED
-    )
-    parameter: Literal["beta"] = Field(default="beta", description=_PARAMETER, json_schema_extra=_RANGED)
-    coupling_order: Annotated[int, Field(ge=1, le=16)] = Field(
-        default=8,
-        description="degree of the weights as polynomials in ln β; with coupling_range only",
-        json_schema_extra=_RANGED,
-    )
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return 2 * self.bins * self.terms * volume, 12 * self.bins * volume
-
-
-class LoopFlowTable(AbstractFlowTable):
-    """A continuous flow of links along loops of four to ten links, of any group in any dimension."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    builder: ClassVar[str] = "latflow.flows.builders:loops"
-    # draws are integrated by 4 steps of 13 stages in place of 4 of 4
-    drawing: ClassVar[float] = 3.0
-    linear: ClassVar[bool] = True
-    transfers: ClassVar[bool] = True
-    kind: Literal["loops"] = Field(default="loops", description=_WHICH)
-    start_beta: Annotated[float, Field(ge=0, le=1000)] = Field(
-        default=0.0, description="β of the map to first order that training begins with; 0: the identity"
-    )
-    order: Annotated[int, Field(ge=1, le=4)] = Field(
-        default=2,
-        description="which loops: plaquettes; also of six links and products of two; also to ten links; also products",
-    )
-    times: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="functions of time per weight")
-    steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=4, description="integration steps in training")
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        # some hundred products of matrices per link and evaluation; kept are the links of all steps and of one step
-        return 4 * self.steps * 1000 * volume, volume * (2000 + 40 * self.steps)
-
-
-class VillainTable(AbstractFlowTable):
-    """From Villain links of U(1) in two dimensions, which have topological sectors, to Wilson's action."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    groups: ClassVar[tuple[str, ...]] = ("U(1)",)
-    # the variance of its prior is that of Wilson's plaquettes
-    actions: ClassVar[tuple[str, ...]] = ("wilson",)
-    builder: ClassVar[str] = "latflow.flows.builders:villain"
-    starter: ClassVar[str | None] = "latflow.flows.builders:villain_start"
-    drawing: ClassVar[float] = 3.0
-    linear: ClassVar[bool] = True
-    transfers: ClassVar[bool] = True
-    kind: Literal["villain"] = Field(default="villain", description=_WHICH)
-    harmonics: Annotated[int, Field(ge=1, le=64)] = Field(default=6, description="largest n of sin(n θ) of plaquettes")
-    powers: Annotated[int, Field(ge=1, le=8)] = Field(
-        default=3, description="powers of the lattice Laplacian that plaquettes are moved by, from 0 on"
-    )
-    times: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="functions of time per weight")
-    steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=4, description="integration steps in training")
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return 4 * self.steps * (40 * self.harmonics * self.powers) * volume, volume * (200 + 40 * self.steps)
-
-
-TRANSFORMS = ("spline", "projections")
-"""Of active plaquettes."""
-
-_PERIOD = "distance of the stripes of links that move at once; divides every extent"
-_REACH = "largest displacement of the loops that a network reads; at most half an extent"
-Reach: TypeAlias = Annotated[int, Field(ge=1, le=8)]
-Period: TypeAlias = Annotated[int, Field(ge=2, le=64)]
-
-
-class LinkCouplingTable(AbstractFlowTable):
-    """Couplings of active plaquettes on stripes of links, in any dimension."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    groups: ClassVar[tuple[str, ...]] = ("U(1)", "SU(2)", "SU(3)")
-    builder: ClassVar[str] = "latflow.flows.builders:link_coupling"
-    kind: Literal["link-coupling"] = Field(default="link-coupling", description=_WHICH)
-    layers: Layers = Field(default=16, description="couplings; directions times period of them move every link once")
-    transform: Literal["spline", "projections"] = Field(default="spline", description="projections: for U(1) only")
-    centred: bool = Field(default=True, description="turn links about all their staples, for U(1) and SU(2)")
-    period: Period = Field(default=2, description=_PERIOD)
-    reach: Reach = Field(default=1, description=_REACH)
-    width: Width = Field(default=16, description="hidden units of the networks")
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=12, description="bins of the splines")
-    terms: Annotated[int, Field(ge=1, le=16)] = Field(
-        default=3, description="harmonics of the densities that splines are made of, or projections that are mixed"
-    )
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return _stripes_work(self, parameters, volume, per_link=20 * self.bins * self.terms)
-
-
-class StoutTable(AbstractFlowTable):
-    """Residual steps along staples on stripes of links, of any group in any dimension."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    builder: ClassVar[str] = "latflow.flows.builders:stout"
-    drawing: ClassVar[float] = 3.0
-    kind: Literal["stout"] = Field(default="stout", description=_WHICH)
-    layers: Layers = Field(default=16, description="steps; directions times period of them move every link once")
-    period: Period = Field(default=2, description=_PERIOD)
-    reach: Reach = Field(default=1, description=_REACH)
-    width: Width = Field(default=16, description="hidden units of the networks")
-    slope_bound: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.6, description="of a step, by its link")
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return _stripes_work(self, parameters, volume, per_link=2000)
-
-
-def _stripes_work(table: Any, parameters: int, volume: int, *, per_link: int) -> tuple[int, int]:
-    """Networks and maps at active links alone, of which there are V over the period in every layer."""
-    active = max(1, volume // table.period)
-    return (parameters + table.layers * per_link) * active, table.layers * (8 * table.width + 400) * active
-
-
-class IdentityFlowTable(AbstractFlowTable):
-    """No flow at all: uniform links, for small couplings and for comparison."""
-
-    fields: ClassVar[tuple[str, ...]] = ("links",)
-    builder: ClassVar[str] = "latflow.flows.builders:identity"
-    kind: Literal["identity"] = Field(default="identity", description=_WHICH)
-
-    @override
-    def work(self, parameters: int, volume: int) -> tuple[int, int]:
-        return 0, volume
 
 
 def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: int) -> tuple[int, int]:
@@ -320,6 +152,7 @@ BUILT_IN = (
     VillainTable,
     LinkCouplingTable,
     StoutTable,
+    LinkMultiscaleTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

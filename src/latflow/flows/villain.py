@@ -45,6 +45,9 @@ _WAVES = 4
 _HALF_A_STEP = 2.0**-53
 """Brings random numbers, multiples of twice this, into the open interval (0, 1)."""
 
+_STRONG, _WEAK = 1e-8, 1e8
+"""Couplings beyond which the leading term of the variance has errors of rounding."""
+
 _DEVIATIONS = 9
 """Charges beyond so many standard deviations are not drawn; together they have a share of 10⁻¹⁸."""
 
@@ -86,9 +89,8 @@ class VillainPrior(AbstractDistribution):
         """
         positive("beta", beta)
         positive("width", width)
-        beta, width = float(beta), float(width)  # of the numbers: what `positive` returns may be traced
-        variance = -2 * width * math.log(ive(1, beta) / ive(0, beta))
-        return cls(jnp.asarray(math.log(variance)), space)
+        # of the numbers: what `positive` returns may be traced
+        return cls(jnp.asarray(math.log(float(width)) + math.log(_variance(float(beta)))), space)
 
     @property
     def variance(self) -> Scalar:
@@ -174,6 +176,13 @@ def villain_flow(
     prior = VillainPrior.of_beta(space, beta)
     velocity = PlaquetteVelocity.resting(space, n_times=n_times, n_harmonics=n_harmonics, n_powers=n_powers)
     return Flow(prior, ContinuousLinkFlow(velocity, space, n_steps, SCHEMES[scheme]))
+
+
+def _variance(beta: float) -> float:
+    """σ² of the prior at β, by its leading term where I₁ underflows or I₁/I₀ is rounded to 1."""
+    if beta < _STRONG:
+        return 2 * (math.log(2) - math.log(beta))
+    return 1 / beta if beta > _WEAK else -2 * math.log(ive(1, beta) / ive(0, beta))
 
 
 def at_coupling(flow: Flow, beta: float) -> Flow:

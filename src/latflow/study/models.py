@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from latflow.errors import ConfigError, UnavailableError
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel
+from latflow.flows.link_tables import DoublingTable
 from latflow.flows.model import (
     Integration,
     ParameterRange,
@@ -24,8 +25,9 @@ from latflow.flows.model import (
     production,
     read_integration,
     read_specification,
+    started,
 )
-from latflow.flows.tables import ContinuousTable, DoublingTable
+from latflow.flows.tables import ContinuousTable
 from latflow.flows.transfer import extents_of, transferred, widened, with_finest_levels
 from latflow.store.atomic import read_bytes, sha256_file
 from latflow.store.records import FormatError
@@ -252,6 +254,8 @@ def adapted(flow: FlowModel, trained: StudyConfig, config: StudyConfig) -> FlowM
         moved = with_finest_levels(fresh, over_range(flow, config))
     elif extents_of(flow.space) != lattice.shape:
         moved = transferred(flow, lattice)
+    if config.flow.fixed_start:
+        moved = started(moved, config.flow, config.action.in_house(len(lattice.shape)))
     if isinstance(config.flow, ContinuousTable):
         moved = widened(moved, config.flow.radius)
     return with_steps(cast(over_range(moved, config), config.training.precision), config)

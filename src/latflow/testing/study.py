@@ -121,19 +121,22 @@ def _on_few_links(config: StudyConfig) -> StudyConfig:
     """The study on a hypercube of the same dimension, no larger than its own lattice and small enough for Jacobians."""
     shape, group = config.lattice.shape, build_link_action(config).space.group
     on_stripes = getattr(config.flow, "period", None) is not None
-    edges = (4, 2) if on_stripes else (4, 3, 2)
-    edge = next((n for n in edges if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN), 2)
+    multiple = config.flow.extent_multiple if _DRAWN & set(config.sampling.samplers) else 1
+    edges = [n for n in ((4, 2) if on_stripes else (4, 3, 2)) if n % multiple == 0]
+    small = (n for n in edges if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
+    edge = next(small, edges[-1])
     longest = [min(shape)] * len(shape) if on_stripes else shape
     return _on_lattice(config, tuple(min(extent, edge) for extent in longest))
 
 
 def _on_lattice(config: StudyConfig, shape: tuple[int, ...]) -> StudyConfig:
-    """The study on another lattice, with a flow of no more levels, longer period or farther reach than that allows."""
+    """The study on another lattice, with a flow of no more levels or doublings, longer period or reach than fit there."""
     small = config.model_copy(update={"lattice": config.lattice.model_copy(update={"shape": shape})})
     most = {
         "levels": lambda levels: min(levels, len(halvings(build_lattice(small)))),
         "period": lambda period: max(n for n in range(2, period + 1) if math.gcd(*shape) % n == 0),
         "reach": lambda reach: min(reach, min(shape) // 2),
+        "doublings": lambda doublings: min(doublings, (math.gcd(*shape) & -math.gcd(*shape)).bit_length() - 2),
     }
     own = {name: getattr(config.flow, name, None) for name in most}
     fitting = {name: most[name](value) for name, value in own.items() if value is not None}

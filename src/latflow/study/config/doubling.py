@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from latflow.flows.tables import DoublingTable, largest_beta
+from latflow.flows.link_tables import DoublingTable, largest_beta
 from latflow.study.config.methods import METHODS, TRAINED
 from latflow.tables import Complaint, Lookup
 

@@ -11,7 +11,7 @@ from typing import Any
 from latflow.flows.tables import flow_tables
 from latflow.study.config.doubling import doubling
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
-from latflow.study.config.stripes import stripes
+from latflow.study.config.stripes import multiscale_links, stripes
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
 from latflow.theories.further import further
@@ -370,6 +370,7 @@ _RULES: tuple[Rule, ...] = (
     _flow_lattice,
     doubling,
     stripes,
+    multiscale_links,
     _kernel,
     _splines,
     _warmup,

@@ -1,10 +1,34 @@
 """What studies of flows on stripes of links must fulfil."""
 
-from latflow.flows.tables import LinkCouplingTable
+from latflow.flows.link_tables import LARGEST_BETA, LinkCouplingTable, LinkMultiscaleTable
 from latflow.study.config.methods import TRAINED
 from latflow.tables import Complaint, Lookup
 
 _KINDS = ("link-coupling", "stout")
+
+
+def multiscale_links(value: Lookup) -> list[Complaint]:
+    """Extents that can be halved to even ones, a group with a class map, and a heat bath that can be built."""
+    samplers, shape = value("sampling.samplers"), value("lattice.shape")
+    if value("flow.kind") != "link-multiscale" or samplers is None or not set(TRAINED) & set(samplers):
+        return []
+    group, groups, beta, doublings = (
+        value("action.group"), LinkMultiscaleTable.groups, value("action.beta"), value("flow.doublings")
+    )  # fmt: skip
+    found, hint = [], "with a multiscale flow of links"
+    if group is not None and group not in groups:
+        found.append(Complaint("action.group", repr(group), " or ".join(map(repr, groups)), hint))
+    if beta is not None and beta > LARGEST_BETA:
+        found.append(Complaint("action.beta", f"{beta:g}", f"at most {LARGEST_BETA:g}", hint))
+    # multiples of four are asked for as those of every flow whose patterns need them
+    multiple = LinkMultiscaleTable.extent_multiple
+    if doublings is None or shape is None or any(extent % multiple for extent in shape):
+        return found
+    most = min((extent & -extent).bit_length() for extent in shape) - 2
+    if doublings > most:
+        allowed = f"at most {most}, by which {list(shape)} is halved to even extents"
+        found.append(Complaint("flow.doublings", str(doublings), allowed))
+    return found
 
 
 def stripes(value: Lookup) -> list[Complaint]:
