@@ -66,7 +66,9 @@ def arm_moments(
 
     def integrals(average: Complex[np.ndarray, "k angles"]) -> Float[np.ndarray, " goals"]:
         """Over all wave vectors, with e^{−ik·c} of every goal c."""
-        return np.asarray([np.einsum("k,ka,ka->", measure, np.exp(-1j * np.outer(k, row)), average).real for row in ahead])
+        return np.asarray(
+            [np.einsum("k,ka,ka->", measure, np.exp(-1j * np.outer(k, row)), average).real for row in ahead]
+        )
 
     each = integrals(chain.average())
     total = float(np.sum(each))
@@ -80,7 +82,7 @@ def arm_moments(
 
 
 class _Chain:
-    r"""$\langle f\,e^{ik\cdot\mathrm{tip}}\rangle$ over the prior for k along the first axis, by the angle of the base."""
+    r"""$\langle f\,e^{ik\cdot\mathrm{tip}}\rangle$ over the prior, by the angle of the base; k is along the first axis."""
 
     def __init__(
         self,
@@ -102,9 +104,7 @@ class _Chain:
             rest.append(_convolved(phase * rest[-1], self._step))
         self._rest = rest[::-1]
 
-    def average(
-        self, joint: int | None = None, kernel: np.ndarray | None = None
-    ) -> Complex[np.ndarray, "k angles"]:
+    def average(self, joint: int | None = None, kernel: np.ndarray | None = None) -> Complex[np.ndarray, "k angles"]:
         """With another kernel at one joint, or with none."""
         last = 0 if joint is None else joint
         found = _convolved(self._phases[last] * self._rest[last], self._step if kernel is None else kernel)

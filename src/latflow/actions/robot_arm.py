@@ -11,24 +11,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import ive
 from typing_extensions import override
 
-from latflow._typing import Momentum, Scalar
-from latflow.actions.base import AbstractAction, autodiff_force
+from latflow._typing import Scalar
+from latflow.actions.directional import AbstractModes
 from latflow.actions.exact_arm import ArmMoments, arm_moments
+from latflow.actions.targets import SIX_LINKS as SIX_LINKS
+from latflow.actions.targets import THREE_GOALS as THREE_GOALS
+from latflow.actions.targets import out_of_reach
 from latflow.arguments import finite, positive, require_type
 from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.compact import TorusSpace
 from latflow.fields.spaces import AbstractFieldSpace
 
-SIX_LINKS = (0.2,) * 6
-THREE_GOALS = ((0.6, 0.3), (-0.3, 0.6), (-0.2, -0.5))
 
-
-class RobotArm(AbstractAction):
-    r"""$e^{-S}=\prod_i\frac{e^{\kappa\cos\theta_i}}{I_0(\kappa)}\cdot\frac1m\sum_j\mathcal N(\mathrm{tip};c_j,\sigma^2)$.
+class RobotArm(AbstractModes):
+    r"""$e^{-S}=\prod_i\frac{e^{\kappa\cos\theta_i}}{I_0(\kappa)}\,\frac1m\sum_j\mathcal N(\mathrm{tip};c_j,\sigma^2)$.
 
     The tip is $\sum_kl_k(\cos\varphi_k,\sin\varphi_k)$ with absolute angles $\varphi_k=\sum_{i\le k}\theta_i$: the base
     is the origin, and joints are straight at zero. The measure is the normalised uniform one, so that Z is the
@@ -67,7 +66,9 @@ class RobotArm(AbstractAction):
         self.width = positive("action.width", width)
         self.concentration = finite("action.concentration", concentration)
         self.require_values({"width": width, "concentration": concentration})
-        _require_reach(np.asarray(self.lengths), np.asarray(self.goals))
+        refused = out_of_reach(np.asarray(self.lengths).tolist(), np.asarray(self.goals).tolist())
+        if refused:
+            raise ConfigError([f"action.goals: {goal}" for goal in refused])
         self.space = TorusSpace((len(lengths),))
 
     @override
@@ -90,15 +91,16 @@ class RobotArm(AbstractAction):
         norm = jnp.log(jax.scipy.special.i0e(kappa)) + kappa
         return -(kappa * jnp.sum(jnp.cos(x)) - len(self.lengths) * norm) - self.log_evidence(self.tip(x))
 
-    @override
-    def force(self, x: Float[Array, " links"]) -> Momentum:
-        return autodiff_force(self, x)
-
     def joints(self, x: Float[Array, " links"]) -> Float[Array, "2 points"]:
         """Positions of the base, of all joints behind it and of the tip."""
         angles = jnp.cumsum(x)
-        steps = self.lengths * jnp.stack([jnp.cos(angles), jnp.sin(angles)])
+        steps = self.lengths[None] * jnp.stack([jnp.cos(angles), jnp.sin(angles)])
         return jnp.concatenate([jnp.zeros((2, 1)), jnp.cumsum(steps, axis=1)], axis=1)
+
+    def bend(self, x: Float[Array, " links"]) -> Scalar:
+        """The area between the arm and the line from its tip to the base, positive with the elbow on the right."""
+        x_axis, y_axis = self.joints(x)
+        return 0.5 * jnp.sum(x_axis[:-1] * y_axis[1:] - x_axis[1:] * y_axis[:-1])
 
     def tip(self, x: Float[Array, " links"]) -> Float[Array, "2"]:
         """Where the arm ends."""
@@ -108,9 +110,13 @@ class RobotArm(AbstractAction):
         """Log of the mean of the Gaussians about the goals."""
         return jax.scipy.special.logsumexp(self.by_goal(position)) - math.log(len(self.goals))
 
+    @override
+    def parts(self, x: Float[Array, " links"]) -> Float[Array, " goals"]:
+        return self.by_goal(self.tip(x))
+
     def by_goal(self, position: Float[Array, "2"]) -> Float[Array, " goals"]:
         """Log of the Gaussian about every goal; their softmax is the share that each has in a configuration."""
-        squares = jnp.sum((position - self.goals) ** 2, axis=1)
+        squares = jnp.sum((position[None] - self.goals) ** 2, axis=1)
         return -squares / (2 * self.width**2) - jnp.log(2 * jnp.pi * self.width**2)
 
     @property
@@ -121,8 +127,8 @@ class RobotArm(AbstractAction):
         return arm_moments(lengths, goals, width=float(self.width), concentration=float(self.concentration))
 
     @property
+    @override
     def log_z(self) -> float:
-        """Exact log of ∫ exp(−S) over the normalised uniform measure."""
         return self.exact.log_z
 
 
@@ -135,21 +141,3 @@ def _positions(goals: Sequence[Sequence[float]]) -> Float[np.ndarray, "goals 2"]
         shown = f"rows of {sorted({len(goal) for goal in goals})} numbers" if len(goals) else "[]"
         raise ConfigError([f"action.goals: {shown}; allowed: one or more {words}"])
     return np.asarray([[float(finite("action.goals", number)) for number in goal] for goal in goals])
-
-
-def _require_reach(lengths: Float[np.ndarray, " links"], goals: Float[np.ndarray, "goals 2"]) -> None:
-    """Raise unless the tip can come to every goal: not too far out, nor within what the longest link overshoots."""
-    most = float(np.sum(lengths))
-    least = max(0.0, 2 * float(np.max(lengths)) - most)
-    distances = np.linalg.norm(goals, axis=1)
-    # rounding of the sum is no obstacle
-    off = [i for i, d in enumerate(distances) if not least - 1e-9 <= d <= most + 1e-9]
-    if off:
-        near = f"from {least:g} to {most:g}" if least else f"at most {most:g}"
-        raise ConfigError(
-            [
-                f"action.goals: ({goals[i, 0]:g}, {goals[i, 1]:g}) at a distance of {distances[i]:.3g}; allowed: {near}, "
-                "the reach of action.lengths"
-                for i in off
-            ]
-        )

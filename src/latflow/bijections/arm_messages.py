@@ -11,6 +11,7 @@ exact: what the grid gets wrong, weights correct.
 """
 
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -27,6 +28,9 @@ from latflow.groups.base import wrap
 
 FLOOR = 1e-5
 """Share of the uniform density in every conditional, so that no configuration is impossible."""
+_CUBIC = 0.5 * np.array([[0, -1, 2, -1], [2, 0, -5, 3], [0, 1, 4, -3], [0, 0, -1, 1]])
+"""Weights of the values at −1, 0, 1, 2 as polynomials of a place t between 0 and 1: slopes there are central
+differences."""
 _LOWEST = -600.0
 """Least logarithm of a message, over the largest at its position: smaller ones are below every floor."""
 
@@ -39,9 +43,9 @@ class Arm(eqx.Module):
     width: Scalar
     concentration: Scalar
 
-    def log_evidence(self, x: Float[Array, "*n 2"]) -> Float[Array, "*n"]:
-        """Log of the sum of Gaussians about the goals, without its norm."""
-        squares = jnp.sum((x[..., None, :] - self.goals) ** 2, axis=-1)
+    def log_evidence(self, x: Float[Array, "n 2"]) -> Float[Array, " n"]:
+        """At several positions, the log of the sum of Gaussians about the goals, without its norm."""
+        squares = jnp.sum((x[:, None] - self.goals[None]) ** 2, axis=-1)
         return jax.scipy.special.logsumexp(-squares / (2 * self.width**2), axis=-1)
 
 
@@ -61,7 +65,7 @@ class Message(eqx.Module):
         n, _, n_angles = self.table.shape
         place = x / self.spacing + n // 2
         first = jnp.clip(jnp.floor(place).astype(int) - 1, 0, n - 4)
-        across, along = jax.vmap(_cubic)(place - first - 1)
+        across, along = (jnp.asarray(_CUBIC) @ t ** jnp.arange(4) for t in place - first - 1)
         near = jax.lax.dynamic_slice(self.table, (first[0], first[1], 0), (4, 4, n_angles))
         return jnp.einsum("xya,x,y->a", near.astype(float), across, along)
 
@@ -97,7 +101,7 @@ class ArmMessages(AbstractBijection):
         ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         turns = np.exp(float(arm.concentration) * (np.cos(angles[:, None] - angles) - 1))
         kernel = turns / np.sum(turns, axis=0)
-        sizes = [_points(float(reach), spacing) for reach in np.cumsum(lengths) - lengths]
+        sizes = grid_sizes(lengths, spacing)
         logs = _last(arm, sizes[-1], spacing, ways)
         tables: list[np.ndarray] = []
         for size, length in zip(sizes[-2::-1], lengths[-2::-1], strict=True):
@@ -145,7 +149,7 @@ class ArmMessages(AbstractBijection):
         if i < len(self.messages):
             message = jax.lax.stop_gradient(self.messages[i]).at(tip)
         else:
-            message = arm.log_evidence(tip + arm.lengths[i] * jax.vmap(_way)(angles))
+            message = arm.log_evidence(tip[None] + arm.lengths[i] * jax.vmap(_way)(angles))
         raw = jax.nn.softmax(message + arm.concentration * jnp.cos(angles - before)) * self.n_angles
         density = FLOOR + (1 - FLOOR) * raw
         slope = jnp.concatenate([density, density[:1]])
@@ -167,16 +171,10 @@ def _way(angle: Scalar) -> Float[Array, "2"]:
     return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
 
-def _cubic(t: Scalar) -> Float[Array, "4"]:
-    """Weights of values at −1, 0, 1, 2 for that at t, by the cubic with central differences as slopes at 0 and 1."""
-    return 0.5 * jnp.stack(
-        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
-    )
-
-
-def _points(reach: float, spacing: float) -> int:
-    """As many on either side of zero as the disc needs, and two for the cubic."""
-    return 2 * (math.ceil(reach / spacing) + 2) + 1
+def grid_sizes(lengths: Sequence[float] | Float[np.ndarray, " links"], spacing: float) -> list[int]:
+    """Positions along an axis of the grid before every joint: the disc within reach, and two more on either side."""
+    reached = np.cumsum(lengths) - np.asarray(lengths)
+    return [2 * (math.ceil(float(reach) / spacing) + 2) + 1 for reach in reached]
 
 
 def _last(
@@ -184,7 +182,8 @@ def _last(
 ) -> Float[np.ndarray, "points points angles"]:
     axis = (np.arange(size) - size // 2) * spacing
     x = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
-    return np.asarray(arm.log_evidence(jnp.asarray(x[:, :, None] + float(arm.lengths[-1]) * ways)))
+    places = (x[:, :, None] + float(arm.lengths[-1]) * ways).reshape(-1, 2)
+    return np.asarray(arm.log_evidence(jnp.asarray(places))).reshape(size, size, -1)
 
 
 def _shifted(
@@ -192,10 +191,8 @@ def _shifted(
 ) -> Float[np.ndarray, "points points"]:
     """Values at displaced points of a smaller grid; the edge value where the grid ends, outside of the disc."""
     whole = np.floor(shift).astype(int)
-    across, along = (np.asarray(_cubic(jnp.asarray(t))) for t in shift - whole)
+    across, along = (_CUBIC @ t ** np.arange(4) for t in shift - whole)
     first = plane.shape[0] // 2 - size // 2 + whole - 1
     rows, columns = (np.clip(np.arange(size + 3) + f, 0, plane.shape[0] - 1) for f in first)
     near = plane[np.ix_(rows, columns)]
-    return sum(
-        a * b * near[i : i + size, j : j + size] for i, a in enumerate(across) for j, b in enumerate(along)
-    )
+    return sum(a * b * near[i : i + size, j : j + size] for i, a in enumerate(across) for j, b in enumerate(along))

@@ -292,6 +292,21 @@ def _stripes_work(table: Any, parameters: int, volume: int, *, per_link: int) ->
     return (parameters + table.layers * per_link) * active, table.layers * (8 * table.width + 400) * active
 
 
+class AutoregressiveTable(AbstractFlowTable):
+    """Splines of the uniform coordinates of angles or a unit vector, one after another."""
+
+    fields: ClassVar[tuple[str, ...]] = ("angles", "vectors")
+    builder: ClassVar[str] = "latflow.flows.builders:autoregressive"
+    kind: Literal["autoregressive"] = Field(default="autoregressive", description=_WHICH)
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of every spline")
+    hidden: Widths = Field(default=(64, 64), min_length=1, max_length=8, description="units of each hidden layer")
+    order: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="largest harmonic of earlier angles")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return parameters, volume * (sum(self.hidden) + 12 * self.bins)
+
+
 class IdentityFlowTable(AbstractFlowTable):
     """No flow at all: uniform links, for small couplings and for comparison."""
 
@@ -320,6 +335,7 @@ BUILT_IN = (
     VillainTable,
     LinkCouplingTable,
     StoutTable,
+    AutoregressiveTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

@@ -28,6 +28,7 @@ from latflow.study.config.sampler_tables import (
     LocalConfig,
     MetropolisConfig,
 )
+from latflow.study.config.shapes import with_own_shape
 from latflow.study.config.stages import (
     SAMPLERS,
     CurriculumConfig,
@@ -76,6 +77,11 @@ class StudyConfig(AbstractSection):
     smearing: SmearingConfig = Field(default_factory=SmearingConfig)
     measure: MeasureConfig = Field(default_factory=MeasureConfig, json_schema_extra=ADDED)
     reduce: ReduceConfig = Field(default_factory=ReduceConfig, json_schema_extra=ADDED)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place_a_shape(cls, study: Any) -> Any:
+        return with_own_shape(study)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
