@@ -82,7 +82,7 @@ def arm_moments(
 
 
 class _Chain:
-    r"""$\langle f\,e^{ik\cdot\mathrm{tip}}\rangle$ over the prior, by the angle of the base; k is along the first axis."""
+    r"""$\langle f\,e^{ik\cdot\mathrm{tip}}\rangle$ over the prior, by the angle of the base."""
 
     def __init__(
         self,
