@@ -350,7 +350,7 @@ BIJECTIONS |= {
 
 
 def _arm() -> Flow:
-    action = RobotArm((0.3, 0.4, 0.3), ((0.6, 0.2), (-0.5, 0.4)), width=0.2, concentration=0.7)
+    action = RobotArm((0.3, 0.4, 0.3), ((0.6, 0.2), (-0.5, 0.4)), width=0.8, concentration=0.3)
     return arm_flow(action, angles=24, spacing=0.2)
 
 

@@ -232,7 +232,18 @@ def _rows(name: str, rows: Sequence[Sequence[float]]) -> Float[np.ndarray, "m n"
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
         raise ConfigError([f"{name}: rows of {sorted(lengths)} numbers; allowed: one or more rows of the same length"])
-    return np.asarray([[float(finite(name, number)) for number in row] for row in rows])
+    return np.asarray([[plain(name, number) for number in row] for row in rows])
+
+
+def plain(name: str, value: object) -> float:
+    """A finite number as it is, also while something else is traced.
+
+    Raises:
+        TypeError: If it is no number.
+        ConfigError: If it is infinite or NaN.
+    """
+    finite(name, value)
+    return float(value)  # pyright: ignore[reportArgumentType]
 
 
 def _log_bessel(order: float, x: float) -> float:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Scalar
-from latflow.actions.directional import AbstractModes
+from latflow.actions.directional import AbstractModes, plain
 from latflow.actions.exact_arm import ArmMoments, arm_moments
 from latflow.actions.targets import SIX_LINKS as SIX_LINKS
 from latflow.actions.targets import THREE_GOALS as THREE_GOALS
@@ -61,12 +61,14 @@ class RobotArm(AbstractModes):
         require_type("action.lengths", lengths, (tuple, list, np.ndarray), "lengths of links")
         if not len(lengths):
             raise ConfigError(["action.lengths: []; allowed: one or more positive numbers"])
-        self.lengths = jnp.stack([positive("action.lengths", length) for length in lengths])
-        self.goals = jnp.asarray(_positions(goals))
+        for length in lengths:
+            positive("action.lengths", length)
+        links, places = [plain("action.lengths", length) for length in lengths], _positions(goals)
+        self.lengths, self.goals = jnp.asarray(links), jnp.asarray(places)
         self.width = positive("action.width", width)
         self.concentration = finite("action.concentration", concentration)
         self.require_values({"width": width, "concentration": concentration})
-        refused = out_of_reach(np.asarray(self.lengths).tolist(), np.asarray(self.goals).tolist())
+        refused = out_of_reach(links, places.tolist())
         if refused:
             raise ConfigError([f"action.goals: {goal}" for goal in refused])
         self.space = TorusSpace((len(lengths),))
@@ -140,4 +142,4 @@ def _positions(goals: Sequence[Sequence[float]]) -> Float[np.ndarray, "goals 2"]
     if not len(goals) or {len(goal) for goal in goals} != {2}:
         shown = f"rows of {sorted({len(goal) for goal in goals})} numbers" if len(goals) else "[]"
         raise ConfigError([f"action.goals: {shown}; allowed: one or more {words}"])
-    return np.asarray([[float(finite("action.goals", number)) for number in goal] for goal in goals])
+    return np.asarray([[plain("action.goals", number) for number in goal] for goal in goals])

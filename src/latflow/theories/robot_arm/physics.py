@@ -8,6 +8,7 @@ from latflow.observables.directional import Cosines, Elbow, Mode, Shares, Sines,
 from latflow.theories.base import Settings
 from latflow.theories.directional.physics import physics_of
 from latflow.theories.physics import Physics
+from latflow.theories.robot_arm.known import moments
 from latflow.theories.robot_arm.table import RobotArmTable
 from latflow.theories.sectors import ModeSectors
 
@@ -27,7 +28,7 @@ def physics(table: RobotArmTable, lattice: Lattice, settings: Settings) -> Physi
     arm = action(table, lattice)
     observables = (Shares(arm), Cosines(), Sines(), Mode(arm), Tip(arm), Elbow(arm))
     names = tuple(f"goal {i + 1}" for i in range(len(table.goals)))
-    return physics_of(arm, observables, ModeSectors(names, arm.exact.shares if _apart(table) else ()))
+    return physics_of(arm, observables, ModeSectors(names, moments(table).shares if _apart(table) else ()))
 
 
 def _apart(table: RobotArmTable) -> bool:
