@@ -54,6 +54,11 @@ class AbstractDirectional(AbstractAction):
 class AbstractModes(AbstractDirectional):
     """A density that is a sum of parts, with one mode each or with several."""
 
+    @property
+    @abc.abstractmethod
+    def n_parts(self) -> int:
+        """How many there are."""
+
     @abc.abstractmethod
     def parts(self, x: Configuration) -> Float[Array, " m"]:
         """Logarithms of the parts, up to a common term: their softmax is the share of each in a configuration."""
@@ -84,6 +89,11 @@ class TorusModes(AbstractModes):
     def __call__(self, x: Float[Array, " n"]) -> Scalar:
         self.space.require(x)
         return math.log(len(self.centres)) - jax.scipy.special.logsumexp(self.parts(x))
+
+    @property
+    @override
+    def n_parts(self) -> int:
+        return len(self.centres)
 
     @override
     def parts(self, x: Float[Array, " n"]) -> Float[Array, " m"]:
@@ -168,6 +178,11 @@ class SphereModes(AbstractModes):
     def __call__(self, x: Float[Array, " n"]) -> Scalar:
         self.space.require(x)
         return -jax.scipy.special.logsumexp(self.parts(x))
+
+    @property
+    @override
+    def n_parts(self) -> int:
+        return len(self.directions)
 
     @override
     def parts(self, x: Float[Array, " n"]) -> Float[Array, " m"]:

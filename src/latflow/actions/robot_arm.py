@@ -112,6 +112,11 @@ class RobotArm(AbstractModes):
         """Log of the mean of the Gaussians about the goals."""
         return jax.scipy.special.logsumexp(self.by_goal(position)) - math.log(len(self.goals))
 
+    @property
+    @override
+    def n_parts(self) -> int:
+        return len(self.goals)
+
     @override
     def parts(self, x: Float[Array, " links"]) -> Float[Array, " goals"]:
         return self.by_goal(self.tip(x))

@@ -195,4 +195,5 @@ def _shifted(
     first = plane.shape[0] // 2 - size // 2 + whole - 1
     rows, columns = (np.clip(np.arange(size + 3) + f, 0, plane.shape[0] - 1) for f in first)
     near = plane[np.ix_(rows, columns)]
-    return sum(a * b * near[i : i + size, j : j + size] for i, a in enumerate(across) for j, b in enumerate(along))
+    windows = np.lib.stride_tricks.sliding_window_view(near, (4, 4))
+    return np.einsum("xyij,i,j->xy", windows, across, along)

@@ -103,11 +103,11 @@ def goal_shares(run: Run) -> Picture | Omitted:
 def sphere(run: Run) -> Picture | Omitted:
     """Points of every sampler on the density of the sphere, in Mollweide's projection."""
     name, title = "sphere", "Points on the sphere"
-    found = {
-        s: _vectors(x, _S2) for s in SAMPLERS if (x := data.series(run, s, _VECTOR)) is not None and _S2 in x.shape
-    }
     table = _action(run)
-    if not found or "directions" not in table or len(table["directions"][0]) != _S2:
+    of_three = len(table.get("directions", ((),))[0]) == _S2
+    columns = {s: data.series(run, s, _VECTOR) for s in SAMPLERS if of_three}
+    found = {s: _vectors(column, _S2) for s, column in columns.items() if column is not None}
+    if not found:
         return Omitted(name, title, "shown for one unit vector of three components")
     figure = Figure(figsize=(PAGE_INCHES, 1.5 * (len(found) + 1) // 2 * 1.15))
     latitude, longitude = np.linspace(-np.pi / 2, np.pi / 2, 121), np.linspace(-np.pi, np.pi, 241)

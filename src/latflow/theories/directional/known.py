@@ -15,9 +15,9 @@ def known_values(table: AbstractDirectionalTable, shape: tuple[int, ...]) -> dic
     found = exactly({"log_z": built.log_z})
     if isinstance(built, TorusModes):
         cosines, sines = built.mean_directions
-        return found | arrays({"cosines": cosines, "sines": sines, "shares": _equal(len(built.centres))})
+        return found | arrays({"cosines": cosines, "sines": sines, "shares": _equal(built.n_parts)})
     if isinstance(built, SphereModes):
-        return found | arrays({"direction": built.mean_vector, "shares": _equal(len(built.directions))})
+        return found | arrays({"direction": built.mean_vector, "shares": _equal(built.n_parts)})
     # the density depends on the sum alone
     return found | arrays({"cosines": np.zeros(2), "sines": np.zeros(2)})
 

@@ -45,9 +45,9 @@ def physics(table: AbstractDirectionalTable, lattice: Lattice, settings: Setting
     )
     if not isinstance(built, AbstractModes):
         return physics_of(built, moments, NoSectors())
-    n = len(table.directions if isinstance(table, SphereModesTable) else table.centres)
-    names = tuple(f"mode {i + 1}" for i in range(n))
-    return physics_of(built, (*moments, Shares(built), Mode(built)), ModeSectors(names) if n > 1 else NoSectors())
+    names = tuple(f"mode {i + 1}" for i in range(built.n_parts))
+    sectors = ModeSectors(names) if built.n_parts > 1 else NoSectors()
+    return physics_of(built, (*moments, Shares(built), Mode(built)), sectors)
 
 
 def physics_of(
