@@ -26,6 +26,7 @@ from latflow.actions.directional import (
     TurnedSphere,
 )
 from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, RectangleAction, WilsonAction
+from latflow.actions.robot_arm import RobotArm
 from latflow.actions.scalar import FreeField, PhiFour, SitePotential
 from latflow.actions.sums import SummedAction
 from latflow.bijections.base import AbstractBijection
@@ -63,6 +64,7 @@ from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
+from latflow.flows.robot_arm import arm_flow
 from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
@@ -167,6 +169,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "modes on a sphere": lambda: SphereModes(FOUR_ON_S2, concentration=10.0),
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
     "turned sphere": lambda: TurnedSphere(concentration=2.0),
+    "robot arm": lambda: RobotArm(width=0.2),
 }
 
 
@@ -353,11 +356,17 @@ BIJECTIONS |= {
     "filling of SU(2) links": lambda: _filling("SU(2)", (4, 4), (2, 0)),
     "stout steps of U(1) links": lambda: _stripes_case("U(1)", (2, 4), stout_flow, (0, 2)),
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
+    "conditionals of a robot arm": lambda: BijectionCase(_arm().bijection, TorusSpace((3,))),
     "autoregression of angles": lambda: _autoregression(TorusSpace((3,))),
     "autoregression of a unit vector": lambda: _autoregression(SphereSpace(2)),
     "autoregression of a unit vector of 4 components": lambda: _autoregression(SphereSpace(3)),
     "autoregression of a unit vector of 6 components": lambda: _autoregression(SphereSpace(5)),
 }
+
+
+def _arm() -> Flow:
+    action = RobotArm((0.3, 0.4, 0.3), ((0.6, 0.2), (-0.5, 0.4)), width=0.8, concentration=0.3)
+    return arm_flow(action, angles=24, spacing=0.2)
 
 
 def _autoregressive(space: AbstractFieldSpace) -> Flow:
@@ -540,6 +549,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     ),
     "multiscale flow of U(1) links": lambda: scrambled(key(27), multiscale_links("U(1)", (4, 4), beta=0.3), scale=0.1),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
+    "robot arm": _arm,
     "autoregressive angles": lambda: scrambled(key(26), _autoregressive(TorusSpace((2, 2))), scale=0.2),
     "autoregressive unit vector": lambda: scrambled(key(26), _autoregressive(SphereSpace(2)), scale=0.2),
     "autoregressive unit vector of 4 components": lambda: scrambled(

@@ -61,6 +61,7 @@ PLAIN_MODULES = (
     "flows/test_links.py",
     "flows/test_matched.py",
     "flows/test_multiscale_links.py",
+    "flows/test_robot_arm.py",
     "flows/test_villain.py",
     "groups/",
     "laws/test_action_laws.py",

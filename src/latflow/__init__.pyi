@@ -166,3 +166,5 @@ from latflow.variates.gauge_loops import LoopFields as LoopFields
 from latflow.variates.training import SteinTraining as SteinTraining
 
 __version__: str
+from latflow.actions.robot_arm import RobotArm as RobotArm
+from latflow.flows.robot_arm import arm_flow as arm_flow

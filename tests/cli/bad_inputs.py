@@ -289,6 +289,51 @@ def _links() -> list[Case]:
     ]
 
 
+ARM: dict[str, str | None] = {
+    "lattice.shape": None,
+    "action.kind": '"robot-arm"',
+    "action.width": "0.1",
+    "action.mass_squared": None,
+    "action.coupling": None,
+    "flow.kind": None,
+    "flow.layers": None,
+    "sampling.samplers": '["messages", "hmc"]',
+}
+"""What turns it into a study of a robot arm, without a lattice."""
+
+
+def _compact() -> list[Case]:
+    """Densities on tori and spheres, and arms, that cannot be."""
+
+    def arm(path: str, literal: str | None, *says: str, lines: int = 1, **more: str | None) -> Case:
+        changes = {**more, path: literal}
+        name = "arm " + " ".join(f"{k}={v}" for k, v in changes.items())[:90]
+        return Case(name, 78, ("x.toml: ", *says), files={"x.toml": study(**{**ARM, **changes})}, lines=lines)
+
+    sphere = {
+        "action.kind": '"sphere-modes"',
+        "action.width": None,
+        "action.concentration": "1.0",
+        "sampling.samplers": '["hmc"]',
+    }
+    return [
+        arm("action.width", "0.0", "number > 0"),
+        arm("action.width", None, "missing"),
+        arm("action.concentration", "-1.0", "number ≥ 0"),
+        arm("action.lengths", "[]", "1 to 64 entries"),
+        arm("action.lengths", "[0.2, -0.1]", "action.lengths[1]", "number > 0"),
+        arm("action.goals", "[]", "list of entries"),
+        arm("action.goals", "[[1.0, 0.9]]", "(1, 0.9) at a distance of 1.35", "at most 1.2, the reach"),
+        arm("action.goals", "[[0.1, 0.0]]", "from 0.7 to 0.9, the reach", **{"action.lengths": "[0.8, 0.1]"}),
+        arm("lattice.shape", "[4, 4]", "[6] with this [action]", "leave the table lattice out"),
+        arm("sampling.samplers", '["flow"]', "messages, hmc with action.kind robot-arm"),
+        arm("action.directions", "[[0.0, 0.0]]", "a zero vector", **sphere),
+        arm("action.directions", "[[1.0, 0.0], [1.0]]", "rows of 1 and 2 numbers", **sphere),
+        arm("action.concentration", "0.0", "number > 0", **{k: v for k, v in sphere.items() if "conc" not in k}),
+        key("sampling.samplers", '["messages"]', "'messages'", "with action.kind phi4"),
+    ]
+
+
 def option(argv: str, exit_code: int, *says: str, lines: int = 1) -> Case:
     """A right study with wrong options."""
     return Case(
@@ -470,6 +515,7 @@ def _gauge_files() -> list[Case]:
 CASES: tuple[Case, ...] = (
     *_numbers(),
     *_links(),
+    *_compact(),
     # Integers that are not, words that are none, and close misses.
     key("sampling.configurations", "1000.5", "integer"),
     key("flow.layers", "8.0", "integer"),

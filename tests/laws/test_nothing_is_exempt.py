@@ -25,6 +25,7 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Inverse
 from latflow.bijections.elementwise import Scale
 from latflow.distributions import AbstractDistribution, Normal
+from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.flow import Flow
 from latflow.flows.tables import BUILT_IN as FLOW_TABLES
@@ -40,7 +41,12 @@ from latflow.theories.base import AbstractActionTable
 from latflow.theories.catalogue import kinds, table_of, theory_of
 from latflow.variates.catalogue import FAMILIES
 
-SPACES = {"scalar": lambda: ScalarSpace((4, 4)), "links": lambda: gauge_space("U(1)", (4, 4))}
+SPACES = {
+    "scalar": lambda: ScalarSpace((4, 4)),
+    "links": lambda: gauge_space("U(1)", (4, 4)),
+    "angles": lambda: TorusSpace((3,)),
+    "vectors": lambda: SphereSpace(2),
+}
 """By the fields that a table of a flow names."""
 
 
@@ -67,7 +73,8 @@ def flow_of(table: type[AbstractFlowTable]) -> Flow:
 def sampler_of(method: Method) -> AbstractKernel | AbstractWeightedSampler:
     """The kernel or the weighted sampler of a method, for the first theory that it serves."""
     kind = next(kind for kind in kinds() if method.name in samplers_of(kind))
-    study = {"name": "a", "lattice": {"shape": [4, 4]}, "action": plain_table(kind)}
+    lattice = {"lattice": {"shape": [4, 4]}} if table_of(kind).lattice else {}
+    study = {"name": "a", **lattice, "action": plain_table(kind)}
     config = StudyConfig.model_validate({**study, "sampling": {"samplers": ["hmc"]}})
     if method.stage == "chains":
         return build_kernel(config, method.name)

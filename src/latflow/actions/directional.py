@@ -20,21 +20,16 @@ from typing_extensions import override
 
 from latflow._typing import Configuration, Momentum, Scalar
 from latflow.actions.base import AbstractAction, autodiff_force
+from latflow.actions.targets import FOUR_ON_S2 as FOUR_ON_S2
+from latflow.actions.targets import FOUR_ON_S3 as FOUR_ON_S3
+from latflow.actions.targets import ONE_ON_T2 as ONE_ON_T2
+from latflow.actions.targets import THREE_ON_T2 as THREE_ON_T2
 from latflow.arguments import finite, positive, require_type
 from latflow.display import call, fields_of
 from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.product import ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace
-
-FOUR_ON_S2 = tuple(
-    (math.sin(a), math.cos(a) * math.cos(b), math.cos(a) * math.sin(b))
-    for a, b in ((0.7, 1.5), (-1.0, 1.0), (0.6, 5.0), (-0.7, 4.0))
-)
-"""Four directions by latitude and longitude, the third with the latitude that reproductions use: .6, not 5.0."""
-FOUR_ON_S3 = ((0.5, 0.5, 0.5, 0.5), (0.5, -0.5, -0.5, 0.5), (-0.5, 0.5, -0.5, 0.5), (-0.5, -0.5, 0.5, -0.5))
-ONE_ON_T2 = ((4.18, 5.96),)
-THREE_ON_T2 = ((0.21, 2.85), (1.89, 6.18), (3.77, 1.56))
 
 
 class AbstractDirectional(AbstractAction):
@@ -56,7 +51,20 @@ class AbstractDirectional(AbstractAction):
         return autodiff_force(self, x)
 
 
-class TorusModes(AbstractDirectional):
+class AbstractModes(AbstractDirectional):
+    """A density that is a sum of parts, with one mode each or with several."""
+
+    @property
+    @abc.abstractmethod
+    def n_parts(self) -> int:
+        """How many there are."""
+
+    @abc.abstractmethod
+    def parts(self, x: Configuration) -> Float[Array, " m"]:
+        """Logarithms of the parts, up to a common term: their softmax is the share of each in a configuration."""
+
+
+class TorusModes(AbstractModes):
     r"""$e^{-S}=\frac1m\sum_j\exp[\beta\sum_i\cos(\theta_i-c_{ji})]$ on a torus of n angles; log Z = n log I₀(β).
 
     Args:
@@ -80,13 +88,28 @@ class TorusModes(AbstractDirectional):
     @override
     def __call__(self, x: Float[Array, " n"]) -> Scalar:
         self.space.require(x)
-        heights = self.concentration * jnp.sum(jnp.cos(x[None] - self.centres), axis=1)
-        return math.log(len(heights)) - jax.scipy.special.logsumexp(heights)
+        return math.log(len(self.centres)) - jax.scipy.special.logsumexp(self.parts(x))
+
+    @property
+    @override
+    def n_parts(self) -> int:
+        return len(self.centres)
+
+    @override
+    def parts(self, x: Float[Array, " n"]) -> Float[Array, " m"]:
+        return self.concentration * jnp.sum(jnp.cos(x[None] - self.centres), axis=1)
 
     @property
     @override
     def log_z(self) -> float:
         return self.centres.shape[1] * _log_bessel(0, float(self.concentration))
+
+    @property
+    def mean_directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Exact ⟨cos θ⟩ and ⟨sin θ⟩ of every angle."""
+        centres, kappa = np.asarray(self.centres), float(self.concentration)
+        pull = ive(1, kappa) / ive(0, kappa)
+        return pull * np.mean(np.cos(centres), axis=0), pull * np.mean(np.sin(centres), axis=0)
 
 
 class CorrelatedAngles(AbstractDirectional):
@@ -121,7 +144,7 @@ class CorrelatedAngles(AbstractDirectional):
         return _log_bessel(0, float(self.concentration))
 
 
-class SphereModes(AbstractDirectional):
+class SphereModes(AbstractModes):
     r"""$e^{-S}=\sum_je^{\kappa\,\mu_j\cdot x}$ on a sphere $S^D$, a sum and not a mean.
 
     Each term has the integral $\Gamma(\tfrac{D+1}2)(2/\kappa)^{(D-1)/2}I_{(D-1)/2}(\kappa)$. With one direction,
@@ -154,7 +177,16 @@ class SphereModes(AbstractDirectional):
     @override
     def __call__(self, x: Float[Array, " n"]) -> Scalar:
         self.space.require(x)
-        return -jax.scipy.special.logsumexp(self.concentration * (self.directions @ x))
+        return -jax.scipy.special.logsumexp(self.parts(x))
+
+    @property
+    @override
+    def n_parts(self) -> int:
+        return len(self.directions)
+
+    @override
+    def parts(self, x: Float[Array, " n"]) -> Float[Array, " m"]:
+        return self.concentration * (self.directions @ x)
 
     @property
     @override
@@ -162,6 +194,12 @@ class SphereModes(AbstractDirectional):
         order, kappa = (self.directions.shape[1] - 2) / 2, float(self.concentration)
         one = math.lgamma(order + 1) + order * math.log(2 / kappa) + _log_bessel(order, kappa)
         return math.log(len(self.directions)) + one
+
+    @property
+    def mean_vector(self) -> Float[np.ndarray, " n"]:
+        """Exact ⟨x⟩."""
+        order, kappa = (self.directions.shape[1] - 2) / 2, float(self.concentration)
+        return ive(order + 1, kappa) / ive(order, kappa) * np.mean(np.asarray(self.directions), axis=0)
 
 
 class TurnedSphere(AbstractDirectional):
@@ -209,7 +247,18 @@ def _rows(name: str, rows: Sequence[Sequence[float]]) -> Float[np.ndarray, "m n"
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
         raise ConfigError([f"{name}: rows of {sorted(lengths)} numbers; allowed: one or more rows of the same length"])
-    return np.asarray([[float(finite(name, number)) for number in row] for row in rows])
+    return np.asarray([[plain(name, number) for number in row] for row in rows])
+
+
+def plain(name: str, value: object) -> float:
+    """A finite number as it is, also while something else is traced.
+
+    Raises:
+        TypeError: If it is no number.
+        ConfigError: If it is infinite or NaN.
+    """
+    finite(name, value)
+    return float(value)  # pyright: ignore[reportArgumentType]
 
 
 def _log_bessel(order: float, x: float) -> float:

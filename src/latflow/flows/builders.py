@@ -9,6 +9,7 @@ from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
+from latflow.flows.autoregressive import autoregressive_flow
 from latflow.flows.continuous import continuous_flow
 from latflow.flows.doubling import at_heat_bath, doubling_flow
 from latflow.flows.flow import Flow
@@ -34,6 +35,11 @@ def continuous(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
         n_steps=table.steps,
         dtype=dtype,
     )
+
+
+def autoregressive(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Splines of uniform coordinates, one after another."""
+    return autoregressive_flow(key, space, bins=table.bins, hidden=tuple(table.hidden), order=table.order, dtype=dtype)
 
 
 def real_nvp(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from latflow._typing import PRNGKey
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
+from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel, conditioned
@@ -64,6 +65,41 @@ class LinkFields(AbstractSection):
         return GaugeSpace(Lattice(self.shape), named(self.group))
 
 
+class AngleFields(AbstractSection):
+    """Angles on a torus.
+
+    Attributes:
+        shape: Of the array of angles.
+    """
+
+    fields: Literal["angles"] = "angles"
+    shape: Shape
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return TorusSpace(self.shape)
+
+
+class VectorFields(AbstractSection):
+    """Unit vectors, one or one per site.
+
+    Attributes:
+        dimension: D of the sphere.
+        sites: Extents; none for one vector.
+    """
+
+    fields: Literal["vectors"] = "vectors"
+    dimension: Annotated[int, Field(ge=1, le=4096)]
+    sites: Annotated[List[Extent], Field(max_length=6)] = ()
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return SphereSpace(self.dimension, self.sites)
+
+
+Fields: TypeAlias = ScalarFields | LinkFields | AngleFields | VectorFields
+
+
 class ParameterRange(AbstractSection):
     """What a conditional flow depends on, in the normalisation of the action class.
 
@@ -109,7 +145,7 @@ class Specification(AbstractSection):
     """
 
     flow: dict[str, Any]
-    space: Annotated[ScalarFields | LinkFields, Field(discriminator="fields")]
+    space: Annotated[Fields, Field(discriminator="fields")]
     precision: Literal["float32", "float64"]
     over: ParameterRange | None = None
     theory: str = ""
@@ -218,7 +254,7 @@ def production(flow: _FlowT, integration: Integration | None) -> _FlowT:
 
 
 @functools.singledispatch
-def describe_space(space: AbstractFieldSpace) -> ScalarFields | LinkFields | None:
+def describe_space(space: AbstractFieldSpace) -> Fields | None:
     """A space as it stands in a specification; None where it has no description."""
     del space
 
@@ -231,6 +267,16 @@ def _scalar(space: ScalarSpace) -> ScalarFields:
 @describe_space.register
 def _links(space: GaugeSpace) -> LinkFields:
     return LinkFields(group=space.group.name, shape=space.lattice.shape)
+
+
+@describe_space.register
+def _angles(space: TorusSpace) -> AngleFields:
+    return AngleFields(shape=space.shape)
+
+
+@describe_space.register
+def _vectors(space: SphereSpace) -> VectorFields:
+    return VectorFields(dimension=space.dimension, sites=space.sites)
 
 
 def installed_kind(kind: Any, *, what: str) -> str:

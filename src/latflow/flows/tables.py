@@ -136,6 +136,21 @@ class MultiscaleTable(AbstractFlowTable):
         return parameters * volume, (self.coarse_layers + self.fine_layers) * sum(self.hidden) * volume
 
 
+class AutoregressiveTable(AbstractFlowTable):
+    """Splines of the uniform coordinates of angles or a unit vector, one after another."""
+
+    fields: ClassVar[tuple[str, ...]] = ("angles", "vectors")
+    builder: ClassVar[str] = "latflow.flows.builders:autoregressive"
+    kind: Literal["autoregressive"] = Field(default="autoregressive", description=WHICH)
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of every spline")
+    hidden: Widths = Field(default=(64, 64), min_length=1, max_length=8, description="units of each hidden layer")
+    order: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="largest harmonic of earlier angles")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return parameters, volume * (sum(self.hidden) + 12 * self.bins)
+
+
 def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: int) -> tuple[int, int]:
     sites = 1 if table.network == "dense" else volume
     return parameters * sites, table.layers * sum(table.hidden) * sites
@@ -153,6 +168,7 @@ BUILT_IN = (
     LinkCouplingTable,
     StoutTable,
     LinkMultiscaleTable,
+    AutoregressiveTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

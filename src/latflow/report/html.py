@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from latflow.report import chains, data, diagnostics, figures, flowed, gauge, tables
+from latflow.report import chains, compact, data, diagnostics, figures, flowed, gauge, tables
 from latflow.report.belief import belief
 from latflow.report.bibliography import works_of
 from latflow.report.canvas import Omitted, Picture, style
@@ -56,9 +56,15 @@ def _flows(run: Run) -> bool:
 
 
 DRAWINGS: dict[str, tuple[Drawing, ...]] = {
-    "configurations": (Drawing(gauge.configurations),),
+    "configurations": (
+        Drawing(gauge.configurations, lambda run: not run.holds("tip", "direction", "cosines")),
+        Drawing(compact.arms, _of("tip")),
+        Drawing(compact.tips, _of("tip")),
+        Drawing(compact.sphere, _of("direction")),
+    ),
     "observables": (
         Drawing(figures.agreement),
+        Drawing(compact.goal_shares, _of("elbow")),
         Drawing(diagnostics.error_scaling),
         Drawing(figures.two_point, _of("two_point")),
         Drawing(figures.effective_mass, _of("effective_mass", "correlator")),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from latflow._typing import PRNGKey
 from latflow.errors import ConfigError, LatflowError
 from latflow.flows.mixture import TrainableFlow
+from latflow.flows.robot_arm import arm_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.plugins import brought_by
 from latflow.randomness import root_key
@@ -21,7 +22,7 @@ from latflow.samplers.local import LocalMetropolis
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import BUILT_IN, GROUP, Method, method_of
-from latflow.study.theories import build_action, build_link_action, build_local_action, build_wilson_action
+from latflow.study.theories import build_action, build_arm, build_link_action, build_local_action, build_wilson_action
 
 _FIRST_WIDTH = 0.5
 """Width of proposals before the warm-up tunes it."""
@@ -79,6 +80,12 @@ def update_seconds(config: StudyConfig, name: str) -> float | None:
 def flow(config: StudyConfig, trained: TrainableFlow) -> FlowSampler:
     """Draws of the trained flow."""
     return FlowSampler(trained, build_action(config))
+
+
+def messages(config: StudyConfig) -> FlowSampler:
+    """Draws of the posterior of a robot arm by its backward messages; nothing is trained."""
+    action = build_arm(config)
+    return FlowSampler(arm_flow(action), action)
 
 
 def build_scheme(config: StudyConfig) -> Scheme | Nested:

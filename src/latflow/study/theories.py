@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.actions.gauge import AbstractLinkAction, WilsonAction
+from latflow.actions.robot_arm import RobotArm
 from latflow.errors import ConfigError
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
@@ -162,6 +163,11 @@ def build_local_action(config: StudyConfig) -> AbstractLocalAction:
 def build_link_action(config: StudyConfig) -> AbstractLinkAction:
     """The action of the study, where it is one of links."""
     return _of_class(config, AbstractLinkAction, "actions of links")
+
+
+def build_arm(config: StudyConfig) -> RobotArm:
+    """The action of the study, where it is that of a robot arm."""
+    return _of_class(config, RobotArm, "a robot arm")
 
 
 def build_wilson_action(config: StudyConfig) -> WilsonAction:

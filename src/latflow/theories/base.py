@@ -32,8 +32,9 @@ class AbstractActionTable(AbstractSection):
             may be conditional on them, and a curriculum may change them.
         terms: Names of the terms of the action where it has several with time scales of their own, the one with inner
             steps last.
-        fields: "scalar" or "links": which flows, files and measurements apply.
+        fields: "scalar", "links", "angles" or "vectors": which flows, files and measurements apply.
         sections: Tables of a study that add measurements of this theory.
+        lattice: Whether configurations live on one; `own_shape` stands in its place otherwise.
         stein_fields: The family of control variates of its chains (`latflow.variates.catalogue`); empty without one.
     """
 
@@ -44,6 +45,7 @@ class AbstractActionTable(AbstractSection):
     terms: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[str] = "scalar"
     sections: ClassVar[tuple[str, ...]] = ()
+    lattice: ClassVar[bool] = True
     stein_fields: ClassVar[str] = "lattice"
 
     @abc.abstractmethod
@@ -53,6 +55,10 @@ class AbstractActionTable(AbstractSection):
     def space_words(self) -> str:
         """What a configuration is, in words."""
         return "one real number at every site"
+
+    def own_shape(self) -> tuple[int, ...] | None:
+        """Of one configuration, in the place of a lattice; None where the study names the lattice."""
+        return None
 
     def values(self) -> Mapping[str, float]:
         """The parameters and their values."""

@@ -24,6 +24,8 @@ BUILT_IN = {
     "free": "latflow.theories.free",
     "sine_gordon": "latflow.theories.sine_gordon",
     "gauge": "latflow.theories.gauge",
+    "directional": "latflow.theories.directional",
+    "robot_arm": "latflow.theories.robot_arm",
 }
 """Room by name of the theory."""
 

@@ -188,6 +188,39 @@ class ChargeSectors(AbstractSectors):
         )
 
 
+class ModeSectors(AbstractSectors):
+    """The part of a density of several parts to which a configuration belongs.
+
+    Args:
+        names: Of the parts.
+        weights: Their exact shares, where known; else empty.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ("mode",)
+    names: tuple[str, ...] = eqx.field(static=True)
+    weights: tuple[float, ...] = eqx.field(static=True, default=())
+
+    @override
+    def labels(self, columns: Columns) -> Int[np.ndarray, " n"]:
+        return np.rint(columns["mode"]).astype(int)
+
+    @override
+    def images(self, x: Field) -> tuple[Field, ...]:
+        return ()
+
+    @override
+    def shares(self, columns: Columns, *, symmetric: bool) -> tuple[Share, ...]:
+        labels = self.labels(columns)
+        return tuple(
+            Share(f"weight of {name}", labels == i, self.weights[i] if self.weights else None, self._source)
+            for i, name in enumerate(self.names)
+        )
+
+    @property
+    def _source(self) -> str:
+        return "exact" if self.weights else "not known"
+
+
 def _positive(magnetization: np.ndarray, *, symmetric: bool) -> Share:
     expected, source = (0.5, "½ by symmetry") if symmetric else (None, "not known")
     return Share("weight at positive mean field", magnetization > 0, expected, source)

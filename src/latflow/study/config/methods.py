@@ -59,6 +59,14 @@ BUILT_IN: tuple[Method, ...] = (
         reweighted_as="reweighted",
     ),
     Method(
+        "messages",
+        "draws",
+        "latflow.study.methods:messages",
+        style=SamplerStyle("messages", "#44AA99", "P", "draws by exact backward messages on a grid, made exact"),
+        serves=(),
+        streams=(16, 17),
+    ),
+    Method(
         "quasi",
         "scramblings",
         "latflow.study.methods:flow",

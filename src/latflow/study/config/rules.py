@@ -11,6 +11,7 @@ from typing import Any
 from latflow.flows.tables import flow_tables
 from latflow.study.config.doubling import doubling
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
+from latflow.study.config.shapes import own_shape
 from latflow.study.config.stripes import multiscale_links, stripes
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
@@ -363,6 +364,7 @@ def _smearing(value: Lookup) -> list[Complaint]:
 
 _RULES: tuple[Rule, ...] = (
     _volume,
+    own_shape,
     _samplers_of_action,
     *all_rules(),
     _even_extents,

@@ -28,6 +28,7 @@ from latflow.study.config.sampler_tables import (
     LocalConfig,
     MetropolisConfig,
 )
+from latflow.study.config.shapes import with_own_shape
 from latflow.study.config.stages import (
     SAMPLERS,
     CurriculumConfig,
@@ -76,6 +77,11 @@ class StudyConfig(AbstractSection):
     smearing: SmearingConfig = Field(default_factory=SmearingConfig)
     measure: MeasureConfig = Field(default_factory=MeasureConfig, json_schema_extra=ADDED)
     reduce: ReduceConfig = Field(default_factory=ReduceConfig, json_schema_extra=ADDED)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place_a_shape(cls, study: Any) -> Any:
+        return with_own_shape(study)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> "StudyConfig":
@@ -147,11 +153,13 @@ class StudyConfig(AbstractSection):
 
         Args:
             commented: Explain each key, and show the unset ones as comments. Tables at their defaults which the theory
-                has no use for are left out then.
+                has no use for are left out then, and the lattice of a theory without one.
             samplers: Leave out the tables of all others, too.
         """
         plain = self.model_dump(mode="json")
         idle = self._idle(samplers) if commented or samplers is not SAMPLERS else set()
+        if commented and not self.action.lattice:
+            del plain["lattice"]
         blank = {name: StudyConfig.model_fields[name].get_default(call_default_factory=True) for name in idle}
         kept = {name: value for name, value in plain.items() if name not in idle or getattr(self, name) != blank[name]}
         return toml_text(kept, StudyConfig, commented=commented)
@@ -159,7 +167,7 @@ class StudyConfig(AbstractSection):
     def _idle(self, samplers: Collection[str]) -> set[str]:
         """Tables that this theory and these samplers do not use."""
         used = set(samplers) & set(samplers_of(self.action.kind))
-        idle = {word for word in SAMPLERS if word not in used}
+        idle = {word for word in SAMPLERS if word not in used and word in StudyConfig.model_fields}
         idle |= {"training"} if set(TRAINED) <= idle else set()
         directions = len(self.lattice.shape)
         measured = {"gradient_flow": directions == 4, "smearing": directions > 2}
