@@ -1,4 +1,4 @@
-"""Kernels of spins: exact values of rings, small lattices and strips (E14), one step from exact draws (E11), dynamics."""
+"""Kernels of spins: exact values of rings, plaquettes and strips (E14), one step from exact draws (E11), dynamics."""
 
 import functools
 

@@ -5,10 +5,10 @@ On a ring the transfer operator $e^{\beta n\cdot n'}$ is diagonal in spherical h
 $$\lambda_l=\Gamma(\tfrac N2)\,(2/\beta)^{N/2-1}I_{N/2-1+l}(\beta),\qquad
 d_l=\tbinom{l+N-1}{N-1}-\tbinom{l+N-3}{N-1}$$
 
-of them each: Bessel functions $I_l$ of the XY model, $\sqrt{\pi/2\beta}\,I_{l+1/2}$ of O(3). The 2×2 lattice is a ring of
-four sites whose bonds count twice. A strip of the XY model is solved in the charges $k_x$ of the links along its
-length, $e^{\beta\cos\theta}=\sum_kI_k(\beta)e^{ik\theta}$, whose sum is conserved; charges beyond ±K are left out, where
-$I_K/I_0$ is below rounding. The measure of every spin is uniform and normalised.
+of them each: Bessel functions $I_l$ of the XY model, $\sqrt{\pi/2\beta}\,I_{l+1/2}$ of O(3). The 2×2 lattice is a ring
+of four sites whose bonds count twice. A strip of the XY model is solved in the charges $k_x$ of the links along its
+length, $e^{\beta\cos\theta}=\sum_kI_k(\beta)e^{ik\theta}$, whose sum is conserved; charges beyond ±K are left out,
+where $I_K/I_0$ is negligible. The measure of every spin is uniform and normalised.
 """
 
 import dataclasses
@@ -76,10 +76,10 @@ def ring(sites: int, *, components: int, beta: float) -> SpinMoments:
     _require_positive(beta)
     relative, slope, degeneracy = _spectrum(components, beta)
     z = float(np.sum(degeneracy * relative**sites))
-    log_z = sites * (_log_largest(components, beta)) + math.log(z)
+    log_z = sites * _log_largest(components, beta) + math.log(z)
     # <n_0 n_r>: the spin takes degree l to l ± 1, with sums of squared matrix elements c_l
-    alpha, l = components / 2 - 1, np.arange(len(relative) - 1)
-    elements = (l + 1) / (2 * (l + 1 + alpha)) * degeneracy[1:]
+    alpha, degree = components / 2 - 1, np.arange(len(relative) - 1)
+    elements = (degree + 1) / (2 * (degree + 1 + alpha)) * degeneracy[1:]
     r = np.arange(sites)[:, None]
     lower, upper = relative[None, :-1], relative[None, 1:]
     paths = lower ** (sites - r) * upper**r + upper ** (sites - r) * lower**r
@@ -142,8 +142,7 @@ def _spectrum(
     ratio = bessel / bessel[0]
     n = int(np.argmax(ratio < _NEGLIGIBLE)) + 1
     # λ ∝ β^{-order} I_{order+l}, and I_ν' = I_{ν+1} + (ν/β) I_ν
-    l = np.arange(n)
-    slope = ratio[1 : n + 1] + l / beta * ratio[:n]
+    slope = ratio[1 : n + 1] + np.arange(n) / beta * ratio[:n]
     degeneracy = [math.comb(k + components - 1, components - 1) - _below(k, components) for k in range(n)]
     return ratio[:n], slope, np.asarray(degeneracy, dtype=float)
 
@@ -241,7 +240,7 @@ class _Strip:
         )
 
     def _root(self, states: Int[np.ndarray, "states width"]) -> Float[np.ndarray, "states states"]:
-        r"""Fourier coefficients of $\prod_xe^{\frac\beta2\cos(\theta_x-\theta_{x+1})}$: a sum over the charge that winds."""
+        r"""Fourier coefficients of $\prod_xe^{\frac\beta2\cos(\theta_x-\theta_{x+1})}$, a sum over what winds around."""
         # One of the bonds carries m itself, so that its Bessel function ends the sum.
         most, far = _largest_charge(self.beta / 2), 2 * self.largest * self.width
         bessel = ive(np.abs(np.arange(-far - most, far + most + 1)), self.beta / 2)

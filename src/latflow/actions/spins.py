@@ -39,7 +39,8 @@ class SpinModel(AbstractAction):
 
     def __init__(self, lattice: Lattice, *, components: int, beta: float | Scalar) -> None:
         require_type("lattice", lattice, Lattice, "Lattice(shape)")
-        self.space = SphereSpace(count("action.components", components, least=2) - 1, lattice.shape)
+        dimension = count("action.components", components, least=2) - 1
+        self.space = SphereSpace(dimension, lattice.shape)  # pyright: ignore[reportIncompatibleVariableOverride]
         self.beta = positive("action.beta", beta)
 
     @property

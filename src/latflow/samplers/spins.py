@@ -1,12 +1,12 @@
 r"""Heat bath, overrelaxation and Wolff clusters of spins.
 
-One spin given its neighbours has the weight $e^{\beta n\cdot h}$, h their sum. With $\kappa=\beta|h|$ the cosine c between
-n and h has the density $(1-c^2)^{(N-3)/2}e^{\kappa c}$: von Mises' for N = 2, an exponential that is inverted for N = 3,
-that of SU(2) links for N = 4; the part across h has a uniform direction. Sites of one colour are updated at once.
-Overrelaxation reflects a spin about h, $n\to2(n\cdot\hat h)\hat h-n$, which leaves the action unchanged.
+One spin given its neighbours has the weight $e^{\beta n\cdot h}$, h their sum. With $\kappa=\beta|h|$ the cosine c
+between n and h has the density $(1-c^2)^{(N-3)/2}e^{\kappa c}$: von Mises' for N = 2, an exponential that is inverted
+for N = 3, that of SU(2) links for N = 4; the part across h has a uniform direction. Sites of one colour are updated at
+once. Overrelaxation reflects a spin about h, $n\to2(n\cdot\hat h)\hat h-n$, which leaves the action unchanged.
 
-Clusters: with a random unit vector r the components $\sigma_x=r\cdot n_x$ have the bonds $\beta\sigma_x\sigma_y$ of a scalar
-field, and flipping their signs in a cluster reflects its spins, $n\to n-2(r\cdot n)r$. Bonds are active with
+Clusters: with a random unit vector r the components $\sigma_x=r\cdot n_x$ have the bonds $\beta\sigma_x\sigma_y$ of a
+scalar field, and flipping their signs in a cluster reflects its spins, $n\to n-2(r\cdot n)r$. Bonds are active with
 probability $1-e^{-2\beta\sigma_x\sigma_y}$ where that is positive; `latflow.samplers.wolff` grows the cluster.
 
 References:
@@ -209,7 +209,7 @@ def _swept(x: Array, u: Array, beta: Array, *, space: SphereSpace, move: Move) -
     return jax.lax.fori_loop(0, 2, half, (x, jnp.zeros(x.shape[1:])))
 
 
-def space_pole(h: Array) -> Array:
+def _pole(h: Array) -> Array:
     """The first unit vector in the place of every spin."""
     return jnp.zeros_like(h).at[0].set(1.0)
 

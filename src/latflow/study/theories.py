@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import AbstractLinkAction, WilsonAction
+from latflow.actions.gauge import AbstractLinkAction
 from latflow.errors import ConfigError
 from latflow.lattice import Lattice
 from latflow.observables.base import AbstractObservable
@@ -162,11 +162,6 @@ def build_local_action(config: StudyConfig) -> AbstractLocalAction:
 def build_link_action(config: StudyConfig) -> AbstractLinkAction:
     """The action of the study, where it is one of links."""
     return _of_class(config, AbstractLinkAction, "actions of links")
-
-
-def build_wilson_action(config: StudyConfig) -> WilsonAction:
-    """The action of the study, where it is Wilson's."""
-    return _of_class(config, WilsonAction, "Wilson's action")
 
 
 def _of_class(config: StudyConfig, wanted: type[_A], words: str) -> _A:

@@ -32,7 +32,7 @@ class AbstractActionTable(AbstractSection):
             may be conditional on them, and a curriculum may change them.
         terms: Names of the terms of the action where it has several with time scales of their own, the one with inner
             steps last.
-        fields: "scalar" or "links": which flows, files and measurements apply.
+        fields: "scalar", "links" or "spins": which flows, files and measurements apply.
         sections: Tables of a study that add measurements of this theory.
         stein_fields: The family of control variates of its chains (`latflow.variates.catalogue`); empty without one.
     """

@@ -24,6 +24,7 @@ BUILT_IN = {
     "free": "latflow.theories.free",
     "sine_gordon": "latflow.theories.sine_gordon",
     "gauge": "latflow.theories.gauge",
+    "spins": "latflow.theories.spins",
 }
 """Room by name of the theory."""
 

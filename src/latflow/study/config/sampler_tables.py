@@ -46,8 +46,12 @@ class LocalConfig(AbstractSection):
 class ClusterConfig(AbstractSection):
     """Wolff clusters between local sweeps."""
 
-    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the sweeps to")
-    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="local sweeps before the clusters")
+    target_acceptance: Fraction = Field(
+        default=0.5, description="what the warm-up tunes the width of Metropolis sweeps to"
+    )
+    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=3, description="local sweeps before the clusters, of spins by heat bath"
+    )
     clusters: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="clusters flipped in one update")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
     warmup: Warmup = Field(default=500, description="discarded updates per chain")
@@ -55,15 +59,16 @@ class ClusterConfig(AbstractSection):
 
 
 _LINK_START = "random links, links near 1, or both by turns"
+_START = "random links or spins, ones near 1, or both by turns"
 
 
 class HeatbathConfig(AbstractSection):
-    """Heat bath of gauge links, with sweeps of overrelaxation."""
+    """Heat bath of gauge links or spins, with sweeps of overrelaxation."""
 
     overrelaxation: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=1, description="sweeps of overrelaxation after every sweep of the heat bath"
     )
-    start: Start = Field(default="mixed", description=_LINK_START)
+    start: Start = Field(default="mixed", description=_START)
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
     warmup: Warmup = Field(default=200, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(
