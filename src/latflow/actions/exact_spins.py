@@ -240,7 +240,7 @@ class _Strip:
         )
 
     def _root(self, states: Int[np.ndarray, "states width"]) -> Float[np.ndarray, "states states"]:
-        r"""Fourier coefficients of $\prod_xe^{\frac\beta2\cos(\theta_x-\theta_{x+1})}$, a sum over what winds around."""
+        r"""Fourier coefficients of $\prod_xe^{\frac\beta2\cos(\theta_x-\theta_{x+1})}$, a sum over one charge."""
         # One of the bonds carries m itself, so that its Bessel function ends the sum.
         most, far = _largest_charge(self.beta / 2), 2 * self.largest * self.width
         bessel = ive(np.abs(np.arange(-far - most, far + most + 1)), self.beta / 2)

@@ -46,12 +46,8 @@ class LocalConfig(AbstractSection):
 class ClusterConfig(AbstractSection):
     """Wolff clusters between local sweeps."""
 
-    target_acceptance: Fraction = Field(
-        default=0.5, description="what the warm-up tunes the width of Metropolis sweeps to"
-    )
-    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=3, description="local sweeps before the clusters, of spins by heat bath"
-    )
+    target_acceptance: Fraction = Field(default=0.5, description="what the warm-up tunes the width of the sweeps to")
+    sweeps: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="local sweeps before the clusters")
     clusters: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="clusters flipped in one update")
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=64, description="independent chains")
     warmup: Warmup = Field(default=500, description="discarded updates per chain")
