@@ -65,6 +65,7 @@ from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
+from latflow.flows.spins import continuous_spin_flow
 from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
@@ -459,6 +460,23 @@ def _at_coupling(shape: tuple[int, ...], coupling: float) -> BijectionCase:
     return BijectionCase(bijection, ScalarSpace(shape), (Translation((1, 0)), Rotation((0, 1)), SignFlip()))
 
 
+def spin_flow(shape: tuple[int, ...], components: int, n_steps: int = 24) -> Flow:
+    """Sums of spins with random weights."""
+    flow = continuous_spin_flow(
+        key(28), Lattice(shape), components, beta=0.4, radius=2, degree=2, n_times=2, n_steps=n_steps
+    )
+    return scrambled(key(29), flow, scale=0.1)
+
+
+def _spin_case_of_flow(shape: tuple[int, ...], components: int) -> BijectionCase:
+    flow = spin_flow(shape, components)
+    return BijectionCase(flow.bijection, flow.space, spin_generators(key(60), flow.space))
+
+
+BIJECTIONS["sums of XY spins"] = lambda: _spin_case_of_flow((3, 3), 2)
+BIJECTIONS["sums of O(3) spins"] = lambda: _spin_case_of_flow((2, 3), 3)
+
+
 # Distributions and flows --------------------------------------------------------------------------------------------
 
 
@@ -543,6 +561,8 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         key(26), _autoregressive(SphereSpace(3)), scale=0.2
     ),
 }
+
+FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=12)
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
