@@ -21,8 +21,7 @@ CHAINS = 128
 
 
 def product(x: Float[Array, "n *sites"]) -> Array:
-    axes = range(1, x.ndim)
-    return sum(jnp.sum(x * jnp.roll(x, 1, axis=mu)) for mu in axes) / (x[0].size * len(axes))
+    return jnp.mean(jnp.stack([jnp.mean(jnp.sum(x * jnp.roll(x, 1, axis=mu), axis=0)) for mu in range(1, x.ndim)]))
 
 
 def structure(x: Float[Array, "n *sites"]) -> Array:
@@ -40,7 +39,8 @@ OBSERVABLES = {
 
 
 def hot(name: str) -> Array:
-    space = CASES[name]().kernel.action.space
+    space = CASES[name]().kernel.target_space
+    assert space is not None
     return jax.vmap(space.random)(jax.random.split(jax.random.key(80), CHAINS))
 
 
