@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from latflow.actions import exact, exact_gauge
+from latflow.actions import exact, exact_gauge, exact_spins
 from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.actions.directional import (
     FOUR_ON_S2,
@@ -28,6 +28,7 @@ from latflow.actions.directional import (
 from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, RectangleAction, WilsonAction
 from latflow.actions.robot_arm import RobotArm
 from latflow.actions.scalar import FreeField, PhiFour, SitePotential
+from latflow.actions.spins import SpinModel
 from latflow.actions.sums import SummedAction
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.compose import Chain, Inverse
@@ -51,6 +52,7 @@ from latflow.fields.gauge_symmetry import (
 )
 from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
+from latflow.fields.spin_symmetry import spin_generators
 from latflow.fields.symmetry import AbstractSymmetry, Product, Reflection, Rotation, SignFlip, Translation, generators
 from latflow.flows.architectures import cast, multiscale, rational_quadratic_spline, real_nvp
 from latflow.flows.autoregressive import autoregressive_flow
@@ -65,6 +67,7 @@ from latflow.flows.mixture import Z2Mixture
 from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.robot_arm import arm_flow
+from latflow.flows.spins import continuous_spin_flow
 from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
@@ -80,6 +83,7 @@ from latflow.samplers.independence import IndependenceSampler
 from latflow.samplers.integrators import FORCE_GRADIENT, LEAPFROG, OMF2, SCHEMES, Level, Nested
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.spins import SpinClusters, SpinHeatBath
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.testing.bijections import scrambled, spread_fields
 from latflow.theories.sine_gordon.physics import CosinePotential, SineGordon
@@ -170,7 +174,15 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
     "turned sphere": lambda: TurnedSphere(concentration=2.0),
     "robot arm": lambda: RobotArm(width=0.2),
+    "XY 3x4": lambda: spins((3, 4), 2, 1.1),
+    "O(3) 2x3x3": lambda: spins((2, 3, 3), 3, 0.9),
+    "O(4) 5": lambda: spins((5,), 4, 1.7),
 }
+
+
+def spins(shape: tuple[int, ...], components: int, beta: float) -> SpinModel:
+    """Spins of so many components."""
+    return SpinModel(Lattice(shape), components=components, beta=beta)
 
 
 STEIN_FIELDS: dict[str, Callable[[], tuple[AbstractSteinFields, AbstractAction]]] = {
@@ -225,6 +237,8 @@ def symmetries(action: AbstractAction) -> tuple[AbstractSymmetry, ...]:
     space = action.space
     if isinstance(action, AbstractDirectional):
         return ()
+    if isinstance(space, SphereSpace):
+        return spin_generators(key(60), space)
     if not isinstance(space, GaugeSpace):
         return generators(Lattice(space.shape))
     every = link_generators(key(60), space)
@@ -470,6 +484,23 @@ def _at_coupling(shape: tuple[int, ...], coupling: float) -> BijectionCase:
     return BijectionCase(bijection, ScalarSpace(shape), (Translation((1, 0)), Rotation((0, 1)), SignFlip()))
 
 
+def spin_flow(shape: tuple[int, ...], components: int, n_steps: int = 24) -> Flow:
+    """Sums of spins with random weights."""
+    flow = continuous_spin_flow(
+        key(28), Lattice(shape), components, beta=0.4, radius=2, degree=2, n_times=2, n_steps=n_steps
+    )
+    return scrambled(key(29), flow, scale=0.1)
+
+
+def _spin_case_of_flow(shape: tuple[int, ...], components: int) -> BijectionCase:
+    flow = spin_flow(shape, components)
+    return BijectionCase(flow.bijection, flow.space, spin_generators(key(60), flow.space))
+
+
+BIJECTIONS["sums of XY spins"] = lambda: _spin_case_of_flow((3, 3), 2)
+BIJECTIONS["sums of O(3) spins"] = lambda: _spin_case_of_flow((2, 3), 3)
+
+
 # Distributions and flows --------------------------------------------------------------------------------------------
 
 
@@ -556,6 +587,8 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         key(26), _autoregressive(SphereSpace(3)), scale=0.2
     ),
 }
+
+FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=12)
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
@@ -791,3 +824,28 @@ OPEN_KERNELS: dict[str, Callable[[], dict[str, AbstractKernel]]] = {
     "SU(3)": lambda: _open_kernels(_open("SU(3)", 3.0), width=1.0, step_size=0.6),
 }
 """Kernels with open boundaries, where their target is drawn exactly; steps so long that much is rejected."""
+
+
+def _spin_case(action: SpinModel, kernel: AbstractKernel, n_records: int) -> KernelCase:
+    """Exact values of rings, of 2×2 sites, and of strips of the XY model."""
+    shape, n, beta = action.lattice.shape, action.components, float(action.beta)
+    if len(shape) == 1:
+        found = exact_spins.ring(shape[0], components=n, beta=beta)
+    elif n == 2:
+        found = exact_spins.xy_strip(*shape, beta=beta)
+    else:
+        found = exact_spins.two_by_two(components=n, beta=beta)
+    names = ("spin_product", "susceptibility", "structure")
+    return KernelCase(kernel, shape, {name: getattr(found, name) for name in names}, n_records=n_records)
+
+
+SPIN_KERNELS: dict[str, Callable[[], KernelCase]] = {
+    "XY heat bath": lambda: _spin_case(a := spins((2, 4), 2, 0.8), SpinHeatBath(a, n_overrelaxation=1), 150),
+    "O(3) heat bath": lambda: _spin_case(a := spins((2, 2), 3, 1.0), SpinHeatBath(a, n_overrelaxation=1), 150),
+    "O(4) heat bath": lambda: _spin_case(a := spins((2, 2), 4, 1.4), SpinHeatBath(a), 150),
+    "XY clusters": lambda: _spin_case(a := spins((2, 3), 2, 0.8), SpinClusters(a, n_clusters=2), 150),
+    "O(5) clusters": lambda: _spin_case(a := spins((5,), 5, 2.0), SpinClusters(a, n_clusters=2), 150),
+    "O(3) clusters and sweeps": lambda: _spin_case(a := spins((2, 2), 3, 1.0), SpinClusters(a, n_sweeps=1), 100),
+    "O(3) leapfrog": lambda: _spin_case(a := spins((3,), 3, 1.5), hmc(a, "leapfrog", 0.3, 5), 100),
+}
+"""Kernels of spins where everything is known."""

@@ -20,6 +20,7 @@ from latflow.actions.gauge import ImprovedAction as ImprovedAction
 from latflow.actions.gauge import WilsonAction as WilsonAction
 from latflow.actions.scalar import FreeField as FreeField
 from latflow.actions.scalar import PhiFour as PhiFour
+from latflow.actions.spins import SpinModel as SpinModel
 from latflow.actions.sums import SummedAction as SummedAction
 from latflow.archive.arrays import StoredEnsemble as StoredEnsemble
 from latflow.archive.collection import RunTable as RunTable
@@ -75,6 +76,7 @@ from latflow.flows.multiscale_links import multiscale_link_flow as multiscale_li
 from latflow.flows.networks import Networks as Networks
 from latflow.flows.quasi import QuasiSamples as QuasiSamples
 from latflow.flows.quasi import quasi_sample as quasi_sample
+from latflow.flows.spins import continuous_spin_flow as continuous_spin_flow
 from latflow.flows.transfer import transferred as transferred
 from latflow.flows.villain import VillainPrior as VillainPrior
 from latflow.flows.villain import villain_flow as villain_flow
@@ -111,6 +113,8 @@ from latflow.samplers.integrators import Nested as Nested
 from latflow.samplers.link_metropolis import LinkMetropolis as LinkMetropolis
 from latflow.samplers.local import LocalMetropolis as LocalMetropolis
 from latflow.samplers.open_boundaries import OpenBoundaries as OpenBoundaries
+from latflow.samplers.spins import SpinClusters as SpinClusters
+from latflow.samplers.spins import SpinHeatBath as SpinHeatBath
 from latflow.samplers.wolff import WolffMetropolis as WolffMetropolis
 from latflow.stats.correlators import cosh_fit as cosh_fit
 from latflow.stats.correlators import effective_mass as effective_mass

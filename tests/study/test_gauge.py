@@ -28,7 +28,7 @@ from latflow.study.methods import build_kernel
 from latflow.study.plan import plan
 from latflow.study.run import run_stages
 from latflow.study.stages.chains import load_start
-from latflow.study.theories import build_link_action, build_local_action, build_wilson_action, known_values
+from latflow.study.theories import build_link_action, build_local_action, known_values
 from latflow.study.verify import verify
 
 STAGES = ("train", "sample", "measure", "analyse")
@@ -277,9 +277,10 @@ def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:
     improved = with_overrides(config, {"action.kind": "improved", "sampling.samplers": "hmc"})
     with pytest.raises(ConfigError, match="allowed: actions of sites"):
         build_local_action(config)
-    for wanting in (lambda: build_wilson_action(improved), lambda: build_kernel(improved, "heatbath")):
-        with pytest.raises(ConfigError, match="allowed: Wilson"):
-            wanting()
+    with pytest.raises(ConfigError, match="allowed: Wilson"):
+        build_kernel(improved, "heatbath")
+    with pytest.raises(ConfigError, match="allowed: sites with neighbours"):
+        build_kernel(config, "cluster")
     scalar = with_overrides(load_study(Path(__file__).parents[2] / "studies" / "phi4-quick.toml"), {})
     with pytest.raises(ConfigError, match="allowed: actions of links"):
         build_link_action(scalar)

@@ -123,7 +123,7 @@ class WolffMetropolis(AbstractTunableKernel):
 
 
 def active_bonds(
-    x: Float[Array, "*shape"], log_u: list[Float[Array, "*shape"]], *, bond: float
+    x: Float[Array, "*shape"], log_u: list[Float[Array, "*shape"]], *, bond: float | Float[Array, "*shape"]
 ) -> list[Bool[Array, "*shape"]]:
     r"""Active bonds of each direction; the bond between x and x + μ̂ is stored at x.
 
@@ -133,7 +133,7 @@ def active_bonds(
     Args:
         x: One configuration.
         log_u: Logarithms of uniform numbers, one array per direction.
-        bond: β.
+        bond: β; an array where it is one of a batch.
     """
     return [u >= -2.0 * bond * x * shift(x, axis=mu) for mu, u in enumerate(log_u)]
 

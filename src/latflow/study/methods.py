@@ -1,5 +1,6 @@
 """From the table of methods to kernels and samplers: the code of a method is imported when it samples."""
 
+import functools
 import importlib
 from typing import Any
 
@@ -7,6 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
+from latflow.actions.base import AbstractAction, AbstractLocalAction
+from latflow.actions.gauge import WilsonAction
+from latflow.actions.spins import SpinModel
 from latflow.errors import ConfigError, LatflowError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.robot_arm import arm_flow
@@ -19,10 +23,11 @@ from latflow.samplers.hmc import HMC
 from latflow.samplers.integrators import SCHEMES, Level, Nested, Scheme
 from latflow.samplers.link_metropolis import LinkMetropolis
 from latflow.samplers.local import LocalMetropolis
+from latflow.samplers.spins import SpinClusters, SpinHeatBath
 from latflow.samplers.wolff import WolffMetropolis
 from latflow.study.config import StudyConfig
 from latflow.study.config.methods import BUILT_IN, GROUP, Method, method_of
-from latflow.study.theories import build_action, build_arm, build_link_action, build_local_action, build_wilson_action
+from latflow.study.theories import build_action, build_arm, build_link_action, build_local_action
 
 _FIRST_WIDTH = 0.5
 """Width of proposals before the warm-up tunes it."""
@@ -111,16 +116,46 @@ def local(config: StudyConfig) -> LocalMetropolis:
     return LocalMetropolis(build_local_action(config), width=jnp.asarray(_FIRST_WIDTH))
 
 
-def cluster(config: StudyConfig) -> WolffMetropolis:
-    """Sweeps over a scalar field and clusters of its signs."""
-    sweeps, clusters = config.cluster.sweeps, config.cluster.clusters
-    action = build_local_action(config)
+def cluster(config: StudyConfig) -> AbstractKernel:
+    """Sweeps over a scalar field and clusters of its signs, or over spins and clusters of reflected ones."""
+    return _clusters(build_action(config), sweeps=config.cluster.sweeps, clusters=config.cluster.clusters)
+
+
+@functools.singledispatch
+def _clusters(action: AbstractAction, *, sweeps: int, clusters: int) -> AbstractKernel:
+    del sweeps, clusters
+    raise ConfigError([f"cluster: {type(action).__name__}; allowed: sites with neighbours, or spins"])
+
+
+@_clusters.register
+def _of_signs(action: AbstractLocalAction, *, sweeps: int, clusters: int) -> WolffMetropolis:
     return WolffMetropolis(action, width=jnp.asarray(_FIRST_WIDTH), n_sweeps=sweeps, n_clusters=clusters)
 
 
-def heatbath(config: StudyConfig) -> HeatBath:
-    """Heat bath and overrelaxation of links under Wilson's action."""
-    return HeatBath(build_wilson_action(config), n_overrelaxation=config.heatbath.overrelaxation)
+@_clusters.register
+def _of_spins(action: SpinModel, *, sweeps: int, clusters: int) -> SpinClusters:
+    return SpinClusters(action, n_sweeps=sweeps, n_clusters=clusters)
+
+
+def heatbath(config: StudyConfig) -> AbstractKernel:
+    """Heat bath and overrelaxation of links under Wilson's action, or of spins."""
+    return _heat_bath(build_action(config), overrelaxation=config.heatbath.overrelaxation)
+
+
+@functools.singledispatch
+def _heat_bath(action: AbstractAction, *, overrelaxation: int) -> AbstractKernel:
+    del overrelaxation
+    raise ConfigError([f"heatbath: {type(action).__name__}; allowed: Wilson's action, or spins"])
+
+
+@_heat_bath.register
+def _heat_bath_of_links(action: WilsonAction, *, overrelaxation: int) -> HeatBath:
+    return HeatBath(action, n_overrelaxation=overrelaxation)
+
+
+@_heat_bath.register
+def _heat_bath_of_spins(action: SpinModel, *, overrelaxation: int) -> SpinHeatBath:
+    return SpinHeatBath(action, n_overrelaxation=overrelaxation)
 
 
 def metropolis(config: StudyConfig) -> LinkMetropolis:

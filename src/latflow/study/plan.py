@@ -177,6 +177,8 @@ def heatbath_seconds(config: StudyConfig) -> float:
     Powers of N and d, here and for the other updates of links, were fitted to U(1) to SU(6) on 16², 8² and 8⁴ and are
     good to a factor of two.
     """
+    if config.action.fields == "spins":
+        return SECONDS_PER_SWEEP * (1 + config.heatbath.overrelaxation) * _sites(config)
     n = _group(config).n
     each = (100 + 15 * n**3) * config.heatbath.overrelaxation + max(500, 1400 * n * (n - 1) // 2)
     return _links(config) * each * 1e-9 / _CORES

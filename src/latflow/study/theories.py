@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from latflow.actions.base import AbstractAction, AbstractLocalAction
-from latflow.actions.gauge import AbstractLinkAction, WilsonAction
+from latflow.actions.gauge import AbstractLinkAction
 from latflow.actions.robot_arm import RobotArm
 from latflow.errors import ConfigError
 from latflow.lattice import Lattice
@@ -168,11 +168,6 @@ def build_link_action(config: StudyConfig) -> AbstractLinkAction:
 def build_arm(config: StudyConfig) -> RobotArm:
     """The action of the study, where it is that of a robot arm."""
     return _of_class(config, RobotArm, "a robot arm")
-
-
-def build_wilson_action(config: StudyConfig) -> WilsonAction:
-    """The action of the study, where it is Wilson's."""
-    return _of_class(config, WilsonAction, "Wilson's action")
 
 
 def _of_class(config: StudyConfig, wanted: type[_A], words: str) -> _A:

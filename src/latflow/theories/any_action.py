@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from latflow.actions.base import AbstractAction
+from latflow.actions.spins import SpinModel
+from latflow.fields.compact import SphereSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.observables.base import AbstractObservable
 from latflow.observables.plaquette_moments import plaquette_correlator, plaquette_susceptibility, rough_plaquette
@@ -12,6 +14,7 @@ from latflow.theories.gauge.fields import gauge_physics, sectors_of_links
 from latflow.theories.physics import Physics
 from latflow.theories.scalar.physics import scalar_physics
 from latflow.theories.sectors import AbstractSectors, NoSectors, SignSectors
+from latflow.theories.spins.physics import spin_physics
 
 
 def physics_of(action: AbstractAction) -> Physics:
@@ -96,7 +99,9 @@ def _of_links(space: GaugeSpace) -> AbstractSectors:
 @functools.singledispatch
 def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
     del action
-    raise TypeError(f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace")
+    raise TypeError(
+        f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace, or a SpinModel"
+    )
 
 
 @_physics.register
@@ -109,3 +114,10 @@ def _scalar(space: ScalarSpace, action: AbstractAction) -> Physics:
 def _gauge(space: GaugeSpace, action: AbstractAction) -> Physics:
     del space
     return gauge_physics(action)
+
+
+@_physics.register
+def _spins(space: SphereSpace, action: AbstractAction) -> Physics:
+    if not isinstance(action, SpinModel):
+        raise TypeError(f"no observables are known for {type(action).__name__} on {space.summary}; allowed: SpinModel")
+    return spin_physics(action)

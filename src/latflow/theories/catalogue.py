@@ -26,6 +26,7 @@ BUILT_IN = {
     "gauge": "latflow.theories.gauge",
     "directional": "latflow.theories.directional",
     "robot_arm": "latflow.theories.robot_arm",
+    "spins": "latflow.theories.spins",
 }
 """Room by name of the theory."""
 

@@ -159,7 +159,7 @@ class VacuumSectors(AbstractSectors):
 
 
 class ChargeSectors(AbstractSectors):
-    """The topological charge of U(1) links in two dimensions; complex conjugation maps Q to −Q.
+    """The topological charge of U(1) links or O(3) spins in two dimensions; x → −x maps Q to −Q: conjugation of links.
 
     Args:
         weights: Pairs of a charge and its exact share, where known; of other theories empty.

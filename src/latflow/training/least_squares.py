@@ -25,6 +25,7 @@ from typing_extensions import override
 from latflow._typing import Field, Momentum, PRNGKey, Scalar
 from latflow.actions.base import AbstractAction
 from latflow.arguments import count
+from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.linear import AbstractLinearVelocity
 from latflow.bijections.ode.on_links import ContinuousLinkFlow
 from latflow.bijections.ode.velocities import time_basis
@@ -124,13 +125,15 @@ def _step(
     return after, Outcome(finite, jnp.sqrt(jnp.mean(change**2)))
 
 
-def _linear_flow(flow: FlowModel) -> tuple[AbstractDistribution, ContinuousLinkFlow, AbstractLinearVelocity]:
+def _linear_flow(
+    flow: FlowModel,
+) -> tuple[AbstractDistribution, ContinuousLinkFlow | ContinuousFlow, AbstractLinearVelocity]:
     """The prior of a flow, its map and its velocity, whose weights least squares can find.
 
     Raises:
         ConfigError: If the flow is of another kind.
     """
-    if isinstance(flow, Flow) and isinstance(flow.bijection, ContinuousLinkFlow):
+    if isinstance(flow, Flow) and isinstance(flow.bijection, ContinuousLinkFlow | ContinuousFlow):
         velocity = flow.bijection.velocity
         if isinstance(velocity, AbstractLinearVelocity):
             return flow.prior, flow.bijection, velocity
@@ -139,7 +142,7 @@ def _linear_flow(flow: FlowModel) -> tuple[AbstractDistribution, ContinuousLinkF
 
 
 def _solution(
-    bijection: ContinuousLinkFlow,
+    bijection: ContinuousLinkFlow | ContinuousFlow,
     velocity: AbstractLinearVelocity,
     path: _Path,
     x: Field,

@@ -27,6 +27,10 @@ class AbstractVelocity(eqx.Module):
     def __call__(self, t: Scalar, x: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
         r"""$v(t,x)$ and $\sum_n\partial v_n/\partial x_n$."""
 
+    def inside(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The configuration brought back to its space after a step; by default as it is."""
+        return x
+
 
 class ContinuousFlow(AbstractBijection):
     """The map from x(0) to x(1), integrated in `n_steps` equal steps.
@@ -54,18 +58,27 @@ class ContinuousFlow(AbstractBijection):
     def inverse_and_log_det(self, y: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Scalar]:
         return self._integrate(y, start=1.0, step=-1.0 / self.n_steps)
 
+    def advanced(self, x: Float[Array, "*shape"], log_det: Scalar, t: Scalar, step: float | Scalar) -> Carry:
+        """The field one step of the scheme later, and the log-determinant with what that adds.
+
+        Args:
+            x: The field at time t.
+            log_det: Up to there.
+            t: The time.
+            step: How much later.
+        """
+        slopes: list[Carry] = []
+        for node, row in zip(self.scheme.nodes, self.scheme.matrix, strict=True):
+            y = x + step * combine(row, [slope for slope, _ in slopes]) if row else x
+            slopes.append(self.velocity(t + node * step, y))
+        x = self.velocity.inside(x + step * combine(self.scheme.weights, [slope for slope, _ in slopes]))
+        return x, log_det + step * combine(self.scheme.weights, [divergence for _, divergence in slopes])
+
     def _integrate(self, x: Float[Array, "*shape"], *, start: float, step: float) -> Carry:
         # Only the fields at the steps are kept for the gradient; what lies between is computed again.
         @jax.checkpoint
         def advance(carry: Carry, i: Int[Array, ""]) -> tuple[Carry, None]:
-            x, log_det = carry
-            t = start + i * step
-            slopes: list[Carry] = []
-            for node, row in zip(self.scheme.nodes, self.scheme.matrix, strict=True):
-                y = x + step * combine(row, [slope for slope, _ in slopes]) if row else x
-                slopes.append(self.velocity(t + node * step, y))
-            x = x + step * combine(self.scheme.weights, [slope for slope, _ in slopes])
-            return (x, log_det + step * combine(self.scheme.weights, [divergence for _, divergence in slopes])), None
+            return self.advanced(*carry, start + i * step, step), None
 
         (x, log_det), _ = jax.lax.scan(advance, (x, jnp.zeros(())), jnp.arange(self.n_steps))
         return x, log_det

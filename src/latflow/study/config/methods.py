@@ -136,7 +136,7 @@ BUILT_IN: tuple[Method, ...] = (
         "chains",
         "latflow.study.methods:cluster",
         ClusterConfig,
-        SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters of signs between local Metropolis sweeps"),
+        SamplerStyle("cluster", "#56B4E9", "P", "Wolff clusters between local sweeps"),
         serves=(),
         streams=(7,),
         even_extents=True,

@@ -55,15 +55,16 @@ class ClusterConfig(AbstractSection):
 
 
 _LINK_START = "random links, links near 1, or both by turns"
+_START = "random links or spins, ones near 1, or both by turns"
 
 
 class HeatbathConfig(AbstractSection):
-    """Heat bath of gauge links, with sweeps of overrelaxation."""
+    """Heat bath of gauge links or spins, with sweeps of overrelaxation."""
 
     overrelaxation: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=1, description="sweeps of overrelaxation after every sweep of the heat bath"
     )
-    start: Start = Field(default="mixed", description=_LINK_START)
+    start: Start = Field(default="mixed", description=_START)
     chains: Annotated[int, Field(ge=1, le=2**20)] = Field(default=16, description="independent chains")
     warmup: Warmup = Field(default=200, description="discarded updates per chain")
     thin: Annotated[int, Field(ge=1, le=10**6)] = Field(

@@ -1,0 +1,1 @@
+"""Spin models: the XY model and O(N) sigma models."""

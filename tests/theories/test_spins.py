@@ -1,0 +1,96 @@
+"""Spin models as theories: exact values, estimates against them, a run from study to report."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import latflow as lf
+from latflow.errors import ConfigError
+from latflow.stats.quantities import all_estimates
+from latflow.study.config import load_study
+from latflow.study.context import Silent
+from latflow.study.run import run_stages
+from latflow.theories.any_action import physics_of, sectors_of
+from latflow.theories.sectors import NoSectors
+from latflow.theories.spins.known import known_values
+from latflow.theories.spins.table import ONTable, XYTable
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+
+def xy(beta: float) -> XYTable:
+    return XYTable(kind="xy", beta=beta)
+
+
+def o_n(components: int, beta: float) -> ONTable:
+    return ONTable(kind="o_n", components=components, beta=beta)
+
+
+def test_where_exact_values_are_known() -> None:
+    assert set(known_values(o_n(3, 1.0), (6,))) == {
+        "spin_product",
+        "spin_susceptibility",
+        "spin_correlation_length",
+        "log_z",
+    }
+    assert known_values(xy(0.8), (2, 8)) == known_values(xy(0.8), (8, 2))
+    assert "helicity_modulus" in known_values(xy(0.8), (2, 8))
+    assert known_values(o_n(2, 0.8), (2, 8)) == known_values(xy(0.8), (2, 8))
+    assert known_values(xy(0.8), (16, 16)) == known_values(o_n(3, 1.0), (3, 3)) == {}
+    assert known_values(o_n(3, 1.0), (2, 2))["spin_product"].source == "exact"
+
+
+def test_estimates_are_the_exact_values() -> None:
+    """Of the XY model on 2 × 6 sites by clusters, 5σ; the helicity modulus and ξ are derived from two columns each."""
+    action = lf.SpinModel(lf.Lattice((2, 6)), components=2, beta=0.9)
+    kernel = lf.SpinClusters(action, n_clusters=2)
+    chain = lf.run_chain(jax.random.key(5), kernel, n=150, chains=64, warmup=30)
+    found, known = lf.estimates(action, chain), known_values(xy(0.9), (2, 6))
+    for name in ("spin_product", "spin_susceptibility", "spin_correlation_length", "helicity_modulus"):
+        (estimate,) = found[name]
+        assert abs(estimate.value - known[name].value) < 5 * estimate.error, name
+        assert estimate.error < 0.03 * abs(known[name].value), name
+
+
+def test_charges_of_o3_spins_are_estimated() -> None:
+    action = lf.SpinModel(lf.Lattice((4, 4)), components=3, beta=1.0)
+    physics = physics_of(action)
+    fields = jax.vmap(action.space.random)(jax.random.split(jax.random.key(6), 64)).reshape(4, 16, 3, 4, 4)
+    flat = lf.measure(physics.observables, np.asarray(fields).reshape(64, 3, 4, 4))
+    series = {name: values.reshape(4, 16, *values.shape[1:]) for name, values in flat.items()}
+    found = all_estimates(physics.estimators, series, None)
+    assert {"topological_susceptibility", "topological_charge_distribution", "spin_correlator"} <= set(found)
+    assert physics.back is not None
+    assert isinstance(sectors_of(action), NoSectors)
+    with pytest.raises(TypeError, match="no observables are known for SphereModes"):
+        physics_of(lf.SphereModes([(1.0, 0.0)], concentration=1.0))
+
+
+def test_studies_refuse_what_has_no_heat_bath() -> None:
+    with pytest.raises(ConfigError, match=r"action.components: 5; allowed: 2, 3 or 4"):
+        load_study(STUDIES / "o3-16.toml", {"action.components": "5"})
+    assert load_study(STUDIES / "o3-16.toml", {"action.components": "5", "sampling.samplers": "hmc"})
+    with pytest.raises(ConfigError, match=r"sampling.samplers: 'local'; allowed: hmc, heatbath, cluster"):
+        load_study(STUDIES / "xy-16.toml", {"sampling.samplers": "local"})
+
+
+def test_a_run_from_study_to_report(tmp_path: Path) -> None:
+    """A strip, whose values are known: HMC, clusters and heat bath within 5σ of them."""
+    changes = {"lattice.shape": "2 4", "sampling.configurations": "2048", "sampling.block_size": "512"}
+    changes |= {f"{name}.chains": "16" for name in ("hmc", "cluster", "heatbath")}
+    changes |= {f"{name}.warmup": "40" for name in ("hmc", "cluster", "heatbath")}
+    study = load_study(STUDIES / "xy-16.toml", changes)
+    run = tmp_path / "run"
+    run_stages(study, run, stages=("sample", "measure", "analyse", "report"), progress=Silent())
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    known = known_values(xy(0.8), (2, 4))
+    rows = [row for row in results["estimates"] if row["reference"] is not None]
+    samplers = {(row["observable"], row["sampler"]) for row in rows}
+    assert samplers == {(name, s) for name in set(known) - {"log_z"} for s in ("hmc", "cluster", "heatbath")}
+    for row in rows:
+        assert row["reference"] == pytest.approx(known[row["observable"]].value)
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"], (row["observable"], row["sampler"])
+    assert "helicity modulus" in (run / "report.html").read_text(encoding="utf-8")
