@@ -1679,6 +1679,13 @@ BUGS = (
         "tests/stats/test_variates.py::test_what_does_not_belong_together_is_refused",
     ),
     Bug(
+        "variates whose tails scramblings miss used for their averages",
+        "stats/variates.py",
+        "return np.mean(squares**2, axis=0) <= OWN_KURTOSIS * np.mean(squares, axis=0) ** 2",
+        "return np.mean(squares**2, axis=0) >= 0",
+        "tests/stats/test_variates.py::test_variates_that_points_do_not_even_out_are_left_out_of_scramblings",
+    ),
+    Bug(
         "variates of draws fitted to the draws that they correct",
         "stats/cross_fitting.py",
         "held_out = np.stack([_solve(whole - part, n_variates) for part in moments])",
