@@ -102,21 +102,6 @@ def test_a_difference_that_variates_spoil_is_shown_without():
     assert unless_worse({}, varied) == varied
 
 
-def test_variates_that_points_do_not_even_out_are_left_out_of_scramblings():
-    """He₂ is used and He₆ is not; of random draws both are."""
-    rng = np.random.default_rng(11)
-    z = rng.standard_normal(16 * 256)
-    two, six = z**2 - 1, z**6 - 15 * z**4 + 45 * z**2 - 15
-    columns, draws = {"x": z**2 + 0.1 * z**4 + 0.2 * rng.standard_normal(z.size)}, Scrambled(np.zeros(z.size), 16)
-    alone, both, only = (f.T for f in (two[None], np.stack([two, six]), six[None]))
-    made = [Varied(draws, f).estimates(columns, lambda means: means)["x"][0] for f in (alone, both)]
-    assert made[0] == made[1]
-    plain = draws.estimates(columns, lambda means: means)["x"][0]
-    assert Varied(draws, only).estimates(columns, lambda means: means)["x"][0].value == plain.value != made[0].value
-    random = [Varied(np.zeros(z.size), f).estimates(columns, lambda means: means)["x"][0] for f in (alone, both)]
-    assert random[0].value != random[1].value
-
-
 def test_coefficients_come_from_other_draws():
     """In the first eighth the column is minus the variate, elsewhere the variate: from there the coefficient is 1."""
     h = random(2)[:, :1]

@@ -7,9 +7,8 @@ quasi-random ones from other scramblings (`latflow.stats.cross_fitting`). So do 
 at all; and a mean whose error would rest on a few draws of the tail is left as it is.
 
 Over scramblings the variates' part in the *scatter of their means* counts, which the points have evened out already
-where averages are smooth. There the correction is multiplied by the factor that serves the other scramblings best, and
-polynomials whose outermost draws most scramblings miss (`latflow.stats.quasi_tails`), those of degree six and most
-products, are not used: with them corrected errors came out too small by two where little else was left.
+where averages are smooth. There the correction is multiplied by the factor that serves the other scramblings best.
+Polynomials whose outermost draws most scramblings miss should not be among them (`latflow.flows.hermite`).
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ from typing_extensions import override
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
 from latflow.stats.estimates import Estimate, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
-from latflow.stats.quasi_tails import OWN_KURTOSIS, missed_tails, rests_on_tail
+from latflow.stats.quasi_tails import missed_tails, rests_on_tail
 from latflow.stats.replicas import Along
 from latflow.stats.scramblings import Scrambled, scattered
 from latflow.stats.weights import NO_DEGREES, AbstractDraws, influences, named_estimates, relative_weights
@@ -141,10 +140,7 @@ class Varied(AbstractDraws):
         self, matrix: Float[np.ndarray, "n total"], w: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, "n total"]:
         """What is taken from every draw: variates times coefficients of other groups, where these say it helps."""
-        used = self.variates[:, _even(self.variates)] if isinstance(self.draws, Scrambled) else self.variates
-        if not used.shape[1]:
-            return np.zeros_like(matrix)
-        y, f, weights = (self._grouped(each) for each in (matrix, used, w))
+        y, f, weights = (self._grouped(each) for each in (matrix, self.variates, w))
         fit = cross_fit(y, f, weights=weights)
         parts = fit.plain - fit.corrected
         of_others = _factors(fit, f, means=isinstance(self.draws, Scrambled))
@@ -175,12 +171,6 @@ def unless_worse(
 def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
     before, after = (np.sum(np.square([each.error for each in found])) for found in (plain, corrected))
     return bool(after > LEAST_LOSS * before)
-
-
-def _even(variates: Float[np.ndarray, "n variates"]) -> Bool[np.ndarray, " variates"]:
-    """Which have no tail that most scramblings miss, by their kurtosis."""
-    squares = variates**2
-    return np.mean(squares**2, axis=0) <= OWN_KURTOSIS * np.mean(squares, axis=0) ** 2
 
 
 def _few(influence: Float[np.ndarray, "n total"]) -> Bool[np.ndarray, " total"]:
