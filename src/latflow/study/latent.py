@@ -11,11 +11,11 @@ from latflow.flows.flow import Flow
 from latflow.flows.weighted import require_same_fields
 from latflow.randomness import require_float64, root_key
 from latflow.study.card import model_path
+from latflow.study.latent_steps import matched_flow
 from latflow.study.models import load_production, trained_config
 from latflow.study.theories import action_of_plain
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.latent_fields import LatentFields
-from latflow.study.latent_steps import matched_flow
 
 
 def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: int | None = None) -> AbstractSteinFields:
