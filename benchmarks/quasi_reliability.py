@@ -12,23 +12,32 @@ With `--one-mode` nothing is left but a zero mode z with equal weights and one u
 first coordinate of scrambled points has it: what the scatter of 16 scramblings knows of averages of z², z⁴ and |z|, of
 a normal mode and of such whose tail falls faster. Of all, and of those alone that are called reliable.
 
+With `--variates` averages with Hermite variates are looked at, in flows that are so near the theory that little but the
+tail is left: rms pulls, scatter and errors without variates, with those that are used, and with all.
+
 ``python benchmarks/quasi_reliability.py --runs 100 --zoo phi4-e1 phi4-e2 --zoo-runs 10``
 """
 
 import argparse
+import functools
 
 import jax
 
 jax.config.update("jax_enable_x64", val=True)
 
+import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from scipy.special import ndtri  # noqa: E402
 
+import latflow as lf  # noqa: E402
+from latflow.flows.hermite import hermite_variates  # noqa: E402
+from latflow.observables.scalar import scalar_observables  # noqa: E402
 from latflow.samplers.quasi import SobolPoints  # noqa: E402
 from latflow.stats.estimates import RELIABLE  # noqa: E402
 from latflow.stats.reliability import bounded  # noqa: E402
 from latflow.stats.scrambling_reliability import judge_scramblings  # noqa: E402
 from latflow.stats.scramblings import Scrambled, scrambled_estimates, scrambled_log_z  # noqa: E402
+from latflow.stats.variates import Varied  # noqa: E402
 from latflow.stats.weights import linearised  # noqa: E402
 from quasi import SHOWN, Draws, quantities  # noqa: E402
 
@@ -149,6 +158,48 @@ def of_one(means):
     return {"z²": means["chi2"], "chi of |M|": of_field["chi of |M|"], "z⁴": means["M4"], "Binder": of_field["Binder"]}
 
 
+@functools.partial(jax.jit, static_argnums=1)
+def of_modes(modes, lattice):
+    """All Hermite variates, also those that points do without."""
+    return jax.vmap(lambda z: hermite_variates(z, lattice))(modes)
+
+
+COLUMNS = {"chi2": "magnetization_squared", "phi2": "phi_squared", "E": "neighbour_product"}
+NEAR = {"m² = 0.4": 0.4, "m² = 0.45": 0.45, "m² = 0.6": 0.6}
+
+
+def of_variates(mass_squared, points, *, title, side, runs):
+    """Averages without variates, with those that are used, and with all, printed."""
+    lattice = lf.Lattice((side, side))
+    action = lf.FreeField(lattice, mass_squared=MASS_SQUARED)
+    flow, measured = lf.FreeFieldPrior.of_mass(lattice, mass_squared=mass_squared), scalar_observables(action)
+    axis = 4 * np.sin(np.pi * np.arange(side) / side) ** 2
+    k = (axis[:, None] + axis).ravel()
+    wanted = 1 / (2 * (k + MASS_SQUARED))
+    exact = np.array([wanted[0] / k.size, wanted.mean(), np.mean((1 - k / 4) * wanted)])
+    found = {"none": [], "used": [], "all": []}
+    for seed in range(runs):
+        samples = lf.quasi_sample(jax.random.key(seed), flow, action, points=points, scramblings=SCRAMBLINGS)
+        every = lf.measure(measured, samples.proposals)
+        columns = {name: every[column] for name, column in COLUMNS.items()}
+        draws = Scrambled(samples.log_weight, SCRAMBLINGS)
+        points_of = SobolPoints(jax.random.key(seed), flow.n_uniforms)
+        u = np.concatenate([points_of.block(r, first=0, n=points) for r in range(SCRAMBLINGS)])
+        every_variate = of_modes(jax.vmap(flow.modes_of_uniforms)(jnp.asarray(u)), lattice)
+        ways = {"none": draws, "used": Varied(draws, samples.variates), "all": Varied(draws, every_variate)}
+        for way, each in ways.items():
+            made = each.estimates(columns, lambda means: means)
+            found[way].append([(made[name][0].value, made[name][0].error) for name in COLUMNS])
+    for way, rows in found.items():
+        value, error = np.moveaxis(np.array(rows), 2, 0)
+        pulls = np.sqrt(np.mean(((value - exact) / error) ** 2, axis=0))
+        relative = (value.std(axis=0, ddof=1) / exact, np.sqrt(np.mean(error**2, axis=0)) / exact)
+        told = "  ".join(
+            f"{pull:5.2f} {scatter:8.1e} {of:8.1e}" for pull, scatter, of in zip(pulls, *relative, strict=True)
+        )
+        print(f"{title:10} {points:6} {way:8} {told}", flush=True)
+
+
 def line(name, points, pulls, reliable):
     """Parts of all averages, and of those that are called reliable, within one and three errors."""
     told = [f"{name:26} {points:6} {np.mean(reliable):8.3f}"]
@@ -170,7 +221,14 @@ def main():
     parser.add_argument(
         "--one-mode", type=int, default=0, help="so many runs of every mode with equal weights, and no more"
     )
+    parser.add_argument("--variates", type=int, default=0, help="so many runs with variates, and no more")
     given = parser.parse_args()
+    if given.variates:
+        print(f"{'flow':10} points variates  " + "  ".join(f"{n:5} scatter    error" for n in COLUMNS))
+        for title, mass_squared in NEAR.items():
+            for points in given.points:
+                of_variates(mass_squared, points, title=title, side=given.side, runs=given.variates)
+        return
     if given.one_mode:
         head = "rms pull     1σ    3σ"
         print(f"{'exponent':14} {'':10} points   {head}  kurtosis  reliable  of these: {head}")

@@ -10,7 +10,7 @@ import pytest
 import latflow as lf
 from latflow.bijections.elementwise import Scale
 from latflow.distributions import FreeFieldPrior
-from latflow.flows.hermite import hermite_variates, variates_of_keys, variates_of_points
+from latflow.flows.hermite import hermite_variates, variates_of_keys, variates_of_points, without_tails
 from latflow.fourier import to_momentum
 
 NODES = 5
@@ -54,7 +54,18 @@ def test_variates_of_draws_by_their_numbers():
     np.testing.assert_allclose(found[1], one, rtol=1e-12, atol=1e-14)
     u = np.full((1, 4), 0.3)
     of_point = hermite_variates(flow.modes_of_uniforms(jnp.asarray(u[0])), lattice)
-    np.testing.assert_allclose(variates_of_points(flow, lattice, u)[0], of_point, rtol=1e-12, atol=1e-14)
+    kept = of_point[without_tails(lattice)]
+    np.testing.assert_allclose(variates_of_points(flow, lattice, u)[0], kept, rtol=1e-12, atol=1e-14)
+
+
+def test_points_have_no_polynomials_with_long_tails():
+    """He₂ of the zero mode comes first, then He₄ and He₆, whose kurtosis is far above 64; no points decide."""
+    lattice, flow, u = lf.Lattice((2, 2)), lf.Normal((2, 2)), np.array([[0.04, 0.3, 0.8, 0.6]])
+    kept = without_tails(lattice)
+    assert kept[0] == 0
+    assert not {1, 2} & set(kept.tolist())
+    assert variates_of_points(flow, lattice, u).shape == (1, len(kept))
+    assert len(kept) < len(hermite_variates(jnp.ones((2, 2)), lattice))
 
 
 def test_more_draws_than_are_made_at_once():

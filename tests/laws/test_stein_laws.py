@@ -40,7 +40,12 @@ def groups(name: str) -> jax.Array:
     return jnp.swapaxes(records.x, 0, 1)[:, 4:]
 
 
-@pytest.mark.parametrize("name", STEIN_FIELDS)
+AT_NIGHT = ("loops, SU(3) 4x4",)
+"""Ten seconds of compilation; `variates/test_gauge_loops.py` has means of loops of other groups by day."""
+BY_DAY = [pytest.param(name, marks=pytest.mark.nightly) if name in AT_NIGHT else name for name in STEIN_FIELDS]
+
+
+@pytest.mark.parametrize("name", BY_DAY)
 def test_averages_vanish(name: str) -> None:
     """On chains; of the largest of all fields a true mean of 0 reaches 5σ of 63 degrees of freedom once in 10 000 keys.
 

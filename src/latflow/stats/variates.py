@@ -8,6 +8,7 @@ at all; and a mean whose error would rest on a few draws of the tail is left as 
 
 Over scramblings the variates' part in the *scatter of their means* counts, which the points have evened out already
 where averages are smooth. There the correction is multiplied by the factor that serves the other scramblings best.
+Polynomials whose outermost draws most scramblings miss should not be among them (`latflow.flows.hermite`).
 """
 
 import dataclasses

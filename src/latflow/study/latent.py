@@ -11,11 +11,11 @@ from latflow.flows.flow import Flow
 from latflow.flows.weighted import require_same_fields
 from latflow.randomness import require_float64, root_key
 from latflow.study.card import model_path
+from latflow.study.latent_steps import matched_flow
 from latflow.study.models import load_production, trained_config
 from latflow.study.theories import action_of_plain
 from latflow.variates.base import AbstractSteinFields
 from latflow.variates.latent_fields import LatentFields
-from latflow.variates.latent_steps import matched_flow
 
 
 def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: int | None = None) -> AbstractSteinFields:
@@ -26,7 +26,7 @@ def latent_fields(flow: FlowModel | str | Path, action: AbstractAction, *, n: in
         action: S of the chains.
         n: How many configurations they are for. A continuous flow is then integrated in as few steps, with networks in
             float32 if these will do, as leave a bias below a tenth of their corrected errors; that of the gradient is
-            measured on draws of the flow, see `latflow.variates.latent_steps`. By default as for draws.
+            measured on draws of the flow, see `latflow.study.latent_steps`. By default as for draws.
 
     Returns:
         The velocities, for ``reduce(action, fields, velocities=…)``; they are used as they are.

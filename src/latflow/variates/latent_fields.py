@@ -8,7 +8,7 @@ mean is zero under it, would be wrong for chains.
 
 The gradient of $S_u$ comes from one integration backwards, of the field and of the adjoint equation
 (`AbstractBijection.pulled_back`). A continuous flow has to be integrated accurately: an error of that gradient is a
-bias of every variate. How large it is for few steps is measured, `latflow.variates.latent_steps`.
+bias of every variate. How large it is for few steps is measured, `latflow.study.latent_steps`.
 """
 
 import functools

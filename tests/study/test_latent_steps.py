@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latflow.variates.latent_steps import bias_of_means
+from latflow.study.latent_steps import bias_of_means
 
 N = 4096
 
