@@ -93,6 +93,24 @@ def test_gauge_transformations_are_followed_up_to_rounding_over_the_gap():
     assert np.all((np.abs(turned_log_det - log_det) * gaps)[apart] < 1e-13)
 
 
+def test_representatives_need_no_frame():
+    """The program for diagonal plaquettes has the images of the other one, also where an angle is beyond π."""
+    split, half = su3_split(), near_degenerate()[2]
+
+    @jax.jit
+    def without_frame(half, plaquette):
+        diagonal = split.representative(plaquette)
+        angles = eigenframe(plaquette).angles
+        return diagonal, angles, *split.of_representatives().forward_and_log_det(half, diagonal)
+
+    diagonal, angles, out, log_det = without_frame(half, haar(4, n=half.shape[-1]))
+    assert np.any(angles > np.pi)
+    assert np.any(angles < -np.pi)
+    expected = image()(half, diagonal)
+    np.testing.assert_allclose(out, expected[0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(log_det, expected[1], rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_coinciding_eigenvalues_give_finite_numbers_and_gradients(n):
     """Halves and plaquettes at the elements of the centre, all pairs of them; for SU(3) those near degeneracy, too."""

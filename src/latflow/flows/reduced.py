@@ -87,7 +87,7 @@ class ReducedFlow(AbstractDistribution):
 
         def piece(store: Elements, inputs: tuple[Elements, AbstractSplit, Table]) -> tuple[Elements, tuple[Array, ...]]:
             half, arrays, table = inputs
-            moving = eqx.combine(arrays, static)
+            moving = eqx.combine(arrays, static).of_representatives()
             plaquette = jax.lax.dynamic_slice_in_dim(store, table["parent"], half.shape[-1], -1)
             # a plaquette runs the other way round where the direction that is doubled changes
             plaquette = jnp.where(table["turned"], group.adjoint(plaquette), plaquette)
@@ -107,7 +107,8 @@ class ReducedFlow(AbstractDistribution):
 
         def piece(carry: None, inputs: tuple[Elements, Elements, AbstractSplit, Array]) -> tuple[None, Scalar]:
             half, plaquette, arrays, real = inputs
-            latent, slopes = eqx.combine(arrays, static).inverse_and_log_det(half, plaquette)
+            moving = eqx.combine(arrays, static).of_representatives()
+            latent, slopes = moving.inverse_and_log_det(half, plaquette)
             del latent
             return carry, jnp.sum(jnp.where(real, slopes, 0.0))
 

@@ -130,7 +130,7 @@ def _on_few_links(config: StudyConfig) -> StudyConfig:
 
 
 def _on_lattice(config: StudyConfig, shape: tuple[int, ...]) -> StudyConfig:
-    """The study on another lattice, with a flow of no more levels or doublings, longer period or reach than fit there."""
+    """The study on another lattice, with a flow of no more levels or doublings, longer period or reach than fits."""
     small = config.model_copy(update={"lattice": config.lattice.model_copy(update={"shape": shape})})
     most = {
         "levels": lambda levels: min(levels, len(halvings(build_lattice(small)))),

@@ -51,6 +51,10 @@ class AbstractSplit(eqx.Module):
         """
         return plaquette
 
+    def of_representatives(self) -> "AbstractSplit":
+        """The same split for plaquettes that are those of `representative`; by default itself."""
+        return self
+
     def alone(self) -> "AbstractSplit":
         """The split whose halves a of P = 1 have the density of one block: next to a block that has none.
 

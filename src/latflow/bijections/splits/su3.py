@@ -47,7 +47,8 @@ _STRONG = 1e-4
 """Averages below which κ is proportional to A, to their square."""
 _SHARES = 0.5 + np.asarray([-0.5, 0.5]) / math.sqrt(3)
 
-_Taken = tuple[Matrices, Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
+_Framed = tuple[Float[Array, "3 *sites"], Matrices, Matrices]
+_Taken = tuple[Phases, Float[Array, "6 *sites"], Float[Array, "5 *sites"], Phases, Bool[Array, "*sites"]]
 
 
 class Condition(NamedTuple):
@@ -73,6 +74,7 @@ class SU3Split(AbstractSplit):
         kappa: Coupling of the blocks, trained like the rest.
         networks: One for every coordinate, whose outputs are the coefficients of its series.
         n_bins: K ≥ 2, bins of the splines.
+        diagonal: Whether plaquettes are those of `representative`, whose frame is known: the program is half as long.
 
     Raises:
         ConfigError: If there are fewer than two bins.
@@ -81,6 +83,7 @@ class SU3Split(AbstractSplit):
     kappa: Float[Array, "..."]
     networks: tuple[SiteNetwork, ...]
     n_bins: int = eqx.field(static=True, default=8)
+    diagonal: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         count("flow.bins", self.n_bins, least=2)
@@ -140,9 +143,14 @@ class SU3Split(AbstractSplit):
     def representative(self, plaquette: Field) -> Field:
         return _diagonal(plaquette)
 
+    @override
+    def of_representatives(self) -> "SU3Split":
+        return SU3Split(self.kappa, self.networks, self.n_bins, diagonal=True)
+
     def conditions(self, half: Field, plaquette: Field) -> tuple[Condition, ...]:
         """The densities from which the image of nothing else than `half` comes, for fits of the networks."""
-        _, _, features, values, _, _ = _taken_apart(half, plaquette)
+        angles, _, a = self._framed(half, plaquette)
+        _, features, values, _, _ = _taken_apart(angles, a)
         found = []
         for step, power in enumerate(_POWERS):
             known = values[:step]
@@ -156,10 +164,18 @@ class SU3Split(AbstractSplit):
 
     def _moved(self, half: Field, plaquette: Field, *, inverse: bool) -> tuple[Field, LogDet]:
         # XLA would compute the frame again in every loop that reads it: half of the seconds, and of the compilation
-        parts = jax.lax.optimization_barrier(_taken_apart(half, plaquette))
-        frame, root, features, values, phases, conjugated = parts
+        angles, frame, a = self._framed(half, plaquette)
+        frame, *parts = jax.lax.optimization_barrier((frame, *_taken_apart(angles, a)))
+        root, features, values, phases, conjugated = parts
         moved, log_det = jax.lax.optimization_barrier(self._chain(features, values, inverse=inverse))
-        return _put_together(frame, root, features, moved, phases, conjugated), log_det
+        image = _put_together(root, features, moved, phases, conjugated)
+        return image if frame is None else _turned_back(frame, image), log_det
+
+    def _framed(self, half: Field, plaquette: Field) -> tuple[Array, Matrices | None, Matrices]:
+        """Angles of P, its frame V unless that is the unit matrix, and V†aV."""
+        if self.diagonal:
+            return _angles_of_diagonal(plaquette), None, half
+        return _turned(half, plaquette)
 
     def _chain(
         self, features: Float[Array, "6 *sites"], values: Float[Array, "5 *sites"], *, inverse: bool
@@ -222,32 +238,50 @@ def _placed(x: Matrices, plaquette: Matrices) -> Matrices:
 
 
 @trailing
-def _taken_apart(half: Matrices, plaquette: Matrices) -> _Taken:
-    """Frame and root of P, its cosines and sines of half angles, and the coordinates of X = M†a."""
+def _turned(half: Matrices, plaquette: Matrices) -> _Framed:
+    """Angles and frame V of P, and V†aV."""
     angles, frame = eigenframe(plaquette)
+    return angles, frame, in_frame(frame, half)
+
+
+@trailing
+def _turned_back(frame: Matrices, a: Matrices) -> Matrices:
+    return from_frame(frame, a)
+
+
+@trailing
+def _angles_of_diagonal(plaquette: Matrices) -> Float[Array, "3 *sites"]:
+    """Those of `_diagonal`: the middle one, the largest and the smallest, whose sum is zero."""
+    middle, largest, smallest = (jnp.angle(plaquette[i, i]) for i in range(3))
+    # the largest above π and the smallest below −π have a turn too little or too much
+    turns = jnp.round((middle + largest + smallest) / (2 * np.pi))
+    return jnp.stack([middle, largest + 2 * np.pi * (turns < 0), smallest - 2 * np.pi * (turns > 0)])
+
+
+@trailing
+def _taken_apart(angles: Float[Array, "3 *sites"], a: Matrices) -> _Taken:
+    """Of P and its half in the frame of P: root of P, its cosines and sines of half angles, coordinates of X = M†a."""
     conjugated = angles[0] < -_ROUNDING
     # of the conjugated plaquette: the largest angle becomes the smallest
     angles = jnp.where(conjugated[None], -angles[_REVERSED], angles)
-    frame = jnp.where(conjugated[None, None], jnp.conj(frame)[:, _REVERSED], frame)
-    a = jnp.where(conjugated[None, None], jnp.conj(half), half)
+    a = jnp.where(conjugated[None, None], jnp.conj(a)[_REVERSED][:, _REVERSED], a)
     cosines, sines = jnp.cos(angles / 2), jnp.sin(angles / 2)
     root = cosines + 1j * sines
     # V†M†aV: rows of V†aV times conjugated phases
-    chart = read(jnp.conj(root)[:, None] * in_frame(frame, a), cosines)
-    return frame, root, jnp.concatenate([cosines, sines]), chart.values, chart.phases, conjugated
+    chart = read(jnp.conj(root)[:, None] * a, cosines)
+    return root, jnp.concatenate([cosines, sines]), chart.values, chart.phases, conjugated
 
 
 @trailing
 def _put_together(
-    frame: Matrices,
     root: Array,
     features: Float[Array, "6 *sites"],
     values: Float[Array, "5 *sites"],
     phases: Array,
     conjugated: Bool[Array, "*sites"],
 ) -> Matrices:
-    a = from_frame(frame, root[:, None] * build(Chart(values, phases), features[:3]))
-    return jnp.where(conjugated[None, None], jnp.conj(a), a)
+    a = root[:, None] * build(Chart(values, phases), features[:3])
+    return jnp.where(conjugated[None, None], jnp.conj(a)[_REVERSED][:, _REVERSED], a)
 
 
 @trailing
