@@ -145,9 +145,7 @@ def census(action, arguments):
         highest, weight = found.get(key, (-np.inf, 0.0))
         found[key] = (max(highest, float(height)), weight + w)
     total = sum(weight for _, weight in found.values())
-    print(
-        f"\nof {len(tops)} draws that climb:\n\n| goal | elbow | log-density at the maximum | share |\n|---|---|---|---|"
-    )
+    print(f"\nof {len(tops)} draws that climb:\n\n| goal | elbow | log-density | share |\n|---|---|---|---|")
     for (goal, side), (highest, weight) in sorted(found.items(), key=lambda item: -item[1][0]):
         print(f"| {goal} | {side} | {highest:.2f} | {weight / total:.3f} |")
 
