@@ -169,7 +169,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "modes on a sphere": lambda: SphereModes(FOUR_ON_S2, concentration=10.0),
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
     "turned sphere": lambda: TurnedSphere(concentration=2.0),
-    "robot arm": lambda: RobotArm(width=0.2),
+    "robot arm": lambda: RobotArm(width=0.6),
 }
 
 

@@ -76,6 +76,7 @@ PLAIN_MODULES = (
     "study/test_targets.py",
     "test_reduction.py",
     "testing/",
+    "theories/test_directional.py",
     "theories/test_sine_gordon.py",
     "training/",
     "variates/",

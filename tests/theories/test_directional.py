@@ -70,6 +70,7 @@ def test_sectors_are_modes() -> None:
     assert {share.expected for share in near.shares(columns, symmetric=False)} == {None}
 
 
+@pytest.mark.nightly
 def test_an_arm_from_file_to_report(tmp_path) -> None:
     """log Z, shares and moments within 5σ of the exact values; the figures are there."""
     results = run_stages(study(ARM), tmp_path, stages=STAGES, progress=Silent(), write_report=write_report)
