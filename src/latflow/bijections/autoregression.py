@@ -15,6 +15,7 @@ References:
 """
 
 import abc
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
