@@ -141,12 +141,13 @@ def census(action, arguments):
     tops, heights, goals, bends = map(np.asarray, climb(chosen))
     found: dict = {}
     for height, goal, bend, w in zip(heights, goals, bends, np.exp(logs[:CLIMB]), strict=True):
-        key = (int(goal) + 1, "right" if bend > 0 else "left", round(float(height), 2))
-        found[key] = found.get(key, 0) + w
-    total = sum(found.values())
-    print(f"\nmaxima of {len(tops)} draws that climb:\n\n| goal | elbow | log-density | share |\n|---|---|---|---|")
-    for (goal, side, height), weight in sorted(found.items(), key=lambda item: -item[0][2]):
-        print(f"| {goal} | {side} | {height:.2f} | {weight / total:.3f} |")
+        key = (int(goal) + 1, "right" if bend > 0 else "left")
+        highest, weight = found.get(key, (-np.inf, 0.0))
+        found[key] = (max(highest, float(height)), weight + w)
+    total = sum(weight for _, weight in found.values())
+    print(f"\nof {len(tops)} draws that climb:\n\n| goal | elbow | log-density | share |\n|---|---|---|---|")
+    for (goal, side), (highest, weight) in sorted(found.items(), key=lambda item: -item[1][0]):
+        print(f"| {goal} | {side} | {highest:.2f} | {weight / total:.3f} |")
 
 
 def ascended(action, x, steps=4000):

@@ -173,7 +173,7 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "modes on a sphere": lambda: SphereModes(FOUR_ON_S2, concentration=10.0),
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
     "turned sphere": lambda: TurnedSphere(concentration=2.0),
-    "robot arm": lambda: RobotArm(width=0.2),
+    "robot arm": lambda: RobotArm(width=0.6),
     "XY 3x4": lambda: spins((3, 4), 2, 1.1),
     "O(3) 2x3x3": lambda: spins((2, 3, 3), 3, 0.9),
     "O(4) 5": lambda: spins((5,), 4, 1.7),

@@ -40,7 +40,7 @@ def test_slopes_are_bounded():
     """However large the numbers of the network are, the density at a knot is within e of those of its bins."""
     flow = autoregressive_flow(KEY, TorusSpace((1,)), bins=4)
     network = flow.bijection.networks[0]
-    wild = jnp.concatenate([jnp.zeros(8), 1e3 * jnp.asarray([1.0, -1, 1, 1]), jnp.zeros(2)])
+    wild = jnp.concatenate([jnp.zeros(8), 1e3 * jnp.asarray([1.0, -1, 1, 1])])
     loud = flow.bijection.__class__(
         flow.bijection.space, flow.bijection.features, (type(network)(network.weights, (wild,)),), 4
     )

@@ -3,7 +3,8 @@ r"""Autoregression in uniform coordinates: one coordinate after another, each by
 Tori, spheres and their products have coordinates in the unit cube in which the reference measure is uniform
 (`AbstractFieldSpace.uniforms_of`). A triangular map of the cube has the log-det of its diagonal, and that is the
 log-det on the space. Coordinates are moved by rational-quadratic splines; on a circle value and slope join at its ends,
-and a shift follows, modulo 1.
+and zero stays where it is. A learned turn after the spline does harm: where a mode goes round the circle with an
+earlier angle, the turn has to sweep back somewhere, and the density has a gap there.
 
 Slopes at knots are bounded: $d=\sqrt{s_-s_+}\,e^{b\tanh(r/b)}$ with the mean slopes s of the bins on both sides and a
 free number r. With free slopes the reverse KL lets the slope at a knot grow without bound between two samples, so that
@@ -14,7 +15,6 @@ References:
 """
 
 import abc
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -126,10 +126,10 @@ class Autoregression(AbstractBijection):
         u, images = self.space.uniforms_of(x), jnp.zeros(0)
         log_det = jnp.zeros(())
         for i, circle in enumerate(self.space.periodic):
-            knots, turn = self._spline(i, images, circle=circle)
+            knots = self._spline(i, images, circle=circle)
             bins = locate(u[i : i + 1], knots.x, knots)
             y, log_slope = evaluate(bins, (u[i : i + 1] - bins.left) / bins.width)
-            images = jnp.concatenate([images, _turned(y, turn) if circle else y])
+            images = jnp.concatenate([images, y])
             log_det = log_det + log_slope[0]
         return self.space.of_uniforms(images), log_det
 
@@ -138,34 +138,24 @@ class Autoregression(AbstractBijection):
         images, u = self.space.uniforms_of(y), []
         log_det = jnp.zeros(())
         for i, circle in enumerate(self.space.periodic):
-            knots, turn = self._spline(i, images[:i], circle=circle)
-            value = _turned(images[i : i + 1], -turn) if circle else images[i : i + 1]
+            knots, value = self._spline(i, images[:i], circle=circle), images[i : i + 1]
             bins = locate(value, knots.y, knots)
             fraction = solve(bins, value - bins.bottom)
             log_det = log_det - evaluate(bins, fraction)[1][0]
             u.append(bins.left + bins.width * fraction)
         return self.space.of_uniforms(jnp.concatenate(u)), log_det
 
-    def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> "_Turned":
+    def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> Spline:
         numbers = self.networks[i](self.features(earlier))
         k = self.n_bins
-        widths, heights, slopes, way = jnp.split(numbers, [k, 2 * k, 3 * k + (not circle)])
+        widths, heights, slopes = jnp.split(numbers, [k, 2 * k])
         x, y = _edges(widths), _edges(heights)
-        spline = Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None])
-        # By the direction of a vector, which can go round as an earlier angle does.
-        return _Turned(spline, jnp.arctan2(way[1:], 1 + way[:1]) / (2 * jnp.pi) if circle else way)
-
-
-class _Turned(NamedTuple):
-    """Knots of a spline of [0, 1], and the turn that follows on a circle: a number, or none on an interval."""
-
-    spline: Spline
-    turn: Float[Array, " n"]
+        return Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None])
 
 
 def _n_parameters(n_bins: int, *, circle: bool) -> int:
-    """Numbers of the spline of one coordinate: widths, heights, slopes at knots, and the way that a circle turns."""
-    return 3 * n_bins + (2 if circle else 1)
+    """Numbers of the spline of one coordinate: widths, heights and slopes at knots, of which a circle has one less."""
+    return 3 * n_bins + (0 if circle else 1)
 
 
 def _edges(raw: Float[Array, " n_bins"]) -> Float[Array, " n_knots"]:
@@ -183,11 +173,6 @@ def _slopes(
     above = jnp.concatenate([mean, first if circle else last])
     bend = jnp.concatenate([raw, raw[:1]]) if circle else raw
     return jnp.sqrt(below * above) * jnp.exp(BEND * jnp.tanh(bend / BEND))
-
-
-def _turned(u: Float[Array, "1"], turn: Float[Array, "1"]) -> Float[Array, "1"]:
-    moved = u + turn
-    return moved - jnp.floor(moved)
 
 
 def _circle(u: Scalar, order: int) -> Float[Array, " m"]:
