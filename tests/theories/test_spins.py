@@ -53,7 +53,7 @@ def test_estimates_are_the_exact_values() -> None:
     for name in ("spin_product", "spin_susceptibility", "spin_correlation_length", "helicity_modulus"):
         (estimate,) = found[name]
         assert abs(estimate.value - known[name].value) < 5 * estimate.error, name
-        assert estimate.error < 0.05 * abs(known[name].value), name
+        assert estimate.error < 0.06 * abs(known[name].value), name
 
 
 def test_charges_of_o3_spins_are_estimated() -> None:
