@@ -484,12 +484,12 @@ def _at_coupling(shape: tuple[int, ...], coupling: float) -> BijectionCase:
     return BijectionCase(bijection, ScalarSpace(shape), (Translation((1, 0)), Rotation((0, 1)), SignFlip()))
 
 
-def spin_flow(shape: tuple[int, ...], components: int, n_steps: int = 24) -> Flow:
+def spin_flow(shape: tuple[int, ...], components: int, n_steps: int = 8) -> Flow:
     """Sums of spins with random weights."""
     flow = continuous_spin_flow(
-        key(28), Lattice(shape), components, beta=0.4, radius=2, degree=2, n_times=2, n_steps=n_steps
+        key(28), Lattice(shape), components, radius=2, degree=1, n_times=2, n_steps=n_steps, scheme="rk8"
     )
-    return scrambled(key(29), flow, scale=0.1)
+    return scrambled(key(29), flow, scale=0.04)
 
 
 def _spin_case_of_flow(shape: tuple[int, ...], components: int) -> BijectionCase:
@@ -588,7 +588,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     ),
 }
 
-FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=12)
+FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=6)
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),

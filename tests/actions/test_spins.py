@@ -41,10 +41,10 @@ def test_action_is_a_sum_over_bonds(components, shape):
 def test_one_spin_alone():
     """Changing one spin changes S by −β times the change of n·h; both bonds to a neighbour across an extent of 2."""
     action = SpinModel(Lattice((2, 3)), components=3, beta=1.3)
-    x, y = (action.space.random(jax.random.key(i)) for i in (2, 3))
+    x, y = jax.vmap(action.space.random)(jax.random.split(jax.random.key(2)))
     changed = jnp.sum((y - x) * neighbours(x, ndim=2), axis=0)
     masks = jnp.eye(6).reshape(6, 2, 3)
-    changes = jax.vmap(lambda mask: action(jnp.where(mask[None] > 0, y, x)) - action(x))(masks)
+    changes = jax.jit(jax.vmap(lambda mask: action(jnp.where(mask[None] > 0, y, x)) - action(x)))(masks)
     np.testing.assert_allclose(changes, -1.3 * changed.ravel(), atol=1e-12)
 
 
@@ -79,7 +79,7 @@ def angles_by_brute_force(shape, beta, n):
 def test_xy_models_by_brute_force(found, shape, beta):
     exact = found()
     for name, value in angles_by_brute_force(shape, beta, 11).items():
-        assert abs(getattr(exact, name) - value) < 1e-8, name
+        assert abs(getattr(exact, name) - value) < 1e-7, name
 
 
 @pytest.mark.parametrize(("components", "sites"), [(3, 3), (4, 2), (6, 2)])
@@ -125,9 +125,9 @@ def test_strips_do_not_depend_on_the_largest_charge():
 
 
 def test_strong_coupling():
-    """On 4 × 6 sites, where nothing winds around to this order."""
-    exact = xy_strip(4, 6, beta=0.15, charges=3).spin_product
-    assert abs(strong_coupling_product(components=2, beta=0.15, dimensions=2) - exact) < 2 * 0.15**5
+    """On 5 × 6 sites, where what winds around has four bonds or more."""
+    exact = xy_strip(5, 6, beta=0.15, charges=2).spin_product
+    assert abs(strong_coupling_product(components=2, beta=0.15, dimensions=2) - exact) < 0.15**5
     assert abs(strong_coupling_product(components=2, beta=0.15, dimensions=1) - exact) > 0.15**3 / 5
 
 

@@ -103,8 +103,14 @@ def test_density_is_normalised(name):
     assert result.passed, result.line()
 
 
-OF_THE_PRIOR = {"u1 plaquettes", "loops of U(1)", "couplings of U(1) links", "multiscale flow of U(1) links"}
-"""Flows of links that take draws of the prior as they are, or as a map that keeps the Haar measure and has tests of its
+OF_THE_PRIOR = {
+    "u1 plaquettes",
+    "loops of U(1)",
+    "couplings of U(1) links",
+    "multiscale flow of U(1) links",
+    "sums of spins",
+}
+"""Flows that take draws of the prior as they are, or as a map that keeps the Haar measure and has tests of its
 own, `fields/test_plaquette_angles.py`: slow ones are not tested again."""
 
 

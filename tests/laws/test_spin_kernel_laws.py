@@ -17,7 +17,7 @@ from latflow.samplers.spins import SpinClusters, SpinHeatBath, SpinState
 from latflow.testing import HMC_LAWS, invariant_in_one_step, reproduces_exactly
 
 CASES = {name: functools.cache(make) for name, make in SPIN_KERNELS.items()}
-CHAINS = 128
+CHAINS = 64
 
 
 def product(x: Float[Array, "n *sites"]) -> Array:
@@ -117,12 +117,12 @@ def one_step(components: int, *, n: int, beta: float = 0.5, drawn_at: float | No
     return invariant_in_one_step(jax.random.key(84), kernels, draws, STATISTICS, n=n)
 
 
-@pytest.mark.parametrize("components", [2, 3, 4])
+@pytest.mark.parametrize("components", [3])
 def test_one_step_invariance(components: int) -> None:
-    """A change of a distribution function by .064 is seen."""
-    results = one_step(components, n=2**14)
+    """A change of a distribution function by .09 is seen; N = 2 and 4 at night."""
+    results = one_step(components, n=2**13)
     assert all(result.passed for result in results), [result.line() for result in results]
-    assert all(2 * result.limit < 0.064 for result in results)
+    assert all(2 * result.limit < 0.09 for result in results)
 
 
 @pytest.mark.nightly
@@ -135,6 +135,6 @@ def test_one_step_invariance_in_depth(components: int) -> None:
 
 def test_draws_of_another_coupling_are_noticed() -> None:
     """The law must be able to fail: one step leads from β = .1 towards .5, but for overrelaxation."""
-    failed = {result.name for result in one_step(3, n=2**14, drawn_at=0.1) if not result.passed}
+    failed = {result.name for result in one_step(3, n=2**13, drawn_at=0.1) if not result.passed}
     assert failed >= {"one step leaves bond, heat bath", "one step leaves bond, clusters"}
     assert "one step leaves bond, overrelaxation" not in failed

@@ -9,6 +9,7 @@ import pytest
 
 import latflow as lf
 from latflow.errors import ConfigError
+from latflow.report import write_report
 from latflow.stats.quantities import all_estimates
 from latflow.study.config import load_study
 from latflow.study.context import Silent
@@ -47,12 +48,12 @@ def test_estimates_are_the_exact_values() -> None:
     """Of the XY model on 2 × 6 sites by clusters, 5σ; the helicity modulus and ξ are derived from two columns each."""
     action = lf.SpinModel(lf.Lattice((2, 6)), components=2, beta=0.9)
     kernel = lf.SpinClusters(action, n_clusters=2)
-    chain = lf.run_chain(jax.random.key(5), kernel, n=150, chains=64, warmup=30)
+    chain = lf.run_chain(jax.random.key(5), kernel, n=150, chains=32, warmup=30)
     found, known = lf.estimates(action, chain), known_values(xy(0.9), (2, 6))
     for name in ("spin_product", "spin_susceptibility", "spin_correlation_length", "helicity_modulus"):
         (estimate,) = found[name]
         assert abs(estimate.value - known[name].value) < 5 * estimate.error, name
-        assert estimate.error < 0.03 * abs(known[name].value), name
+        assert estimate.error < 0.06 * abs(known[name].value), name
 
 
 def test_charges_of_o3_spins_are_estimated() -> None:
@@ -78,18 +79,19 @@ def test_studies_refuse_what_has_no_heat_bath() -> None:
 
 
 def test_a_run_from_study_to_report(tmp_path: Path) -> None:
-    """A strip, whose values are known: HMC, clusters and heat bath within 5σ of them."""
+    """A strip, whose values are known: HMC and clusters within 5σ of them."""
     changes = {"lattice.shape": "2 4", "sampling.configurations": "2048", "sampling.block_size": "512"}
-    changes |= {f"{name}.chains": "16" for name in ("hmc", "cluster", "heatbath")}
-    changes |= {f"{name}.warmup": "40" for name in ("hmc", "cluster", "heatbath")}
+    changes |= {"sampling.samplers": "hmc cluster"}
+    changes |= {f"{name}.{key}": n for name in ("hmc", "cluster") for key, n in (("chains", "16"), ("warmup", "40"))}
     study = load_study(STUDIES / "xy-16.toml", changes)
     run = tmp_path / "run"
-    run_stages(study, run, stages=("sample", "measure", "analyse", "report"), progress=Silent())
+    stages = ("sample", "measure", "analyse", "report")
+    run_stages(study, run, stages=stages, progress=Silent(), write_report=write_report)
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     known = known_values(xy(0.8), (2, 4))
     rows = [row for row in results["estimates"] if row["reference"] is not None]
     samplers = {(row["observable"], row["sampler"]) for row in rows}
-    assert samplers == {(name, s) for name in set(known) - {"log_z"} for s in ("hmc", "cluster", "heatbath")}
+    assert samplers == {(name, s) for name in set(known) - {"log_z"} for s in ("hmc", "cluster")}
     for row in rows:
         assert row["reference"] == pytest.approx(known[row["observable"]].value)
         assert abs(row["value"] - row["reference"]) < 5 * row["error"], (row["observable"], row["sampler"])

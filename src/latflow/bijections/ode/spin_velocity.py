@@ -47,7 +47,7 @@ class SpinVelocity(AbstractLinearVelocity):
 
     @classmethod
     def trivialising(
-        cls, space: SphereSpace, *, beta: float, n_times: int, radius: int = 3, degree: int = 2
+        cls, space: SphereSpace, *, beta: float | Scalar, n_times: int, radius: int = 3, degree: int = 2
     ) -> "SpinVelocity":
         r"""To first order in β the flow from uniform spins to $e^{-S}$ of a spin model; at β = 0 the identity.
 

@@ -44,7 +44,7 @@ def spin_estimator(shape: tuple[int, ...], *, beta: float, components: int) -> D
     return Derived((*found, _mean("spin_correlator")))
 
 
-def second_moment(susceptibility: Value, structure: Value) -> np.ndarray:
+def second_moment(susceptibility: Value, structure: Value) -> Value:
     """√(χ/F − 1); zero where noise makes χ smaller than F."""
     return np.sqrt(np.maximum(np.asarray(susceptibility) / np.asarray(structure) - 1, 0.0))
 

@@ -20,11 +20,11 @@ def _known(components: int, beta: float, shape: tuple[int, ...]) -> dict[str, Kn
     found = _moments(components, beta, shape)
     if found is None:
         return {}
-    length = second_moment(found.susceptibility, found.structure) / (2 * math.sin(math.pi / max(shape)))
+    length = float(second_moment(found.susceptibility, found.structure)) / (2 * math.sin(math.pi / max(shape)))
     values = {
         "spin_product": found.spin_product,
         "spin_susceptibility": found.susceptibility,
-        "spin_correlation_length": float(length),
+        "spin_correlation_length": length,
         "log_z": found.log_z,
     }
     return exactly(values | ({} if math.isnan(found.helicity) else {"helicity_modulus": found.helicity}))

@@ -21,7 +21,6 @@ class XYTable(AbstractActionTable):
 
     samplers: ClassVar[tuple[str, ...]] = SAMPLERS
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
-    free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "spins"
     stein_fields: ClassVar[str] = ""
 
@@ -46,7 +45,6 @@ class ONTable(AbstractActionTable):
 
     samplers: ClassVar[tuple[str, ...]] = SAMPLERS
     parameters: ClassVar[tuple[str, ...]] = ("beta",)
-    free_parameters: ClassVar[tuple[str, ...]] = ("beta",)
     fields: ClassVar[str] = "spins"
     stein_fields: ClassVar[str] = ""
 
