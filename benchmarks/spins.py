@@ -167,12 +167,13 @@ def main():
     parser.add_argument("--draws", type=int, default=8192, help="on which a flow is judged")
     parser.add_argument("--records", type=int, default=2000, help="updates of each of 16 chains")
     parser.add_argument("--seeds", type=int, default=1, help="of training and draws")
+    parser.add_argument("--chains", action="store_true", help="chains alone, no flows")
     parser.add_argument("--quick", action="store_true", help="train little")
     arguments = parser.parse_args()
     names = arguments.cases[:1] if arguments.quick else arguments.cases
     print("| case | ESS | N | largest weight | log Z | pull | error of log q | CPU-s | ms a draw | ms over ESS |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in names:
+    for name in () if arguments.chains else names:
         of_flow(name, CASES[name], arguments)
     print("\n| case | chain | susceptibility | τ | ms an update | ms an independent one |\n|---|---|---|---|---|---|")
     for name in names:

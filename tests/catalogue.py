@@ -588,7 +588,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
     ),
 }
 
-FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=6)
+FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=3)
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal": lambda: Normal((2, 3)),
