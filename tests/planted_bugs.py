@@ -124,8 +124,8 @@ BUGS = (
     Bug(
         "layers inverted in the forward order",
         "bijections/compose.py",
-        "for bijection in reversed(self.bijections):",
-        "for bijection in self.bijections:",
+        "for bijection in reversed(self.bijections):\n            y, step",
+        "for bijection in self.bijections:\n            y, step",
         f"{BIJECTION}[real nvp dense-round_trip_worst]",
     ),
     Bug(

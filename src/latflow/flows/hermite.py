@@ -16,7 +16,7 @@ through the flow, their means are other ones, and they would pull averages.
 All are even: with an action that does not know the sign of the field, its averages know no other.
 
 Quasi-random points do not even out the outermost draws (`latflow.stats.quasi_tails`). Polynomials with a long tail,
-those of degree six and most products, do more harm than good there: corrected errors came out too small by two where
+such as He₄ and most products, do more harm than good there: corrected errors came out too small by two where
 little else was left. Which these are is read from fixed random modes and never from the points, whose luck would choose
 them.
 """
