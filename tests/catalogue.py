@@ -578,7 +578,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         link_coupling_flow(key(23), Lattice((2, 2)), U1(), n_layers=4, width=4, n_bins=4, n_terms=2, dtype=F64),
         scale=0.2,
     ),
-    "multiscale flow of U(1) links": lambda: scrambled(key(27), multiscale_links("U(1)", (4, 4), beta=0.3), scale=0.1),
+    "multiscale flow of U(1) links": lambda: scrambled(key(27), multiscale_links("U(1)", (4, 4), beta=0.1), scale=0.1),
     "identity of SU(2) links": lambda: Flow(HaarPrior(gauge_space("SU(2)", (2, 2))), Identity()),
     "robot arm": _arm,
     "autoregressive angles": lambda: scrambled(key(26), _autoregressive(TorusSpace((2, 2))), scale=0.2),

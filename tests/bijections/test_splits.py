@@ -96,17 +96,18 @@ def test_gauge_transformations_are_followed_up_to_rounding_over_the_gap():
 def test_representatives_need_no_frame():
     """The program for diagonal plaquettes has the images of the other one, also where an angle is beyond π."""
     split, half = su3_split(), near_degenerate()[2]
+    n = half.shape[-1]
+    angles = np.asarray([(-1.55, 3.5, -1.95), (1.55, 1.95, -3.5), (0.3, 1.2, -1.5), (-0.3, 2.0, -1.7)]).T
+    plaquette = conjugated(haar(4, n=n), diagonal(np.tile(angles, n // 4)))
 
     @jax.jit
     def without_frame(half, plaquette):
-        diagonal = split.representative(plaquette)
-        angles = eigenframe(plaquette).angles
-        return diagonal, angles, *split.of_representatives().forward_and_log_det(half, diagonal)
+        turned = split.representative(plaquette)
+        return turned, *split.of_representatives().forward_and_log_det(half, turned)
 
-    diagonal, angles, out, log_det = without_frame(half, haar(4, n=half.shape[-1]))
-    assert np.any(angles > np.pi)
-    assert np.any(angles < -np.pi)
-    expected = image()(half, diagonal)
+    turned, out, log_det = without_frame(half, plaquette)
+    np.testing.assert_allclose(turned, diagonal(np.tile(angles, n // 4)), rtol=0, atol=1e-12)
+    expected = image()(half, turned)
     np.testing.assert_allclose(out, expected[0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(log_det, expected[1], rtol=0, atol=1e-11)
 

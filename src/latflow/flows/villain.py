@@ -119,7 +119,7 @@ class VillainPrior(AbstractDistribution):
         field = self._charge(u[0]) + self._noise(u[1 : 1 + n])
         lines, gauge = (jnp.pi * (1 - 2 * part) for part in (u[1 + n : 3 + n], u[3 + n :]))
         x = wrap(links_of_plaquettes(field, lines) + pure_gauge(jnp.pad(gauge, (1, 0)).reshape(field.shape)))
-        # XLA would make the links again wherever a plaquette reads one, in a program of minutes
+        # XLA would make the links again wherever a plaquette reads one
         x = jax.lax.optimization_barrier(x)
         return x, self.log_prob(x)
 

@@ -122,7 +122,7 @@ def _on_few_links(config: StudyConfig) -> StudyConfig:
     shape, group = config.lattice.shape, build_link_action(config).space.group
     on_stripes = getattr(config.flow, "period", None) is not None
     multiple = config.flow.extent_multiple if _DRAWN & set(config.sampling.samplers) else 1
-    edges = [n for n in ((4, 2) if on_stripes else (4, 3, 2)) if n % multiple == 0]
+    edges = [n for n in ((4, 2) if on_stripes else (4, 3, 2)) if n % multiple == 0] or [multiple]
     small = (n for n in edges if len(shape) * group.n_generators * n ** len(shape) <= LARGEST_JACOBIAN)
     edge = next(small, edges[-1])
     longest = [min(shape)] * len(shape) if on_stripes else shape

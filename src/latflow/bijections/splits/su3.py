@@ -74,7 +74,7 @@ class SU3Split(AbstractSplit):
         kappa: Coupling of the blocks, trained like the rest.
         networks: One for every coordinate, whose outputs are the coefficients of its series.
         n_bins: K ≥ 2, bins of the splines.
-        diagonal: Whether plaquettes are those of `representative`, whose frame is known: the program is half as long.
+        diagonal: Whether plaquettes are those of `representative`, whose frame is known and not computed.
 
     Raises:
         ConfigError: If there are fewer than two bins.
