@@ -307,7 +307,7 @@ def _compact() -> list[Case]:
 
     def arm(path: str, literal: str | None, *says: str, lines: int = 1, **more: str | None) -> Case:
         changes = {**more, path: literal}
-        name = "arm " + " ".join(f"{k}={v}" for k, v in changes.items())[:90]
+        name = f"arm {path}={literal} " + " ".join(f"{k}={v}" for k, v in more.items())[:60]
         return Case(name, 78, ("x.toml: ", *says), files={"x.toml": study(**{**ARM, **changes})}, lines=lines)
 
     sphere = {
@@ -594,7 +594,7 @@ CASES: tuple[Case, ...] = (
     key("training.schedule", '"cosin"', 'did you mean "cosine"'),
     key("training.warmup_steps", "1000", "less than training.stop.steps, 1000"),
     key("training.stop", "3", "a table", **{"training.stop.steps": None}),
-    key("sampling.samplers", "[]", "1 to 8 entries"),
+    key("sampling.samplers", "[]", "1 to 9 entries"),
     key("sampling.samplers", '["flow", "flow"]', "each sampler once"),
     key("quasi.points_per_scrambling", "200", "a power of two", **{"sampling.samplers": '["quasi"]'}),
     key("quasi.points_per_scrambling", "64", "≥ 128"),

@@ -173,6 +173,9 @@ BUILT_IN = (
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""
 
+USUAL = "continuous"
+"""The kind of a table that names none."""
+
 GROUP = "latflow.flows"
 
 
@@ -212,7 +215,7 @@ def _kind(table: type[AbstractFlowTable]) -> str:
 
 def _with_kind(table: Any) -> Any:
     """A table that names no kind is one of the default flow."""
-    return {"kind": "continuous", **table} if type(table) is dict else table
+    return {"kind": USUAL, **table} if type(table) is dict else table
 
 
 def _union() -> Any:

@@ -1,5 +1,6 @@
 """Observables of angles and unit vectors whose density is known: moments, shares of modes, the tip of an arm."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -7,9 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from latflow._typing import Scalar
-from latflow.actions.directional import AbstractModes
-from latflow.actions.robot_arm import RobotArm
+from latflow._typing import Configuration, Scalar
 from latflow.observables.base import AbstractObservable
 from latflow.words import AxisWords, ObservableWords
 
@@ -59,7 +58,7 @@ class Shares(AbstractObservable):
     """The share that every part of the density has in a configuration.
 
     Args:
-        action: A density of several parts.
+        parts: Logarithms of all parts of the density, as a function of the configuration.
     """
 
     name: ClassVar[str] = "shares"
@@ -70,48 +69,48 @@ class Shares(AbstractObservable):
         "weight of every part of the density, of an arm of every goal",
         axis=AxisWords("mode", first=1),
     )
-    action: AbstractModes
+    parts: Callable[[Configuration], Float[Array, " m"]]
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, " m"]:
-        return jax.nn.softmax(self.action.parts(x))
+        return jax.nn.softmax(self.parts(x))
 
 
 class Mode(AbstractObservable):
     """The number of the part that is largest in a configuration, from zero.
 
     Args:
-        action: A density of several parts.
+        parts: Logarithms of all parts of the density, as a function of the configuration.
     """
 
     name: ClassVar[str] = "mode"
-    action: AbstractModes
+    parts: Callable[[Configuration], Float[Array, " m"]]
 
     @override
     def __call__(self, x: Float[Array, "*shape"]) -> Scalar:
-        return jnp.argmax(self.action.parts(x)).astype(float)
+        return jnp.argmax(self.parts(x)).astype(float)
 
 
 class Tip(AbstractObservable):
     """Where an arm ends.
 
     Args:
-        action: Of the arm.
+        tip: Of an arm, as a function of its angles.
     """
 
     name: ClassVar[str] = "tip"
-    action: RobotArm
+    tip: Callable[[Configuration], Float[Array, "2"]]
 
     @override
     def __call__(self, x: Float[Array, " links"]) -> Float[Array, "2"]:
-        return self.action.tip(x)
+        return self.tip(x)
 
 
 class Elbow(AbstractObservable):
     """1 where the elbow of an arm is on the right of the line from base to tip, else 0.
 
     Args:
-        action: Of the arm.
+        bend: Positive where the elbow is on the right, as a function of the angles.
     """
 
     name: ClassVar[str] = "elbow"
@@ -121,8 +120,8 @@ class Elbow(AbstractObservable):
         r"$w_\mathrm{right}$",
         "share of arms that turn left about the line from base to tip",
     )
-    action: RobotArm
+    bend: Callable[[Configuration], Scalar]
 
     @override
     def __call__(self, x: Float[Array, " links"]) -> Scalar:
-        return jnp.where(self.action.bend(x) > 0, 1.0, 0.0)
+        return jnp.where(self.bend(x) > 0, 1.0, 0.0)

@@ -59,14 +59,6 @@ BUILT_IN: tuple[Method, ...] = (
         reweighted_as="reweighted",
     ),
     Method(
-        "messages",
-        "draws",
-        "latflow.study.methods:messages",
-        style=SamplerStyle("messages", "#44AA99", "P", "draws by exact backward messages on a grid, made exact"),
-        serves=(),
-        streams=(16, 17),
-    ),
-    Method(
         "quasi",
         "scramblings",
         "latflow.study.methods:flow",
@@ -93,6 +85,14 @@ BUILT_IN: tuple[Method, ...] = (
             ),
         ),
         cost="latflow.study.plan:draw_seconds",
+    ),
+    Method(
+        "messages",
+        "draws",
+        "latflow.study.methods:messages",
+        style=SamplerStyle("messages", "#661100", "X", "draws by exact backward messages on a grid, made exact"),
+        serves=(),
+        streams=(16, 17),
     ),
     Method(
         "hmc",

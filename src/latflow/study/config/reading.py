@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from latflow.errors import ConfigError, DataError, MissingInputError, StorageError
+from latflow.flows.tables import USUAL
 from latflow.numerals import whole
 from latflow.study.config.rules import Complaint, Lookup, broken_rules
 from latflow.study.config.schema import REQUIRED, Key, keys
@@ -170,7 +171,7 @@ def lookup(data: Mapping[str, Any], model: type[BaseModel], wrong: Collection[st
         if found is not REQUIRED:
             return found
         section = data.get(parts[0])
-        kind = section.get("kind") if type(section) is dict else None
+        kind = section.get("kind", USUAL) if type(section) is dict else USUAL
         same = [key for key in keys(model) if key.path == path]
         # tables of two kinds may have keys of one name and other defaults
         default = next((key.default for key in sorted(same, key=lambda key: key.variant != kind)), REQUIRED)

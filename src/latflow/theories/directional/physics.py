@@ -47,7 +47,7 @@ def physics(table: AbstractDirectionalTable, lattice: Lattice, settings: Setting
         return physics_of(built, moments, NoSectors())
     names = tuple(f"mode {i + 1}" for i in range(built.n_parts))
     sectors = ModeSectors(names) if built.n_parts > 1 else NoSectors()
-    return physics_of(built, (*moments, Shares(built), Mode(built)), sectors)
+    return physics_of(built, (*moments, Shares(built.parts), Mode(built.parts)), sectors)
 
 
 def physics_of(

@@ -26,7 +26,7 @@ def physics(table: RobotArmTable, lattice: Lattice, settings: Settings) -> Physi
     """All that the stages of a study need of a robot arm."""
     del settings
     arm = action(table, lattice)
-    observables = (Shares(arm), Cosines(), Sines(), Mode(arm), Tip(arm), Elbow(arm))
+    observables = (Shares(arm.parts), Cosines(), Sines(), Mode(arm.parts), Tip(arm.tip), Elbow(arm.bend))
     names = tuple(f"goal {i + 1}" for i in range(len(table.goals)))
     return physics_of(arm, observables, ModeSectors(names, moments(table).shares if _apart(table) else ()))
 
