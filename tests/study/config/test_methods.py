@@ -43,7 +43,7 @@ def test_built_in_methods_are_whole() -> None:
     assert tuple(METHODS) == ("flow", "quasi", "messages", "hmc", "local", "cluster", "heatbath", "metropolis", "files")
     assert (DRAWS, CHAINS) == (("flow", "messages"), ("hmc", "local", "cluster", "heatbath", "metropolis"))
     assert TARGETS == ("hmc", "cluster", "local", "heatbath", "metropolis")
-    assert list(STYLES)[:6] == ["flow", "reweighted", "reverse", "quasi", "messages", "hmc"]
+    assert list(STYLES)[:7] == ["flow", "reweighted", "reverse", "quasi", "messages", "messages_reweighted", "hmc"]
     assert [(name, method.look.label) for name, method in METHODS.items() if method.baseline] == [(BASELINE, "HMC")]
     assert len({look.colour for look in STYLES.values()}) == len({look.marker for look in STYLES.values()}) == 11
     for method in BUILT_IN:

@@ -90,7 +90,7 @@ BUILT_IN: tuple[Method, ...] = (
         "messages",
         "draws",
         "latflow.study.methods:messages",
-        style=SamplerStyle("messages", "#661100", "X", "draws by exact backward messages on a grid, made exact"),
+        style=SamplerStyle("messages", "#44AA99", "X", "draws by exact backward messages on a grid, made exact"),
         serves=(),
         streams=(16, 17),
     ),
