@@ -268,9 +268,9 @@ def test_plaquettes_get_steps_of_their_own(config: StudyConfig) -> None:
 def test_streams_keep_their_numbers() -> None:
     numbers = {method.name: method.streams for method in BUILT_IN}
     chains = {"hmc": (4,), "local": (5,), "cluster": (7,), "heatbath": (13,), "metropolis": (14,), "files": ()}
-    assert numbers == {"flow": (2, 3), "quasi": (15,), **chains}
+    assert numbers == {"flow": (2, 3), "quasi": (15,), "messages": (16, 17), **chains}
     taken = [*STREAMS.values(), *(number for streams in numbers.values() for number in streams)]
-    assert sorted(taken) == list(range(16))
+    assert sorted(taken) == list(range(18))
 
 
 def test_builders_refuse_what_is_not_theirs(config: StudyConfig) -> None:

@@ -76,11 +76,11 @@ def _samplers_of_action(value: Lookup) -> list[Complaint]:
 
 def _flow_of_action(value: Lookup) -> list[Complaint]:
     kind, flow, samplers = value("action.kind"), value("flow.kind"), value("sampling.samplers")
-    if kind is None or flow is None or samplers is None or not set(TRAINED) & set(samplers):
-        return []
+    if kind is None or flow is None or samplers is None or not set(TRAINED) & set(samplers) & set(samplers_of(kind)):
+        return []  # of theories without trained flows the samplers are complained about
     tables = flow_tables()
     known = [f'"{word}"' for word, table in tables.items() if table.serves(kind, table_of(kind).fields)]
-    if flow not in tables or f'"{flow}"' in known or not known:  # without one the samplers are complained about
+    if flow not in tables or f'"{flow}"' in known:
         return []
     return [Complaint("flow.kind", repr(flow), f"{' or '.join(known)} with action.kind {kind}")]
 
