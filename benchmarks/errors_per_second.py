@@ -129,10 +129,10 @@ STEPS_BETWEEN, UPDATES_BETWEEN = 24, 3
 SCAN = [Trajectory(steps, acceptance) for steps in (2, 4, 6, 8, 12) for acceptance in (0.65, 0.8, 0.92)]
 
 
-def tuned(action, *, records):
+def tuned(action, scan, *, records):
     """The trajectories with the cheapest error of χ₂ on pilot chains, each known to some per cent; all are printed."""
     cost = {}
-    for i, each in enumerate(SCAN):
+    for i, each in enumerate(scan):
         settings = {"records": records, "thin": each.thin(8), "acceptance": each.acceptance}
         for _ in range(2):  # the first one compiles
             fields, seconds = of_chain(jax.random.key(50 + i), action, each.kernel(action), **settings)
@@ -198,7 +198,7 @@ def main():
         )
         sizes = Sizes(64, 64, BLOCK, (5, 5)) if options.quick else sizes
         flow, action = flow_and_action(name)
-        hmc = tuned(action, records=sizes.records // 2)
+        hmc = tuned(action, SCAN[4:6] if options.quick else SCAN, records=sizes.records // 2)
         before = trained(action, hmc, before, sizes)
         drawn = matched_draws(jax.random.key(3), flow, action, n=SCRAMBLINGS * sizes.points // 4)[0]
         for row in rows(name, Known(action, hmc, flow, drawn, before[0], sizes), seeds=seeds, once=before[1]):

@@ -115,6 +115,7 @@ def test_what_is_fixed_or_harmless_is_not_recorded(monkeypatch: pytest.MonkeyPat
     for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
         monkeypatch.delenv(name)
     given = {"JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "JAX_SCAN3": "1", "JAX_THREEFRY_PARTITIONABLE": "0"}
+    given |= {"JAX_COMPILATION_CACHE_DIR": "/tmp/programs", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert ambient.chosen() == {"JAX_SCAN3": "1"}

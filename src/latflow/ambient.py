@@ -41,7 +41,11 @@ SETTINGS: dict[str, Any] = {
 """Settings of JAX that change numbers or refuse computations; those that this JAX does not have are passed over."""
 
 _RECORDED = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
-_HARMLESS = ("JAX_PLATFORM", "JAX_LOG", "JAX_TRACEBACK", "JAX_EXPLAIN", "JAX_DUMP", "JAX_NUMPY_RANK_PROMOTION")
+_HARMLESS = (
+    *("JAX_PLATFORM", "JAX_LOG", "JAX_TRACEBACK", "JAX_EXPLAIN", "JAX_DUMP", "JAX_NUMPY_RANK_PROMOTION"),
+    # where compiled programs are kept: the same ones are found there
+    *("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE"),
+)
 _POOL = "tf_XLAEigen"
 """The name that the threads of the compiler's pool have on Linux."""
 
