@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 
 from latflow._typing import PRNGKey
-from latflow.actions.base import AbstractLocalAction
+from latflow.actions.base import AbstractAction, AbstractLocalAction
 from latflow.bijections.doubling import Doubling
 from latflow.bijections.levels import halvings
 from latflow.bijections.ode.runge_kutta import RK8
@@ -88,6 +88,9 @@ def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Ite
         if flow is not None or _DRAWN & set(config.sampling.samplers):
             yield from _link_flow_laws(config, flow, key)
         return
+    if config.action.fields != "scalar":
+        yield from _compact_laws(config, flow, key)
+        return
     config = config if flow is not None else _on_few_sites(config)
     lattice, action = build_lattice(config), build_local_action(config)
     flow = _scrambled_flow(config, key) if flow is None and _DRAWN & set(config.sampling.samplers) else flow
@@ -96,6 +99,18 @@ def selfchecks(config: StudyConfig, *, flow: TrainableFlow | None = None) -> Ite
     yield from _dynamics_laws(_hmc(config), key, _ON_SITES)
     if flow is not None:
         yield from _flow_laws(_finely_integrated(flow, action, key), action, key)
+
+
+def _compact_laws(config: StudyConfig, flow: TrainableFlow | None, key: PRNGKey) -> Iterator[LawResult]:
+    """The laws of spins, angles and unit vectors, of their action, of molecular dynamics and of their flow."""
+    config = config if flow is not None or not config.action.lattice else _on_few_sites(config)
+    action = build_action(config)
+    yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
+    yield from (law(key, action) for law in actions.ACTION_LAWS)
+    yield from _dynamics_laws(_hmc(config), key, _ON_SITES)
+    if flow is not None or _DRAWN & set(config.sampling.samplers):
+        checked = _scrambled_flow(config, key) if flow is None else flow
+        yield from _flow_laws(checked, action, key)
 
 
 def _hmc(config: StudyConfig) -> HMC:
@@ -204,7 +219,7 @@ def _finely_integrated(flow: TrainableFlow, action: AbstractLocalAction, key: PR
     return flow
 
 
-def _bijection_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey, *, eager: bool) -> list[LawResult]:
+def _bijection_laws(flow: TrainableFlow, action: AbstractAction, key: PRNGKey, *, eager: bool) -> list[LawResult]:
     stream = jax.random.fold_in(key, 1)
     return bijections.bijection_laws(stream, flow.bijection, action.space, widest=_WIDEST, eager=eager)
 
@@ -230,6 +245,6 @@ def _dynamics_laws(kernel: HMC, key: PRNGKey, effort: _Effort) -> Iterator[LawRe
     yield kernels.energy_average_is_one(key, kernel, fields, n_steps=100, warmup=0)
 
 
-def _flow_laws(flow: TrainableFlow, action: AbstractLocalAction, key: PRNGKey) -> Iterator[LawResult]:
+def _flow_laws(flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> Iterator[LawResult]:
     yield from _bijection_laws(flow, action, key, eager=True)
     yield from distributions.flow_laws(key, FlowSampler(flow, action), flow, action)
