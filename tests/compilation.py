@@ -1,7 +1,8 @@
 """How tests compile: most of their programs run for a moment and took longer to optimise than to run.
 
 XLA is asked for plain code, by options that it takes with every program. The mathematics stays, the rounding does not;
-what computes for long takes twice as long, and yet all samplers and studies together need half the time.
+what computes for long takes twice as long. Half of the samplers' tests took 96 CPU seconds in the place of 171, those
+of a study of links 77 in the place of 135.
 ``--optimised`` compiles all tests as users do, and modules of `OPTIMISED_MODULES` always do. Other processes that tests
 start are never touched.
 

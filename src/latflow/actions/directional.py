@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from latflow._typing import Configuration, Momentum, Scalar
 from latflow.actions.base import AbstractAction, autodiff_force
+from latflow.actions.exact_spins import log_integral
 from latflow.actions.targets import FOUR_ON_S2 as FOUR_ON_S2
 from latflow.actions.targets import FOUR_ON_S3 as FOUR_ON_S3
 from latflow.actions.targets import ONE_ON_T2 as ONE_ON_T2
@@ -102,7 +103,7 @@ class TorusModes(AbstractModes):
     @property
     @override
     def log_z(self) -> float:
-        return self.centres.shape[1] * _log_bessel(0, float(self.concentration))
+        return self.centres.shape[1] * log_integral(2, float(self.concentration))
 
     @property
     def mean_directions(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
@@ -141,7 +142,7 @@ class CorrelatedAngles(AbstractDirectional):
     @property
     @override
     def log_z(self) -> float:
-        return _log_bessel(0, float(self.concentration))
+        return log_integral(2, float(self.concentration))
 
 
 class SphereModes(AbstractModes):
@@ -191,9 +192,7 @@ class SphereModes(AbstractModes):
     @property
     @override
     def log_z(self) -> float:
-        order, kappa = (self.directions.shape[1] - 2) / 2, float(self.concentration)
-        one = math.lgamma(order + 1) + order * math.log(2 / kappa) + _log_bessel(order, kappa)
-        return math.log(len(self.directions)) + one
+        return math.log(len(self.directions)) + log_integral(self.directions.shape[1], float(self.concentration))
 
     @property
     def mean_vector(self) -> Float[np.ndarray, " n"]:
@@ -236,7 +235,7 @@ class TurnedSphere(AbstractDirectional):
     @override
     def log_z(self) -> float:
         sphere = SphereModes(FOUR_ON_S2, concentration=self.concentration).log_z
-        return _log_bessel(0, 4.0) + _log_bessel(0, 2.0) + sphere
+        return log_integral(2, 4.0) + log_integral(2, 2.0) + sphere
 
 
 def _rows(name: str, rows: Sequence[Sequence[float]]) -> Float[np.ndarray, "m n"]:
@@ -259,8 +258,3 @@ def plain(name: str, value: object) -> float:
     """
     finite(name, value)
     return float(value)  # pyright: ignore[reportArgumentType]
-
-
-def _log_bessel(order: float, x: float) -> float:
-    """Log of the modified Bessel function I."""
-    return float(np.log(ive(order, x)) + x)

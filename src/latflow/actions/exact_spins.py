@@ -76,7 +76,7 @@ def ring(sites: int, *, components: int, beta: float) -> SpinMoments:
     _require_positive(beta)
     relative, slope, degeneracy = _spectrum(components, beta)
     z = float(np.sum(degeneracy * relative**sites))
-    log_z = sites * _log_largest(components, beta) + math.log(z)
+    log_z = sites * log_integral(components, beta) + math.log(z)
     # <n_0 n_r>: the spin takes degree l to l ± 1, with sums of squared matrix elements c_l
     alpha, degree = components / 2 - 1, np.arange(len(relative) - 1)
     elements = (degree + 1) / (2 * (degree + 1 + alpha)) * degeneracy[1:]
@@ -127,8 +127,8 @@ def _require_positive(beta: float) -> None:
         raise ConfigError([f"beta: {beta}; allowed: a positive number"])
 
 
-def _log_largest(components: int, beta: float) -> float:
-    """Log of λ₀."""
+def log_integral(components: int, beta: float) -> float:
+    """Log of λ₀, of the integral of exp(β n·n′) over the uniform, normalised measure of one spin n."""
     order = components / 2 - 1
     return math.lgamma(components / 2) + order * math.log(2 / beta) + math.log(ive(order, beta)) + beta
 

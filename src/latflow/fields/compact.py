@@ -223,7 +223,7 @@ class SphereSpace(AbstractFieldSpace):
 
     @override
     def random(self, key: PRNGKey) -> Float[Array, "*shape"]:
-        return _unit(standard_normal(key, self.shape))
+        return normalised(standard_normal(key, self.shape))
 
     @override
     def start(self, key: PRNGKey, number: Int[Array, ""]) -> Float[Array, "*shape"]:
@@ -233,14 +233,14 @@ class SphereSpace(AbstractFieldSpace):
     @override
     def move(self, x: Float[Array, "*shape"], p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
         arc = _arc(p)
-        return _unit(x * arc.cosine + self.displace(x, p) * arc.sinc)
+        return normalised(x * arc.cosine + self.displace(x, p) * arc.sinc)
 
     @override
     def carry(
         self, x: Float[Array, "*shape"], d: Float[Array, "*tangent"], p: Float[Array, "*tangent"]
     ) -> tuple[Float[Array, "*shape"], Float[Array, "*tangent"]]:
         arc, way = _arc(d), self.displace(x, d)
-        y = _unit(x * arc.cosine + way * arc.sinc)
+        y = normalised(x * arc.cosine + way * arc.sinc)
         # Only the part along the way turns, e → e cos n − x sin n for the unit vector e of the way.
         turned = jnp.sum(d * p, axis=0, keepdims=True) * (x * arc.sinc + way * arc.versine)
         return y, self.coordinates(y, self.displace(x, p) - turned)
@@ -278,7 +278,8 @@ def _root(share: Float[Array, "*sites"]) -> Float[Array, "*sites"]:
     return jnp.sqrt(jnp.maximum(share, _POLE))
 
 
-def _unit(x: Float[Array, "n *sites"]) -> Float[Array, "n *sites"]:
+def normalised(x: Float[Array, "n *sites"]) -> Float[Array, "n *sites"]:
+    """Vectors of length one in the same directions; components first."""
     return x / jnp.sqrt(jnp.sum(x**2, axis=0, keepdims=True))
 
 

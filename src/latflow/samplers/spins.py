@@ -26,7 +26,7 @@ from latflow.actions.spins import SpinModel, neighbours
 from latflow.arguments import count, require_type
 from latflow.batching import batch_last, beside, repeat, trailing
 from latflow.errors import ConfigError
-from latflow.fields.compact import SphereSpace
+from latflow.fields.compact import SphereSpace, normalised
 from latflow.fields.spaces import AbstractFieldSpace
 from latflow.lattice import Lattice
 from latflow.randomness import fold_in, log_uniform, standard_normal, uniform
@@ -163,9 +163,7 @@ class SpinClusters(AbstractKernel):
 # For use under `vmap`, where the batch is the last axis ---------------------------------------------------------------
 
 
-@trailing
-def _normalised(x: Array) -> Array:
-    return x / jnp.sqrt(jnp.sum(x**2, axis=0, keepdims=True))
+_normalised = trailing(normalised)
 
 
 @trailing

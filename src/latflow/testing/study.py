@@ -108,9 +108,9 @@ def _compact_laws(config: StudyConfig, flow: TrainableFlow | None, key: PRNGKey)
     yield from (law(key, action.space) for law in spaces.SPACE_LAWS)
     yield from (law(key, action) for law in actions.ACTION_LAWS)
     yield from _dynamics_laws(_hmc(config), key, _ON_SITES)
-    if flow is not None or _DRAWN & set(config.sampling.samplers):
-        checked = _scrambled_flow(config, key) if flow is None else flow
-        yield from _flow_laws(checked, action, key)
+    flow = _scrambled_flow(config, key) if flow is None and _DRAWN & set(config.sampling.samplers) else flow
+    if flow is not None:
+        yield from _flow_laws(flow, action, key)
 
 
 def _hmc(config: StudyConfig) -> HMC:

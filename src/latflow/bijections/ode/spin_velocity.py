@@ -23,7 +23,7 @@ from latflow import fourier
 from latflow._typing import Scalar
 from latflow.bijections.ode.linear import AbstractLinearVelocity
 from latflow.bijections.ode.velocities import time_basis
-from latflow.fields.compact import SphereSpace
+from latflow.fields.compact import SphereSpace, normalised
 from latflow.lattice import Lattice
 
 
@@ -72,7 +72,7 @@ class SpinVelocity(AbstractLinearVelocity):
 
     @override
     def inside(self, x: Float[Array, "n *sites"]) -> Float[Array, "n *sites"]:
-        return x / jnp.sqrt(jnp.sum(x**2, axis=0, keepdims=True))
+        return normalised(x)
 
     @override
     def __call__(self, t: Scalar, x: Float[Array, "n *sites"]) -> tuple[Float[Array, "n *sites"], Scalar]:

@@ -4,13 +4,7 @@ from latflow.theories.directional.words import OBSERVABLES as OF_DIRECTIONS
 from latflow.words import ObservableWords, Work
 
 OBSERVABLES: dict[str, ObservableWords] = {
-    **{name: words for name, words in OF_DIRECTIONS.items() if name != "direction"},
-    "elbow": ObservableWords(
-        "elbow on the right",
-        "w_{right}",
-        r"$w_\mathrm{right}$",
-        "share of arms that turn left about the line from base to tip",
-    ),
+    **OF_DIRECTIONS,
     "tip": ObservableWords("tip", "x", r"$x$", "where the arm ends", estimated=False),
 }
 

@@ -1,10 +1,11 @@
 """Spin models at given parameters, and their physics for the stages of a study."""
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 from jaxtyping import Array, Float
 
 from latflow.actions.spins import SpinModel
+from latflow.fields.compact import normalised
 from latflow.lattice import Lattice
 from latflow.observables.spins import spin_observables
 from latflow.stats.quantities import AbstractEstimator
@@ -58,4 +59,4 @@ def spin_physics(model: SpinModel) -> Physics:
 
 @eqx.filter_jit
 def _normalised(x: Float[Array, "chains n *sites"]) -> Float[Array, "chains n *sites"]:
-    return x / jnp.sqrt(jnp.sum(x**2, axis=1, keepdims=True))
+    return jax.vmap(normalised)(x)

@@ -1,6 +1,7 @@
 """How the observables of spin models are written, and what a report on them cites."""
 
 from latflow.theories.gauge.words import OBSERVABLES as OF_LINKS
+from latflow.theories.spins.table import KINDS
 from latflow.words import TIME, ObservableWords, Work
 
 CHARGE = (
@@ -48,15 +49,13 @@ OBSERVABLES: dict[str, ObservableWords] = {
 }
 """In the order in which tables list them."""
 
-_KINDS = ("xy", "o_n")
-
 WORKS: tuple[Work, ...] = (
     Work(
         "U. Wolff, Collective Monte Carlo updating for spin systems, Phys. Rev. Lett. 62 (1989) 361",
         "",
         "clusters of reflected spins",
         key="action.kind",
-        values=_KINDS,
+        values=KINDS,
         sampler="cluster",
     ),
     Work(
