@@ -124,7 +124,8 @@ class PathGradient(AbstractLoss):
         def draw(key: PRNGKey) -> tuple[Scalar, Scalar]:
             x, log_prob = trained.sample_and_log_prob(key)
             slope, energy = jax.grad(rise, has_aux=True)(jax.lax.stop_gradient(x))
-            path = jnp.real(jnp.sum(jax.lax.stop_gradient(slope) * x))
+            along = jax.tree.map(lambda s, x: jnp.real(jnp.sum(jax.lax.stop_gradient(s) * x)), slope, x)
+            path = sum(jax.tree.leaves(along), jnp.zeros(()))
             return jax.lax.stop_gradient(-energy - log_prob), path - jax.lax.stop_gradient(path)
 
         log_weights, paths = jax.vmap(draw)(split(key, self.batch_size))
