@@ -18,7 +18,8 @@ All are even: with an action that does not know the sign of the field, its avera
 Quasi-random points do not even out the outermost draws (`latflow.stats.quasi_tails`). Polynomials with a long tail,
 such as He₄ and most products, do more harm than good there: corrected errors came out too small by two where
 little else was left. Which these are is read from fixed random modes and never from the points, whose luck would choose
-them.
+them. The zero mode of these is drawn from a wider density and weighted: of He₆ the kurtosis, 35 000, lies at
+|z| between 4 and 6, where 4096 normal modes have none, and found 10 to 100.
 """
 
 import functools
@@ -44,8 +45,8 @@ from latflow.stats.quasi_tails import OWN_KURTOSIS
 MASSES = (0.05, 0.5, 5.0)
 """m² of the spectra of the local polynomials, lattice units: long waves, the free field, nearly every site alone."""
 
-_JUDGED = 4096
-"""Random modes by which polynomials are judged."""
+_JUDGED, _WIDER = 16384, 3.0
+"""Random modes by which polynomials are judged, and the standard deviation of the zero mode among them."""
 
 _OWN, _MERGED, _LINES = 8, 4, 4
 """Shells of momenta with a group of their own, groups of all others, and momenta along time."""
@@ -89,8 +90,12 @@ def variates_of_points(
 @functools.cache
 def without_tails(lattice: Lattice) -> Int[np.ndarray, " _"]:
     """Which of all polynomials have a kurtosis of at most `OWN_KURTOSIS` over fixed random modes."""
-    found = np.asarray(_of_modes(jax.random.normal(jax.random.key(0), (_JUDGED, *lattice.shape)), lattice)) ** 2
-    return np.flatnonzero(np.mean(found**2, axis=0) <= OWN_KURTOSIS * np.mean(found, axis=0) ** 2)
+    modes = jax.random.normal(jax.random.key(0), (_JUDGED, *lattice.shape))
+    zero = (slice(None), *(0,) * lattice.ndim)
+    modes = modes.at[zero].multiply(_WIDER)
+    weights = np.asarray(jnp.exp(-(modes[zero] ** 2) / 2 * (1 - _WIDER**-2)))
+    squares = np.asarray(_of_modes(modes, lattice)) ** 2
+    return np.flatnonzero(weights.sum() * (weights @ squares**2) <= OWN_KURTOSIS * (weights @ squares) ** 2)
 
 
 @eqx.filter_jit
