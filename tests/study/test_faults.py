@@ -1,7 +1,8 @@
 """Whole jobs killed at random and asked to stop: they go on without hands and end with the bits of a quiet run.
 
-F2 and F8 of the fault catalogue. The small form kills one job twice; the nightly form kills it twenty times. Delays are
-drawn from a fixed seed, but where in the job they fall depends on the machine: every one of them must be survived.
+F2 and F8 of the fault catalogue. The small form kills one job while it samples; the nightly form kills it twenty times.
+Its delays are drawn from a fixed seed, but where in the job they fall depends on the machine: every one of them must be
+survived.
 """
 
 import os
@@ -62,59 +63,61 @@ def small_study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="module")
-def quiet(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """An undisturbed run, and the seconds of another one whose programs had been compiled, as those of killed jobs."""
-    directory = tmp_path_factory.mktemp("quiet")
-    finish(small_study, directory / "run")
+def quiet(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    directory = tmp_path_factory.mktemp("quiet") / "run"
+    finish(small_study, directory)
+    return directory
+
+
+def wait_for(directory: Path, pattern: str) -> None:
+    """Until a job has made such a file."""
+    deadline = time.monotonic() + SECONDS
+    while not any(directory.glob(pattern)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_a_job_killed_while_it_samples_ends_with_the_same_bits(small_study: Path, quiet: Path, tmp_path: Path) -> None:
+    job = start(small_study, tmp_path / "run")
+    wait_for(tmp_path / "run", "ensembles/*/*")
+    job.send_signal(signal.SIGKILL)
+    job.communicate()
+    assert job.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run" / "results.json").exists()
+    finish(small_study, tmp_path / "run")
+    assert bits(tmp_path / "run") == bits(quiet)
+
+
+@pytest.mark.nightly
+def test_killed_jobs_end_with_the_same_bits(small_study: Path, quiet: Path, tmp_path: Path) -> None:
     begin = time.monotonic()
-    finish(small_study, directory / "again")
-    seconds = time.monotonic() - begin
-    assert bits(directory / "again") == bits(directory / "run")
-    return directory / "run", seconds
-
-
-def killed_and_resumed(study: Path, directory: Path, delays: list[float]) -> int:
-    """How many jobs had not ended before they were killed."""
-    killed = 0
-    for delay in delays:
-        job = start(study, directory)
+    finish(small_study, tmp_path / "again")
+    seconds = time.monotonic() - begin  # of a job whose programs had been compiled, as those of killed ones
+    draw, killed = random.Random(20), 0
+    for _ in range(20):
+        job = start(small_study, tmp_path / "run")
         try:
-            job.wait(timeout=delay)
+            job.wait(timeout=draw.uniform(0.2, 0.9) * seconds)
         except subprocess.TimeoutExpired:
             job.send_signal(signal.SIGKILL)
         job.communicate()
         killed += job.returncode == -signal.SIGKILL
-    finish(study, directory)
-    return killed
-
-
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.nightly)], ids=lambda kills: f"{kills} kills")
-def test_killed_jobs_end_with_the_same_bits(
-    small_study: Path, quiet: tuple[Path, float], tmp_path: Path, kills: int
-) -> None:
-    reference, seconds = quiet
-    draw = random.Random(20)
-    delays = [draw.uniform(0.2, 0.9) * seconds for _ in range(kills)]
-    assert killed_and_resumed(small_study, tmp_path / "run", delays) > 0
-    assert bits(tmp_path / "run") == bits(reference)
+    finish(small_study, tmp_path / "run")
+    assert killed > 0
+    assert bits(tmp_path / "run") == bits(tmp_path / "again") == bits(quiet)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.nightly)])
-def test_a_signal_saves_and_leaves_with_75(
-    small_study: Path, quiet: tuple[Path, float], tmp_path: Path, name: str
-) -> None:
+def test_a_signal_saves_and_leaves_with_75(small_study: Path, quiet: Path, tmp_path: Path, name: str) -> None:
     job = start(small_study, tmp_path / "run")
-    # Well inside training and sampling: the first checkpoint or block is on its way.
-    deadline = time.monotonic() + SECONDS
-    while not (tmp_path / "run" / "study.toml").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.2)
+    wait_for(tmp_path / "run", "study.toml")
+    time.sleep(0.2)  # well inside training: the first checkpoint is on its way
     job.send_signal(getattr(signal, name))
     _, err = job.communicate(timeout=SECONDS)
     assert job.returncode == 75, err
     assert "error[INTERRUPTED]" in err
     finish(small_study, tmp_path / "run")
-    assert bits(tmp_path / "run") == bits(quiet[0])
+    assert bits(tmp_path / "run") == bits(quiet)
 
 
 ONE_SAMPLER = """
