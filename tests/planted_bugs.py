@@ -1826,13 +1826,6 @@ BUGS = (
         "tests/laws/test_stein_laws.py::test_averages_vanish[latent, made for draws, float32]",
     ),
     Bug(
-        "adjoint equation without the gradient of the divergence",
-        "bijections/ode/of_draws.py",
-        "pull((-a, jnp.ones_like(divergence)))",
-        "pull((-a, jnp.zeros_like(divergence)))",
-        "tests/laws/test_stein_laws.py::test_averages_vanish[latent, made for draws, float64]",
-    ),
-    Bug(
         "forces of a chain pulled back in the wrong order",
         "bijections/compose.py",
         "for bijection in reversed(self.bijections):\n            y, force = bijection.pulled_back(y, force)",
