@@ -121,14 +121,22 @@ def test_what_helps_is_decided_by_other_draws():
 
 
 def test_too_few_draws_are_not_corrected():
-    z = random(4)[:128]
+    z = random(4)[:48]
     columns, log_weights = drawn(z)
     draws = Varied(log_weights, variates(z))
-    assert not draws.enough
+    assert not draws.used
     plain = weighted_estimates(columns, log_weights, moments)["mean"][0]
     found = estimates(columns, draws)["mean"]
     assert (found.value, found.error) == pytest.approx((plain.value, plain.error), rel=1e-12)
     assert Varied(np.zeros(101), np.zeros((101, 1))).groups == 1
+
+
+def test_few_draws_make_do_with_the_first_variates():
+    z = random(4)[:128]
+    columns, log_weights = drawn(z)
+    found = [estimates(columns, Varied(log_weights, v))["mean"] for v in (variates(z), variates(z)[:, :2])]
+    assert Varied(log_weights, variates(z)).used == 2
+    assert found[0] == found[1]
 
 
 def test_weights_of_zero_are_no_part_of_a_column():

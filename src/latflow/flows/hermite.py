@@ -1,32 +1,36 @@
-r"""Variates of a flow's draws: polynomials of the normal modes that a draw is made of, whose means are exactly zero.
+r"""Variates of a flow's draws: functions of the normal modes that a draw is made of, whose means are exactly zero.
 
-A draw is made of independent modes $z_k\sim N(0,1)$. Two kinds of polynomials of them are orthogonal to 1, whatever the
-flow does with the modes:
+A draw is made of independent modes $z_k\sim N(0,1)$. Hermite polynomials of them, products of those, and what these
+generate are orthogonal to 1, whatever the flow does with the modes:
 
 - of groups of modes by the size of their momentum: $\sum(z^2-1)$, its square (a Laguerre polynomial), products of
-  different groups, $\mathrm{He}_4$ and $\mathrm{He}_6$ of the zero mode;
+  different groups, $\mathrm{He}_4$ of the zero mode;
+- waves, $\cos az-e^{-a^2/2}$, that is the even part of $e^{iaz}=e^{-a^2/2}\sum(ia)^n\mathrm{He}_n(z)/n!$: they know all
+  powers of the bulk of the draws, and are bounded;
 - local ones, of Gaussian fields $\varphi$ made of the modes with unit variance at every site and spectra
   $(\hat k^2+m^2)^{-1/2}$: site averages of $\mathrm{He}_n(\varphi_x)$ and of
   $\mathrm{He}_m(\varphi_x)\mathrm{He}_n(\varphi'_y)$, whose mean is $n!\,\langle\varphi_x\varphi'_y\rangle^n$ for
-  $m=n$ and else 0 (Mehler's formula).
+  $m=n$ and else 0 (Mehler's formula); and of waves of them, whose products have the means
+  $\frac12[e^{-a^2(1-\rho)}\pm e^{-a^2(1+\rho)}]$, $\rho=\langle\varphi_x\varphi'_y\rangle$.
 
 They have mean zero over draws *of the flow* only. Over configurations of a Markov chain of the target, sent backwards
 through the flow, their means are other ones, and they would pull averages.
 
 All are even: with an action that does not know the sign of the field, its averages know no other.
 
-Quasi-random points do not even out the outermost draws (`latflow.stats.quasi_tails`). Polynomials with a long tail,
-such as He₄ and most products, do more harm than good there: corrected errors came out too small by two where
-little else was left. Which these are is read from fixed random modes and never from the points, whose luck would choose
-them. The zero mode of these is drawn from a wider density and weighted: of He₆ the kurtosis, 35 000, lies at
-|z| between 4 and 6, where 4096 normal modes have none, and found 10 to 100.
+Polynomials with a long tail, such as He₄ of a mode and most products on small lattices, are left out. Quasi-random
+points do not even out the outermost draws (`latflow.stats.quasi_tails`), and corrected errors came out too small by
+two where little else was left; of random draws, corrected averages with such a tail rest on a few of them. Which these
+are is read from fixed random modes and never from the draws, whose luck would choose them. The zero mode of these is
+drawn from a wider density and weighted: of He₆ the kurtosis, 35 000, lies at |z| between 4 and 6, where 4096 normal
+modes have none, and found 10 to 100.
 """
 
 import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -44,6 +48,9 @@ from latflow.stats.quasi_tails import OWN_KURTOSIS
 
 MASSES = (0.05, 0.5, 5.0)
 """m² of the spectra of the local polynomials, lattice units: long waves, the free field, nearly every site alone."""
+
+WAVES = (0.6, 1.2)
+"""Wave numbers a of the cosines and sines of modes and fields of unit variance."""
 
 _JUDGED, _WIDER = 16384, 3.0
 """Random modes by which polynomials are judged, and the standard deviation of the zero mode among them."""
@@ -65,19 +72,30 @@ class _Groups(NamedTuple):
 
 
 def hermite_variates(modes: Float[Array, "*momenta"], lattice: Lattice) -> Float[Array, " variates"]:
-    """All polynomials of one draw.
+    """All of one draw, those with long tails as well, in the order in which few draws make do with the first of them.
 
     Args:
         modes: Independent standard normal amplitudes, see `AbstractDistribution.modes`.
         lattice: Whose modes they are.
     """
-    return jnp.stack([*_of_groups(modes.ravel(), _groups(lattice)), *_of_sites(modes, lattice)])
+    z, groups, fields = modes.ravel(), _groups(lattice), _fields(modes, lattice)
+    sums = [_sum(z, group) for group in (*groups.shells, *groups.lines)]
+    of_zero = [_hermite(2, z[0]) / math.sqrt(2), *sums]
+    return jnp.stack(
+        [
+            *of_zero,
+            *_waves(z[0], sums[:_OWN]),
+            *_waves_of_sites(fields, lattice),
+            *_products(z, sums, groups),
+            *_of_sites(fields, lattice),
+        ]
+    )
 
 
 def variates_of_points(
     flow: AbstractDistribution, lattice: Lattice, points: Float[Array | np.ndarray, "n uniforms"]
 ) -> Float[Array, "n variates"]:
-    """Those without a long tail, of the draws that points in the cube become, see `AbstractDistribution.of_uniforms`.
+    """Of the draws that points in the cube become, see `AbstractDistribution.of_uniforms`.
 
     Args:
         flow: Made of modes.
@@ -89,18 +107,22 @@ def variates_of_points(
 
 @functools.cache
 def without_tails(lattice: Lattice) -> Int[np.ndarray, " _"]:
-    """Which of all polynomials have a kurtosis of at most `OWN_KURTOSIS` over fixed random modes."""
-    modes = jax.random.normal(jax.random.key(0), (_JUDGED, *lattice.shape))
-    zero = (slice(None), *(0,) * lattice.ndim)
-    modes = modes.at[zero].multiply(_WIDER)
-    weights = np.asarray(jnp.exp(-(modes[zero] ** 2) / 2 * (1 - _WIDER**-2)))
-    squares = np.asarray(_of_modes(modes, lattice)) ** 2
+    """Which of all have a kurtosis of at most `OWN_KURTOSIS` over fixed random modes."""
+    weights, found = _judged(lattice)
+    weights, squares = np.asarray(weights), np.asarray(found) ** 2
     return np.flatnonzero(weights.sum() * (weights @ squares**2) <= OWN_KURTOSIS * (weights @ squares) ** 2)
 
 
 @eqx.filter_jit
-def _of_modes(modes: Float[Array, "n *momenta"], lattice: Lattice) -> Float[Array, "n variates"]:
-    return _of_many(lambda z: hermite_variates(z, lattice), modes, lattice)
+def _judged(lattice: Lattice) -> tuple[Float[Array, " n"], Float[Array, "n variates"]]:
+    """Weights and variates of fixed random modes, whose zero mode is drawn from a wider density."""
+    key, zero = jax.random.key(0), (0,) * lattice.ndim
+
+    def one(i: Int[Array, ""]) -> tuple[Scalar, Float[Array, " variates"]]:
+        modes = jax.random.normal(jax.random.fold_in(key, i), lattice.shape).at[zero].multiply(_WIDER)
+        return jnp.exp(-(modes[zero] ** 2) / 2 * (1 - _WIDER**-2)), hermite_variates(modes, lattice)
+
+    return jax.lax.map(one, jnp.arange(_JUDGED), batch_size=draws_at_once(lattice.volume))
 
 
 @eqx.filter_jit
@@ -122,7 +144,8 @@ def variates_of_keys(
         first: Number of the first draw.
         n: Number of draws.
     """
-    return _variates_of_keys(flow, lattice, key, jnp.arange(first, first + n, dtype=jnp.uint32))
+    indices = jnp.arange(first, first + n, dtype=jnp.uint32)
+    return _variates_of_keys(flow, lattice, key, indices)[:, without_tails(lattice)]
 
 
 def variates_of_sampler(
@@ -163,26 +186,44 @@ def _of_many(
     return jax.lax.map(one, rows, batch_size=draws_at_once(lattice.volume))
 
 
-def _of_groups(z: Float[Array, " modes"], groups: _Groups) -> list[Scalar]:
-    zero = z[0]
-    two, four = _hermite(2, zero) / math.sqrt(2), _hermite(4, zero) / math.sqrt(24)
-    sums = [_sum(z, group) for group in (*groups.shells, *groups.lines)]
+def _waves(zero: Scalar, sums: list[Scalar]) -> list[Scalar]:
+    """Of the zero mode, and the steeper one times the sums of some shells."""
+    waves = [jnp.cos(a * zero) - math.exp(-(a**2) / 2) for a in WAVES]
+    return [*waves, *(waves[-1] * each for each in sums)]
+
+
+def _waves_of_sites(fields: list[Float[Array, "*sites"]], lattice: Lattice) -> list[Scalar]:
+    """Site averages: of waves, of products of those of neighbours, and of two fields at the same site."""
+    found, steps = [], range(lattice.ndim)
+    for a, (m, x) in itertools.product(WAVES, zip(MASSES, fields, strict=True)):
+        even, odd, rho = jnp.cos(a * x), jnp.sin(a * x), [_correlation(lattice, m, mu) for mu in steps]
+        found.append(jnp.mean(even) - math.exp(-(a**2) / 2))
+        found.append(sum(jnp.mean(even * jnp.roll(even, -1, axis=mu)) - _of_product(a, rho[mu], +1) for mu in steps))
+        found.append(sum(jnp.mean(odd * jnp.roll(odd, -1, axis=mu)) - _of_product(a, rho[mu], -1) for mu in steps))
+    for a, ((m, x), (n, y)) in itertools.product(WAVES, itertools.combinations(zip(MASSES, fields, strict=True), 2)):
+        rho = float(np.mean(_spectrum(lattice, m) * _spectrum(lattice, n)))
+        found.append(jnp.mean(jnp.sin(a * x) * jnp.sin(a * y)) - _of_product(a, rho, -1))
+    return found
+
+
+def _products(z: Float[Array, " modes"], sums: list[Scalar], groups: _Groups) -> list[Scalar]:
+    """Polynomials of the zero mode and of groups, of degree four."""
+    two, four = _hermite(2, z[0]) / math.sqrt(2), _hermite(4, z[0]) / math.sqrt(24)
     rest = groups.shells[2:]
     parts = [*groups.shells[:2], *([np.concatenate(rest)] if rest else [])]
-    of_parts = [_sum(z, part) for part in parts]
-    pairs = [a * b for a, b in itertools.combinations(of_parts, 2)]
-    products = [*(two * each for each in sums), *(four * each for each in of_parts)]
-    return [two, four, _hermite(6, zero) / 27, *sums, *products, *(_laguerre(z, part) for part in parts), *pairs]
+    pairs = [a * b for a, b in itertools.combinations([_sum(z, part) for part in parts], 2)]
+    return [four, *(two * each for each in sums), *(_laguerre(z, part) for part in parts), *pairs]
 
 
-def _of_sites(modes: Float[Array, "*momenta"], lattice: Lattice) -> list[Scalar]:
-    found, fields = [], []
-    for mass_squared in MASSES:
-        spectrum = _spectrum(lattice, mass_squared)
-        x = from_momentum(jnp.asarray(spectrum) * modes, lattice)
-        fields.append(x)
+def _fields(modes: Float[Array, "*momenta"], lattice: Lattice) -> list[Float[Array, "*sites"]]:
+    """One for each of `MASSES`, with variance 1 at every site."""
+    return [from_momentum(jnp.asarray(_spectrum(lattice, m)) * modes, lattice) for m in MASSES]
+
+
+def _of_sites(fields: list[Float[Array, "*sites"]], lattice: Lattice) -> list[Scalar]:
+    found, steps = [], range(lattice.ndim)
+    for mass_squared, x in zip(MASSES, fields, strict=True):
         found += [jnp.mean(_hermite(4, x)), jnp.mean(_hermite(6, x))]
-        steps = range(lattice.ndim)
         neighbours = [jnp.roll(x, -1, axis=mu) for mu in steps]
         means = [2 * _correlation(lattice, mass_squared, mu) ** 2 for mu in steps]
         pairs = zip(neighbours, means, strict=True)
@@ -208,6 +249,11 @@ def _laguerre(z: Float[Array, " modes"], group: Int[np.ndarray, " _"]) -> Scalar
     """The quadratic polynomial of q = Σz² that is orthogonal to 1 and q, of variance 1."""
     q, n = jnp.sum(z[group] ** 2), group.size
     return (q**2 - 2 * (n + 2) * q + n * (n + 2)) / math.sqrt(8 * n * (n + 2))
+
+
+def _of_product(a: float, rho: float, sign: Literal[1, -1]) -> float:
+    """⟨cos aφ cos aφ'⟩ with sign +1, ⟨sin aφ sin aφ'⟩ with −1, of unit variances and correlation ρ."""
+    return (math.exp(-(a**2) * (1 - rho)) + sign * math.exp(-(a**2) * (1 + rho))) / 2
 
 
 @functools.lru_cache

@@ -36,7 +36,7 @@ LEAST_LOSS = 1.5
 """A quantity keeps its plain value where variates multiply its variance by more than this."""
 
 DRAWS_PER_VARIATE = 50
-"""With fewer draws for every variate the coefficients would be noise."""
+"""With fewer draws for every variate the coefficients would be noise: of few draws only the first variates are used."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Varied(AbstractDraws):
 
     Args:
         draws: Log-weights of random draws, or quasi-random ones; what stands for a Markov chain is refused.
-        variates: One row per draw; of mean zero over the draws, whatever their weights.
+        variates: One row per draw; of mean zero over the draws, whatever their weights; the most useful ones first.
 
     Raises:
         TypeError: If these are no weighted draws but a Markov chain.
@@ -83,9 +83,9 @@ class Varied(AbstractDraws):
         return next((g for g in range(SHARES, 1, -1) if n % g == 0), 1)
 
     @property
-    def enough(self) -> bool:
-        """Whether there are draws enough for coefficients."""
-        return self.groups > 1 and len(self.variates) >= DRAWS_PER_VARIATE * self.variates.shape[1]
+    def used(self) -> int:
+        """How many variates there are draws for; 0 also where the draws cannot be shared out."""
+        return min(self.variates.shape[1], len(self.variates) // DRAWS_PER_VARIATE) if self.groups > 1 else 0
 
     @override
     def propagated(
@@ -131,7 +131,7 @@ class Varied(AbstractDraws):
         require_usable(layout, matrix[kept])
         matrix[~kept] = 0.0
         plain = p[:, None] * (matrix - p @ matrix)
-        correction = self._correction(matrix, w) if self.enough else np.zeros_like(matrix)
+        correction = self._correction(matrix, w) if self.used else np.zeros_like(matrix)
         correction[:, _few(plain - correction / w.size)] = 0.0
         means = p @ matrix - correction.mean(axis=0)
         return layout, means, p[:, None] * (matrix - means) - correction / w.size
@@ -140,7 +140,7 @@ class Varied(AbstractDraws):
         self, matrix: Float[np.ndarray, "n total"], w: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, "n total"]:
         """What is taken from every draw: variates times coefficients of other groups, where these say it helps."""
-        y, f, weights = (self._grouped(each) for each in (matrix, self.variates, w))
+        y, f, weights = (self._grouped(each) for each in (matrix, self.variates[:, : self.used], w))
         fit = cross_fit(y, f, weights=weights)
         parts = fit.plain - fit.corrected
         of_others = _factors(fit, f, means=isinstance(self.draws, Scrambled))

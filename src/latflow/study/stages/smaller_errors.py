@@ -134,8 +134,8 @@ def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied, floa
     rows = np.concatenate(parts)
     rows = Layout.of(ensemble).ordered(rows) if draws.sampler in SCRAMBLINGS else rows
     found = Varied(draws.weights, rows)
-    if not found.enough:
-        wanted = f"at least {DRAWS_PER_VARIATE} for each of {rows.shape[1]} variates, in equal shares"
+    if not found.used:
+        wanted = f"at least {DRAWS_PER_VARIATE} for each variate, in equal shares"
         raise _NoVariates(f"{len(rows)} draws; wanted: {wanted}")
     return found, ensemble.n_blocks * float(np.median(times[1:] or times))
 
