@@ -24,7 +24,8 @@ from latflow.actions.directional import (  # noqa: E402
     TorusModes,
     TurnedSphere,
 )
-from latflow.flows.autoregressive import autoregressive_flow  # noqa: E402
+from latflow.bijections.autoregression import CIRCLE_MAPS  # noqa: E402
+from latflow.flows.autoregressive import autoregressive_flow, likely_windings  # noqa: E402
 from latflow.randomness import fold_in, root_key, split  # noqa: E402
 from latflow.stats.weights import reweighting_ess  # noqa: E402
 from latflow.training.losses import PathGradient  # noqa: E402
@@ -86,7 +87,15 @@ def row(name, arguments):
     """Median and range over the seeds."""
     action, found, pulls = CASES[name](), [], []
     for seed in range(1, arguments.seeds + 1):
-        flow = autoregressive_flow(root_key(seed), action.space, bins=arguments.bins, hidden=(arguments.width,) * 2)
+        windings = likely_windings(root_key(300 + seed), action) if arguments.windings else ()
+        flow = autoregressive_flow(
+            root_key(seed),
+            action.space,
+            bins=arguments.bins,
+            hidden=(arguments.width,) * 2,
+            circle_map=arguments.map,
+            windings=windings,
+        )
         flow, seconds, compiling = trained(flow, action, arguments, seed)
         logs = log_weights(flow, action, arguments, seed)
         w = np.exp(logs - logs.max())
@@ -116,6 +125,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--bins", type=int, default=24)
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--map", choices=CIRCLE_MAPS, default="spline")
+    parser.add_argument("--windings", action=argparse.BooleanOptionalAction, default=True, help="look for them")
     parser.add_argument("--rate", type=float, default=1e-2)
     arguments = parser.parse_args()
     if arguments.quick:
