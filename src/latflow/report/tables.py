@@ -171,7 +171,7 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         return [
             ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
             *_field(run),
-            ("Lattice", f"{shape}, periodic"),
+            _extents(run, shape),
             *_measured_beside(run),
         ]
     flow = study.get("flow") or {}
@@ -183,9 +183,16 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
         *([("S", formula)] if formula else []),
         *_field(run),
-        ("Lattice", f"{shape}, periodic"),
+        _extents(run, shape),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]
+
+
+def _extents(run: Run, shape: str) -> tuple[str, str]:
+    """The lattice, or how many numbers a draw has where the study speaks of none."""
+    if run.study and "lattice" not in run.study:
+        return ("Numbers of a draw", shape)
+    return ("Lattice", f"{shape}, periodic")
 
 
 def _field(run: Run) -> list[tuple[str, str]]:
