@@ -8,7 +8,9 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -40,6 +42,7 @@ from latflow.bijections.elementwise import Identity, Scale
 from latflow.bijections.gauge import PlaquetteCoupling
 from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.partition import Partition
+from latflow.bijections.sphere_maps import ExponentialMapSum
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.u1 import U1Split
 from latflow.bijections.unit_maps import AbstractUnitMap, ProjectionMixture, UnitSpline
@@ -378,6 +381,8 @@ BIJECTIONS |= {
     "autoregression of wound angles by Möbius maps": lambda: _autoregression(
         TorusSpace((3,)), circle_map="moebius", windings=((), (-1,), (0, 2))
     ),
+    "exponential maps of a unit vector": lambda: _bumps(2),
+    "exponential maps of a unit vector of 4 components": lambda: _bumps(3),
     "splines of angles": lambda: _circles(UnitSpline(4, circle=True)),
     "projections of angles": lambda: _circles(ProjectionMixture(3, moebius=False)),
     "Möbius maps of angles": lambda: _circles(ProjectionMixture(3, moebius=True)),
@@ -394,6 +399,14 @@ def _arm() -> Flow:
 
 def _autoregressive(space: AbstractFieldSpace, **options: Any) -> Flow:
     return autoregressive_flow(key(25), space, bins=4, hidden=(6, 6), order=2, **options)
+
+
+def _bumps(dimension: int) -> BijectionCase:
+    space = SphereSpace(dimension)
+    plain = ExponentialMapSum.untrained(key(97), space, 3)
+    # shares of .2 each
+    loud = eqx.tree_at(lambda each: each.logits, plain, jnp.asarray([0.0, 0.0, 0.0, 0.7]))
+    return BijectionCase(scrambled(key(97), loud), space)
 
 
 def _circles(family: AbstractUnitMap) -> BijectionCase:
