@@ -76,7 +76,7 @@ def test_bounded_slopes():
     bends = np.log(slope[1:-1] / np.sqrt(mean[1:] * mean[:-1]))
     assert np.abs(bends).max() <= BEND + 1e-12
     assert np.abs(bends).max() > 0.5
-    with pytest.raises(ConfigError, match=r'flow\.slopes: "loose"; allowed: free'):
+    with pytest.raises(ConfigError, match=r"flow\.slopes: loose; allowed: free"):
         prescribed(5, slopes="loose")
 
 

@@ -69,7 +69,7 @@ def test_bad_windings():
         make(windings=((1,), ()))
     with pytest.raises(ConfigError, match="1 in row 1, place 0; allowed: 0, for coordinate 0 is no circle"):
         autoregressive_flow(KEY, SphereSpace(2), windings=((), (1,)))
-    with pytest.raises(ConfigError, match='circle_map: "spiral"; allowed: spline'):
+    with pytest.raises(ConfigError, match="circle_map: spiral; allowed: spline"):
         make(circle_map="spiral")
 
 

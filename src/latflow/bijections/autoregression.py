@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Configuration, PRNGKey, Scalar
+from latflow.arguments import choice
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.splits.network import SiteNetwork
 from latflow.bijections.unit_maps import AbstractUnitMap, ProjectionMixture, UnitSpline
@@ -113,8 +114,7 @@ class Autoregression(AbstractBijection):
         """
         if not space.periodic:
             refuse_coordinates(space)
-        if circle_map not in CIRCLE_MAPS:
-            raise ConfigError([f'flow.map: "{circle_map}"; allowed: {" | ".join(CIRCLE_MAPS)}'])
+        choice("flow.map", circle_map, CIRCLE_MAPS)
         windings = _checked(windings, space.periodic) if windings else tuple((0,) * i for i in range(space.n_uniforms))
         networks, maps = [], []
         for i, circle in enumerate(space.periodic):
