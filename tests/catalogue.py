@@ -378,14 +378,14 @@ BIJECTIONS |= {
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
     "conditionals of a robot arm": lambda: BijectionCase(_arm().bijection, TorusSpace((3,))),
     "autoregression of angles": lambda: _autoregression(TorusSpace((3,))),
-    "autoregression of wound angles by Möbius maps": lambda: _autoregression(
+    "autoregression of wound angles by centres": lambda: _autoregression(
         TorusSpace((3,)), circle_map="moebius", windings=((), (-1,), (0, 2))
     ),
     "exponential maps of a unit vector": lambda: _bumps(2),
     "exponential maps of a unit vector of 4 components": lambda: _bumps(3),
     "splines of angles": lambda: _circles(UnitSpline(4, circle=True)),
     "projections of angles": lambda: _circles(ProjectionMixture(3, moebius=False)),
-    "Möbius maps of angles": lambda: _circles(ProjectionMixture(3, moebius=True)),
+    "centres of angles": lambda: _circles(ProjectionMixture(3, moebius=True)),
     "autoregression of a unit vector": lambda: _autoregression(SphereSpace(2)),
     "autoregression of a unit vector of 4 components": lambda: _autoregression(SphereSpace(3)),
     "autoregression of a unit vector of 6 components": lambda: _autoregression(SphereSpace(5)),

@@ -15,7 +15,7 @@ FAMILIES = {
     "circular spline": UnitSpline(5, circle=True),
     "spline": UnitSpline(5, circle=False),
     "projections": ProjectionMixture(4, moebius=False),
-    "Möbius maps": ProjectionMixture(4, moebius=True),
+    "centres": ProjectionMixture(4, moebius=True),
 }
 ANGLES = np.linspace(-np.pi, np.pi, 41)
 

@@ -164,7 +164,7 @@ class ProjectionMixture(AbstractUnitMap):
     def _parts(self, numbers: Numbers) -> tuple[Float[Array, "k *batch"], "Projection"]:
         logits, first, second = jnp.split(numbers, 3)
         shares = jax.nn.softmax(logits, axis=0)
-        strength = strengths(self.n_terms).reshape(-1, *(1,) * (numbers.ndim - 1))
+        strength = jnp.asarray(strengths(self.n_terms)).reshape(-1, *(1,) * (numbers.ndim - 1))
         first, second = strength * first, strength * second
         if not self.moebius:
             root = jnp.exp(_LOUD / 2 * jnp.tanh(first / _LOUD))
