@@ -24,10 +24,15 @@ from latflow.actions.directional import (  # noqa: E402
     TorusModes,
     TurnedSphere,
 )
-from latflow.flows.autoregressive import autoregressive_flow  # noqa: E402
+from latflow.bijections.autoregression import CIRCLE_MAPS  # noqa: E402
+from latflow.bijections.compose import Chain  # noqa: E402
+from latflow.bijections.sphere_maps import ExponentialMapSum  # noqa: E402
+from latflow.distributions import HaarPrior  # noqa: E402
+from latflow.flows.autoregressive import autoregressive_flow, likely_windings  # noqa: E402
+from latflow.flows.flow import Flow  # noqa: E402
 from latflow.randomness import fold_in, root_key, split  # noqa: E402
 from latflow.stats.weights import reweighting_ess  # noqa: E402
-from latflow.training.losses import PathGradient  # noqa: E402
+from latflow.training.losses import PathGradient, ReverseKL  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
 from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 
@@ -45,9 +50,19 @@ STAGES = ((0.25, 0.2), (0.5, 0.2), (1.0, 0.6))
 BLOCK = 8192
 
 
+def built(key, action, windings, arguments):
+    """The untrained flow."""
+    if arguments.bumps:
+        n = arguments.layers
+        layers = [ExponentialMapSum.untrained(fold_in(key, i), action.space, arguments.bumps) for i in range(n)]
+        return Flow(HaarPrior(action.space), Chain(tuple(layers)))
+    sizes = {"bins": arguments.bins, "hidden": (arguments.width,) * 2}
+    return autoregressive_flow(key, action.space, **sizes, circle_map=arguments.map, windings=windings)
+
+
 def trained(flow, action, arguments, seed):
     """The flow after all stages; CPU seconds of the steps and of compiling."""
-    times, loss = [], PathGradient(batch_size=arguments.batch)
+    times, loss = [], (ReverseKL if arguments.bumps else PathGradient)(batch_size=arguments.batch)
     optimiser = adam(
         schedule("cosine", learning_rate=arguments.rate, n_steps=arguments.steps, warmup_steps=arguments.steps // 30),
         gradient_clip=1.0,
@@ -86,7 +101,8 @@ def row(name, arguments):
     """Median and range over the seeds."""
     action, found, pulls = CASES[name](), [], []
     for seed in range(1, arguments.seeds + 1):
-        flow = autoregressive_flow(root_key(seed), action.space, bins=arguments.bins, hidden=(arguments.width,) * 2)
+        windings = likely_windings(root_key(300 + seed), action) if arguments.windings else ()
+        flow = built(root_key(seed), action, windings, arguments)
         flow, seconds, compiling = trained(flow, action, arguments, seed)
         logs = log_weights(flow, action, arguments, seed)
         w = np.exp(logs - logs.max())
@@ -116,6 +132,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--bins", type=int, default=24)
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--map", choices=CIRCLE_MAPS, default="spline")
+    parser.add_argument("--bumps", type=int, default=0, help="of exponential-map sums, in the place of splines")
+    parser.add_argument("--layers", type=int, default=8, help="such sums")
+    parser.add_argument("--windings", action=argparse.BooleanOptionalAction, default=True, help="look for them")
     parser.add_argument("--rate", type=float, default=1e-2)
     arguments = parser.parse_args()
     if arguments.quick:

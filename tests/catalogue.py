@@ -8,7 +8,9 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -31,6 +33,7 @@ from latflow.actions.scalar import FreeField, PhiFour, SitePotential
 from latflow.actions.spins import SpinModel
 from latflow.actions.sums import SummedAction
 from latflow.bijections.base import AbstractBijection
+from latflow.bijections.circle import CircleMap
 from latflow.bijections.compose import Chain, Inverse
 from latflow.bijections.conditioners import ConvolutionalConditioner, DenseConditioner
 from latflow.bijections.coupling import AffineCoupling
@@ -39,8 +42,10 @@ from latflow.bijections.elementwise import Identity, Scale
 from latflow.bijections.gauge import PlaquetteCoupling
 from latflow.bijections.levels import Hierarchy, halvings
 from latflow.bijections.partition import Partition
+from latflow.bijections.sphere_maps import ExponentialMapSum
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.u1 import U1Split
+from latflow.bijections.unit_maps import AbstractUnitMap, ProjectionMixture, UnitSpline
 from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
 from latflow.fields.compact import SphereSpace, TorusSpace
 from latflow.fields.gauge_symmetry import (
@@ -309,6 +314,7 @@ BIJECTIONS: dict[str, Callable[[], BijectionCase]] = {
     "real nvp dense, float32 cast": lambda: _case((4, 2), cast(_real_nvp((4, 2), "dense", F32), F64).bijection),
     "real nvp dense, z2": lambda: _case((4, 2), _z2_real_nvp("dense").bijection, SignFlip()),
     "real nvp convolutional, z2": lambda: _case((4, 2), _z2_real_nvp("convolutional").bijection, SignFlip(), Z2_SHIFT),
+    "spline dense, bounded slopes": lambda: _case((4, 2), _spline("dense", slopes="bounded").bijection),
     "spline dense, odd bins": lambda: _case((4, 2), _spline("dense", n_bins=5).bijection),
     "spline convolutional, z2": lambda: _case((4, 2), _spline(z2=True).bijection, SignFlip(), Z2_SHIFT),
     "multiscale": lambda: _case((4, 4), _multiscale((4, 4)).bijection, Translation((2, 2))),
@@ -372,6 +378,14 @@ BIJECTIONS |= {
     "u1 plaquette flow": lambda: _link_case("U(1)", (4, 4), _u1_plaquette_flow().bijection),
     "conditionals of a robot arm": lambda: BijectionCase(_arm().bijection, TorusSpace((3,))),
     "autoregression of angles": lambda: _autoregression(TorusSpace((3,))),
+    "autoregression of wound angles by centres": lambda: _autoregression(
+        TorusSpace((3,)), circle_map="moebius", windings=((), (-1,), (0, 2))
+    ),
+    "exponential maps of a unit vector": lambda: _bumps(2),
+    "exponential maps of a unit vector of 4 components": lambda: _bumps(3),
+    "splines of angles": lambda: _circles(UnitSpline(4, circle=True)),
+    "projections of angles": lambda: _circles(ProjectionMixture(3, moebius=False)),
+    "centres of angles": lambda: _circles(ProjectionMixture(3, moebius=True)),
     "autoregression of a unit vector": lambda: _autoregression(SphereSpace(2)),
     "autoregression of a unit vector of 4 components": lambda: _autoregression(SphereSpace(3)),
     "autoregression of a unit vector of 6 components": lambda: _autoregression(SphereSpace(5)),
@@ -383,12 +397,26 @@ def _arm() -> Flow:
     return arm_flow(action, angles=24, spacing=0.2)
 
 
-def _autoregressive(space: AbstractFieldSpace) -> Flow:
-    return autoregressive_flow(key(25), space, bins=4, hidden=(6, 6), order=2)
+def _autoregressive(space: AbstractFieldSpace, **options: Any) -> Flow:
+    return autoregressive_flow(key(25), space, bins=4, hidden=(6, 6), order=2, **options)
 
 
-def _autoregression(space: AbstractFieldSpace) -> BijectionCase:
-    bijection = scrambled(key(99), _autoregressive(space).bijection)
+def _bumps(dimension: int) -> BijectionCase:
+    space = SphereSpace(dimension)
+    plain = ExponentialMapSum.untrained(key(97), space, 3)
+    # shares of .2 each
+    loud = eqx.tree_at(lambda each: each.logits, plain, jnp.asarray([0.0, 0.0, 0.0, 0.7]))
+    return BijectionCase(scrambled(key(97), loud), space)
+
+
+def _circles(family: AbstractUnitMap) -> BijectionCase:
+    space = TorusSpace((2, 2))
+    plain = CircleMap(family, jnp.zeros((family.n_numbers, *space.shape)), jnp.zeros(space.shape))
+    return BijectionCase(scrambled(key(98), plain, scale=1.0), space)
+
+
+def _autoregression(space: AbstractFieldSpace, **options: Any) -> BijectionCase:
+    bijection = scrambled(key(99), _autoregressive(space, **options).bijection)
     return BijectionCase(bijection, space, smooth_at_cold=isinstance(space, TorusSpace))
 
 
@@ -523,10 +551,17 @@ def _z2_real_nvp(network: str) -> Flow:
     )
 
 
-def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False) -> Flow:
+def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False, slopes: str = "free") -> Flow:
     networks = Networks(network=network, hidden=(6,), kernel_size=3, z2=z2, dtype="float64")
     return rational_quadratic_spline(
-        key(13), Lattice((4, 2)), n_layers=2, n_splines=2, n_bins=n_bins, half_width=3.0, networks=networks
+        key(13),
+        Lattice((4, 2)),
+        n_layers=2,
+        n_splines=2,
+        n_bins=n_bins,
+        half_width=3.0,
+        slopes=slopes,
+        networks=networks,
     )
 
 

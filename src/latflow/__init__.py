@@ -62,6 +62,7 @@ _HOME = {
     "stout_flow": "latflow.flows.link_layers",
     "u1_plaquette_flow": "latflow.flows.gauge",
     "autoregressive_flow": "latflow.flows.autoregressive",
+    "likely_windings": "latflow.flows.autoregressive",
     "arm_flow": "latflow.flows.robot_arm",
     "Z2Mixture": "latflow.flows.mixture",
     "ConditionalFlow": "latflow.flows.conditional",

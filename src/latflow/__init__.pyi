@@ -62,6 +62,7 @@ from latflow.flows.architectures import multiscale as multiscale
 from latflow.flows.architectures import rational_quadratic_spline as rational_quadratic_spline
 from latflow.flows.architectures import real_nvp as real_nvp
 from latflow.flows.autoregressive import autoregressive_flow as autoregressive_flow
+from latflow.flows.autoregressive import likely_windings as likely_windings
 from latflow.flows.conditional import ConditionalFlow as ConditionalFlow
 from latflow.flows.conditional import conditioned as conditioned
 from latflow.flows.continuous import continuous_flow as continuous_flow

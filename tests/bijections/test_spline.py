@@ -10,6 +10,7 @@ import pytest
 
 from latflow.bijections.conditioners import AbstractConditioner, ConvolutionalConditioner
 from latflow.bijections.partition import Partition
+from latflow.bijections.rational import BEND
 from latflow.bijections.spline import SplineCoupling, parameter_counts
 from latflow.errors import ConfigError
 from latflow.fields.spaces import ScalarSpace
@@ -33,10 +34,10 @@ class Prescribed(AbstractConditioner):
         return (self.numbers * sign)[None]
 
 
-def prescribed(n_bins, *, seed=1, scale=1.0):
+def prescribed(n_bins, *, seed=1, scale=1.0, slopes="free"):
     even, odd = parameter_counts(n_bins)
     numbers = scale * jax.random.normal(jax.random.key(seed), (even + odd,))
-    return SplineCoupling(PARTITION, Prescribed(numbers, even), n_bins, HALF_WIDTH)
+    return SplineCoupling(PARTITION, Prescribed(numbers, even), n_bins, HALF_WIDTH, slopes=slopes)
 
 
 @eqx.filter_jit
@@ -63,6 +64,20 @@ def textbook(coupling, x):
     t = (x - xs[i]) / (xs[i + 1] - xs[i])
     top = (ys[i + 1] - ys[i]) * (s * t * t + ds[i] * t * (1 - t))
     return ys[i] + top / (s + (ds[i + 1] + ds[i] - 2 * s) * t * (1 - t))
+
+
+def test_bounded_slopes():
+    """Near the mean of the bins beside, however loud the numbers; the formula is the same."""
+    coupling, values = prescribed(5, scale=30.0, slopes="bounded"), np.linspace(-3.0, 3.0, 61)
+    expected = [textbook(coupling, x) for x in values]
+    np.testing.assert_allclose(apply(coupling, values)[0], expected, rtol=0, atol=1e-13)
+    x, y, slope = (np.asarray(part[0]) for part in coupling._spline(jnp.ones(1)))
+    mean = np.diff(y) / np.diff(x)
+    bends = np.log(slope[1:-1] / np.sqrt(mean[1:] * mean[:-1]))
+    assert np.abs(bends).max() <= BEND + 1e-12
+    assert np.abs(bends).max() > 0.5
+    with pytest.raises(ConfigError, match=r"flow\.slopes: loose; allowed: free"):
+        prescribed(5, slopes="loose")
 
 
 @pytest.mark.parametrize("n_bins", BINS)

@@ -2,13 +2,12 @@ r"""Autoregression in uniform coordinates: one coordinate after another, each by
 
 Tori, spheres and their products have coordinates in the unit cube in which the reference measure is uniform
 (`AbstractFieldSpace.uniforms_of`). A triangular map of the cube has the log-det of its diagonal, and that is the
-log-det on the space. Coordinates are moved by rational-quadratic splines; on a circle value and slope join at its ends,
-and zero stays where it is. A learned turn after the spline does harm: where a mode goes round the circle with an
-earlier angle, the turn has to sweep back somewhere, and the density has a gap there.
+log-det on the space. What moves a coordinate is a map of the unit interval (`latflow.bijections.unit_maps`); on a
+circle zero stays where it is. A learned turn of a circle does harm: where a mode goes round it with an earlier angle,
+the turn has to sweep back somewhere, and the density has a gap there.
 
-Slopes at knots are bounded: $d=\sqrt{s_-s_+}\,e^{b\tanh(r/b)}$ with the mean slopes s of the bins on both sides and a
-free number r. With free slopes the reverse KL lets the slope at a knot grow without bound between two samples, so that
-the density has gaps at which weights are rare and huge.
+Circles may be counted from a sum of earlier ones with integer factors, windings: a linear map of a torus onto itself
+with determinant one, as absolute angles of joints are. A mode that goes round with an earlier angle then stands still.
 
 References:
     arXiv:2002.02428 (flows on tori and spheres); arXiv:1906.04032 (splines).
@@ -23,16 +22,14 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Configuration, PRNGKey, Scalar
+from latflow.arguments import choice
 from latflow.bijections.base import AbstractBijection
-from latflow.bijections.rational import Spline, evaluate, locate, solve
 from latflow.bijections.splits.network import SiteNetwork
+from latflow.bijections.unit_maps import AbstractUnitMap, ProjectionMixture, UnitSpline
 from latflow.errors import ConfigError
 from latflow.fields.spaces import AbstractFieldSpace, refuse_coordinates
 
-LEAST_BIN = 1e-3
-"""Least width and height of a bin. Smaller ones let the density grow spikes."""
-BEND = 1.0
-"""b: slopes at knots differ from those of the bins by a factor of at most e."""
+CIRCLE_MAPS = ("spline", "ncp", "moebius")
 
 
 class AbstractFeatures(eqx.Module):
@@ -66,22 +63,25 @@ class Harmonics(AbstractFeatures):
 
 
 class Autoregression(AbstractBijection):
-    """A spline of every uniform coordinate, whose numbers a network reads from the images of those before.
+    """A map of every uniform coordinate, whose numbers a network reads from the images of those before.
 
-    Untrained networks give the identity. The forward map, which draws, goes from coordinate to coordinate, and so does
-    the inverse.
+    Untrained networks give the windings alone. The forward map, which draws, goes from coordinate to coordinate, and so
+    does the inverse.
 
     Args:
         space: With uniform coordinates.
         features: What networks read.
         networks: One for every coordinate.
-        n_bins: K ≥ 2, bins of every spline.
+        maps: One for every coordinate.
+        windings: For every coordinate, integer factors of those before, by which it is turned; not zero for circles
+            alone.
     """
 
     space: AbstractFieldSpace
     features: AbstractFeatures
     networks: tuple[SiteNetwork, ...]
-    n_bins: int = eqx.field(static=True)
+    maps: tuple[AbstractUnitMap, ...]
+    windings: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     @classmethod
     def untrained(
@@ -93,86 +93,87 @@ class Autoregression(AbstractBijection):
         n_bins: int,
         hidden: tuple[int, ...],
         dtype: str | jnp.dtype,
+        circle_map: str = "spline",
+        windings: tuple[tuple[int, ...], ...] = (),
     ) -> "Autoregression":
-        """The identity, with random hidden layers.
+        """The identity but for windings, with random hidden layers.
 
         Args:
             key: Randomness of the hidden layers.
             space: With uniform coordinates.
             features: What networks read.
-            n_bins: Bins of every spline.
+            n_bins: Bins of every spline, maps of every mixture.
             hidden: Units of the hidden layers.
             dtype: Precision of the networks.
+            circle_map: "spline", or mixtures on circles: "ncp" | "moebius".
+            windings: Rows of lengths 0, 1, …; none: zeros.
 
         Raises:
-            ConfigError: If the space has no uniform coordinates, or there is one bin only.
+            ConfigError: If the space has no uniform coordinates, there is one bin only, the map is unknown, or windings
+                are not such rows or turn or read what is no circle.
         """
         if not space.periodic:
             refuse_coordinates(space)
-        if n_bins < 2 or n_bins * LEAST_BIN >= 1:
-            raise ConfigError([f"flow.bins: {n_bins}; allowed: at least 2, less than {1 / LEAST_BIN:g}"])
-        networks = []
+        choice("flow.map", circle_map, CIRCLE_MAPS)
+        windings = _checked(windings, space.periodic) if windings else tuple((0,) * i for i in range(space.n_uniforms))
+        networks, maps = [], []
         for i, circle in enumerate(space.periodic):
             n_in = features(jnp.full(i, 0.5)).size
             # Nothing is read by the first one, which is a bias.
             layers = hidden if n_in else ()
             child = jax.random.fold_in(key, i)
-            n_out = _n_parameters(n_bins, circle=circle)
+            mixes = circle and circle_map != "spline"
+            spline = UnitSpline(n_bins, circle)
+            maps.append(ProjectionMixture(n_bins, circle_map == "moebius") if mixes else spline)
+            n_out = maps[-1].n_numbers
             networks.append(SiteNetwork.untrained(child, n_in=n_in, hidden=layers, n_out=n_out, dtype=dtype))
-        return cls(space, features, tuple(networks), n_bins)
+        return cls(space, features, tuple(networks), tuple(maps), windings)
 
     @override
     def forward_and_log_det(self, x: Configuration) -> tuple[Configuration, Scalar]:
         u, images = self.space.uniforms_of(x), jnp.zeros(0)
         log_det = jnp.zeros(())
-        for i, circle in enumerate(self.space.periodic):
-            knots = self._spline(i, images, circle=circle)
-            bins = locate(u[i : i + 1], knots.x, knots)
-            y, log_slope = evaluate(bins, (u[i : i + 1] - bins.left) / bins.width)
-            images = jnp.concatenate([images, y])
-            log_det = log_det + log_slope[0]
+        for i, unit_map in enumerate(self.maps):
+            y, log_slope = unit_map.forward(u[i], self._numbers(i, images))
+            images = jnp.append(images, self._wound(i, y, images, 1))
+            log_det = log_det + log_slope
         return self.space.of_uniforms(images), log_det
 
     @override
     def inverse_and_log_det(self, y: Configuration) -> tuple[Configuration, Scalar]:
         images, u = self.space.uniforms_of(y), []
         log_det = jnp.zeros(())
-        for i, circle in enumerate(self.space.periodic):
-            knots, value = self._spline(i, images[:i], circle=circle), images[i : i + 1]
-            bins = locate(value, knots.y, knots)
-            fraction = solve(bins, value - bins.bottom)
-            log_det = log_det - evaluate(bins, fraction)[1][0]
-            u.append(bins.left + bins.width * fraction)
-        return self.space.of_uniforms(jnp.concatenate(u)), log_det
+        for i, unit_map in enumerate(self.maps):
+            earlier = images[:i]
+            value, log_slope = unit_map.inverse(self._wound(i, images[i], earlier, -1), self._numbers(i, earlier))
+            u.append(value)
+            log_det = log_det + log_slope
+        return self.space.of_uniforms(jnp.stack(u)), log_det
 
-    def _spline(self, i: int, earlier: Float[Array, " i"], *, circle: bool) -> Spline:
-        numbers = self.networks[i](self.features(earlier))
-        k = self.n_bins
-        widths, heights, slopes = jnp.split(numbers, [k, 2 * k])
-        x, y = _edges(widths), _edges(heights)
-        return Spline(x[None], y[None], _slopes(x, y, slopes, circle=circle)[None])
+    def _numbers(self, i: int, earlier: Float[Array, " i"]) -> Float[Array, " m"]:
+        return self.networks[i](self.features(earlier))
 
-
-def _n_parameters(n_bins: int, *, circle: bool) -> int:
-    """Numbers of the spline of one coordinate: widths, heights and slopes at knots, of which a circle has one less."""
-    return 3 * n_bins + (0 if circle else 1)
+    def _wound(self, i: int, u: Scalar, earlier: Float[Array, " i"], sign: int) -> Scalar:
+        """A coordinate turned by its windings, or back."""
+        if not any(self.windings[i]):
+            return u
+        turned = u + sign * jnp.dot(jnp.asarray(self.windings[i], float), earlier)
+        return turned - jnp.floor(turned)
 
 
-def _edges(raw: Float[Array, " n_bins"]) -> Float[Array, " n_knots"]:
-    shares = LEAST_BIN + (1 - raw.size * LEAST_BIN) * jax.nn.softmax(raw)
-    return jnp.concatenate([jnp.zeros(1), jnp.cumsum(shares)[:-1], jnp.ones(1)])
-
-
-def _slopes(
-    x: Float[Array, " n_knots"], y: Float[Array, " n_knots"], raw: Float[Array, " n"], *, circle: bool
-) -> Float[Array, " n_knots"]:
-    """At every knot, near the geometric mean of the slopes of its bins; at an end of an interval there is one bin."""
-    mean = jnp.diff(y) / jnp.diff(x)
-    first, last = mean[:1], mean[-1:]
-    below = jnp.concatenate([last if circle else first, mean])
-    above = jnp.concatenate([mean, first if circle else last])
-    bend = jnp.concatenate([raw, raw[:1]]) if circle else raw
-    return jnp.sqrt(below * above) * jnp.exp(BEND * jnp.tanh(bend / BEND))
+def _checked(windings: tuple[tuple[int, ...], ...], periodic: tuple[bool, ...]) -> tuple[tuple[int, ...], ...]:
+    lengths = [len(row) for row in windings]
+    if lengths != list(range(len(periodic))):
+        allowed = f"{len(periodic)} rows of 0, 1, … factors of the coordinates before"
+        raise ConfigError([f"flow.windings: rows of {lengths}; allowed: {allowed}"])
+    for i, row in enumerate(windings):
+        for j, factor in enumerate(row):
+            if factor and not (periodic[i] and periodic[j]):
+                wrong = i if not periodic[i] else j
+                raise ConfigError(
+                    [f"flow.windings: {factor} in row {i}, place {j}; allowed: 0, for coordinate {wrong} is no circle"]
+                )
+    return windings
 
 
 def _circle(u: Scalar, order: int) -> Float[Array, " m"]:

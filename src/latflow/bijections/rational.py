@@ -2,6 +2,10 @@ r"""Monotone rational-quadratic functions between knots: values, slopes and inve
 
 Arrays have one row for every number that is moved.
 
+Slopes at knots may be bounded: $d=\sqrt{s_-s_+}\,e^{b\tanh(r/b)}$ with the mean slopes s of the bins on both sides and
+a free number r. With free slopes the reverse KL lets the slope at a knot grow without bound between two samples, and
+the density has gaps at which weights are rare and huge.
+
 References:
     arXiv:1906.04032, section 3.1 and appendix A.
 """
@@ -10,6 +14,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+BEND = 1.0
+"""b: bounded slopes at knots differ from those of the bins by a factor of at most e."""
 
 
 class Spline(NamedTuple):
@@ -29,6 +36,21 @@ class Bins(NamedTuple):
     height: Float[Array, " n_active"]
     slope_left: Float[Array, " n_active"]
     slope_right: Float[Array, " n_active"]
+
+
+def bounded_slopes(
+    below: Float[Array, "n_active n_knots"],
+    above: Float[Array, "n_active n_knots"],
+    numbers: Float[Array, "n_active n_knots"],
+) -> Float[Array, "n_active n_knots"]:
+    """Slopes at knots near the geometric mean of those of their bins; numbers of zero give that mean.
+
+    Args:
+        below: Mean slopes of the bins that end at the knots.
+        above: Of those that begin there; at an end of an interval there is one bin.
+        numbers: r, any.
+    """
+    return jnp.sqrt(below * above) * jnp.exp(BEND * jnp.tanh(numbers / BEND))
 
 
 def locate(value: Float[Array, " n_active"], knots: Float[Array, "n_active n_knots"], spline: Spline) -> Bins:

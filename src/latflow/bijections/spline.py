@@ -19,11 +19,14 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Scalar
+from latflow.arguments import choice
 from latflow.bijections.base import AbstractBijection
 from latflow.bijections.conditioners import AbstractConditioner
 from latflow.bijections.partition import Partition
-from latflow.bijections.rational import Spline, evaluate, locate, solve
+from latflow.bijections.rational import Spline, bounded_slopes, evaluate, locate, solve
 from latflow.errors import ConfigError
+
+SLOPES = ("free", "bounded")
 
 
 class Counts(NamedTuple):
@@ -50,10 +53,11 @@ class SplineCoupling(AbstractBijection):
         n_bins: K ≥ 2, bins of $[-B, B]$.
         half_width: B > 0; values beyond are left alone.
         least_bin: Smallest width and height of a bin, as a fraction of 2B; less than 1/K.
-        least_slope: Smallest slope at a knot, below 1.
+        least_slope: Smallest slope at a knot, below 1; of free slopes.
+        slopes: At inner knots, "free" or "bounded" by those of the bins (`latflow.bijections.rational`).
 
     Raises:
-        ConfigError: If there is one bin only, or the least widths leave nothing to learn.
+        ConfigError: If there is one bin only, the least widths leave nothing to learn, or the word is unknown.
 
     References:
         arXiv:1906.04032, section 3.1 and appendix A.
@@ -65,11 +69,14 @@ class SplineCoupling(AbstractBijection):
     half_width: float = eqx.field(static=True)
     least_bin: float = eqx.field(static=True, default=1e-2)
     least_slope: float = eqx.field(static=True, default=1e-2)
+    slopes: str = eqx.field(static=True, default="free")
 
     def __check_init__(self) -> None:
         if self.n_bins < 2 or self.n_bins * self.least_bin >= 1:
             allowed = f"at least 2, less than {1 / self.least_bin:g}"
             raise ConfigError([f"flow.bins: {self.n_bins}; allowed: {allowed}"])
+
+        choice("flow.slopes", self.slopes, SLOPES)
 
     def _spline(self, frozen: Float[Array, " n_frozen"]) -> Spline:
         k = self.n_bins
@@ -77,12 +84,16 @@ class SplineCoupling(AbstractBijection):
         counts = [_n_even(k), _n_even(k), _n_even(k - 1), k - _n_even(k), k - _n_even(k), k - 1 - _n_even(k - 1)]
         parts = jnp.split(parameters, [sum(counts[: i + 1]) for i in range(len(counts) - 1)], axis=-1)
         widths, heights, slopes = (_unfold(even, odd) for even, odd in zip(parts[:3], parts[3:], strict=True))
+        x, y = self._knots(widths), self._knots(heights)
         one = jnp.ones((slopes.shape[0], 1), slopes.dtype)
-        # softplus of this offset is 1 - least_slope: raw slopes of zero are slopes of one
-        offset = math.log(math.expm1(1 - self.least_slope))
-        inner = self.least_slope + jax.nn.softplus(slopes + offset)
-        knots = jnp.concatenate([one, inner, one], axis=-1)
-        return Spline(self._knots(widths), self._knots(heights), knots)
+        if self.slopes == "bounded":
+            mean = jnp.diff(y, axis=-1) / jnp.diff(x, axis=-1)
+            inner = bounded_slopes(mean[:, :-1], mean[:, 1:], slopes)
+        else:
+            # softplus of this offset is 1 - least_slope: raw slopes of zero are slopes of one
+            offset = math.log(math.expm1(1 - self.least_slope))
+            inner = self.least_slope + jax.nn.softplus(slopes + offset)
+        return Spline(x, y, jnp.concatenate([one, inner, one], axis=-1))
 
     def _knots(self, raw: Float[Array, "n_active n_bins"]) -> Float[Array, "n_active n_knots"]:
         """Bin edges from −B to B, both of them exact."""

@@ -86,6 +86,7 @@ def rational_quadratic_spline(
     n_splines: int = 2,
     n_bins: int = 8,
     half_width: float = 4.0,
+    slopes: str = "free",
     log_scale_bound: float = 2.0,
     networks: Networks | None = None,
 ) -> Flow:
@@ -101,6 +102,7 @@ def rational_quadratic_spline(
         n_splines: How many of them, the last ones, are splines.
         n_bins: Bins of a spline.
         half_width: Largest value that a spline changes, before the global scale.
+        slopes: Of splines at their knots, "free" or "bounded" by those of their bins.
         log_scale_bound: Largest |s| of an affine coupling.
         networks: What reads the frozen sites.
 
@@ -125,7 +127,7 @@ def rational_quadratic_spline(
             layers.append(AffineCoupling(partition, conditioner, log_scale_bound))
         else:
             conditioner = networks.conditioner(layer_key, partition, n_even=n_even, n_odd=n_odd)
-            layers.append(SplineCoupling(partition, conditioner, n_bins, half_width))
+            layers.append(SplineCoupling(partition, conditioner, n_bins, half_width, slopes=slopes))
     return Flow(Normal(lattice.shape), Chain((*layers, Scale())))
 
 

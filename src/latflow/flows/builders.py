@@ -39,7 +39,16 @@ def continuous(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) 
 
 def autoregressive(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
     """Splines of uniform coordinates, one after another."""
-    return autoregressive_flow(key, space, bins=table.bins, hidden=tuple(table.hidden), order=table.order, dtype=dtype)
+    return autoregressive_flow(
+        key,
+        space,
+        bins=table.bins,
+        hidden=tuple(table.hidden),
+        order=table.order,
+        circle_map=table.map,
+        windings=table.windings,
+        dtype=dtype,
+    )
 
 
 def real_nvp(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
@@ -67,6 +76,7 @@ def spline(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> F
         n_splines=table.splines,
         n_bins=table.bins,
         half_width=table.half_width,
+        slopes=table.slopes,
         networks=networks,
     )
 

@@ -23,7 +23,7 @@ from latflow.flows.link_tables import (
     VillainTable,
 )
 from latflow.plugins import Plugin, plugins
-from latflow.tables import List, Pair, Positive, Width
+from latflow.tables import ADDED, List, Pair, Positive, Width
 
 Window: TypeAlias = Annotated[int, Field(ge=1, le=63)]
 Bound: TypeAlias = Annotated[float, Field(gt=0, le=50)]
@@ -109,6 +109,9 @@ class SplineTable(AbstractFlowTable):
     )
     bins: Annotated[int, Field(ge=2, le=64)] = Field(default=8, description="bins of a spline")
     half_width: Positive = Field(default=4.0, description="splines act on values between ± this")
+    slopes: Literal["free", "bounded"] = Field(
+        default="free", description="of splines at knots; bounded by those of the bins beside", json_schema_extra=ADDED
+    )
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)
 
@@ -142,9 +145,17 @@ class AutoregressiveTable(AbstractFlowTable):
     fields: ClassVar[tuple[str, ...]] = ("angles", "vectors")
     builder: ClassVar[str] = "latflow.flows.builders:autoregressive"
     kind: Literal["autoregressive"] = Field(default="autoregressive", description=WHICH)
-    bins: Annotated[int, Field(ge=2, le=256)] = Field(default=24, description="bins of every spline")
+    bins: Annotated[int, Field(ge=2, le=256)] = Field(
+        default=24, description="bins of every spline, maps of every mixture"
+    )
     hidden: Widths = Field(default=(64, 64), min_length=1, max_length=8, description="units of each hidden layer")
     order: Annotated[int, Field(ge=1, le=64)] = Field(default=3, description="largest harmonic of earlier angles")
+    map: Literal["spline", "ncp", "moebius"] = Field(
+        default="spline", description="of circles; mixtures of projections or of Möbius maps", json_schema_extra=ADDED
+    )
+    windings: List[List[Annotated[int, Field(ge=-8, le=8)]]] = Field(
+        default=(), description="integer factors of earlier circles that turn each; none: 0", json_schema_extra=ADDED
+    )
 
     @override
     def work(self, parameters: int, volume: int) -> tuple[int, int]:

@@ -16,12 +16,13 @@ from latflow.report.names import SAMPLERS, sampler_style
 SHOWN_ARMS = 60
 """Arms drawn of each sampler."""
 
-SHOWN_POINTS = 1500
+SHOWN_POINTS = 600
 """Points on a sphere drawn of each sampler."""
 
 _TIPS, _VECTOR = "tip", "direction"
 _S2 = 3
 _BINS = 80
+_ROUND = np.linspace(0, 2 * np.pi, 201)
 
 
 def arms(run: Run) -> Picture | Omitted:
@@ -81,8 +82,8 @@ def goal_shares(run: Run) -> Picture | Omitted:
         style, x = sampler_style(sampler), np.arange(1, n + 1) + width * (i - (len(found) - 1) / 2)
         right = np.array([np.mean((mode == j) & (elbow > 0)) for j in range(n)])
         left = np.array([np.mean((mode == j) & (elbow <= 0)) for j in range(n)])
-        axes.bar(x, right, width, color=style.colour, label=f"{style.label}, elbow right")
-        axes.bar(x, left, width, bottom=right, color=style.colour, alpha=0.4, label="left")
+        axes.bar(x, right, width, color=style.colour, label=style.label)
+        axes.bar(x, left, width, bottom=right, color=style.colour, alpha=0.4)
         told.append(f"{style.label}: " + ", ".join(f"{a:.3f} + {b:.3f}" for a, b in zip(right, left, strict=True)))
     rows = (row for row in run.results.of("shares") if row.reference is not None)
     exact = next((data.vector(row.reference) for row in rows), np.zeros(0))
@@ -110,20 +111,17 @@ def sphere(run: Run) -> Picture | Omitted:
     if not found:
         return Omitted(name, title, "shown for one unit vector of three components")
     figure = Figure(figsize=(PAGE_INCHES, 1.5 * (len(found) + 1) // 2 * 1.15))
-    latitude, longitude = np.linspace(-np.pi / 2, np.pi / 2, 121), np.linspace(-np.pi, np.pi, 241)
-    up, along = np.meshgrid(latitude, longitude, indexing="ij")
-    grid = np.stack([np.sin(up), np.cos(up) * np.cos(along), np.cos(up) * np.sin(along)], axis=-1)
+    horizontal, vertical, grid = _mollweide_grid()
     directions = np.asarray(table["directions"], dtype=float)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     density = np.sum(np.exp(table["concentration"] * (grid @ directions.T - 1)), axis=-1)
     for i, (sampler, points) in enumerate(found.items()):
-        axes: Any = figure.add_subplot(-(-len(found) // 2), 2, i + 1, projection="mollweide")
-        axes.contourf(along, up, density, levels=12, cmap="Greys")
+        axes: Any = figure.add_subplot(-(-len(found) // 2), 2, i + 1, aspect="equal")
+        axes.contourf(horizontal, vertical, density, levels=12, cmap="Greys")
+        axes.plot(2 * np.cos(_ROUND), np.sin(_ROUND), color=INK, linewidth=0.8)
         some = points[:, :: max(1, points.shape[1] // SHOWN_POINTS)]
-        place = np.arctan2(some[2], some[1]), np.arcsin(np.clip(some[0], -1, 1))
-        axes.plot(*place, ".", color=sampler_style(sampler).colour, markersize=0.8, alpha=0.6)
-        axes.set_xticklabels([])
-        axes.set_yticklabels([])
+        axes.plot(*_mollweide(some), ".", color=sampler_style(sampler).colour, markersize=0.8, alpha=0.6)
+        axes.axis("off")
         axes.set_title(sampler_style(sampler).label, color=sampler_style(sampler).colour)
     svg, pdf = encode(figure)
     counts = "; ".join(f"{sampler_style(s).label}: {points.shape[1]}" for s, points in found.items())
@@ -134,6 +132,22 @@ def sphere(run: Run) -> Picture | Omitted:
     return Picture(
         name, title, caption, f"Maps of the sphere by sampler, {counts} configurations.", svg, pdf, wide=True
     )
+
+
+def _mollweide(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of unit vectors in the ellipse with half axes 2 and 1, the first component up: equal areas stay equal."""
+    half = np.linspace(-np.pi / 2, np.pi / 2, 2001)
+    turned = np.interp(np.clip(points[0], -1, 1), (2 * half + np.sin(2 * half)) / np.pi, half)
+    return 2 / np.pi * np.arctan2(points[2], points[1]) * np.cos(turned), np.sin(turned)
+
+
+def _mollweide_grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places in the ellipse, and the unit vectors there. Rows go from one edge to the other."""
+    turned, share = np.linspace(-np.pi / 2, np.pi / 2, 61)[:, None], np.linspace(-1, 1, 97)[None]
+    up = (2 * turned + np.sin(2 * turned)) / np.pi
+    level, longitude = np.sqrt(np.clip(1 - up**2, 0, 1)), np.pi * share
+    grid = np.stack([up + 0 * share, level * np.cos(longitude), level * np.sin(longitude)], axis=-1)
+    return 2 * share * np.cos(turned), np.sin(turned) + 0 * share, grid
 
 
 def _action(run: Run) -> Any:

@@ -21,6 +21,7 @@ from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate, State, pull
+from latflow.theories.catalogue import kinds, table_of
 
 DISTRIBUTION = "topological_charge_distribution"
 
@@ -171,7 +172,7 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         return [
             ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
             *_field(run),
-            ("Lattice", f"{shape}, periodic"),
+            _extents(str(kind), shape),
             *_measured_beside(run),
         ]
     flow = study.get("flow") or {}
@@ -183,9 +184,16 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
         *([("S", formula)] if formula else []),
         *_field(run),
-        ("Lattice", f"{shape}, periodic"),
+        _extents(str(kind), shape),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]
+
+
+def _extents(kind: str, shape: str) -> tuple[str, str]:
+    """The lattice, or how many numbers a draw has where the theory has none."""
+    if kind in kinds() and not table_of(kind).lattice:
+        return ("Numbers of a draw", shape)
+    return ("Lattice", f"{shape}, periodic")
 
 
 def _field(run: Run) -> list[tuple[str, str]]:

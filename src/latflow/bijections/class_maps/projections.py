@@ -3,8 +3,8 @@ r"""Mixtures of non-compact projections of an angle.
 $$\theta\to\sum_i\rho_i\,2\arctan\!\big(e^{s_i}\tan\tfrac\theta2\big)+t,$$
 
 each of which projects the circle on a line, scales the line and projects it back. Slopes lie between $e^{-|s|}$ and
-$e^{|s|}$, and s is bounded smoothly. A mixture has no inverse in closed form: it is found by Newton steps inside a
-bracket. Where it is not found to `TOLERANCE`, its log-det is NaN, so that no density passes for one.
+$e^{|s|}$, and s is bounded smoothly. A mixture has no inverse in closed form; how it is found, and that its log-det is
+NaN where it is not: `latflow.bijections.unit_maps`.
 
 References:
     arXiv:2002.02428, section 2; as couplings of U(1) links arXiv:2003.06413, eqs. (15)-(17).
@@ -13,7 +13,6 @@ References:
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 from typing_extensions import override
 
@@ -21,12 +20,11 @@ from latflow._typing import Field
 from latflow.arguments import count
 from latflow.batching import trailing
 from latflow.bijections.class_maps.base import AbstractClassMap, LogDet, Numbers
+from latflow.bijections.unit_maps import Projection, inverted, mixed, strengths
 from latflow.groups.base import wrap
 
 BOUND = 4.0
 """Largest |s|."""
-TOLERANCE = 1e-11
-"""Largest error of a pre-image, times the slope."""
 _STEPS = 60
 
 
@@ -69,12 +67,8 @@ def _mixed(angle: Float[Array, "*sites"], even: Numbers) -> tuple[Float[Array, "
     half = len(even) // 2
     shares = jax.nn.softmax(even[:half], axis=0)
     # components that began alike would learn alike: each feels its parameter with another strength
-    strength = (2 * (np.arange(half) + 1) / (half + 1)).reshape(-1, *(1,) * angle.ndim)
-    scale = jnp.exp(BOUND / 2 * jnp.tanh(strength * even[half:] / BOUND))
-    cosine, sine = jnp.cos(angle / 2)[None], jnp.sin(angle / 2)[None]
-    images = 2 * jnp.arctan2(scale * sine, cosine / scale)
-    slopes = 1 / ((cosine / scale) ** 2 + (scale * sine) ** 2)
-    return jnp.sum(shares * images, axis=0), jnp.sum(shares * slopes, axis=0)
+    strength = strengths(half).reshape(-1, *(1,) * angle.ndim)
+    return mixed(angle, shares, Projection(jnp.exp(BOUND / 2 * jnp.tanh(strength * even[half:] / BOUND)), 0.0))
 
 
 @trailing
@@ -87,21 +81,4 @@ def _pushed(element: Float[Array, "*sites"], even: Numbers, odd: Numbers) -> tup
 def _pulled(
     element: Float[Array, "*sites"], even: Numbers, odd: Numbers, *, steps: int
 ) -> tuple[Float[Array, "*sites"], LogDet]:
-    target = wrap(element - odd[0])
-    fixed, wanted = jax.lax.stop_gradient(even), jax.lax.stop_gradient(target)
-
-    def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, high, x = state
-        image, slope = _mixed(x, fixed)
-        low, high = jnp.where(image < wanted, x, low), jnp.where(image < wanted, high, x)
-        newton = x - (image - wanted) / slope
-        return low, high, jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
-
-    pi = jnp.full_like(wanted, jnp.pi)
-    x = jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, step, (-pi, pi, wanted))[2])
-    image, slope = _mixed(x, even)
-    residual = image - target
-    # one more step, which carries the derivatives of the implicit function
-    x = x - residual / jax.lax.stop_gradient(slope)
-    log_slope = jnp.log(_mixed(x, even)[1])
-    return x, jnp.where(jnp.abs(residual) < TOLERANCE, -log_slope, jnp.nan)
+    return inverted(_mixed, wrap(element - odd[0]), even, steps=steps)
