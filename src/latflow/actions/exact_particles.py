@@ -126,8 +126,8 @@ class PairMoments:
 def four_particles(pair: Curve, *, largest: float, n_distances: int = 150, n_grid: int = 192) -> PairMoments:
     r"""With every pair interacting by one potential: two of them fixed, the others by one convolution.
 
-    $\int e^{-u(r)}\,2\pi r\,dr\int dx\,dy\,g_r(x)\,e^{-u(|x-y|)}g_r(y)$, where $g_r$ are the factors of one particle with
-    the two fixed ones. It holds one particle at the origin; the integral over the mean-free subspace is
+    $\int e^{-u(r)}\,2\pi r\,dr\int dx\,dy\,g_r(x)\,e^{-u(|x-y|)}g_r(y)$, where $g_r$ are the factors of one particle
+    with the two fixed ones. It holds one particle at the origin; the integral over the mean-free subspace is
     $n^{-d/2}=\tfrac14$ of it.
 
     Args:

@@ -208,17 +208,20 @@ class DoubleWellPairs(AbstractEnergy):
         self.offset = finite("action.offset", offset)
         self.temperature = positive("action.temperature", temperature)
 
+    def pair(self, distance: Float[Array, "*p"]) -> Float[Array, "*p"]:
+        """The energy of two particles."""
+        u = distance - self.offset
+        return self.quartic * u**4 + self.quadratic * u**2 + self.linear * u
+
     @override
     def energy(self, x: Float[Array, "n d"]) -> Scalar:
-        u = pair_distances(x) - self.offset
-        return jnp.sum(self.quartic * u**4 + self.quadratic * u**2 + self.linear * u)
+        return jnp.sum(self.pair(pair_distances(x)))
 
 
 class LennardJones(AbstractEnergy):
     r"""$U=\varepsilon\sum_{i<j}[(r_m/d_{ij})^{12}-2(r_m/d_{ij})^6]+\tfrac k2\sum_i|x_i-\bar x|^2$.
 
-    Every pair is counted once, so that a pair at its minimum has −ε. Other codes count pairs twice: their energy is that
-    of 2ε.
+    Every pair is counted once, so that a pair at its minimum has −ε. Other codes count pairs twice: theirs is that of 2ε.
 
     Args:
         n: Particles, at least two.
@@ -258,16 +261,18 @@ class LennardJones(AbstractEnergy):
         self.oscillator = positive("action.oscillator", oscillator)
         self.temperature = positive("action.temperature", temperature)
 
-    def pair_energy(self, x: Float[Array, "n d"]) -> Scalar:
-        """U without the oscillator."""
-        square = jnp.maximum(square_distances(x) / self.radius**2, NEAREST**2)
-        s = square**-3
-        return self.epsilon * jnp.sum(s * (s - 2))
+    def pair(self, distance: Float[Array, "*p"]) -> Float[Array, "*p"]:
+        """The energy of two particles."""
+        return self._pair_of_square(distance**2)
 
     @override
     def energy(self, x: Float[Array, "n d"]) -> Scalar:
         centred = x - jnp.mean(x, axis=0, keepdims=True)
-        return self.pair_energy(x) + 0.5 * self.oscillator * jnp.sum(centred**2)
+        return jnp.sum(self._pair_of_square(square_distances(x))) + 0.5 * self.oscillator * jnp.sum(centred**2)
+
+    def _pair_of_square(self, square: Float[Array, "*p"]) -> Float[Array, "*p"]:
+        s = jnp.maximum(square / self.radius**2, NEAREST**2) ** -3
+        return self.epsilon * s * (s - 2)
 
 
 def _particles(n: int, dim: int, *, mean_free: bool) -> EuclideanSpace:

@@ -102,7 +102,8 @@ def _of_links(space: GaugeSpace) -> AbstractSectors:
 def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
     del action
     raise TypeError(
-        f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace, EuclideanSpace, or a SpinModel"
+        f"no observables are known for {type(space).__name__}; "
+        "allowed: ScalarSpace, GaugeSpace, EuclideanSpace, or a SpinModel"
     )
 
 
