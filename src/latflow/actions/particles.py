@@ -221,7 +221,7 @@ class DoubleWellPairs(AbstractEnergy):
 class LennardJones(AbstractEnergy):
     r"""$U=\varepsilon\sum_{i<j}[(r_m/d_{ij})^{12}-2(r_m/d_{ij})^6]+\tfrac k2\sum_i|x_i-\bar x|^2$.
 
-    Every pair is counted once, so that a pair at its minimum has −ε. Other codes count pairs twice: theirs is that of 2ε.
+    Every pair is counted once, so that a pair at its minimum has −ε. Codes that count pairs twice have 2ε.
 
     Args:
         n: Particles, at least two.
