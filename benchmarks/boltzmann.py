@@ -15,23 +15,30 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from latflow.actions.particles import LennardJones  # noqa: E402
-from latflow.distributions import IsotropicNormal  # noqa: E402
-from latflow.flows.architectures import rational_quadratic_spline  # noqa: E402
+from latflow.distributions import AbstractDistribution, IsotropicNormal  # noqa: E402
+from latflow.flows.architectures import cast, rational_quadratic_spline  # noqa: E402
 from latflow.flows.flow import Flow  # noqa: E402
 from latflow.flows.networks import Networks  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
-from latflow.randomness import fold_in, root_key, split  # noqa: E402
+from latflow.randomness import fold_in, root_key, split, standard_normal, uniform  # noqa: E402
 from latflow.theories.catalogue import table_of, theory_of  # noqa: E402
+from latflow.theories.particles.estimates import difference  # noqa: E402
+from latflow.theories.particles.states import second_state  # noqa: E402
 from latflow.training.evaluation import Evaluation  # noqa: E402
 from latflow.training.fit import fit  # noqa: E402
 from latflow.training.losses import PathGradient  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
 from latflow.training.stop import StopCriterion  # noqa: E402
 
+KINDS = ("double-well", "mueller-brown", "dw4", "lj13")
 BLOCK = 4096
+STEPS = 10
+"""Steps of the integrator of production draws."""
 KNOTS = 25
 """Powers at which the pilot run finds a width; in between they are interpolated."""
 PILOT = 256
+CHAINS = 512
+"""Annealed draws of a block: few enough for the cache."""
 TARGET = 0.45
 """Acceptance that the pilot run aims at."""
 
@@ -46,84 +53,98 @@ def plain(kind):
 # annealing ------------------------------------------------------------------------------------------------------------
 
 
-def path(action):
-    """Width of the normal density where annealing begins, power of the schedule of λ, strength of the oscillator."""
-    if isinstance(action, LennardJones):
-        return 1.0, 4, float(action.oscillator)
-    return 2.2, 2, 0.0
+class Path(NamedTuple):
+    """Densities exp(−a |x|²/2s² − b S) from one that draws are made of: a and b at every step, and s."""
+
+    start: AbstractDistribution
+    base: np.ndarray
+    power: np.ndarray
+    width: float
 
 
-def sweeps(action, lambdas):
-    """One annealed draw per row: draws and logarithms of weights from a key and the widths of all steps."""
+def from_normal(action, n_sweeps):
+    """From a normal density of the width of the oscillator, or about as wide as the particles."""
+    cluster = isinstance(action, LennardJones)
+    width = 1.0 if cluster else 2.2
+    powers = np.linspace(0, 1, n_sweeps + 1) ** (4 if cluster else 2)
+    return Path(IsotropicNormal.of_width(action.space, width), 1 - powers, powers, width)
+
+
+def from_flow(flow, temperature, n_sweeps):
+    """From a flow that draws the target at a higher temperature."""
+    return Path(flow, np.zeros(n_sweeps + 1), np.linspace(1 / temperature, 1, n_sweeps + 1), 1.0)
+
+
+def annealing(action, path):
+    """A function from a key, the widths of all steps and a rate to draws, logarithms of weights and widths.
+
+    With a rate, widths follow the acceptance of all chains: for pilot runs, whose weights mean nothing.
+    """
     n, d = action.space.shape
-    width, _, spring = path(action)
-    kt, rows = float(action.temperature), jnp.arange(n)
+    spring = float(action.oscillator) if isinstance(action, LennardJones) else 0.0
+    kt, rows, base_unit = float(action.temperature), jnp.arange(n), 1 / path.width**2
 
-    def gain(x, i, step, power):
-        """S at a power after moving particle i, less S before; from its pairs alone, and nothing is added up."""
+    def gain(x, i, step, base, power):
+        """The exponent after moving particle i, less that before; of its pairs alone, and nothing is added up."""
         here, others = x[i], rows != i
         before = jnp.sqrt(jnp.sum((x - here) ** 2, axis=1))
         after = jnp.sqrt(jnp.sum((x - here - step) ** 2, axis=1))
         pairs = jnp.sum(jnp.where(others, action.pair(after) - action.pair(before), 0.0))
         square = (here - jnp.mean(x, axis=0)) @ step + 0.5 * (step @ step) * (1 - 1 / n)
-        return (1 - power) * square / width**2 + power * (pairs + spring * square) / kt
+        return base * base_unit * square + power * (pairs + spring * square) / kt
 
-    def one_sweep(x, key, power, step_width):
+    def sweep(x, key, base, power, step_width):
         move, decide = split(key, 2)
         steps = step_width * standard_normal(move, (n, d))
         logs = jnp.log(uniform(decide, (n,)))
 
         def one(x, given):
             i, step, log = given
-            taken = log < -gain(x, i, step, power)
+            taken = log < -gain(x, i, step, base, power)
             return x.at[i].add(jnp.where(taken, step, 0.0)), taken
 
         x, taken = jax.lax.scan(one, x, (rows, steps, logs))
         return x - jnp.mean(x, axis=0), jnp.mean(taken.astype(float))
 
-    prior = IsotropicNormal.of_width(action.space, width)
-
-    def excess(x):
-        """Log-density of the target over that of the beginning."""
-        return -action(x) - prior.log_prob(x)
+    def exponent(x, base, power):
+        """The whole energy, computed anew at every step."""
+        return base * base_unit * 0.5 * jnp.sum((x - jnp.mean(x, axis=0)) ** 2) + power * action(x)
 
     def draws(key, widths, rate, n_chains):
-        """With a rate, widths follow the acceptance of all chains: for pilot runs, whose weights mean nothing."""
         start, walk = split(key, 2)
-        x = jax.vmap(lambda k: prior.sample_and_log_prob(k)[0])(split(start, n_chains))
+        x, log_q = jax.vmap(path.start.sample_and_log_prob)(split(start, n_chains))
+        exponents = jax.vmap(exponent, in_axes=(0, None, None))
 
         def step(state, given):
             x, log_w, scale = state
-            before, power, step_width, number = given
-            log_w = log_w + (power - before) * jax.vmap(excess)(x)
+            (base_before, base), (power_before, power), width, number = given
+            log_w = log_w - exponents(x, base - base_before, power - power_before)
             keys = split(fold_in(walk, number), n_chains)
-            x, taken = jax.vmap(one_sweep, in_axes=(0, 0, None, None))(x, keys, power, scale * step_width)
-            used = scale * step_width
-            scale = scale * jnp.exp(rate * (jnp.mean(taken) - TARGET))
-            return (x, log_w, scale), (used, jnp.mean(taken))
+            used = scale * width
+            x, taken = jax.vmap(sweep, in_axes=(0, 0, None, None, None))(x, keys, base, power, used)
+            return (x, log_w, scale * jnp.exp(rate * (jnp.mean(taken) - TARGET))), used
 
-        given = (jnp.asarray(lambdas[:-1]), jnp.asarray(lambdas[1:]), widths, jnp.arange(len(lambdas) - 1))
-        (x, log_w, _), (used, taken) = jax.lax.scan(step, (x, jnp.zeros(n_chains), jnp.ones(())), given)
-        return x, log_w, used, taken
+        steps = (
+            (jnp.asarray(path.base[:-1]), jnp.asarray(path.base[1:])),
+            (jnp.asarray(path.power[:-1]), jnp.asarray(path.power[1:])),
+            widths,
+            jnp.arange(len(widths)),
+        )
+        log_w = -exponents(x, path.base[0], path.power[0]) - log_q
+        (x, log_w, _), used = jax.lax.scan(step, (x, log_w, jnp.ones(())), steps)
+        return x, log_w, used
 
     return draws
 
 
-def annealed(action, arguments, n_sweeps):
-    """A function from a key to a block of draws and logarithms of weights, with fixed widths; CPU seconds it took."""
-    begin = time.process_time()
-    lambdas = np.linspace(0, 1, n_sweeps + 1) ** path(action)[1]
-    draws = sweeps(action, lambdas)
-    pilot = jax.jit(lambda key: draws(key, jnp.full(n_sweeps, 0.5 * path(action)[0]), 0.5, PILOT))
-    used, taken = (np.asarray(part) for part in pilot(root_key(7))[2:])
-    knots = np.linspace(0, n_sweeps - 1, min(KNOTS, n_sweeps))
-    edges = np.linspace(0, n_sweeps, len(knots) + 1).astype(int)
-    smooth = np.exp([np.mean(np.log(used[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)])
-    widths = jnp.asarray(np.interp(np.arange(n_sweeps), knots, smooth))
-    block = jax.jit(lambda key: draws(key, widths, 0.0, CHAINS)[:2])
-    jax.block_until_ready(block(root_key(0)))
-    del taken
-    return block, time.process_time() - begin
+def annealed(action, path):
+    """A function from a key to a block of draws and logarithms of weights, with widths that a pilot run found."""
+    draws, n_sweeps = annealing(action, path), len(path.power) - 1
+    used = np.asarray(jax.jit(lambda key: draws(key, jnp.full(n_sweeps, 0.5), 0.5, PILOT)[2])(root_key(7)))
+    edges = np.linspace(0, n_sweeps, min(KNOTS, n_sweeps) + 1).astype(int)
+    smooth = [np.mean(np.log(used[a:b])) for a, b in itertools.pairwise(edges)]
+    widths = jnp.asarray(np.exp(np.interp(np.arange(n_sweeps), (edges[1:] + edges[:-1]) / 2, smooth)))
+    return lambda key: draws(key, widths, 0.0, CHAINS)[:2], CHAINS
 
 
 # flows ----------------------------------------------------------------------------------------------------------------
@@ -136,24 +157,165 @@ def spline_flow(action, arguments, seed):
         root_key(seed), Lattice((2,)), n_layers=8, n_splines=4, n_bins=16, half_width=4.0, networks=networks
     )
     flow = Flow(IsotropicNormal.of_width(action.space), built.bijection)
-    return trained(flow, action, arguments, seed, temperatures=(4.0, 2.0, 1.0))
+    return drawn(trained(flow, action, arguments, seed, temperatures=(4.0, 2.0, 1.0)), action)
 
 
-def trained(flow, action, arguments, seed, *, temperatures, rate=None):
-    """The flow after some steps at every temperature, half of all at the last one."""
-    shares = [0.5 / max(1, len(temperatures) - 1)] * (len(temperatures) - 1) + [0.5 if len(temperatures) > 1 else 1.0]
-    for i, (temperature, share) in enumerate(zip(temperatures, shares, strict=True)):
-        steps = max(1, round(share * arguments.steps))
-        peak = arguments.rate if rate is None else rate
-        last = i == len(temperatures) - 1
-        curve = schedule("cosine" if last else "constant", learning_rate=peak, n_steps=steps, warmup_steps=steps // 20)
+def pairs(action, arguments, seed, temperature=1.0):
+    """The continuous flow of particles at some temperature."""
+    sizes = {"n_local": 8, "n_total": 8, "n_bells": 16, "n_steps": 5, "reach": 9.0}
+    flow = pair_flow(root_key(seed), action.space, width=2.0, **sizes, dtype="float32")
+    found = trained(flow, action, arguments, seed, temperatures=(temperature,), batch=arguments.pair_batch)
+    return with_integrator(cast(found, "float64"), RK4, STEPS)
+
+
+def drawn(flow, action):
+    """A function from a key to a block of draws and logarithms of weights."""
+
+    def one(key):
+        x, log_q = flow.sample_and_log_prob(key)
+        return x, -action(x) - log_q
+
+    return lambda key: jax.vmap(one)(split(key, BLOCK)), BLOCK
+
+
+def trained(flow, action, arguments, seed, *, temperatures, batch=None):
+    """The flow after as many steps at every temperature, the last of them at a falling rate."""
+    steps = max(2, arguments.steps // len(temperatures))
+    for i, temperature in enumerate(temperatures):
+        curve = "cosine" if i == len(temperatures) - 1 else "constant"
+        rate = schedule(curve, learning_rate=arguments.rate, n_steps=steps, warmup_steps=steps // 20)
         flow = fit(
             fold_in(root_key(50 + seed), i),
             flow,
             action.with_parameters(temperature=temperature * action.temperature),
             stop=StopCriterion(steps=steps),
-            loss=PathGradient(arguments.batch),
-            optimiser=adam(curve, gradient_clip=1.0, beta2=0.99),
-            evaluation=Evaluation(every=steps, draws=BLOCK),
+            loss=PathGradient(arguments.batch if batch is None else batch),
+            optimiser=adam(rate, gradient_clip=1.0, beta2=0.99),
+            evaluation=Evaluation(every=steps, draws=512),
         ).flow
     return flow
+
+
+# table ----------------------------------------------------------------------------------------------------------------
+
+
+def ways(kind, action, arguments):
+    """What is done of a theory: name, and a function from a seed to blocks and their size."""
+    if kind in ("double-well", "mueller-brown"):
+        return {"flow": lambda seed: spline_flow(action, arguments, seed)}
+    found = {
+        f"annealing, {n} sweeps": lambda seed, n=n: annealed(action, from_normal(action, n)) for n in arguments.sweeps
+    }
+    if kind == "dw4":
+        found["flow"] = lambda seed: drawn(pairs(action, arguments, seed), action)
+        hot = arguments.temperature
+        name = f"flow at temperature {hot:g}, then annealing, {arguments.further} sweeps"
+        found[name] = lambda seed: annealed(
+            action, from_flow(pairs(action, arguments, seed, temperature=hot), hot, arguments.further)
+        )
+    return found
+
+
+def row(kind, way, make, action, known, arguments):
+    """One line of the table, over the seeds."""
+    found = []
+    within = jax.jit(jax.vmap(second_state(table_of(kind).model_validate({"kind": kind}))))
+    for seed in range(1, arguments.seeds + 1):
+        begin = time.process_time()
+        block, size = make(seed)
+        block = jax.jit(block)
+        jax.block_until_ready(block(root_key(0)))
+        made = time.process_time()
+        n_blocks = -(-arguments.draws // size)
+        parts = [jax.block_until_ready(block(fold_in(root_key(100 + seed), i))) for i in range(n_blocks)]
+        seconds = time.process_time() - made
+        x, logs = (np.concatenate(part) for part in zip(*parts, strict=True))
+        w = np.exp(logs - logs.max())
+        log_z, error = np.log(np.mean(w)) + logs.max(), np.std(w) / np.mean(w) / np.sqrt(w.size)
+        state = np.mean(np.asarray(within(jnp.asarray(x))), axis=1)
+        share = w @ state / np.sum(w)
+        share_error = np.sqrt(np.sum((w * (state - share)) ** 2)) / np.sum(w)
+        found.append(
+            (
+                reweighting_ess(logs),
+                log_z,
+                error,
+                difference(share),
+                share_error / (share * (1 - share)),
+                made - begin,
+                1000 * seconds / w.size,
+            )
+        )
+        keep(kind, x, w, arguments)
+    ess, log_z, error, delta, delta_error, made, each = np.asarray(found).T
+    pulls = ""
+    if "log_z" in known:
+        pulls = " ".join(f"{pull:+.1f}" for pull in (log_z - known["log_z"].value) / error)
+        pulls += " | " + " ".join(
+            f"{pull:+.1f}" for pull in (delta - known["free_energy_difference"].value) / delta_error
+        )
+    else:
+        pulls = " | "
+    spread = f" ({ess.min():.3f}…{ess.max():.3f})" if len(ess) > 1 else ""
+    middle = np.argsort(ess)[len(ess) // 2]
+    cells = (
+        way,
+        f"{np.median(ess):.3f}{spread}",
+        f"{log_z[middle]:.4f} ± {error[middle]:.4f}",
+        f"{delta[middle]:.4f} ± {delta_error[middle]:.4f}",
+        pulls,
+        f"{np.median(made):.0f}",
+        f"{np.median(each):.2f}",
+        f"{np.median(each / ess):.2f}",
+    )
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def keep(kind, x, w, arguments):
+    """Draws and weights for the figure, of the last way of a theory."""
+    if arguments.figure:
+        np.savez(f"{arguments.figure}-{kind}.npz", x=x[:100_000], w=w[:100_000])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few draws, steps and sweeps")
+    parser.add_argument("--theories", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--ways", default="", help="only those whose name begins so")
+    parser.add_argument("--draws", type=int, default=16_384)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=900, help="training steps of a flow")
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--pair-batch", type=int, default=256, help="of the flow of particles")
+    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--sweeps", nargs="+", type=int, default=[300, 1000, 3000], help="of annealing")
+    parser.add_argument("--temperature", type=float, default=3.0, help="of the flow that annealing goes on from")
+    parser.add_argument("--further", type=int, default=300, help="sweeps from there")
+    parser.add_argument("--figure", default="", help="where draws are kept for the figure")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.draws, arguments.steps, arguments.batch, arguments.pair_batch = 512, 4, 16, 16
+        arguments.sweeps, arguments.further = [5], 5
+    heads = (
+        "way",
+        "ESS",
+        "log Z",
+        "ΔF",
+        "log Z pulls",
+        "ΔF pulls",
+        "CPU-s to make",
+        "CPU-ms per draw",
+        "CPU-ms per effective draw",
+    )
+    for kind in arguments.theories:
+        action, known = plain(kind)
+        exact = ", ".join(f"{name} {known[name].value:.6f}" for name in ("log_z", "free_energy_difference") if known)
+        print(f"\n{kind}, N = {arguments.draws}, exact {exact or 'values are not known'}\n")
+        print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
+        for way, make in ways(kind, action, arguments).items():
+            if way.startswith(arguments.ways):
+                row(kind, way, make, action, known, arguments)
+
+
+if __name__ == "__main__":
+    main()
