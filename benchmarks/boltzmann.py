@@ -6,6 +6,7 @@ widths that a pilot run finds and that are fixed afterwards.
 """
 
 import time
+from typing import NamedTuple
 
 import jax
 

@@ -234,7 +234,7 @@ class IsotropicNormal(AbstractDistribution):
     @override
     def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
         p = jax.random.normal(pinned(key), self.space.tangent_shape)
-        return self.space.displace(p, jnp.exp(self.log_width) * p), self._log_prob(p)
+        return self._scaled(p), self._log_prob(p)
 
     @override
     def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
@@ -248,7 +248,10 @@ class IsotropicNormal(AbstractDistribution):
     @override
     def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
         p = jax.scipy.special.ndtri(u).reshape(self.space.tangent_shape)
-        return self.space.displace(p, jnp.exp(self.log_width) * p), self._log_prob(p)
+        return self._scaled(p), self._log_prob(p)
+
+    def _scaled(self, p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
+        return self.space.displace(jnp.zeros(self.space.shape), jnp.exp(self.log_width) * p)
 
     def _log_prob(self, p: Float[Array, "*tangent"]) -> Scalar:
         return _standard_normal(p) - self.space.dof * self.log_width

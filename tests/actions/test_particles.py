@@ -61,7 +61,7 @@ def test_a_finer_grid_changes_nothing():
 
 
 def test_every_pair_is_counted_once():
-    """Two particles at the minimum have −ε, three in a triangle three times that; of four in a line six double wells."""
+    """Two particles at the minimum have −ε, a triangle three times that, four in a line six double wells."""
     oscillator = 0.5 * 2 * 0.25
     two = LennardJones(2, 1, epsilon=1.3).energy(jnp.asarray([[0.5], [-0.5]]))
     assert abs(float(two) - (-1.3 + oscillator)) < 1e-12

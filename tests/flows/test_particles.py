@@ -16,9 +16,9 @@ from latflow.training.flow_matching import FlowMatching, aligned
 
 def test_bad_input():
     key = jax.random.key(0)
-    with pytest.raises(ConfigError, match="space: 3 particles in R.2; allowed: mean-free particles"):
+    with pytest.raises(ConfigError, match=r"space: 3 particles in R\^2; allowed: mean-free particles"):
         pair_flow(key, EuclideanSpace((3, 2)))
-    with pytest.raises(ConfigError, match="width: 0.0; allowed: a positive number"):
+    with pytest.raises(ConfigError, match=r"width: 0.0; allowed: a positive number"):
         pair_flow(key, EuclideanSpace((3, 2), mean_free=True), width=0.0)
     with pytest.raises(TypeError, match=r"space: 3; allowed: EuclideanSpace"):
         pair_flow(key, 3)  # pyright: ignore[reportArgumentType]
@@ -52,5 +52,5 @@ def test_flow_matching_has_one_error_per_draw():
     value, errors = FlowMatching(targets, 32)(flow, action, jax.random.key(5))
     assert errors.shape == (32,)
     assert 0 < float(value) < 100
-    with pytest.raises(ConfigError, match="training.batch_size: 0; allowed: at least 1"):
+    with pytest.raises(ConfigError, match=r"training.batch_size: 0; allowed: at least 1"):
         FlowMatching(targets, 0)

@@ -58,7 +58,7 @@ class MeanFree(AbstractDistribution):
     @override
     def log_prob(self, x):
         d = self.space.shape[1]
-        free = jnp.sum(jax.scipy.stats.norm.logpdf(x - jnp.mean(x, axis=0), scale=self.width))
+        free = jnp.sum(jax.scipy.stats.norm.logpdf(x - jnp.mean(x, axis=0, keepdims=True), scale=self.width))
         return free - d * jax.scipy.stats.norm.logpdf(0.0, scale=self.width)
 
 

@@ -97,17 +97,17 @@ class PairVelocity(AbstractVelocity):
     def __call__(self, t: Scalar, x: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Scalar]:
         at = time_basis(t, len(self.strain)).astype(self.strain.dtype)
         strain, offsets, weights = at @ self.strain, at @ self.offsets, at @ self.weights
-        both, signed = _incidence(len(x))
+        both, signed = (table.astype(at.dtype) for table in _incidence(len(x)))
         apart = signed.T @ x.astype(at.dtype)
         pairs = self._pairs(jnp.tensordot(at, self.radial, 1), apart)
         n, n_dims, k = len(x), x.shape[1], self.n_local + 1
 
-        local = _Gates.of(both @ pairs.values[:, 1:k], offsets[: k - 1], weights[: k - 1])
+        local = _Gates.of(both @ pairs.values[:, 1:k], offsets[None, : k - 1], weights[None, : k - 1])
         total = _Gates.of(jnp.sum(pairs.values[:, k:], axis=0), offsets[k - 1 :], weights[k - 1 :])
         # how much every radial function counts at every pair: once, by the gates of both ends, by those of the whole
         counted = jnp.concatenate(
             [
-                jnp.ones((len(apart), 1)),
+                jnp.ones((len(apart), 1), at.dtype),
                 both.T @ local.slopes,
                 jnp.broadcast_to(total.slopes, (len(apart), len(total.slopes))),
             ],
@@ -160,7 +160,9 @@ class _Gates(eqx.Module):
     bends: Float[Array, "*n n_gates"]
 
     @classmethod
-    def of(cls, u: Float[Array, "*n n_gates"], b: Float[Array, " n_gates"], w: Float[Array, " n_gates"]) -> "_Gates":
+    def of(
+        cls, u: Float[Array, "*n n_gates"], b: Float[Array, "*one n_gates"], w: Float[Array, "*one n_gates"]
+    ) -> "_Gates":
         """At the sums u."""
         value = jnp.tanh(u + b)
         slope = w * (1 - value**2)
