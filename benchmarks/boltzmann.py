@@ -5,6 +5,8 @@ Annealing goes from a normal density along powers of the weights, one Metropolis
 widths that a pilot run finds and that are fixed afterwards.
 """
 
+import argparse
+import itertools
 import time
 from typing import NamedTuple
 
@@ -16,12 +18,16 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from latflow.actions.particles import LennardJones  # noqa: E402
+from latflow.bijections.ode.runge_kutta import RK4  # noqa: E402
 from latflow.distributions import AbstractDistribution, IsotropicNormal  # noqa: E402
 from latflow.flows.architectures import cast, rational_quadratic_spline  # noqa: E402
+from latflow.flows.continuous import with_integrator  # noqa: E402
 from latflow.flows.flow import Flow  # noqa: E402
 from latflow.flows.networks import Networks  # noqa: E402
+from latflow.flows.particles import pair_flow  # noqa: E402
 from latflow.lattice import Lattice  # noqa: E402
 from latflow.randomness import fold_in, root_key, split, standard_normal, uniform  # noqa: E402
+from latflow.stats.weights import reweighting_ess  # noqa: E402
 from latflow.theories.catalogue import table_of, theory_of  # noqa: E402
 from latflow.theories.particles.estimates import difference  # noqa: E402
 from latflow.theories.particles.states import second_state  # noqa: E402
@@ -204,7 +210,7 @@ def ways(kind, action, arguments):
     """What is done of a theory: name, and a function from a seed to blocks and their size."""
     if kind in ("double-well", "mueller-brown"):
         return {"flow": lambda seed: spline_flow(action, arguments, seed)}
-    found = {
+    found: dict = {
         f"annealing, {n} sweeps": lambda seed, n=n: annealed(action, from_normal(action, n)) for n in arguments.sweeps
     }
     if kind == "dw4":

@@ -55,10 +55,11 @@ class EuclideanSpace(AbstractFieldSpace):
     @property
     @override
     def summary(self) -> str:
-        if len(self.shape) == 1:
-            return f"a point of R^{self.shape[0]}"
-        particles = f"{self.shape[0]} particles in R^{self.shape[1]}"
-        return f"{particles}, mean-free" if self.mean_free else particles
+        *particles, d = self.shape
+        if not particles:
+            return f"a point of R^{d}"
+        words = f"{particles[0]} particles in R^{d}"
+        return f"{words}, mean-free" if self.mean_free else words
 
     @override
     def require(self, x: Configuration) -> None:

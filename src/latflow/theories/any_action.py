@@ -128,4 +128,5 @@ def _spins(space: SphereSpace, action: AbstractAction) -> Physics:
 
 @_physics.register
 def _particles(space: EuclideanSpace, action: AbstractAction) -> Physics:
-    return energy_physics(action, particles=len(space.shape) == 2)
+    del space
+    return energy_physics(action)

@@ -97,7 +97,7 @@ class PairVelocity(AbstractVelocity):
     def __call__(self, t: Scalar, x: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Scalar]:
         at = time_basis(t, len(self.strain)).astype(self.strain.dtype)
         strain, offsets, weights = at @ self.strain, at @ self.offsets, at @ self.weights
-        both, signed = (table.astype(at.dtype) for table in _incidence(len(x)))
+        both, signed = (jnp.asarray(table, at.dtype) for table in _incidence(len(x)))
         apart = signed.T @ x.astype(at.dtype)
         pairs = self._pairs(jnp.tensordot(at, self.radial, 1), apart)
         n, n_dims, k = len(x), x.shape[1], self.n_local + 1

@@ -34,10 +34,10 @@ def action(table: AbstractActionTable, lattice: Lattice | None = None) -> Abstra
 def physics(table: AbstractActionTable, lattice: Lattice, settings: Settings) -> Physics:
     """All that the stages of a study need of an energy."""
     del settings
-    within, point = second_state(table), isinstance(table, DoubleWellTable | MuellerBrownTable)
-    of_energy = energy_physics(action(table, lattice), particles=not point)
+    within = second_state(table)
+    of_energy = energy_physics(action(table, lattice))
     sectors, further = NoSectors(), (StateShare(within),)
-    if point:
+    if isinstance(table, DoubleWellTable | MuellerBrownTable):
         share = point_moments(table).share
         further = (*further, Mode(_both(within)))
         sectors = ModeSectors(_NAMES[table.kind], (1 - share, share))
@@ -48,9 +48,9 @@ def physics(table: AbstractActionTable, lattice: Lattice, settings: Settings) ->
     )
 
 
-def energy_physics(built: AbstractAction, *, particles: bool) -> Physics:
+def energy_physics(built: AbstractAction) -> Physics:
     """What is measured of any energy: itself, and distances of pairs or the place of a point."""
-    own = (PairDistance(), SquaredPairDistance()) if particles else (Place(),)
+    own = (PairDistance(), SquaredPairDistance()) if len(built.space.shape) == 2 else (Place(),)
     energy = (Energy(built.energy),) if isinstance(built, AbstractEnergy) else ()
     return Physics(
         action=built,

@@ -66,12 +66,23 @@ def second_state(table: AbstractActionTable) -> Callable[[Configuration], Float[
     raise TypeError(f"table: {type(table).__name__}; allowed: a table of this room")
 
 
-@functools.cache
 def point_moments(table: DoubleWellTable | MuellerBrownTable) -> PointMoments:
     """By quadrature."""
     if isinstance(table, DoubleWellTable):
         return exact_particles.double_well_moments(tilt=table.tilt, temperature=table.temperature)
-    each = jax.jit(jax.vmap(jax.vmap(built(table))))
+    return _mueller_brown(table.scale, table.temperature)
+
+
+def pair_moments(table: DoubleWellPairsTable) -> PairMoments | None:
+    """By one convolution for every distance of a pair; None but for four particles in the plane."""
+    if (table.particles, table.dimension) != (4, 2):
+        return None
+    return _four_particles(table.quartic, table.quadratic, table.linear, table.offset, table.temperature)
+
+
+@functools.cache
+def _mueller_brown(scale: float, temperature: float) -> PointMoments:
+    each = jax.jit(jax.vmap(jax.vmap(MuellerBrown(scale=scale, temperature=temperature))))
 
     def energy(x: Float[np.ndarray, "m n"], y: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:
         return np.asarray(each(jnp.stack([jnp.asarray(x), jnp.asarray(y)], axis=-1)))
@@ -80,12 +91,7 @@ def point_moments(table: DoubleWellTable | MuellerBrownTable) -> PointMoments:
 
 
 @functools.cache
-def pair_moments(table: DoubleWellPairsTable) -> PairMoments | None:
-    """By one convolution for every distance of a pair; None but for four particles in the plane."""
-    if (table.particles, table.dimension) != (4, 2):
-        return None
-    a, b, c, d0, temperature = (float(value) for value in table.values().values())
-
+def _four_particles(a: float, b: float, c: float, d0: float, temperature: float) -> PairMoments:
     def pair(d: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         u = d - d0
         return (a * u**4 + b * u**2 + c * u) / temperature
