@@ -511,10 +511,10 @@ def _spin_case_of_flow(shape: tuple[int, ...], components: int) -> BijectionCase
     return BijectionCase(flow.bijection, flow.space, spin_generators(key(60), flow.space))
 
 
-def particle_flow(n: int, dim: int, *, width: float = 1.2, n_steps: int = 8) -> Flow:
+def particle_flow(n: int, dim: int, *, width: float = 1.2, n_steps: int = 4) -> Flow:
     """Particles along random many-body potentials."""
     space = EuclideanSpace((n, dim), mean_free=True)
-    sizes = {"n_local": 2, "n_total": 2, "n_bells": 4, "n_times": 2, "n_steps": n_steps}
+    sizes = {"n_local": 1, "n_total": 1, "n_bells": 3, "n_times": 2, "n_steps": n_steps}
     return scrambled(key(31), pair_flow(key(30), space, width=width, **sizes, scheme="rk8"), scale=0.1)
 
 
@@ -523,8 +523,7 @@ def _particle_case(n: int, dim: int) -> BijectionCase:
     return BijectionCase(flow.bijection, flow.space, particle_generators(key(60), flow.space))
 
 
-BIJECTIONS["many-body potentials of 3 particles"] = lambda: _particle_case(3, 2)
-BIJECTIONS["many-body potentials of 4 particles in space"] = lambda: _particle_case(4, 3)
+BIJECTIONS["many-body potentials of 3 particles"] = lambda: _particle_case(3, 3)
 BIJECTIONS["sums of XY spins"] = lambda: _spin_case_of_flow((3, 3), 2)
 BIJECTIONS["sums of O(3) spins"] = lambda: _spin_case_of_flow((2, 3), 3)
 
@@ -618,7 +617,7 @@ FLOWS: dict[str, Callable[[], Flow]] = {
 
 FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=3)
 
-FLOWS["pairs of particles"] = lambda: particle_flow(3, 2, n_steps=3)
+FLOWS["pairs of particles"] = lambda: particle_flow(3, 2, n_steps=2)
 
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
     "normal particles": lambda: IsotropicNormal.of_width(EuclideanSpace((3, 2), mean_free=True), 1.3),

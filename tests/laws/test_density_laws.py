@@ -133,6 +133,7 @@ OF_THE_PRIOR = {
     "couplings of U(1) links",
     "multiscale flow of U(1) links",
     "sums of spins",
+    "pairs of particles",
 }
 """Flows that take draws of the prior as they are, or as a map that keeps the Haar measure and has tests of its
 own, `fields/test_plaquette_angles.py`: slow ones are not tested again."""

@@ -44,13 +44,14 @@ class EuclideanSpace(AbstractFieldSpace):
     mean_free: bool = eqx.field(static=True)
 
     def __init__(self, shape: tuple[int, ...], *, mean_free: bool = False) -> None:
-        self.shape = counts("shape", shape, words="positive extents")
-        if len(self.shape) > 2:
-            raise ConfigError([f"shape: {list(self.shape)}; allowed: (d,) of a point, (n, d) of particles"])
-        if mean_free and (len(self.shape) != 2 or self.shape[0] < 2):
-            raise ConfigError([f"shape: {list(self.shape)}; allowed: (n, d) of at least two mean-free particles"])
+        found = list(counts("shape", shape, words="positive extents"))
+        if len(found) > 2:
+            raise ConfigError([f"shape: {found}; allowed: (d,) of a point, (n, d) of particles"])
+        if mean_free and (len(found) != 2 or found[0] < 2):
+            raise ConfigError([f"shape: {found}; allowed: (n, d) of at least two mean-free particles"])
+        self.shape = tuple(found)
         self.mean_free = mean_free
-        self.tangent_shape = (self.shape[0] - 1, self.shape[1]) if mean_free else self.shape
+        self.tangent_shape = (found[0] - 1, found[1]) if mean_free else self.shape
 
     @property
     @override
