@@ -31,11 +31,9 @@ from latflow.stats.weights import reweighting_ess  # noqa: E402
 from latflow.theories.catalogue import table_of, theory_of  # noqa: E402
 from latflow.theories.particles.estimates import difference  # noqa: E402
 from latflow.theories.particles.states import second_state  # noqa: E402
-from latflow.training.evaluation import Evaluation  # noqa: E402
-from latflow.training.fit import fit  # noqa: E402
 from latflow.training.losses import PathGradient  # noqa: E402
 from latflow.training.schedules import adam, schedule  # noqa: E402
-from latflow.training.stop import StopCriterion  # noqa: E402
+from latflow.training.steps import TrainingState, run_steps  # noqa: E402
 
 KINDS = ("double-well", "mueller-brown", "dw4", "lj13")
 BLOCK = 4096
@@ -161,10 +159,10 @@ def spline_flow(action, arguments, seed):
     """Couplings of the two coordinates, trained by the path gradient of the reverse KL at falling temperatures."""
     networks = Networks("dense", (32, 32))
     built = rational_quadratic_spline(
-        root_key(seed), Lattice((2,)), n_layers=8, n_splines=4, n_bins=16, half_width=4.0, networks=networks
+        root_key(seed), Lattice((2,)), n_layers=6, n_splines=4, n_bins=16, half_width=4.0, networks=networks
     )
     flow = Flow(IsotropicNormal.of_width(action.space), built.bijection)
-    return drawn(trained(flow, action, arguments, seed, temperatures=(4.0, 2.0, 1.0)), action)
+    return drawn(trained(flow, action, arguments, seed, temperatures=(4.0, 2.0, 1.0, 1.0)), action)
 
 
 def pairs(action, arguments, seed, temperature=1.0):
@@ -186,21 +184,16 @@ def drawn(flow, action):
 
 
 def trained(flow, action, arguments, seed, *, temperatures, batch=None):
-    """The flow after as many steps at every temperature, the last of them at a falling rate."""
-    steps = max(2, arguments.steps // len(temperatures))
+    """The flow after as many steps at every temperature, in one compiled program; the rate falls over all of them."""
+    loss, n = PathGradient(arguments.batch if batch is None else batch), len(temperatures)
+    rate = schedule("cosine", learning_rate=arguments.rate, n_steps=arguments.steps, warmup_steps=arguments.steps // 20)
+    optimiser = adam(rate, gradient_clip=1.0, beta2=0.99)
+    state = TrainingState.start(flow, optimiser)
     for i, temperature in enumerate(temperatures):
-        curve = "cosine" if i == len(temperatures) - 1 else "constant"
-        rate = schedule(curve, learning_rate=arguments.rate, n_steps=steps, warmup_steps=steps // 20)
-        flow = fit(
-            fold_in(root_key(50 + seed), i),
-            flow,
-            action.with_parameters(temperature=temperature * action.temperature),
-            stop=StopCriterion(steps=steps),
-            loss=PathGradient(arguments.batch if batch is None else batch),
-            optimiser=adam(rate, gradient_clip=1.0, beta2=0.99),
-            evaluation=Evaluation(every=steps, draws=512),
-        ).flow
-    return flow
+        target = jnp.asarray(arguments.steps * (i + 1) // n)
+        there = action.with_parameters(temperature=temperature * action.temperature)
+        state, _ = run_steps(state, root_key(50 + seed), target, action=there, loss=loss, optimiser=optimiser)
+    return state.flow
 
 
 # table ----------------------------------------------------------------------------------------------------------------
