@@ -248,14 +248,12 @@ def row(kind, way, make, action, known, arguments):
         )
         keep(kind, x, w, arguments)
     ess, log_z, error, delta, delta_error, made, each = np.asarray(found).T
-    pulls = ""
-    if "log_z" in known:
-        pulls = " ".join(f"{pull:+.1f}" for pull in (log_z - known["log_z"].value) / error)
-        pulls += " | " + " ".join(
-            f"{pull:+.1f}" for pull in (delta - known["free_energy_difference"].value) / delta_error
-        )
-    else:
-        pulls = " | "
+    pulls = " | ".join(
+        " ".join(f"{pull:+.1f}" for pull in (values - known[name].value) / np.hypot(errors, known[name].error))
+        if name in known
+        else ""
+        for name, values, errors in (("log_z", log_z, error), ("free_energy_difference", delta, delta_error))
+    )
     spread = f" ({ess.min():.3f}…{ess.max():.3f})" if len(ess) > 1 else ""
     middle = np.argsort(ess)[len(ess) // 2]
     cells = (
@@ -309,8 +307,9 @@ def main() -> None:
     )
     for kind in arguments.theories:
         action, known = plain(kind)
-        exact = ", ".join(f"{name} {known[name].value:.6f}" for name in ("log_z", "free_energy_difference") if known)
-        print(f"\n{kind}, N = {arguments.draws}, exact {exact or 'values are not known'}\n")
+        names = [name for name in ("log_z", "free_energy_difference") if name in known]
+        values = ", ".join(f"{name} {known[name].value:.6f} ({known[name].source})" for name in names)
+        print(f"\n{kind}, N = {arguments.draws}, {values}\n")
         print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|", flush=True)
         for way, make in ways(kind, action, arguments).items():
             if way.startswith(arguments.ways):
