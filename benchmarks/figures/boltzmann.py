@@ -24,7 +24,7 @@ MIDDLE = (EDGES[1:] + EDGES[:-1]) / 2
 
 
 def place(run: Path, sampler: str) -> np.ndarray:
-    """x of every configuration of a chain, all chains together."""
+    """X of every configuration of a chain, all chains together."""
     column = Ensemble.open(run / "measurements" / sampler, writable=False).column("place")
     if sampler == "flow":
         index = Ensemble.open(run / "ensembles" / "flow", writable=False).column("index")

@@ -11,7 +11,6 @@ from latflow.theories.particles.table import (
     MuellerBrownTable,
 )
 
-
 LJ13 = {"log_z": Known(39.2494, 0.0045, MC), "energy": Known(0.543, 0.020, MC)}
 """Of the defaults, ε = 1: tempering in the strength of the pairs from the Gaussian, differences by Bennett's ratio."""
 
