@@ -1,4 +1,4 @@
-"""Studies of points and particles: their shape, known values, states and flows, and a double well from file to report."""
+"""Studies of points and particles: shape, known values, states, flows, and a double well from file to report."""
 
 import tomllib
 
