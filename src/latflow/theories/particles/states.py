@@ -92,7 +92,7 @@ def _mueller_brown(scale: float, temperature: float) -> PointMoments:
 
 @functools.cache
 def _four_particles(a: float, b: float, c: float, d0: float, temperature: float) -> PairMoments:
-    def pair(d: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    def pair(d: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
         u = d - d0
         return (a * u**4 + b * u**2 + c * u) / temperature
 
