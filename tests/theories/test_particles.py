@@ -40,7 +40,7 @@ def study(text: str) -> StudyConfig:
 @pytest.mark.parametrize("kind", ["double-well", "mueller-brown", "dw4", "lj13"])
 def test_a_study_knows_its_space(kind: str) -> None:
     """Shapes agree, the states are shares, and every observable has a number at the cold configuration."""
-    found = study(f'[action]\nkind = "{kind}"\n[sampling]\nsamplers = ["hmc"]')
+    found = study(f'name = "x"\n[action]\nkind = "{kind}"\n[sampling]\nsamplers = ["hmc"]')
     physics = study_physics(found)
     assert physics.action.space.shape == found.lattice.shape
     x = physics.action.space.cold()
@@ -70,11 +70,12 @@ def test_the_difference_of_free_energies() -> None:
 
 @pytest.mark.parametrize(("kind", "flow"), [("double-well", "spline"), ("mueller-brown", "real_nvp"), ("dw4", "pairs")])
 def test_flows_draw_on_the_space_of_the_action(kind: str, flow: str) -> None:
-    found = study(f'[action]\nkind = "{kind}"\n[flow]\nkind = "{flow}"')
+    text = f'name = "x"\n[action]\nkind = "{kind}"\n[sampling]\nsamplers = ["flow"]\n[flow]\nkind = '
+    found = study(f'{text}"{flow}"')
     built = flow_shapes(found)
     assert built.space.shape == found.lattice.shape
     with pytest.raises(ConfigError, match=r"flow.kind"):
-        study(f'[action]\nkind = "{kind}"\n[flow]\nkind = "continuous"')
+        study(f'{text}"continuous"')
 
 
 @pytest.mark.nightly
