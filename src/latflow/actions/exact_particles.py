@@ -1,6 +1,7 @@
 r"""Integrals of energies of points and particles, by quadrature and convolution; all energies are over $k_BT$.
 
-Integrands are smooth and vanish at both ends, so that equidistant points give all digits.
+Integrands are smooth. Where they vanish at both ends equidistant points give all digits, elsewhere those of Simpson or
+of Gauss and Legendre.
 """
 
 import dataclasses
@@ -95,19 +96,21 @@ class PairMoments:
 
     Attributes:
         log_z: Log of the integral over the mean-free subspace.
-        distances: Where the density of the distance of a pair is known.
-        density: That density, its sum times the spacing is one.
+        distances: Where the density of the distance of a pair is known, points of Gauss and Legendre.
+        weights: Of these points.
+        density: That density, its integral is one.
         pair: The energy of a pair there.
     """
 
     log_z: float
     distances: Float[np.ndarray, " n"]
+    weights: Float[np.ndarray, " n"]
     density: Float[np.ndarray, " n"]
     pair: Float[np.ndarray, " n"]
 
     def mean(self, values: Float[np.ndarray, " n"]) -> float:
         """The average of a function of the distance of a pair."""
-        return float(self.density @ values / self.density.sum())
+        return float((self.weights * self.density) @ values)
 
     @property
     def energy(self) -> float:
@@ -136,7 +139,8 @@ def four_particles(pair: Curve, *, largest: float, n_distances: int = 150, n_gri
         n_distances: Points in r.
         n_grid: Points of the convolution along each direction.
     """
-    r = largest * (np.arange(n_distances) + 0.5) / n_distances
+    points, weights = np.polynomial.legendre.leggauss(n_distances)
+    r, weights = largest * (points + 1) / 2, largest * weights / 2
     lowest = float(np.min(pair(np.linspace(0.0, largest, 4001))))
     # a period that holds both g and the reach of the interaction: no image contributes
     length = 3 * largest
@@ -154,9 +158,9 @@ def four_particles(pair: Curve, *, largest: float, n_distances: int = 150, n_gri
         g = factor(np.hypot(x - distance / 2, y)) * factor(np.hypot(x + distance / 2, y))
         felt = np.fft.irfft2(np.fft.rfft2(g) * between, s=g.shape)
         density[i] = 2 * np.pi * distance * between_fixed[i] * np.sum(g * felt) * cell**2
-    step = largest / n_distances
-    log_z = np.log(density.sum() * step) - 6 * lowest - np.log(4.0)
-    return PairMoments(float(log_z), r, density / (density.sum() * step), pair(r))
+    total = weights @ density
+    log_z = np.log(total) - 6 * lowest - np.log(4.0)
+    return PairMoments(float(log_z), r, weights, density / total, pair(r))
 
 
 def double_well_reach(quartic: float, quadratic: float, linear: float, offset: float, temperature: float) -> float:
