@@ -28,6 +28,7 @@ from latflow.actions.directional import (
     TurnedSphere,
 )
 from latflow.actions.gauge import AbstractLinkAction, ImprovedAction, RectangleAction, WilsonAction
+from latflow.actions.particles import DoubleWell, DoubleWellPairs, LennardJones, MuellerBrown, Particles
 from latflow.actions.robot_arm import RobotArm
 from latflow.actions.scalar import FreeField, PhiFour, SitePotential
 from latflow.actions.spins import SpinModel
@@ -46,8 +47,9 @@ from latflow.bijections.sphere_maps import ExponentialMapSum
 from latflow.bijections.splits.su2 import SU2Split
 from latflow.bijections.splits.u1 import U1Split
 from latflow.bijections.unit_maps import AbstractUnitMap, ProjectionMixture, UnitSpline
-from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, Normal
+from latflow.distributions import AbstractDistribution, FreeFieldPrior, HaarPrior, IsotropicNormal, Normal
 from latflow.fields.compact import SphereSpace, TorusSpace
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.gauge_symmetry import (
     ChargeConjugation,
     GaugeTransformation,
@@ -55,6 +57,7 @@ from latflow.fields.gauge_symmetry import (
     link_generators,
     random_gauge_transformation,
 )
+from latflow.fields.particle_symmetry import particle_generators
 from latflow.fields.product import Held, ProductSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.fields.spin_symmetry import spin_generators
@@ -71,6 +74,7 @@ from latflow.flows.links import continuous_link_flow
 from latflow.flows.mixture import Z2Mixture
 from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
+from latflow.flows.particles import pair_flow
 from latflow.flows.robot_arm import arm_flow
 from latflow.flows.spins import continuous_spin_flow
 from latflow.flows.villain import VillainPrior, villain_flow
@@ -129,6 +133,9 @@ SPACES: dict[str, Callable[[], AbstractFieldSpace]] = {
     "unit vectors 2x2": lambda: SphereSpace(2, (2, 2)),
     "unit vector of 4 components": lambda: SphereSpace(3),
     "unit vector of 5 components": lambda: SphereSpace(4),
+    "point in R3": lambda: EuclideanSpace((3,)),
+    "3 particles": lambda: EuclideanSpace((3, 2)),
+    "4 mean-free particles": lambda: EuclideanSpace((4, 2), mean_free=True),
     "angles and a unit vector": lambda: ProductSpace({"angles": TorusSpace((2,)), "vector": SphereSpace(2)}),
     "links, matter and a held field": lambda: ProductSpace(
         {
@@ -179,6 +186,11 @@ ACTIONS: dict[str, Callable[[], AbstractAction]] = {
     "modes on a sphere of 3 dimensions": lambda: SphereModes(FOUR_ON_S3, concentration=10.0),
     "turned sphere": lambda: TurnedSphere(concentration=2.0),
     "robot arm": lambda: RobotArm(width=0.6),
+    "double well": lambda: DoubleWell(tilt=0.5, temperature=2.0),
+    "Müller–Brown": MuellerBrown,
+    "four particles": lambda: DoubleWellPairs(linear=0.3),
+    "Lennard-Jones": lambda: LennardJones(3, 2, epsilon=0.7, radius=0.2),
+    "an energy of one's own": lambda: Particles(lambda x: jax.numpy.sum(x**4), n=3, dim=2, mean_free=False),
     "XY 3x4": lambda: spins((3, 4), 2, 1.1),
     "O(3) 2x3x3": lambda: spins((2, 3, 3), 3, 0.9),
     "O(4) 5": lambda: spins((5,), 4, 1.7),
@@ -244,6 +256,8 @@ def symmetries(action: AbstractAction) -> tuple[AbstractSymmetry, ...]:
         return ()
     if isinstance(space, SphereSpace):
         return spin_generators(key(60), space)
+    if isinstance(space, EuclideanSpace):
+        return particle_generators(key(60), space) if space.mean_free else ()
     if not isinstance(space, GaugeSpace):
         return generators(Lattice(space.shape))
     every = link_generators(key(60), space)
@@ -525,6 +539,19 @@ def _spin_case_of_flow(shape: tuple[int, ...], components: int) -> BijectionCase
     return BijectionCase(flow.bijection, flow.space, spin_generators(key(60), flow.space))
 
 
+def particle_flow(n: int, dim: int, *, width: float = 1.2, n_steps: int = 4) -> Flow:
+    """Particles along random many-body potentials."""
+    space = EuclideanSpace((n, dim), mean_free=True)
+    sizes = {"n_local": 1, "n_total": 1, "n_bells": 3, "n_times": 2, "n_steps": n_steps}
+    return scrambled(key(31), pair_flow(key(30), space, width=width, **sizes, scheme="rk8"), scale=0.1)
+
+
+def _particle_case(n: int, dim: int) -> BijectionCase:
+    flow = particle_flow(n, dim)
+    return BijectionCase(flow.bijection, flow.space, particle_generators(key(60), flow.space))
+
+
+BIJECTIONS["many-body potentials of 3 particles"] = lambda: _particle_case(3, 3)
 BIJECTIONS["sums of XY spins"] = lambda: _spin_case_of_flow((3, 3), 2)
 BIJECTIONS["sums of O(3) spins"] = lambda: _spin_case_of_flow((2, 3), 3)
 
@@ -625,7 +652,10 @@ FLOWS: dict[str, Callable[[], Flow]] = {
 
 FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=3)
 
+FLOWS["pairs of particles"] = lambda: particle_flow(3, 2, n_steps=2)
+
 DISTRIBUTIONS: dict[str, Callable[[], AbstractDistribution]] = {
+    "normal particles": lambda: IsotropicNormal.of_width(EuclideanSpace((3, 2), mean_free=True), 1.3),
     "normal": lambda: Normal((2, 3)),
     "free field": lambda: scrambled(key(17), FreeFieldPrior.of_mass(Lattice((2, 3)), mass_squared=0.6), scale=0.2),
     "haar U(1)": lambda: HaarPrior(gauge_space("U(1)", (2, 3))),

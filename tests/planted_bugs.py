@@ -2294,6 +2294,48 @@ BUGS = (
         "return self.space.coordinates(x, jax.jvp(",
         "tests/bijections/test_sphere_maps.py::test_one_term_is_a_radial_map[3]",
     ),
+    Bug(
+        "pairs of particles counted twice",
+        "fields/euclidean.py",
+        "itertools.combinations(range(len(x)), 2)",
+        "itertools.permutations(range(len(x)), 2)",
+        "tests/actions/test_particles.py::test_every_pair_is_counted_once",
+    ),
+    Bug(
+        "log-det of a scaled normal density with a width for every particle of the mean-free subspace",
+        "distributions.py",
+        "- self.space.dof * self.log_width",
+        "- math.prod(self.space.shape) * self.log_width",
+        "tests/laws/test_density_laws.py::test_density_is_normalised[normal particles]",
+    ),
+    Bug(
+        "coordinates of the mean-free subspace without their norm",
+        "fields/euclidean.py",
+        "np.sqrt(k * (k + 1))",
+        "np.sqrt(k + 1)",
+        "tests/fields/test_euclidean.py::test_the_basis_is_orthonormal_and_mean_free[3]",
+    ),
+    Bug(
+        "integral of four particles with one of them held at the origin",
+        "actions/exact_particles.py",
+        " - 6 * lowest - np.log(4.0)",
+        " - 6 * lowest",
+        "tests/actions/test_particles.py::test_known_values[dw4]",
+    ),
+    Bug(
+        "strain of particles with as many directions as particles have in its divergence",
+        "bijections/ode/pair_velocity.py",
+        "strain * n_dims * (n - 1)",
+        "strain * n_dims * n",
+        f"{BIJECTION}[many-body potentials of 3 particles-log_det_is_jacobian]",
+    ),
+    Bug(
+        "divergence of particles without the bending of the gates",
+        "bijections/ode/pair_velocity.py",
+        "2 * jnp.sum(counted * pairs.laplacians) + bent",
+        "2 * jnp.sum(counted * pairs.laplacians)",
+        f"{BIJECTION}[many-body potentials of 3 particles-log_det_is_jacobian]",
+    ),
 )
 
 

@@ -236,7 +236,7 @@ RECORDS = {
 
 TAKES = {
     "Evaluation", "FitHooks", "ForwardKL", "FreeFieldPrior", "LeastSquares", "Networks", "PathGradient", "Replicas", "ReverseKL", "SU", "SteinTraining", "U1",
-    "CorrelatedAngles", "RobotArm", "SphereSpace", "TurnedSphere",
+    "CorrelatedAngles", "DoubleWell", "DoubleWellPairs", "LennardJones", "MuellerBrown", "RobotArm", "SphereSpace", "TurnedSphere",
     "adam", "collect_runs", "sun_log_z", "sun_wilson_loop", "u1_charge_squared", "u1_log_z", "u1_wilson_loop", "zoo",
 }  # fmt: skip
 """What has no argument that must be given, or to which one of these values is a right one."""

@@ -171,5 +171,13 @@ from latflow.variates.gauge_loops import LoopFields as LoopFields
 from latflow.variates.training import SteinTraining as SteinTraining
 
 __version__: str
+from latflow.actions.particles import DoubleWell as DoubleWell
+from latflow.actions.particles import DoubleWellPairs as DoubleWellPairs
+from latflow.actions.particles import LennardJones as LennardJones
+from latflow.actions.particles import MuellerBrown as MuellerBrown
+from latflow.actions.particles import Particles as Particles
 from latflow.actions.robot_arm import RobotArm as RobotArm
+from latflow.distributions import IsotropicNormal as IsotropicNormal
+from latflow.fields.euclidean import EuclideanSpace as EuclideanSpace
+from latflow.flows.particles import pair_flow as pair_flow
 from latflow.flows.robot_arm import arm_flow as arm_flow

@@ -14,9 +14,10 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow._typing import Configuration, PRNGKey, Scalar
-from latflow.arguments import require_type
+from latflow.arguments import positive, require_type
 from latflow.display import call
 from latflow.errors import ConfigError
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import AbstractFieldSpace, ScalarSpace
 from latflow.fourier import (
     from_momentum,
@@ -209,6 +210,51 @@ class FreeFieldPrior(AbstractDistribution):
 
     def _log_widths(self) -> Float[Array, "*momenta"]:
         return self.log_widths[momentum_orbits(self.lattice)]
+
+
+class IsotropicNormal(AbstractDistribution):
+    r"""Points or particles about zero with one learnable width s, $N(0,s^2)$ in every direction of their space.
+
+    Args:
+        space: Mean-free or not.
+        log_width: Logarithm of s.
+    """
+
+    space: EuclideanSpace  # pyright: ignore[reportIncompatibleVariableOverride]
+    log_width: Scalar
+
+    def __check_init__(self) -> None:
+        require_type("flow.prior", self.space, EuclideanSpace, "normal on an EuclideanSpace")
+
+    @classmethod
+    def of_width(cls, space: EuclideanSpace, width: float | Scalar = 1.0) -> "IsotropicNormal":
+        """That of a given s > 0."""
+        return cls(space, jnp.log(positive("flow.width", width)))
+
+    @override
+    def sample_and_log_prob(self, key: PRNGKey) -> tuple[Float[Array, "*shape"], Scalar]:
+        p = jax.random.normal(pinned(key), self.space.tangent_shape)
+        return self._scaled(p), self._log_prob(p)
+
+    @override
+    def log_prob(self, x: Float[Array, "*shape"]) -> Scalar:
+        return self._log_prob(self.space.coordinates(x, jnp.exp(-self.log_width) * x))
+
+    @property
+    @override
+    def n_uniforms(self) -> int:
+        return self.space.dof
+
+    @override
+    def of_uniforms(self, u: Float[Array, " n_uniforms"]) -> tuple[Float[Array, "*shape"], Scalar]:
+        p = jax.scipy.special.ndtri(u).reshape(self.space.tangent_shape)
+        return self._scaled(p), self._log_prob(p)
+
+    def _scaled(self, p: Float[Array, "*tangent"]) -> Float[Array, "*shape"]:
+        return self.space.displace(jnp.zeros(self.space.shape), jnp.exp(self.log_width) * p)
+
+    def _log_prob(self, p: Float[Array, "*tangent"]) -> Scalar:
+        return _standard_normal(p) - self.space.dof * self.log_width
 
 
 class HaarPrior(AbstractDistribution):

@@ -316,6 +316,7 @@ def _compact() -> list[Case]:
         "action.concentration": "1.0",
         "sampling.samplers": '["hmc"]',
     }
+    particles = {"action.kind": '"lj13"', "action.width": None, "sampling.samplers": '["hmc"]'}
     return [
         arm("action.width", "0.0", "number > 0"),
         arm("action.width", None, "missing"),
@@ -331,6 +332,11 @@ def _compact() -> list[Case]:
         arm("action.directions", "[[1.0, 0.0], [1.0]]", "rows of 1 and 2 numbers", **sphere),
         arm("action.concentration", "0.0", "number > 0", **{k: v for k, v in sphere.items() if "conc" not in k}),
         key("sampling.samplers", '["messages"]', "'messages'", "with action.kind phi4"),
+        arm("action.particles", "1", "integer ≥ 2", **particles),
+        arm("action.temperature", "0.0", "number > 0", **particles),
+        arm("action.epsilon", "-1.0", "number > 0", **particles),
+        arm("lattice.shape", "[13]", "[13, 3] with this [action]", **particles),
+        arm("sampling.samplers", '["quasi"]', "flow, hmc with action.kind lj13", **particles),
     ]
 
 

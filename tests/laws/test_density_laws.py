@@ -14,6 +14,7 @@ from catalogue import DISTRIBUTIONS, LOG_WIDTHS, WEIGHTED, two_site_flow
 from latflow.distributions import AbstractDistribution
 from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace, TorusSpace
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import GaugeSpace, ScalarSpace
 from latflow.testing import (
     density_is_normalised,
@@ -38,6 +39,27 @@ class Gaussian(AbstractDistribution):
     @override
     def log_prob(self, x):
         return jnp.sum(jax.scipy.stats.norm.logpdf(x, scale=self.width))
+
+
+class MeanFree(AbstractDistribution):
+    """A normal density of mean-free particles from the positions of all particles, without a basis.
+
+    One of n free particles has the density of the relative positions times that of the mean, N(0, s²/n) in every
+    direction; a step of all particles by one unit is √n long.
+    """
+
+    space: EuclideanSpace
+    width: float
+
+    @override
+    def sample_and_log_prob(self, key):
+        raise NotImplementedError
+
+    @override
+    def log_prob(self, x):
+        d = self.space.shape[1]
+        free = jnp.sum(jax.scipy.stats.norm.logpdf(x - jnp.mean(x, axis=0, keepdims=True), scale=self.width))
+        return free - d * jax.scipy.stats.norm.logpdf(0.0, scale=self.width)
 
 
 class Leaning(AbstractDistribution):
@@ -83,6 +105,8 @@ def reference(name, q):
         return Leaning(q.space)
     if isinstance(q.space, TorusSpace | SphereSpace):
         return Directed(q.space)
+    if isinstance(q.space, EuclideanSpace):
+        return MeanFree(q.space, 0.8)
     return Gaussian(q.space, math.exp(LOG_WIDTHS.get(name, -0.3)))
 
 
@@ -109,6 +133,7 @@ OF_THE_PRIOR = {
     "couplings of U(1) links",
     "multiscale flow of U(1) links",
     "sums of spins",
+    "pairs of particles",
 }
 """Flows that take draws of the prior as they are, or as a map that keeps the Haar measure and has tests of its
 own, `fields/test_plaquette_angles.py`: slow ones are not tested again."""

@@ -26,6 +26,7 @@ from latflow.bijections.compose import Inverse
 from latflow.bijections.elementwise import Scale
 from latflow.distributions import AbstractDistribution, Normal
 from latflow.fields.compact import SphereSpace, TorusSpace
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import ScalarSpace
 from latflow.flows.flow import Flow
 from latflow.flows.tables import BUILT_IN as FLOW_TABLES
@@ -46,6 +47,8 @@ SPACES = {
     "links": lambda: gauge_space("U(1)", (4, 4)),
     "angles": lambda: TorusSpace((3,)),
     "vectors": lambda: SphereSpace(2),
+    "points": lambda: EuclideanSpace((2,)),
+    "particles": lambda: EuclideanSpace((4, 2), mean_free=True),
 }
 """By the fields that a table of a flow names."""
 

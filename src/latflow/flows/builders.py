@@ -5,8 +5,9 @@ from typing import Any
 
 from latflow._typing import PRNGKey
 from latflow.bijections.elementwise import Identity
-from latflow.distributions import HaarPrior
+from latflow.distributions import HaarPrior, IsotropicNormal
 from latflow.errors import ConfigError
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
 from latflow.flows.autoregressive import autoregressive_flow
@@ -18,6 +19,7 @@ from latflow.flows.link_layers import link_coupling_flow, stout_flow
 from latflow.flows.links import continuous_link_flow
 from latflow.flows.multiscale_links import at_known_heat_bath, multiscale_link_flow
 from latflow.flows.networks import Networks
+from latflow.flows.particles import pair_flow
 from latflow.flows.villain import at_coupling, villain_flow
 from latflow.lattice import Lattice
 
@@ -53,7 +55,7 @@ def autoregressive(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: s
 
 def real_nvp(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
     """Affine couplings on alternating checkerboards."""
-    return architectures.real_nvp(
+    built = architectures.real_nvp(
         key,
         Lattice(space.shape),
         n_layers=table.layers,
@@ -64,12 +66,13 @@ def real_nvp(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) ->
         z2=table.z2,
         dtype=dtype,
     )
+    return _of_space(space, built)
 
 
 def spline(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
     """Couplings of which the last are rational-quadratic splines."""
     networks = Networks(table.network, tuple(table.hidden), table.kernel_size, z2=table.z2, dtype=dtype)
-    return architectures.rational_quadratic_spline(
+    built = architectures.rational_quadratic_spline(
         key,
         Lattice(space.shape),
         n_layers=table.layers,
@@ -78,6 +81,25 @@ def spline(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> F
         half_width=table.half_width,
         slopes=table.slopes,
         networks=networks,
+    )
+    return _of_space(space, built)
+
+
+def pairs(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Particles along gradients of many-body potentials."""
+    if not isinstance(space, EuclideanSpace):
+        raise ConfigError([f"flow.kind: built for particles; this theory has {type(space).__name__}"])
+    return pair_flow(
+        key,
+        space,
+        width=table.width,
+        n_local=table.local,
+        n_total=table.total,
+        n_bells=table.bells,
+        n_times=table.times,
+        reach=table.reach,
+        n_steps=table.steps,
+        dtype=dtype,
     )
 
 
@@ -203,6 +225,11 @@ def identity(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) ->
     """Uniform draws."""
     del key, table, dtype
     return Flow(HaarPrior(space), Identity())
+
+
+def _of_space(space: AbstractFieldSpace, flow: Flow) -> Flow:
+    """The same map from a normal density on a Euclidean space, where a flow of fields was built on an array alone."""
+    return Flow(IsotropicNormal.of_width(space), flow.bijection) if isinstance(space, EuclideanSpace) else flow
 
 
 def _links(space: AbstractFieldSpace) -> GaugeSpace:

@@ -16,6 +16,7 @@ from latflow._typing import PRNGKey
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace, TorusSpace
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.flows.architectures import cast
 from latflow.flows.conditional import FlowModel, conditioned
@@ -97,7 +98,41 @@ class VectorFields(AbstractSection):
         return SphereSpace(self.dimension, self.sites)
 
 
-Fields: TypeAlias = ScalarFields | LinkFields | AngleFields | VectorFields
+class PointFields(AbstractSection):
+    """A point of Euclidean space.
+
+    Attributes:
+        dimension: Of the space.
+    """
+
+    fields: Literal["points"] = "points"
+    dimension: Extent
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return EuclideanSpace((self.dimension,))
+
+
+class ParticleFields(AbstractSection):
+    """Particles in Euclidean space.
+
+    Attributes:
+        particles: How many.
+        dimension: Of the space.
+        mean_free: Whether their mean stays zero.
+    """
+
+    fields: Literal["particles"] = "particles"
+    particles: Extent
+    dimension: Extent
+    mean_free: bool = True
+
+    def build(self) -> AbstractFieldSpace:
+        """The space itself."""
+        return EuclideanSpace((self.particles, self.dimension), mean_free=self.mean_free)
+
+
+Fields: TypeAlias = ScalarFields | LinkFields | AngleFields | VectorFields | PointFields | ParticleFields
 
 
 class ParameterRange(AbstractSection):
@@ -272,6 +307,14 @@ def _links(space: GaugeSpace) -> LinkFields:
 @describe_space.register
 def _angles(space: TorusSpace) -> AngleFields:
     return AngleFields(shape=space.shape)
+
+
+@describe_space.register
+def _points(space: EuclideanSpace) -> PointFields | ParticleFields:
+    if len(space.shape) == 1:
+        return PointFields(dimension=space.shape[0])
+    particles, dimension = space.shape
+    return ParticleFields(particles=particles, dimension=dimension, mean_free=space.mean_free)
 
 
 @describe_space.register

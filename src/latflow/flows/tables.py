@@ -74,6 +74,7 @@ class ContinuousTable(AbstractFlowTable):
 class RealNVPTable(AbstractFlowTable):
     """Affine couplings on alternating checkerboards."""
 
+    fields: ClassVar[tuple[str, ...]] = ("scalar", "points")
     builder: ClassVar[str] = "latflow.flows.builders:real_nvp"
     extent_multiple: ClassVar[int] = 2
     kind: Literal["real_nvp"] = Field(default="real_nvp", description=WHICH)
@@ -95,6 +96,7 @@ class RealNVPTable(AbstractFlowTable):
 class SplineTable(AbstractFlowTable):
     """Couplings on alternating checkerboards, the last of them rational-quadratic splines."""
 
+    fields: ClassVar[tuple[str, ...]] = ("scalar", "points")
     builder: ClassVar[str] = "latflow.flows.builders:spline"
     extent_multiple: ClassVar[int] = 2
     kind: Literal["spline"] = Field(default="spline", description=WHICH)
@@ -162,6 +164,27 @@ class AutoregressiveTable(AbstractFlowTable):
         return parameters, volume * (sum(self.hidden) + 12 * self.bins)
 
 
+class PairTable(AbstractFlowTable):
+    """A continuous flow of particles along gradients of learned many-body potentials."""
+
+    fields: ClassVar[tuple[str, ...]] = ("particles",)
+    drawing: ClassVar[float] = 9.0
+    builder: ClassVar[str] = "latflow.flows.builders:pairs"
+    kind: Literal["pairs"] = Field(default="pairs", description=WHICH)
+    width: Positive = Field(default=1.0, description="of the normal prior to begin with; it is learned")
+    local: Annotated[int, Field(ge=0, le=256)] = Field(default=8, description="sums about every particle")
+    total: Annotated[int, Field(ge=0, le=256)] = Field(default=8, description="sums over all pairs")
+    bells: Annotated[int, Field(ge=2, le=256)] = Field(default=16, description="bells of a radial function")
+    reach: Positive | None = Field(default=None, description="where the last bell stands; by default 4 √2 widths")
+    times: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="functions of time per weight")
+    steps: Annotated[int, Field(ge=1, le=1024)] = Field(default=5, description="integration steps in training")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        evaluations = 4 * self.steps
+        return parameters // self.times * volume * evaluations, volume * evaluations * (self.local + self.total)
+
+
 def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: int) -> tuple[int, int]:
     sites = 1 if table.network == "dense" else volume
     return parameters * sites, table.layers * sum(table.hidden) * sites
@@ -180,6 +203,7 @@ BUILT_IN = (
     StoutTable,
     LinkMultiscaleTable,
     AutoregressiveTable,
+    PairTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

@@ -7,10 +7,12 @@ from typing import Any
 from latflow.actions.base import AbstractAction
 from latflow.actions.spins import SpinModel
 from latflow.fields.compact import SphereSpace
+from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace, ScalarSpace
 from latflow.observables.base import AbstractObservable
 from latflow.observables.plaquette_moments import plaquette_correlator, plaquette_susceptibility, rough_plaquette
 from latflow.theories.gauge.fields import gauge_physics, sectors_of_links
+from latflow.theories.particles.physics import energy_physics
 from latflow.theories.physics import Physics
 from latflow.theories.scalar.physics import scalar_physics
 from latflow.theories.sectors import AbstractSectors, NoSectors, SignSectors
@@ -100,7 +102,8 @@ def _of_links(space: GaugeSpace) -> AbstractSectors:
 def _physics(space: AbstractFieldSpace, action: AbstractAction) -> Physics:
     del action
     raise TypeError(
-        f"no observables are known for {type(space).__name__}; allowed: ScalarSpace, GaugeSpace, or a SpinModel"
+        f"no observables are known for {type(space).__name__}; "
+        "allowed: ScalarSpace, GaugeSpace, EuclideanSpace, or a SpinModel"
     )
 
 
@@ -121,3 +124,9 @@ def _spins(space: SphereSpace, action: AbstractAction) -> Physics:
     if not isinstance(action, SpinModel):
         raise TypeError(f"no observables are known for {type(action).__name__} on {space.summary}; allowed: SpinModel")
     return spin_physics(action)
+
+
+@_physics.register
+def _particles(space: EuclideanSpace, action: AbstractAction) -> Physics:
+    del space
+    return energy_physics(action)

@@ -32,7 +32,8 @@ class AbstractActionTable(AbstractSection):
             may be conditional on them, and a curriculum may change them.
         terms: Names of the terms of the action where it has several with time scales of their own, the one with inner
             steps last.
-        fields: "scalar", "links", "spins", "angles" or "vectors": which flows, files and measurements apply.
+        fields: "scalar", "links", "spins", "angles", "vectors", "points" or "particles": which flows, files and
+            measurements apply.
         sections: Tables of a study that add measurements of this theory.
         lattice: Whether configurations live on one; `own_shape` stands in its place otherwise.
         stein_fields: The family of control variates of its chains (`latflow.variates.catalogue`); empty without one.

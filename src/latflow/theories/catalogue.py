@@ -27,6 +27,7 @@ BUILT_IN = {
     "directional": "latflow.theories.directional",
     "robot_arm": "latflow.theories.robot_arm",
     "spins": "latflow.theories.spins",
+    "particles": "latflow.theories.particles",
 }
 """Room by name of the theory."""
 

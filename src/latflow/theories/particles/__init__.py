@@ -1,0 +1,1 @@
+"""Energies of a point in the plane and of particles: targets of Boltzmann generators."""
