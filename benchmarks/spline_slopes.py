@@ -1,4 +1,4 @@
-"""Free and bounded slopes at the knots of φ⁴ splines: reweighting ESS after the same training.
+"""Unbounded and bounded slopes at the knots of φ⁴ splines: reweighting ESS after the same training.
 
 Set E1 of arXiv:1904.12072, 6 × 6, by couplings of which the last are splines. Seconds are CPU seconds of training,
 without compiling.

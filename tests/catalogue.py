@@ -578,7 +578,7 @@ def _z2_real_nvp(network: str) -> Flow:
     )
 
 
-def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False, slopes: str = "free") -> Flow:
+def _spline(network: str = "convolutional", *, n_bins: int = 4, z2: bool = False, slopes: str = "unbounded") -> Flow:
     networks = Networks(network=network, hidden=(6,), kernel_size=3, z2=z2, dtype="float64")
     return rational_quadratic_spline(
         key(13),

@@ -34,7 +34,7 @@ class Prescribed(AbstractConditioner):
         return (self.numbers * sign)[None]
 
 
-def prescribed(n_bins, *, seed=1, scale=1.0, slopes="free"):
+def prescribed(n_bins, *, seed=1, scale=1.0, slopes="unbounded"):
     even, odd = parameter_counts(n_bins)
     numbers = scale * jax.random.normal(jax.random.key(seed), (even + odd,))
     return SplineCoupling(PARTITION, Prescribed(numbers, even), n_bins, HALF_WIDTH, slopes=slopes)
@@ -76,7 +76,7 @@ def test_bounded_slopes():
     bends = np.log(slope[1:-1] / np.sqrt(mean[1:] * mean[:-1]))
     assert np.abs(bends).max() <= BEND + 1e-12
     assert np.abs(bends).max() > 0.5
-    with pytest.raises(ConfigError, match=r"flow\.slopes: loose; allowed: free"):
+    with pytest.raises(ConfigError, match=r"flow\.slopes: loose; allowed: unbounded"):
         prescribed(5, slopes="loose")
 
 

@@ -26,7 +26,7 @@ from latflow.bijections.partition import Partition
 from latflow.bijections.rational import Spline, bounded_slopes, evaluate, locate, solve
 from latflow.errors import ConfigError
 
-SLOPES = ("free", "bounded")
+SLOPES = ("unbounded", "bounded")
 
 
 class Counts(NamedTuple):
@@ -53,8 +53,8 @@ class SplineCoupling(AbstractBijection):
         n_bins: K ≥ 2, bins of $[-B, B]$.
         half_width: B > 0; values beyond are left alone.
         least_bin: Smallest width and height of a bin, as a fraction of 2B; less than 1/K.
-        least_slope: Smallest slope at a knot, below 1; of free slopes.
-        slopes: At inner knots, "free" or "bounded" by those of the bins (`latflow.bijections.rational`).
+        least_slope: Smallest slope at a knot, below 1; of unbounded slopes.
+        slopes: At inner knots, "unbounded" or "bounded" by those of the bins (`latflow.bijections.rational`).
 
     Raises:
         ConfigError: If there is one bin only, the least widths leave nothing to learn, or the word is unknown.
@@ -69,7 +69,7 @@ class SplineCoupling(AbstractBijection):
     half_width: float = eqx.field(static=True)
     least_bin: float = eqx.field(static=True, default=1e-2)
     least_slope: float = eqx.field(static=True, default=1e-2)
-    slopes: str = eqx.field(static=True, default="free")
+    slopes: str = eqx.field(static=True, default="unbounded")
 
     def __check_init__(self) -> None:
         if self.n_bins < 2 or self.n_bins * self.least_bin >= 1:

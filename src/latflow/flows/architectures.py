@@ -86,7 +86,7 @@ def rational_quadratic_spline(
     n_splines: int = 2,
     n_bins: int = 8,
     half_width: float = 4.0,
-    slopes: str = "free",
+    slopes: str = "unbounded",
     log_scale_bound: float = 2.0,
     networks: Networks | None = None,
 ) -> Flow:
@@ -102,7 +102,7 @@ def rational_quadratic_spline(
         n_splines: How many of them, the last ones, are splines.
         n_bins: Bins of a spline.
         half_width: Largest value that a spline changes, before the global scale.
-        slopes: Of splines at their knots, "free" or "bounded" by those of their bins.
+        slopes: Of splines at their knots, "unbounded" or "bounded" by those of their bins.
         log_scale_bound: Largest |s| of an affine coupling.
         networks: What reads the frozen sites.
 

@@ -158,6 +158,7 @@ EXCEPTIONS = {
     "theories/base.py": "the samplers that the table of a scalar theory allows",
     "theories/directional/table.py": "the samplers that the tables of tori and spheres allow",
     "theories/gauge/table.py": "the samplers that the tables of links allow, and a rule of one of them",
+    "theories/particles/table.py": "the samplers that the tables of points and particles allow",
     "theories/robot_arm/table.py": "the samplers that the table of an arm allows",
     "theories/spins/table.py": "the samplers that the tables of spins allow, and a rule of two of them",
     "theories/spins/words.py": "works that are cited for clusters of spins",
