@@ -3,8 +3,8 @@ r"""Monotone rational-quadratic functions between knots: values, slopes and inve
 Arrays have one row for every number that is moved.
 
 Slopes at knots may be bounded: $d=\sqrt{s_-s_+}\,e^{b\tanh(r/b)}$ with the mean slopes s of the bins on both sides and
-a free number r. With unbounded slopes the reverse KL lets the slope at a knot grow without bound between two samples, and
-the density has gaps at which weights are rare and huge.
+a free number r. Without a bound the reverse KL lets the slope at a knot grow on and on between two samples, and the
+density has gaps at which weights are rare and huge.
 
 References:
     arXiv:1906.04032, section 3.1 and appendix A.

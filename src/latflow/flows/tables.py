@@ -112,7 +112,9 @@ class SplineTable(AbstractFlowTable):
     bins: Annotated[int, Field(ge=2, le=64)] = Field(default=8, description="bins of a spline")
     half_width: Positive = Field(default=4.0, description="splines act on values between ± this")
     slopes: Literal["unbounded", "bounded"] = Field(
-        default="unbounded", description="of splines at knots; bounded by those of the bins beside", json_schema_extra=ADDED
+        default="unbounded",
+        description="of splines at knots; bounded by those of the bins beside",
+        json_schema_extra=ADDED,
     )
     z2: bool = Field(default=False, description=_Z2)
     mixture: Mixture = Field(default="none", description=_MIXTURE)
