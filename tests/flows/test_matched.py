@@ -57,7 +57,7 @@ def test_averages_move_by_less_than_a_tenth_of_their_error(model):
 
 def test_quasi_random_draws_are_integrated_more_finely(model):
     found = lf.quasi_sample(KEY, model, ACTION, points=64, scramblings=16, integration="matched").integration
-    assert found.allowed[0] == pytest.approx(FRACTION / np.sqrt(64 * 16 * 256))
+    assert found.allowed[0] == pytest.approx(FRACTION / np.sqrt(64 * 16 * 128))
 
 
 def test_steps_follow_the_number_of_draws(model, chosen):

@@ -29,9 +29,9 @@ from latflow.randomness import split
 FRACTION = 0.1
 """Largest bias in units of the statistical error."""
 
-GAIN = 256.0
-"""How many random draws a quasi-random one, or one with variates, is taken to be worth: as many as the best medians
-that have been measured (docs/results/quasi.md)."""
+GAIN = 128.0
+"""How many random draws a quasi-random one, or one with variates, is taken to be worth; medians up to 211, and 480 on
+6 × 6 sites, have been measured (docs/results/quasi.md), and for 480 a tenth of the error becomes a fifth."""
 
 INTEGRATIONS = ("fine", "matched", "fitted")
 """How a continuous flow may be integrated for draws: accurately always, as their number allows, or with a log-det
