@@ -277,7 +277,7 @@ def keep(kind, x, w, arguments):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few draws, steps and sweeps")
+    parser.add_argument("--quick", action="store_true", help="few draws, steps and sweeps; one flow, one cluster")
     parser.add_argument("--theories", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--ways", default="", help="only those whose name begins so")
     parser.add_argument("--draws", type=int, default=16_384)
@@ -294,6 +294,7 @@ def main() -> None:
     if arguments.quick:
         arguments.draws, arguments.steps, arguments.batch, arguments.pair_batch = 512, 4, 16, 16
         arguments.sweeps, arguments.further = [5], 5
+        arguments.theories = ["double-well", "lj13"]
     heads = (
         "way",
         "ESS",
