@@ -40,7 +40,7 @@ def drawn(seed, **settings):
 
 
 def test_free_field_is_exact_with_small_errors():
-    """log Z and χ within 5σ of the closed forms; the variance is at least 10 times smaller than of plain random draws."""
+    """log Z and χ within 5σ of the closed forms; the variance is ten times smaller than that of plain random draws."""
     found = drawn(3)
     assert abs(found.log_z.value - free_log_z(LATTICE, mass_squared=0.5)) < 5 * found.log_z.error
     with pytest.warns(lf.UnreliableWarning, match="errors of .*susceptibility.* are lower bounds"):
