@@ -163,12 +163,11 @@ def four_particles(pair: Curve, *, largest: float, n_distances: int = 150, n_gri
     return PairMoments(float(log_z), r, weights, density / total, pair(r))
 
 
-def double_well_reach(quartic: float, quadratic: float, linear: float, offset: float, temperature: float) -> float:
-    """The distance at which a double well of a pair is 60 temperatures above its deepest point."""
-    u = np.linspace(-offset, 40.0, 8001)
-    energy = quartic * u**4 + quadratic * u**2 + linear * u
-    above = np.nonzero(energy < energy.min() + 60 * temperature)[0]
-    return float(u[above[-1]] + offset)
+def double_well_reach(pair: Curve, offset: float) -> float:
+    """The distance at which a double well of a pair about an offset is 60 temperatures above its deepest point."""
+    distance = np.linspace(0.0, 40.0 + offset, 8001)
+    energy = pair(distance)
+    return float(distance[np.nonzero(energy < energy.min() + 60)[0][-1]])
 
 
 def _simpson(values: Float[np.ndarray, " n"], step: float) -> float:

@@ -22,8 +22,8 @@ Polynomials with a long tail, such as He₄ of a mode and most products on small
 points do not even out the outermost draws (`latflow.stats.quasi_tails`), and corrected errors came out too small by
 two where little else was left; of random draws, corrected averages with such a tail rest on a few of them. Which these
 are is read from fixed random modes and never from the draws, whose luck would choose them. The zero mode of these is
-drawn from a wider density and weighted: of He₆ the kurtosis, 35 000, lies at |z| between 4 and 6, where 4096 normal
-modes have none, and found 10 to 100.
+drawn from a wider density and weighted: of He₆ the kurtosis, 35 000, lies at |z| between 4 and 6, where so many normal
+modes have next to none.
 """
 
 import functools
@@ -78,18 +78,26 @@ def hermite_variates(modes: Float[Array, "*momenta"], lattice: Lattice) -> Float
         modes: Independent standard normal amplitudes, see `AbstractDistribution.modes`.
         lattice: Whose modes they are.
     """
+    return jnp.stack(_all(modes, lattice))
+
+
+def _all(modes: Float[Array, "*momenta"], lattice: Lattice) -> list[Scalar]:
     z, groups, fields = modes.ravel(), _groups(lattice), _fields(modes, lattice)
     sums = [_sum(z, group) for group in (*groups.shells, *groups.lines)]
-    of_zero = [_hermite(2, z[0]) / math.sqrt(2), *sums]
-    return jnp.stack(
-        [
-            *of_zero,
-            *_waves(z[0], sums[:_OWN]),
-            *_waves_of_sites(fields, lattice),
-            *_products(z, sums, groups),
-            *_of_sites(fields, lattice),
-        ]
-    )
+    return [
+        _hermite(2, z[0]) / math.sqrt(2),
+        *sums,
+        *_waves(z[0], sums[:_OWN]),
+        *_waves_of_sites(fields, lattice),
+        *_products(z, sums, groups),
+        *_of_sites(fields, lattice),
+    ]
+
+
+def _used(modes: Float[Array, "*momenta"], lattice: Lattice, kept: tuple[int, ...]) -> Float[Array, " variates"]:
+    """Of one draw; what is not kept is not computed."""
+    found = _all(modes, lattice)
+    return jnp.stack([found[i] for i in kept])
 
 
 def variates_of_points(
@@ -102,7 +110,7 @@ def variates_of_points(
         lattice: Its lattice.
         points: One row per draw.
     """
-    return _of_points(flow, lattice, points)[:, without_tails(lattice)]
+    return _of_points(flow, lattice, points, tuple(without_tails(lattice).tolist()))
 
 
 @functools.cache
@@ -127,9 +135,12 @@ def _judged(lattice: Lattice) -> tuple[Float[Array, " n"], Float[Array, "n varia
 
 @eqx.filter_jit
 def _of_points(
-    flow: AbstractDistribution, lattice: Lattice, points: Float[Array | np.ndarray, "n uniforms"]
+    flow: AbstractDistribution,
+    lattice: Lattice,
+    points: Float[Array | np.ndarray, "n uniforms"],
+    kept: tuple[int, ...],
 ) -> Float[Array, "n variates"]:
-    return _of_many(lambda u: hermite_variates(flow.modes_of_uniforms(u), lattice), jnp.asarray(points), lattice)
+    return _of_many(lambda u: _used(flow.modes_of_uniforms(u), lattice, kept), jnp.asarray(points), lattice)
 
 
 def variates_of_keys(
@@ -145,7 +156,7 @@ def variates_of_keys(
         n: Number of draws.
     """
     indices = jnp.arange(first, first + n, dtype=jnp.uint32)
-    return _variates_of_keys(flow, lattice, key, indices)[:, without_tails(lattice)]
+    return _variates_of_keys(flow, lattice, key, indices, tuple(without_tails(lattice).tolist()))
 
 
 def variates_of_sampler(
@@ -174,9 +185,9 @@ def _of_blocks(flow: AbstractDistribution, key: PRNGKey, *, n: int, block_size: 
 
 @eqx.filter_jit
 def _variates_of_keys(
-    flow: AbstractDistribution, lattice: Lattice, key: PRNGKey, indices: UInt32[Array, " n"]
+    flow: AbstractDistribution, lattice: Lattice, key: PRNGKey, indices: UInt32[Array, " n"], kept: tuple[int, ...]
 ) -> Float[Array, "n variates"]:
-    return _of_many(lambda i: hermite_variates(flow.modes(jax.random.fold_in(key, i)), lattice), indices, lattice)
+    return _of_many(lambda i: _used(flow.modes(jax.random.fold_in(key, i)), lattice, kept), indices, lattice)
 
 
 def _of_many(

@@ -96,5 +96,4 @@ def _four_particles(a: float, b: float, c: float, d0: float, temperature: float)
         u = d - d0
         return (a * u**4 + b * u**2 + c * u) / temperature
 
-    reach = exact_particles.double_well_reach(a, b, c, d0, temperature)
-    return exact_particles.four_particles(pair, largest=reach)
+    return exact_particles.four_particles(pair, largest=exact_particles.double_well_reach(pair, d0))

@@ -122,7 +122,6 @@ class DoubleWellPairsTable(AbstractParticlesTable):
 class LennardJonesTable(AbstractParticlesTable):
     """A Lennard-Jones cluster held together by an oscillator (LJ13)."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("flow", "hmc")
     parameters: ClassVar[tuple[str, ...]] = ("epsilon", "radius", "oscillator", "temperature")
     free_parameters: ClassVar[tuple[str, ...]] = parameters
 
