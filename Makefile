@@ -21,7 +21,8 @@ wheel: $(VENV)/.installed-dev
 	BIN=$(BIN) PYTHON=$(PYTHON) bash .ci/wheel
 
 benchmarks: $(VENV)/.installed-test
-	printf '%s\n' benchmarks/*.py | BIN=$(BIN) xargs -P 2 -n 1 bash .ci/quick
+	programs=$$(mktemp -d); trap 'rm -rf "$$programs"' EXIT; \
+	printf '%s\n' benchmarks/*.py | BIN=$(BIN) PROGRAMS=$$programs xargs -P 2 -n 1 bash .ci/quick
 
 nightly: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m nightly --optimised -n 2 --dist worksteal -q

@@ -3,8 +3,8 @@
 XLA is asked for plain code, by options that it takes with every program. The mathematics stays, the rounding does not;
 what computes for long takes twice as long. Half of the samplers' tests took 96 CPU seconds in the place of 171, those
 of a study of links 77 in the place of 135.
-``--optimised`` compiles all tests as users do, and modules of `OPTIMISED_MODULES` always do. Other processes that tests
-start are never touched.
+``--optimised`` compiles all tests as users do, and modules of `OPTIMISED_MODULES` always do. Of other processes that
+tests start, those that ask for it by `FLAGS` compile plain code, and no others.
 
 Compiled programs are kept in a folder for as long as the tests run (`share`), so that no program is compiled twice: not
 by the other worker, not after the programs of a process were forgotten, not by a process that a test starts.
@@ -31,6 +31,8 @@ PLAIN = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
+FLAGS = " ".join(f"--{name}={value}".replace("True", "true").replace("False", "false") for name, value in PLAIN.items())
+"""The same for another process, as ``XLA_FLAGS``."""
 
 
 KEPT = {
@@ -39,9 +41,9 @@ KEPT = {
 }
 """All programs, also those that compile in a moment: there are thousands of them."""
 
-OPTIMISED_MODULES = ("study/test_compiling.py", "test_compilation.py", "test_docs.py")
-"""Beginnings of the paths, in this folder, of the modules whose programs compile as those of users do. Those of
-the documents train for long."""
+OPTIMISED_MODULES = ("study/test_compiling.py", "test_compilation.py")
+"""Beginnings of the paths, in this folder, of the modules whose programs compile as those of users do. Documents that
+compute for long are named in ``test_docs.py``."""
 
 
 def plain(path: Path) -> bool:

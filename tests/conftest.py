@@ -1,5 +1,6 @@
 """One environment for every test: float64, strict ranks, and array annotations executed."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ settings.load_profile("latflow")
 
 
 collect_ignore = ["typing"]  # read by pyright in `make lint`, never run
+
+# tracing makes many small objects that live: looking for rings among them took a tenth of the time
+gc.set_threshold(100_000, 50, 1000)
 
 BOUND = memory.Bound()
 COMPILER = compilation.Compiler()

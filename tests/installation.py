@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import compilation
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = Path(__file__).parent / "example_package"
 
@@ -57,7 +59,7 @@ def answer(program: str, *paths: Path, folder: Path) -> dict[str, Any]:
     path = os.pathsep.join([*map(str, paths), *filter(None, sys.path)])
     finished = subprocess.run(
         [sys.executable, "-c", TOLD + program],
-        env={**os.environ, "PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+        env={**os.environ, "PYTHONPATH": path, "XLA_FLAGS": compilation.FLAGS},
         capture_output=True,
         text=True,
         timeout=600,

@@ -8,15 +8,24 @@ from pathlib import Path
 
 import pytest
 
+import compilation
 from latflow.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+LONG = ("README.md", "add-an-action.md", "gradient-flow.md", "measure-an-ensemble.md", "sample-phi4.md")
+"""Pages that compute for longer than it takes to optimise their programs."""
 
 
 @pytest.mark.filterwarnings("default::latflow.errors.UnreliableWarning")  # a page may show a poor flow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_blocks_run(
+    page: Path,
+    capsys: pytest.CaptureFixture[str],
+    compiler: compilation.Compiler,
+    pytestconfig: pytest.Config,
+) -> None:
+    compiler.set(optimised=page.name in LONG or bool(pytestconfig.getoption("optimised")))
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     assert blocks, f"{page.name} shows no Python"
     namespace: dict[str, object] = {"__name__": page.stem}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import compilation
 from latflow.store.ensemble import Ensemble
 
 COMMAND = [sys.executable, "-m", "latflow", "run"]
@@ -26,7 +27,7 @@ SECONDS = 1200.0
 
 
 def start(study: Path, directory: Path) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": compilation.FLAGS}
     return subprocess.Popen(
         [*COMMAND, str(study), "--run-dir", str(directory)],
         stdout=subprocess.PIPE,
