@@ -1,9 +1,9 @@
 """What an error costs: CPU seconds for a relative error of 0.1 %, of chains and of the flow of the zoo, by observable.
 
 HMC whose steps and acceptance, and with them the length of its trajectories, were tuned on pilot chains; local sweeps
-and Wolff clusters with tuned widths, 64 chains each; HMC and clusters corrected by learned Stein fields; the flow's
-draws with weights, integrated as their error allows, random ones by Metropolis and by weights, and
-at scrambled Sobol points with variates. All ways run by turns in one process, seed after seed; a round before the first
+and Wolff clusters with tuned widths, 64 chains each; HMC and clusters corrected by learned Stein fields; random draws
+of the flow by Metropolis; random ones and those at scrambled Sobol points by weights, both with variates of the latent
+modes, integrated as their error allows. All ways run by turns in one process, seed after seed; a round before the first
 seed compiles and is not counted. Sampling and measuring count, of corrected averages making and fitting their variates
 as well; of chains the share of the warm-up is taken off.
 
@@ -144,17 +144,27 @@ def tuned(action, scan, *, records):
 
 
 def of_flow(key, known: Known) -> Iterator[tuple[str, dict, float]]:
-    """Label, averages and seconds of random draws, by Metropolis and by weights, and of quasi-random ones."""
+    """Label, averages and seconds of random draws by Metropolis, and of random and quasi-random ones with variates.
+
+    The latter two have equally many draws, integrated for what variates gain, and choose their integration themselves.
+    """
     action, points = known.action, known.sizes.points
     sampler = lf.FlowSampler(known.drawn, action)
     drawn, seconds = timed(lf.sample, jax.random.fold_in(key, 10), sampler, n=SCRAMBLINGS * points // 4)
     seconds += measured(action, drawn.proposals)
     yield "flow, Metropolis", lf.estimates(action, drawn), seconds
-    yield "flow, weights", lf.reweighted_estimates(action, drawn), seconds
-    settings = {"integration": "matched", "scramblings": SCRAMBLINGS, "points": points, "block_size": BLOCK}
-    drawn, seconds = timed(lf.quasi_sample, jax.random.fold_in(key, 11), known.flow, action, **settings)
-    found, more = timed(lf.reweighted_estimates, action, drawn)
-    yield "flow, quasi-random with variates", found, seconds + more
+    settings = {"integration": "matched", "block_size": BLOCK}
+    ways = {
+        "flow, weights with variates": (lf.sample, settings | {"n": SCRAMBLINGS * points}),
+        "flow, quasi-random with variates": (
+            lf.quasi_sample,
+            settings | {"scramblings": SCRAMBLINGS, "points": points},
+        ),
+    }
+    for i, (label, (draw, settings)) in enumerate(ways.items(), start=11):
+        drawn, seconds = timed(draw, jax.random.fold_in(key, i), known.flow, action, **settings)
+        found, more = timed(lf.reweighted_estimates, action, drawn)
+        yield label, found, seconds + more
 
 
 def trained(action, hmc: Trajectory, before, sizes: Sizes):
@@ -172,7 +182,8 @@ def rows(name, known: Known, *, seeds, once) -> Iterator[Row]:
     for seed in range(seeds + 1):
         key = jax.random.fold_in(jax.random.key(100), seed)
         ways = [(*found, 0.0) for found in chains(key, known)]
-        ways += [(*found, once) for found in corrected(jax.random.fold_in(key, 9), known)]
+        if known.fields is not None:
+            ways += [(*found, once) for found in corrected(jax.random.fold_in(key, 9), known)]
         ways += [(*found, training_seconds(name)) for found in of_flow(key, known)]
         for label, estimates, seconds, once_of_way in ways if seed else ():
             first = {each: estimates[each][0] for each in NAMES if estimates.get(each)}
@@ -188,6 +199,7 @@ def main():
     parser.add_argument("--steps", type=int, default=400, help="of training of the first Stein fields, %(default)s")
     parser.add_argument("--further", type=int, default=100, help="of training at every later model, %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="%(default)s")
+    parser.add_argument("--without-stein", action="store_true", help="no learned fields: a quarter of the time")
     parser.add_argument("--rows", type=Path, default=None, help="file that rows are appended to")
     options = parser.parse_args()
     points = [int(each) for each in options.points.split(",")]
@@ -199,7 +211,8 @@ def main():
         sizes = Sizes(64, 64, BLOCK, (5, 5)) if options.quick else sizes
         flow, action = flow_and_action(name)
         hmc = tuned(action, SCAN[4:6] if options.quick else SCAN, records=sizes.records // 2)
-        before = trained(action, hmc, before, sizes)
+        if not options.without_stein:
+            before = trained(action, hmc, before, sizes)
         drawn = matched_draws(jax.random.key(3), flow, action, n=SCRAMBLINGS * sizes.points // 4)[0]
         for row in rows(name, Known(action, hmc, flow, drawn, before[0], sizes), seeds=seeds, once=before[1]):
             made.append(row)

@@ -13,7 +13,8 @@ first coordinate of scrambled points has it: what the scatter of 16 scramblings 
 a normal mode and of such whose tail falls faster. Of all, and of those alone that are called reliable.
 
 With `--variates` averages with Hermite variates are looked at, in flows that are so near the theory that little but the
-tail is left: rms pulls, scatter and errors without variates, with those that are used, and with all.
+tail is left: rms pulls, scatter and errors without variates, with those that are used, and with all; and of as many
+random draws, without and with them.
 
 ``python benchmarks/quasi_reliability.py --runs 100 --zoo phi4-e1 phi4-e2 --zoo-runs 10``
 """
@@ -38,6 +39,7 @@ from latflow.stats.reliability import bounded  # noqa: E402
 from latflow.stats.scrambling_reliability import judge_scramblings  # noqa: E402
 from latflow.stats.scramblings import Scrambled, scrambled_estimates, scrambled_log_z  # noqa: E402
 from latflow.stats.variates import Varied  # noqa: E402
+from latflow.stats.weights import weighted_estimates  # noqa: E402
 from latflow.stats.weights import linearised  # noqa: E402
 from quasi import SHOWN, Draws, quantities  # noqa: E402
 
@@ -169,7 +171,7 @@ NEAR = {"m² = 0.4": 0.4, "m² = 0.45": 0.45, "m² = 0.6": 0.6}
 
 
 def of_variates(mass_squared, points, *, title, side, runs):
-    """Averages without variates, with those that are used, and with all, printed."""
+    """Averages of points without variates, with those that are used, and with all, and of random draws, printed."""
     lattice = lf.Lattice((side, side))
     action = lf.FreeField(lattice, mass_squared=MASS_SQUARED)
     flow, measured = lf.FreeFieldPrior.of_mass(lattice, mass_squared=mass_squared), scalar_observables(action)
@@ -177,7 +179,7 @@ def of_variates(mass_squared, points, *, title, side, runs):
     k = (axis[:, None] + axis).ravel()
     wanted = 1 / (2 * (k + MASS_SQUARED))
     exact = np.array([wanted[0] / k.size, wanted.mean(), np.mean((1 - k / 4) * wanted)])
-    found = {"none": [], "used": [], "all": []}
+    found = {"none": [], "used": [], "all": [], "random": [], "and used": []}
     for seed in range(runs):
         samples = lf.quasi_sample(jax.random.key(seed), flow, action, points=points, scramblings=SCRAMBLINGS)
         every = lf.measure(measured, samples.proposals)
@@ -187,9 +189,17 @@ def of_variates(mass_squared, points, *, title, side, runs):
         u = np.concatenate([points_of.block(r, first=0, n=points) for r in range(SCRAMBLINGS)])
         every_variate = of_modes(jax.vmap(flow.modes_of_uniforms)(jnp.asarray(u)), lattice)
         ways = {"none": draws, "used": Varied(draws, samples.variates), "all": Varied(draws, every_variate)}
-        for way, each in ways.items():
-            made = each.estimates(columns, lambda means: means)
-            found[way].append([(made[name][0].value, made[name][0].error) for name in COLUMNS])
+        drawn = lf.sample(jax.random.key(seed), flow, action, n=SCRAMBLINGS * points)
+        every = lf.measure(measured, drawn.proposals)
+        of_drawn = {name: every[column] for name, column in COLUMNS.items()}
+        log_weight = np.asarray(drawn.log_weight)
+        further = {
+            "random": weighted_estimates(of_drawn, log_weight, lambda means: means),
+            "and used": Varied(log_weight, drawn.variates).estimates(of_drawn, lambda means: means),
+        }
+        made = {way: each.estimates(columns, lambda means: means) for way, each in ways.items()} | further
+        for way, each in made.items():
+            found[way].append([(each[name][0].value, each[name][0].error) for name in COLUMNS])
     for way, rows in found.items():
         value, error = np.moveaxis(np.array(rows), 2, 0)
         pulls = np.sqrt(np.mean(((value - exact) / error) ** 2, axis=0))

@@ -1765,9 +1765,23 @@ BUGS = (
     Bug(
         "corrected averages whose errors rest on a few draws",
         "stats/variates.py",
-        "correction[:, _few(plain - correction / w.size)] = 0.0",
+        "correction *= _damping(plain, correction / w.size)",
         "pass",
         "tests/stats/test_variates.py::test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone",
+    ),
+    Bug(
+        "corrections that are damped for nothing",
+        "stats/variates.py",
+        "_DAMPED = (*(1 - 0.8 ** np.arange(1, 24)), 1.0)",
+        "_DAMPED = (1.0,)",
+        "tests/stats/test_variates.py::test_a_correction_leaves_so_much_that_the_tail_is_a_small_part",
+    ),
+    Bug(
+        "errors of corrected averages without that of the integration",
+        "stats/variates.py",
+        "return found + linear.jacobian @ moved.by_integration @ linear.jacobian.T",
+        "return found",
+        "tests/stats/test_variates.py::test_errors_hold_that_of_the_integration",
     ),
     Bug(
         "an extended sequence that begins again",

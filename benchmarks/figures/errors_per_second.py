@@ -34,7 +34,7 @@ LOOKS = {
     "HMC, learned Stein fields": ("HMC, Stein fields", "#D55E00", "s", "--"),
     "clusters, learned Stein fields": ("clusters, Stein fields", "#009E73", "^", "--"),
     "flow, Metropolis": ("flow, Metropolis", "#0072b2", "o", "-"),
-    "flow, weights": ("flow, weights", "#56B4E9", "p", "-"),
+    "flow, weights with variates": ("flow, random", "#56B4E9", "p", "-"),
     "flow, quasi-random with variates": ("flow, quasi-random", "#0072b2", "o", "--"),
 }
 WIDTH, HEIGHT, ABOVE = 7.0, 5.1, 0.75

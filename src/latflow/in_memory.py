@@ -378,7 +378,8 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
     made = all_estimates(known.all_estimators, columns, weights)
     usable = isinstance(samples, QuasiSamples) or found.is_reliable
     if usable and samples.variates is not None:
-        varied = all_estimates(known.all_estimators, columns, Varied(weights, samples.variates))
+        log_q_error = samples.integration.spread if samples.integration is not None else 0.0
+        varied = all_estimates(known.all_estimators, columns, Varied(weights, samples.variates, log_q_error))
         made = unless_worse(made, varied)
     bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:

@@ -82,6 +82,31 @@ def test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone():
     assert (found.value, found.error) == (plain.value, plain.error)
 
 
+def test_a_correction_leaves_so_much_that_the_tail_is_a_small_part():
+    """All but 40 draws of the tail are explained: the error is that of fifty draws or more, and still much smaller."""
+    n = 64 * N
+    h = np.random.default_rng(2).standard_normal((n, 1))
+    y = h[:, 0].copy()
+    y[::1639] += 5.0
+    columns = {"mean": y}
+    (plain,) = weighted_estimates(columns, np.zeros(n), lambda means: means)["mean"]
+    (found,) = Varied(np.zeros(n), h).estimates(columns, lambda means: means)["mean"]
+    tail = 5.0 * math.sqrt(len(y[::1639])) / n
+    assert 1.02 * tail < found.error < 1.3 * tail
+    assert found.error < plain.error / 6
+
+
+@pytest.mark.parametrize("make", [random, quasi], ids=["random", "scrambled"])
+def test_errors_hold_that_of_the_integration(make):
+    """In quadrature, in units of the standard deviation of what is averaged under the weights: 1 for the mean here."""
+    z = make(3)
+    columns, log_weights = drawn(z)
+    draws = log_weights if make is random else Scrambled(log_weights, 16)
+    without, found = (estimates(columns, Varied(draws, variates(z), error)) for error in (0.0, 0.02))
+    assert found["mean"].value == without["mean"].value
+    assert math.sqrt(found["mean"].error ** 2 - without["mean"].error ** 2) == pytest.approx(0.02, rel=0.1)
+
+
 def test_a_difference_that_variates_spoil_is_shown_without():
     """Of x and x + noise x alone is corrected, so in their difference x does not cancel any more."""
     h = random(6)[:, :1]

@@ -31,7 +31,8 @@ FRACTION = 0.1
 
 GAIN = 128.0
 """How many random draws a quasi-random one, or one with variates, is taken to be worth; medians up to 211, and 480 on
-6 × 6 sites, have been measured (docs/results/quasi.md), and for 480 a tenth of the error becomes a fifth."""
+6 × 6 sites, have been measured (docs/results/quasi.md), and for 480 a tenth of the error becomes a fifth. Errors of
+averages with variates hold it in quadrature (`latflow.stats.variates`)."""
 
 INTEGRATIONS = ("fine", "matched", "fitted")
 """How a continuous flow may be integrated for draws: accurately always, as their number allows, or with a log-det

@@ -13,9 +13,10 @@ Polynomials whose outermost draws most scramblings miss should not be among them
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
@@ -35,8 +36,23 @@ FEWEST_TERMS = 50
 LEAST_LOSS = 1.5
 """A quantity keeps its plain value where variates multiply its variance by more than this."""
 
+_DAMPED = (*(1 - 0.8 ** np.arange(1, 24)), 1.0)
+"""Factors that corrections are tried with, from small ones to the whole."""
+
 DRAWS_PER_VARIATE = 50
 """With fewer draws for every variate the coefficients would be noise: of few draws only the first variates are used."""
+
+
+class _Moved(NamedTuple):
+    """What moves the means of all columns.
+
+    Attributes:
+        by_draws: By how much every draw does.
+        by_integration: Covariance of what errors of log q may do at most.
+    """
+
+    by_draws: Float[np.ndarray, "n total"]
+    by_integration: Float[np.ndarray, "total total"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +62,9 @@ class Varied(AbstractDraws):
     Args:
         draws: Log-weights of random draws, or quasi-random ones; what stands for a Markov chain is refused.
         variates: One row per draw; of mean zero over the draws, whatever their weights; the most useful ones first.
+        log_q_error: Standard deviation of errors of log q, under the weights, where draws were integrated with few
+            steps. An average moves by no more than this in units of the standard deviation of what is averaged; errors
+            hold it in quadrature, since they may become much smaller than those it was chosen for.
 
     Raises:
         TypeError: If these are no weighted draws but a Markov chain.
@@ -54,6 +73,7 @@ class Varied(AbstractDraws):
 
     draws: Float[np.ndarray, " n"] | Scrambled | Along
     variates: Float[np.ndarray, "rows variates"]
+    log_q_error: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse variates of other draws, and of what is no weighted draw."""
@@ -91,38 +111,34 @@ class Varied(AbstractDraws):
     def propagated(
         self, series: Mapping[str, np.ndarray], derive: Derive
     ) -> tuple[Linearisation, Float[np.ndarray, "quantities quantities"]]:
-        linear, influence = self._linearised(series, derive)
-        return linear, self._covariance(linear, influence)
+        linear, moved = self._linearised(series, derive)
+        return linear, self._covariance(linear, moved)
 
     @override
     def estimates(
         self, series: Mapping[str, np.ndarray], derive: Derive, degrees: Mapping[str, int] = NO_DEGREES
     ) -> dict[str, list[Estimate]]:
-        linear, influence = self._linearised(series, derive)
+        linear, moved = self._linearised(series, derive)
         bounds = None
         if isinstance(self.draws, Scrambled):  # judged without variates: they leave the tail, which is the flow's
             plain, w = influences(series, self.log_weights)[2], relative_weights(self.log_weights)
             bounds = rests_on_tail(plain, linear.jacobian, w, missed_tails(series, degrees, w))
-        return named_estimates(linear, self._covariance(linear, influence), n=self.n_draws, bounds=bounds)
+        return named_estimates(linear, self._covariance(linear, moved), n=self.n_draws, bounds=bounds)
 
-    def _linearised(
-        self, series: Mapping[str, np.ndarray], derive: Derive
-    ) -> tuple[Linearisation, Float[np.ndarray, "n total"]]:
-        """The quantities at the corrected means, and by how much every draw moves these."""
-        layout, means, influence = self._corrected(series)
-        return linearise(derive, layout, means, errors=np.sqrt(np.sum(influence**2, axis=0))), influence
+    def _linearised(self, series: Mapping[str, np.ndarray], derive: Derive) -> tuple[Linearisation, _Moved]:
+        """The quantities at the corrected means, and what moves these."""
+        layout, means, moved = self._corrected(series)
+        return linearise(derive, layout, means, errors=np.sqrt(np.sum(moved.by_draws**2, axis=0))), moved
 
-    def _covariance(
-        self, linear: Linearisation, influence: Float[np.ndarray, "n total"]
-    ) -> Float[np.ndarray, "quantities quantities"]:
+    def _covariance(self, linear: Linearisation, moved: _Moved) -> Float[np.ndarray, "quantities quantities"]:
         if isinstance(self.draws, Scrambled):
-            return scattered(influence, linear, self.draws.scramblings)
-        return linear.jacobian @ (influence.T @ influence) @ linear.jacobian.T
+            found = scattered(moved.by_draws, linear, self.draws.scramblings)
+        else:
+            found = linear.jacobian @ (moved.by_draws.T @ moved.by_draws) @ linear.jacobian.T
+        return found + linear.jacobian @ moved.by_integration @ linear.jacobian.T
 
-    def _corrected(
-        self, series: Mapping[str, np.ndarray]
-    ) -> tuple[Layout, Float[np.ndarray, " total"], Float[np.ndarray, "n total"]]:
-        """Means of all columns, corrected, and by how much every draw moves them."""
+    def _corrected(self, series: Mapping[str, np.ndarray]) -> tuple[Layout, Float[np.ndarray, " total"], _Moved]:
+        """Means of all columns, corrected, and what moves them."""
         w = relative_weights(self.log_weights)
         layout, matrix = pack(series, leading=1)
         if len(matrix) != w.size:
@@ -130,11 +146,13 @@ class Varied(AbstractDraws):
         kept, p = w > 0, w / w.sum()
         require_usable(layout, matrix[kept])
         matrix[~kept] = 0.0
-        plain = p[:, None] * (matrix - p @ matrix)
+        centred = matrix - p @ matrix
+        plain = p[:, None] * centred
         correction = self._correction(matrix, w) if self.used else np.zeros_like(matrix)
-        correction[:, _few(plain - correction / w.size)] = 0.0
+        correction *= _damping(plain, correction / w.size)
         means = p @ matrix - correction.mean(axis=0)
-        return layout, means, p[:, None] * (matrix - means) - correction / w.size
+        by_integration = self.log_q_error**2 * (plain.T @ centred)
+        return layout, means, _Moved(p[:, None] * (matrix - means) - correction / w.size, by_integration)
 
     def _correction(
         self, matrix: Float[np.ndarray, "n total"], w: Float[np.ndarray, " n"]
@@ -173,16 +191,27 @@ def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
     return bool(after > LEAST_LOSS * before)
 
 
-def _few(influence: Float[np.ndarray, "n total"]) -> Bool[np.ndarray, " total"]:
-    r"""Columns whose squared error comes from fewer than `FEWEST_TERMS` draws.
+def _damping(
+    plain: Float[np.ndarray, "n total"], correction: Float[np.ndarray, "n total"]
+) -> Float[np.ndarray, " total"]:
+    r"""The largest factor of every correction with which its squared error comes from `FEWEST_TERMS` draws or more.
 
     Variates take away the bulk of an influence and leave its tail. Where that is heavy, a handful of draws make up
-    the error, and most runs have not met those that count. The number of draws is $(\sum s^2)^2/\sum s^4$.
+    the error, and most runs have not met those that count. So much of the bulk stays that the tail is no more than
+    its share. The number of draws is $(\sum s^2)^2/\sum s^4$; 0 where no factor of `_DAMPED` makes it large enough.
     """
-    squares = (influence - influence.mean(axis=0)) ** 2
-    fourth = np.sum(squares**2, axis=0)
-    terms = np.divide(np.sum(squares, axis=0) ** 2, fourth, out=np.full(len(fourth), np.inf), where=fourth > 0)
-    return terms < FEWEST_TERMS
+    s, c = plain - plain.mean(axis=0), correction - correction.mean(axis=0)
+    squares = [np.sum(a * b, axis=0) for a, b in ((s, s), (s, c), (c, c))]
+    fourths = [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
+
+    def powers(factor: float, binomials: tuple[int, ...], sums: list[Float[np.ndarray, " total"]]) -> np.ndarray:
+        return sum(b * (-factor) ** k * each for k, (b, each) in enumerate(zip(binomials, sums, strict=True)))
+
+    found = np.zeros(s.shape[1])
+    for factor in _DAMPED:
+        square, fourth = powers(factor, (1, 2, 1), squares), powers(factor, (1, 4, 6, 4, 1), fourths)
+        found[square**2 >= FEWEST_TERMS * fourth] = factor
+    return found
 
 
 def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Float[np.ndarray, "folds total"]:

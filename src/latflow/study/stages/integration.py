@@ -102,6 +102,16 @@ def log_prob_limit(manifest: Mapping[str, Any], otherwise: float) -> float:
     return max(otherwise, _TAIL * found["largest"] if inverse is None else _TAIL_OF_INVERSE * inverse)
 
 
+def log_q_error(manifest: Mapping[str, Any]) -> float:
+    """Standard deviation of errors of log q, under the weights, as it was measured; 0 for draws integrated accurately.
+
+    Args:
+        manifest: Of their ensemble.
+    """
+    found = manifest.get(INTEGRATION)
+    return float(found["spread"]) if found else 0.0
+
+
 def as_drawn(manifest: Mapping[str, Any], flow: TrainableFlow) -> TrainableFlow:
     """The flow whose log q draws must have: that of their steps where its log-det was fitted, else of the model.
 

@@ -25,6 +25,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import SCRAMBLINGS, method_of
 from latflow.study.context import RunContext
 from latflow.study.stages.averages import varied_averages, weighted_averages
+from latflow.study.stages.integration import log_q_error
 from latflow.study.stages.provenance import require_generator
 from latflow.study.stages.scramblings import SEQUENCE, Layout
 from latflow.study.stages.sources import draw_key, source
@@ -133,7 +134,7 @@ def _variates(context: RunContext, draws: WeightedColumns) -> tuple[Varied, floa
         times.append(time.perf_counter() - begin)
     rows = np.concatenate(parts)
     rows = Layout.of(ensemble).ordered(rows) if draws.sampler in SCRAMBLINGS else rows
-    found = Varied(draws.weights, rows)
+    found = Varied(draws.weights, rows, log_q_error(ensemble.manifest))
     if not found.used:
         wanted = f"at least {DRAWS_PER_VARIATE} for each variate, in equal shares"
         raise _NoVariates(f"{len(rows)} draws; wanted: {wanted}")
