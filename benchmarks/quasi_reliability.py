@@ -39,10 +39,7 @@ from latflow.stats.reliability import bounded  # noqa: E402
 from latflow.stats.scrambling_reliability import judge_scramblings  # noqa: E402
 from latflow.stats.scramblings import Scrambled, scrambled_estimates, scrambled_log_z  # noqa: E402
 from latflow.stats.variates import Varied  # noqa: E402
-from latflow.stats.weights import (
-    linearised,
-    weighted_estimates,
-)
+from latflow.stats.weights import linearised, weighted_estimates  # noqa: E402
 from quasi import SHOWN, Draws, quantities  # noqa: E402
 
 MASS_SQUARED, SCRAMBLINGS = 0.5, 16
