@@ -1765,7 +1765,7 @@ BUGS = (
     Bug(
         "corrected averages whose errors rest on a few draws",
         "stats/variates.py",
-        "correction *= _damping(plain, correction / w.size)",
+        "correction *= _damping(plain, correction / w.size, scramblings=self._scramblings)",
         "pass",
         "tests/stats/test_variates.py::test_an_average_whose_error_would_rest_on_a_few_draws_is_left_alone",
     ),

@@ -52,17 +52,17 @@ def test_free_field_is_exact_with_small_errors():
 
 
 def test_random_draws_have_variates_where_these_help():
-    """4096 draws of φ⁴ from a free field, ESS .91: the variance of φ² 11.6 times smaller, that of χ as it was."""
+    """4096 draws of φ⁴ from a free field, ESS .91: the variances of φ² and χ, of which a few draws have the tail."""
     action, flow = (
         lf.PhiFour(LATTICE, mass_squared=0.5, coupling=2.0),
         FreeFieldPrior.of_mass(LATTICE, mass_squared=1.5),
     )
     random = lf.sample(jax.random.key(4), lf.FlowSampler(flow, action), n=4096, block_size=2048)
     found = [lf.reweighted_estimates(action, each) for each in (random, dataclasses.replace(random, modes=None))]
-    (varied,), (plain,) = (each["phi_squared"] for each in found)
-    assert plain.error**2 > 8 * varied.error**2
-    assert abs(varied.value - plain.value) < 5 * plain.error
-    assert found[0]["susceptibility"] == found[1]["susceptibility"]
+    for name in ("phi_squared", "susceptibility"):
+        (varied,), (plain,) = (each[name] for each in found)
+        assert plain.error**2 > 8 * varied.error**2
+        assert abs(varied.value - plain.value) < 5 * plain.error
     assert np.all(np.abs(random.variates.mean(axis=0)) < 5 * random.variates.std(axis=0) / 64)
 
 

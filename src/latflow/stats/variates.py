@@ -12,6 +12,7 @@ Polynomials whose outermost draws most scramblings miss should not be among them
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ SHARES = 16
 
 FEWEST_TERMS = 50
 """Draws that a corrected average's error must rest on: with fewer, errors came out two to three times too small."""
+
+FEWEST_TERMS_OF_POINTS = 200
+"""The same for the scatter of scramblings, where a part of the bulk stays that points even out."""
 
 LEAST_LOSS = 1.5
 """A quantity keeps its plain value where variates multiply its variance by more than this."""
@@ -103,6 +107,10 @@ class Varied(AbstractDraws):
         return next((g for g in range(SHARES, 1, -1) if n % g == 0), 1)
 
     @property
+    def _scramblings(self) -> int:
+        return self.draws.scramblings if isinstance(self.draws, Scrambled) else 0
+
+    @property
     def used(self) -> int:
         """How many variates there are draws for; 0 also where the draws cannot be shared out."""
         return min(self.variates.shape[1], len(self.variates) // DRAWS_PER_VARIATE) if self.groups > 1 else 0
@@ -149,7 +157,7 @@ class Varied(AbstractDraws):
         centred = matrix - p @ matrix
         plain = p[:, None] * centred
         correction = self._correction(matrix, w) if self.used else np.zeros_like(matrix)
-        correction *= _damping(plain, correction / w.size)
+        correction *= _damping(plain, correction / w.size, scramblings=self._scramblings)
         means = p @ matrix - correction.mean(axis=0)
         by_integration = self.log_q_error**2 * (plain.T @ centred)
         return layout, means, _Moved(p[:, None] * (matrix - means) - correction / w.size, by_integration)
@@ -192,26 +200,40 @@ def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
 
 
 def _damping(
-    plain: Float[np.ndarray, "n total"], correction: Float[np.ndarray, "n total"]
+    plain: Float[np.ndarray, "n total"], correction: Float[np.ndarray, "n total"], *, scramblings: int
 ) -> Float[np.ndarray, " total"]:
     r"""The largest factor of every correction with which its squared error comes from `FEWEST_TERMS` draws or more.
 
     Variates take away the bulk of an influence and leave its tail. Where that is heavy, a handful of draws make up
     the error, and most runs have not met those that count. So much of the bulk stays that the tail is no more than
     its share. The number of draws is $(\sum s^2)^2/\sum s^4$; 0 where no factor of `_DAMPED` makes it large enough.
+
+    Points even out the bulk but not the tail: of a bulk that stays only the scatter of scramblings counts.
     """
     s, c = plain - plain.mean(axis=0), correction - correction.mean(axis=0)
-    squares = [np.sum(a * b, axis=0) for a, b in ((s, s), (s, c), (c, c))]
+    bulk = _squares(s, c)
     fourths = [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
-
-    def powers(factor: float, binomials: tuple[int, ...], sums: list[Float[np.ndarray, " total"]]) -> np.ndarray:
-        return sum(b * (-factor) ** k * each for k, (b, each) in enumerate(zip(binomials, sums, strict=True)))
-
+    whole = _powers(1.0, fourths)
+    if scramblings:
+        sums = (each.reshape(scramblings, -1, each.shape[1]).sum(axis=1) for each in (s, c))
+        evened = [scramblings / (scramblings - 1) * each for each in _squares(*sums)]
     found = np.zeros(s.shape[1])
     for factor in _DAMPED:
-        square, fourth = powers(factor, (1, 2, 1), squares), powers(factor, (1, 4, 6, 4, 1), fourths)
-        found[square**2 >= FEWEST_TERMS * fourth] = factor
+        square, wanted = _powers(factor, bulk), FEWEST_TERMS * _powers(factor, fourths)
+        if scramblings and factor < 1:
+            square, wanted = np.minimum(square, _powers(factor, evened)), FEWEST_TERMS_OF_POINTS * whole
+        found[square**2 >= wanted] = factor
     return found
+
+
+def _squares(s: Float[np.ndarray, "rows total"], c: Float[np.ndarray, "rows total"]) -> list[np.ndarray]:
+    return [np.sum(a * b, axis=0) for a, b in ((s, s), (s, c), (c, c))]
+
+
+def _powers(factor: float, sums: list[Float[np.ndarray, " total"]]) -> Float[np.ndarray, " total"]:
+    """Sum of a power of s − factor · c, from the sums of the products of powers of s and c."""
+    n = len(sums) - 1
+    return np.sum([math.comb(n, k) * (-factor) ** k * each for k, each in enumerate(sums)], axis=0)
 
 
 def _factors(fit: CrossFit, f: Float[np.ndarray, "_ _ _"], *, means: bool) -> Float[np.ndarray, "folds total"]:
