@@ -22,6 +22,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import GIVEN, SCRAMBLINGS
 from latflow.study.foreign import replicas_of
 from latflow.study.wording import powers_of, stored_normalisation
+from latflow.theories.catalogue import kinds, table_of
 
 _AXES = {
     "record": {"long_name": "record of a chain"},
@@ -175,7 +176,7 @@ class StoredEnsemble:
         if self.is_weighted:
             words = {"long_name": "ln w", "units": "1"}
             found["log_weight"] = xarray.DataArray(self.log_weight, dims=("draw",), attrs=words)
-        facts = {"study": self.study, "sampler": self.sampler, "units": "lattice units", **self._field}
+        facts = {"study": self.study, "sampler": self.sampler, "units": self._units, **self._field}
         found |= {
             name: xarray.DataArray(np.arange(n), dims=(name,), attrs=_AXES[name]) for name, n in self._lengths(found)
         }
@@ -194,7 +195,7 @@ class StoredEnsemble:
         weights = {"log_weight": self.log_weight} if self.is_weighted else {}
         found = frame({name: values.ravel() for name, values in {**numbers, **weights, **columns}.items()})
         titles = {name: words.title for name in columns if (words := self.words.get(name)) is not None}
-        found.attrs |= {"study": self.study, "sampler": self.sampler, "units": "lattice units", "titles": titles}
+        found.attrs |= {"study": self.study, "sampler": self.sampler, "units": self._units, "titles": titles}
         return found
 
     @property
@@ -235,12 +236,17 @@ class StoredEnsemble:
         found = [pyerrors.Obs([p[:, i] for p in pieces], replica, idl=numbers) for i in range(flat.shape[2])]
         return found if chains.ndim > 2 else found[0]
 
+    @property
+    def _units(self) -> str:
+        kind = self.action.get("kind")
+        return "1" if kind in kinds() and not table_of(str(kind)).lattice else "lattice units"
+
     def _labelled(self, xarray: Any, name: str) -> Any:
         values = self.column(name)
         inner = [f"{name}_{i}" for i in range(values.ndim - len(self._axes))]
         words = self.words.get(name)
         told = {} if words is None else words.model_dump(include={"title", "symbol", "definition"})
-        told |= {"long_name": told.get("title", name.replace("_", " ")), "units": "lattice units", **self._field}
+        told |= {"long_name": told.get("title", name.replace("_", " ")), "units": self._units, **self._field}
         return xarray.DataArray(values, dims=(*self._axes, *inner), attrs=told)
 
 

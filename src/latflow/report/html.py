@@ -188,4 +188,5 @@ def _context(run: Run, drawn: dict[str, list[Picture | Omitted]]) -> dict[str, A
         "provenance": tables.provenance_rows(run.results),
         "bibliography": works_of(run.study, has_flow=data.has_flow(run)),
         "suspicious": tables.SUSPICIOUS,
+        "has_lattice": tables.has_lattice(run),
     }

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from latflow.report import data
 from latflow.report.charge import settled
@@ -164,7 +165,7 @@ def largest_weight(flow: FlowFigures) -> float | None:
 def study_lines(run: Run) -> list[tuple[str, str]]:
     """Study, action and lattice in one line each."""
     study, theory = run.study, run.theory
-    action = dict(study.get("action") or ({} if theory is None else theory.action))
+    action = dict(_action(run))
     kind = action.pop("kind", ABSENT)
     couplings = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in action.items())
     shape = "×".join(str(n) for n in run.shape) if run.shape else ABSENT
@@ -172,7 +173,7 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         return [
             ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
             *_field(run),
-            _extents(str(kind), shape),
+            _extents(run, shape),
             *_measured_beside(run),
         ]
     flow = study.get("flow") or {}
@@ -184,16 +185,25 @@ def study_lines(run: Run) -> list[tuple[str, str]]:
         ("Action", f"{kind} ({couplings})" if couplings else str(kind)),
         *([("S", formula)] if formula else []),
         *_field(run),
-        _extents(str(kind), shape),
+        _extents(run, shape),
         ("Flow", f"{flow.get('kind', ABSENT)} ({network})" if network else str(flow.get("kind", ABSENT))),
     ]
 
 
-def _extents(kind: str, shape: str) -> tuple[str, str]:
+def _action(run: Run) -> Mapping[str, Any]:
+    """Kind and couplings of the theory; nothing where neither study nor results tell."""
+    return run.study.get("action") or ({} if run.theory is None else run.theory.action)
+
+
+def has_lattice(run: Run) -> bool:
+    """Whether the theory is one of a lattice, in whose units values are."""
+    kind = str(_action(run).get("kind"))
+    return kind not in kinds() or table_of(kind).lattice
+
+
+def _extents(run: Run, shape: str) -> tuple[str, str]:
     """The lattice, or how many numbers a draw has where the theory has none."""
-    if kind in kinds() and not table_of(kind).lattice:
-        return ("Numbers of a draw", shape)
-    return ("Lattice", f"{shape}, periodic")
+    return ("Lattice", f"{shape}, periodic") if has_lattice(run) else ("Numbers of a draw", shape)
 
 
 def _field(run: Run) -> list[tuple[str, str]]:

@@ -214,9 +214,7 @@ def _damping(
     bulk = _squares(s, c)
     fourths = [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
     whole = _powers(1.0, fourths)
-    if scramblings:
-        sums = (each.reshape(scramblings, -1, each.shape[1]).sum(axis=1) for each in (s, c))
-        evened = [scramblings / (scramblings - 1) * each for each in _squares(*sums)]
+    evened = bulk if not scramblings else _squares_of_sums(s, c, scramblings)
     found = np.zeros(s.shape[1])
     for factor in _DAMPED:
         square, wanted = _powers(factor, bulk), FEWEST_TERMS * _powers(factor, fourths)
@@ -228,6 +226,13 @@ def _damping(
 
 def _squares(s: Float[np.ndarray, "rows total"], c: Float[np.ndarray, "rows total"]) -> list[np.ndarray]:
     return [np.sum(a * b, axis=0) for a, b in ((s, s), (s, c), (c, c))]
+
+
+def _squares_of_sums(
+    s: Float[np.ndarray, "rows total"], c: Float[np.ndarray, "rows total"], scramblings: int
+) -> list[np.ndarray]:
+    sums = (each.reshape(scramblings, -1, each.shape[1]).sum(axis=1) for each in (s, c))
+    return [scramblings / (scramblings - 1) * each for each in _squares(*sums)]
 
 
 def _powers(factor: float, sums: list[Float[np.ndarray, " total"]]) -> Float[np.ndarray, " total"]:
