@@ -18,6 +18,10 @@ from latflow.bijections.base import AbstractBijection
 from latflow.bijections.ode.runge_kutta import RK4, RungeKutta
 
 Carry = tuple[Float[Array, "*shape"], Scalar]
+_Stages = tuple[Float[Array, "stages *shape"], Float[Array, " stages"]]
+
+_LOOPED = 8
+"""Schemes of so many stages run them in a loop, so that the velocity is compiled once for all of them."""
 
 
 class AbstractVelocity(eqx.Module):
@@ -67,12 +71,30 @@ class ContinuousFlow(AbstractBijection):
             t: The time.
             step: How much later.
         """
+        if len(self.scheme.weights) >= _LOOPED:
+            return self._advanced_in_a_loop(x, log_det, t, step)
         slopes: list[Carry] = []
         for node, row in zip(self.scheme.nodes, self.scheme.matrix, strict=True):
             y = x + step * combine(row, [slope for slope, _ in slopes]) if row else x
             slopes.append(self.velocity(t + node * step, y))
         x = self.velocity.inside(x + step * combine(self.scheme.weights, [slope for slope, _ in slopes]))
         return x, log_det + step * combine(self.scheme.weights, [divergence for _, divergence in slopes])
+
+    def _advanced_in_a_loop(self, x: Float[Array, "*shape"], log_det: Scalar, t: Scalar, step: float | Scalar) -> Carry:
+        rows, nodes, weights = (
+            jnp.asarray(part) for part in (self.scheme.square, self.scheme.nodes, self.scheme.weights)
+        )
+
+        def stage(known: _Stages, j: Int[Array, ""]) -> tuple[_Stages, None]:
+            slopes, divergences = known
+            v, divergence = self.velocity(t + nodes[j] * step, x + step * jnp.tensordot(rows[j], slopes, 1))
+            return (slopes.at[j].set(v), divergences.at[j].set(divergence)), None
+
+        n = len(self.scheme.weights)
+        nothing = (jnp.zeros((n, *x.shape), x.dtype), jnp.zeros(n, log_det.dtype))
+        (slopes, divergences), _ = jax.lax.scan(stage, nothing, jnp.arange(n))
+        x = self.velocity.inside(x + step * jnp.tensordot(weights, slopes, 1))
+        return x, log_det + step * jnp.dot(weights, divergences)
 
     def _integrate(self, x: Float[Array, "*shape"], *, start: float, step: float) -> Carry:
         # Only the fields at the steps are kept for the gradient; what lies between is computed again.

@@ -218,9 +218,7 @@ def _undone(flow: FlowOfDraws, y: Draws) -> _Moved:
 
 def padded(scheme: RungeKutta) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, " n"]]:
     """Rows of equal length, nodes and weights of a scheme."""
-    n = len(scheme.weights)
-    rows = jnp.asarray([(*row, *(0.0,) * (n - len(row))) for row in scheme.matrix])
-    return rows, jnp.asarray(scheme.nodes), jnp.asarray(scheme.weights)
+    return jnp.asarray(scheme.square), jnp.asarray(scheme.nodes), jnp.asarray(scheme.weights)
 
 
 def _combined(coefficients: Float[Array, " stages"], slopes: Float[Array, "stages *any"]) -> Float[Array, "*any"]:

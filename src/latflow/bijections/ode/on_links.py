@@ -153,9 +153,7 @@ class _Step(eqx.Module):
 
     def _tableau(self) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
         """The coefficients of the scheme, a square matrix and the weights."""
-        n = len(self.scheme.weights)
-        rows = [(*row, *(0.0,) * (n - len(row))) for row in self.scheme.matrix]
-        return jnp.asarray(rows), jnp.asarray(self.scheme.weights)
+        return jnp.asarray(self.scheme.square), jnp.asarray(self.scheme.weights)
 
     def _straightened(self, u: Momentum, v: Momentum) -> Momentum:
         r"""$\mathrm{dexp}^{-1}_u v$ of every link."""

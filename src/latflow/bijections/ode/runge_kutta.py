@@ -29,6 +29,11 @@ class RungeKutta:
         """Times $c_i$ of the stages in units of the step."""
         return tuple(math.fsum(row) for row in self.matrix)
 
+    @property
+    def square(self) -> tuple[tuple[float, ...], ...]:
+        """All coefficients $a_{ij}$ with the zeros, for loops over stages."""
+        return tuple((*row, *(0.0,) * (len(self.weights) - len(row))) for row in self.matrix)
+
 
 RK4 = RungeKutta("rk4", order=4, matrix=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), weights=(1 / 6, 1 / 3, 1 / 3, 1 / 6))
 """The classical scheme: four evaluations per step."""
