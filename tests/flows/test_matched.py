@@ -179,4 +179,3 @@ def test_quasi_random_averages_agree_with_an_independent_cluster_run(model, clus
         combined = np.hypot(error, other.error)
         assert 5 * combined <= seen * abs(other.value), f"{name}: {value} ± {error}, clusters {other}"
         assert abs(value - other.value) <= 5 * combined, f"{name}: {value} ± {error}, clusters {other}"
-        print(f"{integration}: {name} {value:.6g} ± {error:.2g}, clusters {other}")
