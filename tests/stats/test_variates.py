@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, qmc
 
-from latflow.stats.estimates import SeriesShapeError
+from latflow.stats.estimates import NonFiniteSeriesError, SeriesShapeError
 from latflow.stats.scramblings import Scrambled
 from latflow.stats.variates import Varied, unless_worse
 from latflow.stats.weights import named_estimates, weighted_estimates
@@ -105,6 +105,21 @@ def test_errors_hold_that_of_the_integration(make):
     without, found = (estimates(columns, Varied(draws, variates(z), error)) for error in (0.0, 0.02))
     assert found["mean"].value == without["mean"].value
     assert math.sqrt(found["mean"].error ** 2 - without["mean"].error ** 2) == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3, 1e-5, 1e-7])
+def test_nearly_exact_variates_take_all_but_the_noise(noise):
+    """What is left is normal, however small it is: nothing is damped."""
+    rng = np.random.default_rng(4)
+    h, rest = rng.standard_normal((16 * N, 1)), rng.standard_normal(16 * N)
+    (found,) = Varied(np.zeros(16 * N), h).estimates({"mean": h[:, 0] + noise * rest}, lambda means: means)["mean"]
+    assert found.error == pytest.approx(noise / math.sqrt(16 * N), rel=0.05, abs=1e-9)
+
+
+@pytest.mark.parametrize("error", [math.nan, math.inf, -1.0])
+def test_errors_of_the_integration_are_numbers(error):
+    with pytest.raises(NonFiniteSeriesError, match="log_q_error"):
+        Varied(np.zeros(N), random(1), error)
 
 
 def test_a_difference_that_variates_spoil_is_shown_without():

@@ -3,8 +3,8 @@ r"""Weighted averages with variates: polynomials of what draws are made of, whos
 The mean $\hat\mu=\sum_iw_ix_i/\sum_iw_i$ moves with every draw by its influence $w_i(x_i-\hat\mu)/\sum_jw_j$. What
 variates $h_i$ explain of it by least squares is noise with mean zero, and $\hat\mu-\frac1N\sum_ih_i\cdot c$ is the
 better mean. Coefficients come from other draws than those they correct: of random draws from other shares, of
-quasi-random ones from other scramblings (`latflow.stats.cross_fitting`). So do the decisions whether to correct a mean
-at all; and a mean whose error would rest on a few draws of the tail is left as it is.
+quasi-random ones from other scramblings (`latflow.stats.cross_fitting`). So does the decision whether to correct a mean
+at all; a mean whose error would rest on a few draws of the tail is left as it is.
 
 Over scramblings the variates' part in the *scatter of their means* counts, which the points have evened out already
 where averages are smooth. There the correction is multiplied by the factor that serves the other scramblings best.
@@ -21,7 +21,7 @@ from jaxtyping import Float
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
-from latflow.stats.estimates import Estimate, SeriesShapeError
+from latflow.stats.estimates import Estimate, NonFiniteSeriesError, SeriesShapeError
 from latflow.stats.propagation import Derive, Layout, Linearisation, linearise, pack, require_usable
 from latflow.stats.quasi_tails import missed_tails, rests_on_tail
 from latflow.stats.replicas import Along
@@ -40,8 +40,8 @@ FEWEST_TERMS_OF_POINTS = 200
 LEAST_LOSS = 1.5
 """A quantity keeps its plain value where variates multiply its variance by more than this."""
 
-_DAMPED = (*(1 - 0.8 ** np.arange(1, 24)), 1.0)
-"""Factors that corrections are tried with, from small ones to the whole."""
+_DAMPED = tuple(1 - 0.8 ** np.arange(1, 24))
+"""Parts of corrections that are tried where the whole leaves too few draws, from small ones to large ones."""
 
 DRAWS_PER_VARIATE = 50
 """With fewer draws for every variate the coefficients would be noise: of few draws only the first variates are used."""
@@ -73,6 +73,7 @@ class Varied(AbstractDraws):
     Raises:
         TypeError: If these are no weighted draws but a Markov chain.
         SeriesShapeError: If there are not as many rows as draws.
+        NonFiniteSeriesError: If `log_q_error` is no number of 0 or more.
     """
 
     draws: Float[np.ndarray, " n"] | Scrambled | Along
@@ -84,6 +85,9 @@ class Varied(AbstractDraws):
         if not isinstance(self.draws, np.ndarray | Scrambled):
             allowed = "log-weights of draws of a flow; over a Markov chain (HMC, Metropolis) their means are not zero"
             raise TypeError(f"variates of {type(self.draws).__name__}, a Markov chain; allowed: {allowed}")
+        if not (np.isfinite(self.log_q_error) and self.log_q_error >= 0):
+            value = f"{self.log_q_error}"
+            raise NonFiniteSeriesError("log_q_error", value=value, allowed="a finite standard deviation, 0 or more")
         if len(self.variates) != self.log_weights.size:
             value = f"{len(self.variates)} rows"
             raise SeriesShapeError("variates", value=value, allowed=f"{self.log_weights.size}, one per log-weight")
@@ -202,25 +206,30 @@ def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
 def _damping(
     plain: Float[np.ndarray, "n total"], correction: Float[np.ndarray, "n total"], *, scramblings: int
 ) -> Float[np.ndarray, " total"]:
-    r"""The largest factor of every correction with which its squared error comes from `FEWEST_TERMS` draws or more.
+    r"""What every correction is multiplied by: 1 if the squared error of the whole comes from `FEWEST_TERMS` draws.
 
     Variates take away the bulk of an influence and leave its tail. Where that is heavy, a handful of draws make up
     the error, and most runs have not met those that count. So much of the bulk stays that the tail is no more than
-    its share. The number of draws is $(\sum s^2)^2/\sum s^4$; 0 where no factor of `_DAMPED` makes it large enough.
+    its share: the largest factor of `_DAMPED` that does it, 0 if none. The number of draws is
+    $(\sum s^2)^2/\sum s^4$. The factor is chosen from the draws themselves: a run that met its tail is damped, one that
+    missed it is not.
 
-    Points even out the bulk but not the tail: of a bulk that stays only the scatter of scramblings counts.
+    Points even out the bulk but not the tail: of a bulk that stays only the scatter of scramblings counts, which has
+    to be that of `FEWEST_TERMS_OF_POINTS` draws of what the whole correction leaves.
     """
     s, c = plain - plain.mean(axis=0), correction - correction.mean(axis=0)
     bulk = _squares(s, c)
     fourths = [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
-    whole = _powers(1.0, fourths)
+    left = s - c  # by itself: what is left may be far smaller than what its powers are summed of
+    whole = np.sum(left**4, axis=0)
     evened = bulk if not scramblings else _squares_of_sums(s, c, scramblings)
     found = np.zeros(s.shape[1])
     for factor in _DAMPED:
         square, wanted = _powers(factor, bulk), FEWEST_TERMS * _powers(factor, fourths)
-        if scramblings and factor < 1:
+        if scramblings:
             square, wanted = np.minimum(square, _powers(factor, evened)), FEWEST_TERMS_OF_POINTS * whole
         found[square**2 >= wanted] = factor
+    found[np.sum(left**2, axis=0) ** 2 >= FEWEST_TERMS * whole] = 1.0
     return found
 
 
