@@ -27,7 +27,7 @@ settings.load_profile("latflow")
 collect_ignore = ["typing"]  # read by pyright in `make lint`, never run
 
 # tracing makes many small objects that live: looking for rings among them took a tenth of the time
-gc.set_threshold(100_000, 50, 1000)
+gc.set_threshold(50_000, 10, 10)
 
 BOUND = memory.Bound()
 COMPILER = compilation.Compiler()
