@@ -199,7 +199,7 @@ def main():
     parser.add_argument("--steps", type=int, default=400, help="of training of the first Stein fields, %(default)s")
     parser.add_argument("--further", type=int, default=100, help="of training at every later model, %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="%(default)s")
-    parser.add_argument("--without-stein", action="store_true", help="no learned fields: a quarter of the time")
+    parser.add_argument("--without-stein", action="store_true", help="no learned fields")
     parser.add_argument("--rows", type=Path, default=None, help="file that rows are appended to")
     options = parser.parse_args()
     points = [int(each) for each in options.points.split(",")]
