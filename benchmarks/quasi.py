@@ -6,7 +6,8 @@ these with variates. A ratio of quasi-random averages is known to √(2/(R − 1
 few per cent; several seeds give median and range. The variance of plain random draws is the mean of all seeds.
 `pull` is the scatter of the values of the seeds in units of their errors, 1 if these are right. `noise of weights` is
 the gain that would be left if points and variates took away all of an average but the noise of its weights, w − ⟨w⟩
-times x − μ: no function of few modes knows that.
+times x − μ: no function of few modes knows that. `clusters` are plain averages of chains, with how many
+errors of the difference the mean of `both` is off.
 """
 
 import math
@@ -21,6 +22,7 @@ jax.config.update("jax_enable_x64", val=True)
 
 import numpy as np  # noqa: E402
 
+from common.clusters import long_run  # noqa: E402
 from common.zoo import flow_and_action, models_of, parser_of_models  # noqa: E402
 from latflow.distributions import AbstractDistribution  # noqa: E402
 from latflow.flows.hermite import variates_of_keys, variates_of_points  # noqa: E402
@@ -35,7 +37,7 @@ from latflow.stats.variates import Varied  # noqa: E402
 from latflow.stats.weights import linearised, named_estimates, relative_weights, reweighting_ess  # noqa: E402
 from latflow.theories.any_action import physics_of  # noqa: E402
 
-BLOCK = 1024
+BLOCK, RECORDS = 1024, 1000
 SHOWN = ("chi2", "C(L/2)", "E", "phi2")
 WAYS = ("hermite", "quasi", "both")
 
@@ -163,7 +165,23 @@ def noise_of(name, *, n, integration, seeds):
     return noise_row(name, draws, ess, [variances_of(columns, weights, derive) for weights, columns in found])
 
 
-def rows(name, *, seeds, integration, **sizes) -> Iterator[str]:
+def of_clusters(draws, runs):
+    """Values and errors of the observables of the table, from chains."""
+    derive = quantities(draws.lattice.volume)
+
+    def columns(fields):
+        found = measure(draws.observables, fields) | {"magnetization": np.zeros(len(fields))}
+        return np.stack([np.asarray(row) for row in _of_rows(derive, found)], axis=-1)
+
+    return long_run(draws.action, columns, runs=runs, records=RECORDS)
+
+
+def _of_rows(derive, columns):
+    """What `derive` makes of every row: all quantities are linear where the magnetisation is zero."""
+    return derive({name: np.moveaxis(np.asarray(column), 0, -1) for name, column in columns.items()}).values()
+
+
+def rows(name, *, seeds, integration, clusters, **sizes) -> Iterator[str]:
     """Lines of the table of one model: median and range of the gains of all seeds, and the mean of the values."""
     n_quasi = sizes["points"] * sizes["scramblings"]
     draws = Draws(name, n=n_quasi, integration=integration)
@@ -178,6 +196,12 @@ def rows(name, *, seeds, integration, **sizes) -> Iterator[str]:
         cells = [f"{statistics.median(each):.0f} ({each[0]:.0f}–{each[-1]:.0f})" for each in gains]
         values = [_joined_value([each[q] for each in found]) for q in SHOWN]
         yield "| " + " | ".join([name, f"{ess:.3f}", way, *cells, f"{cost:.3f}", "; ".join(values)]) + " |"
+    if clusters:
+        values = []
+        for q, mean, error in zip(SHOWN, *of_clusters(draws, clusters), strict=True):
+            own, of_own = _mean([each.found["both"][q] for each in of_seeds])
+            values.append(f"{mean:.7g} ± {error:.2g} ({(own - mean) / math.hypot(error, of_own):+.1f})")
+        yield "| " + " | ".join([name, "", "clusters", "", "", "", "", "", "; ".join(values)]) + " |"
 
 
 def how(told):
@@ -188,10 +212,16 @@ def how(told):
     return f"{told.steps} × {told.scheme}, {told.precision}{fitted}"
 
 
+def _mean(found):
+    """Of values with errors of several seeds, with its error."""
+    values, errors = np.array(found).T
+    return float(values.mean()), math.sqrt(np.sum(errors**2)) / len(errors)
+
+
 def _joined_value(found):
     """Mean of the values of all seeds with its error and their pull."""
     values, errors = np.array(found).T
-    mean, error = values.mean(), math.sqrt(np.sum(errors**2)) / len(errors)
+    mean, error = _mean(found)
     if len(values) == 1:
         return f"{mean:.7g} ± {error:.2g}"
     return f"{mean:.7g} ± {error:.2g} (pull {values.std(ddof=1) / math.sqrt(np.mean(errors**2)):.1f})"
@@ -203,12 +233,14 @@ def main():
     parser.add_argument("--points", type=int, default=4096, help="points of a scrambling, %(default)s")
     parser.add_argument("--scramblings", type=int, default=16, help="scramblings, %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the draws, %(default)s")
+    parser.add_argument("--clusters", type=int, default=4, help="runs of 64 chains of clusters, %(default)s")
     parser.add_argument("--integration", default="matched", choices=INTEGRATIONS[1:], help="%(default)s")
     parser.add_argument("--noise", action="store_true", help="only the noise of the weights, from random draws")
     asked = parser.parse_args()
     sizes = {"n": asked.random, "points": asked.points, "scramblings": asked.scramblings, "seeds": asked.seeds}
+    sizes["clusters"] = asked.clusters
     if asked.quick:
-        sizes = {"n": 512, "points": 64, "scramblings": 8, "seeds": 2}
+        sizes = {"n": 512, "points": 64, "scramblings": 8, "seeds": 2, "clusters": 1}
     if asked.noise:
         for name in models_of(asked):
             of_noise = {"n": sizes["n"], "seeds": sizes["seeds"], "integration": asked.integration}

@@ -166,7 +166,7 @@ def of_modes(modes, lattice):
 
 
 COLUMNS = {"chi2": "magnetization_squared", "phi2": "phi_squared", "E": "neighbour_product"}
-NEAR = {"m² = 0.4": 0.4, "m² = 0.45": 0.45, "m² = 0.6": 0.6}
+NEAR = {"m² = 0.4": 0.4, "m² = 0.45": 0.45, "m² = 0.55": 0.55, "m² = 0.6": 0.6}
 
 
 def of_variates(mass_squared, points, *, title, side, runs):

@@ -3,7 +3,8 @@
 φ⁴ on 6 × 6 sites at the point of the model E1: ensembles of 8 chains of HMC, 100 records each, corrected by learned
 Stein fields, which other chains trained, and by latent ones of the model, integrated accurately and as `n=` allows; and
 quasi-random draws with variates. Each is cross-fitted by itself. What they are compared with are plain averages of a
-long run of cluster updates, which shares no configuration and no control variate with them. Links: ensembles of heat
+long run of cluster updates, which shares no configuration and no control variate with them; and, known much better,
+weighted averages of very many quasi-random points, with the flow integrated accurately. Links: ensembles of heat
 bath corrected by forces of loops, against the exact plaquette in two dimensions. Printed is the mean of all ensembles
 less the other value, in units of the scatter of one ensemble, with the error of both, and CPU seconds.
 """
@@ -19,6 +20,8 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import latflow as lf  # noqa: E402
+from common.clusters import long_run  # noqa: E402
+from common.zoo import flow_and_action  # noqa: E402
 from gauge_reduce import exact, values  # noqa: E402
 from latflow.observables.gauge import Plaquette  # noqa: E402
 from latflow.observables.plaquette_moments import rough_plaquette  # noqa: E402
@@ -42,26 +45,26 @@ def columns(action, x):
     return np.stack([measured[name] for name in WANTED], axis=-1)
 
 
-def long_run(action, *, runs, records):
-    """Plain averages of clusters with their errors, from the scatter of chains."""
-    kernel = lf.WolffMetropolis(action, width=jnp.asarray(1.0), n_sweeps=3, n_clusters=1)
-    means = []
-    for seed in range(runs):
-        x = lf.run_chain(jax.random.key(1000 + seed), kernel, n=records, chains=64, warmup=300, thin=4)
-        flat = np.asarray(x).reshape(-1, *action.space.shape)
-        means.append(columns(action, flat).reshape(records, 64, -1).mean(axis=0))
-    every = np.concatenate(means)
-    return every.mean(axis=0), every.std(axis=0, ddof=1) / np.sqrt(len(every))
-
-
-def show(title, found, other, names, begin):
-    """One line for every average of ensembles, (ensemble, average), against value and error of another run."""
-    scatter, (value, error) = found.std(axis=0, ddof=1), other
-    for i, name in enumerate(names):
-        offset = (found[:, i].mean() - value[i]) / scatter[i]
-        own = np.hypot(1 / np.sqrt(len(found)), error[i] / scatter[i])
-        print(f"| {title} | {name} | {offset:+.3f} ± {own:.3f} | {offset / own:+.1f} | {scatter[i] / value[i]:.2g} |")
+def show(title, found, others, names, begin):
+    """Lines for averages of ensembles, (ensemble, average), against values and errors of other runs, by name."""
+    scatter = found.std(axis=0, ddof=1)
+    for against, (value, error) in others.items():
+        for i, name in enumerate(names):
+            offset = (found[:, i].mean() - value[i]) / scatter[i]
+            own = np.hypot(1 / np.sqrt(len(found)), error[i] / scatter[i])
+            told = f"{offset:+.3f} ± {own:.3f} | {offset / own:+.1f} | {scatter[i] / value[i]:.2g}"
+            print(f"| {title} | {against} | {name} | {told} |")
     print(f"{title}: {time.process_time() - begin:.0f} CPU-s", flush=True)
+
+
+def of_points(*, points):
+    """Weighted averages of quasi-random draws of the accurate flow with variates, and their errors."""
+    flow, action = flow_and_action(MODEL)
+    samples = lf.quasi_sample(jax.random.key(4000), flow, action, points=points, scramblings=SCRAMBLINGS)
+    measured = columns(action, np.asarray(samples.proposals))
+    series = {name: measured[:, i] for i, name in enumerate(WANTED)}
+    made = Varied(samples.draws, samples.variates).estimates(series, lambda means: means)
+    return tuple(np.array([getattr(made[name][0], of) for name in WANTED]) for of in ("value", "error"))
 
 
 def of_chains(action, fields, x):
@@ -100,26 +103,35 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--ensembles", type=int, default=100, help="%(default)s")
     parser.add_argument("--runs", type=int, default=40, help="of clusters, %(default)s of 64 chains of 2000 records")
+    parser.add_argument("--points", type=int, default=1 << 15, help="of each of 16 scramblings, %(default)s")
     asked = parser.parse_args()
     quick, number = asked.quick, 10 if asked.quick else asked.ensembles
     begin = time.process_time()
     draws = Draws(MODEL, n=SCRAMBLINGS * 128 * number, integration="matched")
     action = draws.action
-    other = long_run(action, runs=1 if quick else asked.runs, records=200 if quick else 2000)
-    print(f"clusters: {time.process_time() - begin:.0f} CPU-s\n")
-    print("| ensembles | average | mean − other, in their scatter | σ | scatter, relative |")
-    print("|---|---|---|---|---|")
-    if not quick:
-        of_stein_fields(action, other, ensembles=number)
+    runs, records = (1, 200) if quick else (asked.runs, 2000)
+    others = {"clusters": long_run(action, lambda x: columns(action, x), runs=runs, records=records)}
+    print(f"clusters: {time.process_time() - begin:.0f} CPU-s")
     begin = time.process_time()
-    show("quasi-random, variates", of_draws(draws, ensembles=number, points=128), other, WANTED, begin)
+    others["points"] = of_points(points=512 if quick else asked.points)
+    print(f"points: {time.process_time() - begin:.0f} CPU-s\n")
+    print("| ensembles | against | average | mean − other, in their scatter | σ | scatter, relative |")
+    print("|---|---|---|---|---|---|")
+    (c, error_c), (p, error_p) = others.values()
+    for name, pull, relative in zip(WANTED, (p - c) / np.hypot(error_p, error_c), error_p / p, strict=True):
+        print(f"| points | clusters | {name} | | {pull:+.1f} | {relative:.2g} |")
+    if not quick:
+        of_stein_fields(action, others, ensembles=number)
+    begin = time.process_time()
+    show("quasi-random, variates", of_draws(draws, ensembles=number, points=128), others, WANTED, begin)
     for title, (group, shape, beta) in list(LINKS.items())[: 1 if quick else None]:
         begin, name = time.process_time(), "U(1)" if title.startswith("U(1)") else "SU(2)"
         found = of_links(group, shape, beta, ensembles=number)
-        show(f"links, {title}", found, (np.array([exact(name, shape, beta)[0]]), np.zeros(1)), ("plaquette",), begin)
+        other = np.array([exact(name, shape, beta)[0]]), np.zeros(1)
+        show(f"links, {title}", found, {"exact": other}, ("plaquette",), begin)
 
 
-def of_stein_fields(action, other, *, ensembles):
+def of_stein_fields(action, others, *, ensembles):
     """Chains of HMC, corrected by learned fields and by latent ones, printed."""
     hmc = lf.HMC(action, lf.OMF2, step_size=jnp.asarray(0.2), n_steps=4)
     training = lf.run_chain(jax.random.key(1), hmc, n=200, chains=16, warmup=200, thin=4)
@@ -127,12 +139,12 @@ def of_stein_fields(action, other, *, ensembles):
     learned = lf.reduce(action, training, training=lf.SteinTraining(steps=300)).fields
     x = np.asarray(lf.run_chain(jax.random.key(2), hmc, n=RECORDS, chains=CHAINS * ensembles, warmup=200, thin=4))
     x = np.swapaxes(x, 0, 1).reshape(ensembles, CHAINS, RECORDS, *action.space.shape)
-    show("HMC, learned fields", of_chains(action, learned, x), other, WANTED, begin)
+    show("HMC, learned fields", of_chains(action, learned, x), others, WANTED, begin)
     few = CHAINS * RECORDS * ensembles
     for title, n in {"HMC, latent fields": None, "HMC, latent fields with n=": few}.items():
         begin = time.process_time()
         fields = lf.latent_fields(f"zoo:{MODEL}", action, n=n)
-        show(title, of_chains(action, fields, x), other, WANTED, begin)
+        show(title, of_chains(action, fields, x), others, WANTED, begin)
 
 
 if __name__ == "__main__":

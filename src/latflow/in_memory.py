@@ -375,12 +375,11 @@ def reweighted_estimates(action: AbstractAction, samples: FlowSamples | QuasiSam
         found = with_images(judge_draws(samples.log_weight, accepted, columns=columns), samples.reliability.unseen)
         weights = samples.log_weight
     _warn("lf.reweighted_estimates", found)
-    made = all_estimates(known.all_estimators, columns, weights)
-    usable = isinstance(samples, QuasiSamples) or found.is_reliable
-    if usable and samples.variates is not None:
-        log_q_error = samples.integration.spread if samples.integration is not None else 0.0
-        varied = all_estimates(known.all_estimators, columns, Varied(weights, samples.variates, log_q_error))
-        made = unless_worse(made, varied)
+    log_q_error = samples.integration.spread if samples.integration is not None else 0.0
+    made = all_estimates(known.all_estimators, columns, Varied.of_no_variates(weights, log_q_error))
+    if samples.variates is not None and (isinstance(samples, QuasiSamples) or found.is_reliable):
+        varied = Varied(weights, samples.variates, log_q_error)
+        made = unless_worse(made, all_estimates(known.all_estimators, columns, varied))
     bounds = [name for name, each in made.items() if any(e.state == UNDERESTIMATED for e in each)]
     if found.is_reliable and bounds:
         told = f"errors of {', '.join(bounds)} are lower bounds, a few draws make most of them up"

@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm, qmc
@@ -168,7 +169,27 @@ def test_too_few_draws_are_not_corrected():
     plain = weighted_estimates(columns, log_weights, moments)["mean"][0]
     found = estimates(columns, draws)["mean"]
     assert (found.value, found.error) == pytest.approx((plain.value, plain.error), rel=1e-12)
-    assert Varied(np.zeros(101), np.zeros((101, 1))).groups == 1
+
+
+@pytest.mark.parametrize("n", [16 * N, 16 * N + 1, 16 * N + 17, 16381], ids=str)
+def test_any_number_of_draws_can_be_shared_out(n):
+    """Also a prime one: what variates explain exactly is taken away whole."""
+    h = np.random.default_rng(8).standard_normal((n, 1))
+    log_weights = 0.1 * np.random.default_rng(9).standard_normal(n)
+    w = np.exp(log_weights) / np.exp(log_weights).mean()
+    columns = {"mean": h[:, 0] / w}
+    (plain,) = Varied.of_no_variates(log_weights, 0.0).estimates(columns, lambda means: means)["mean"]
+    (found,) = Varied(log_weights, h).estimates(columns, lambda means: means)["mean"]
+    assert abs(found.value) < 4 * found.error
+    assert found.error < plain.error / 50
+
+
+def test_arrays_of_jax_are_log_weights():
+    z = random(3)
+    columns, log_weights = drawn(z)
+    found = [Varied(of(log_weights), of(variates(z))) for of in (np.asarray, jnp.asarray)]
+    values = [estimates(columns, each)["mean"].value for each in found]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
 
 
 def test_few_draws_make_do_with_the_first_variates():

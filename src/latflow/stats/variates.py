@@ -16,8 +16,9 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
@@ -29,13 +30,13 @@ from latflow.stats.scramblings import Scrambled, scattered
 from latflow.stats.weights import NO_DEGREES, AbstractDraws, influences, named_estimates, relative_weights
 
 SHARES = 16
-"""Shares of random draws that are corrected with coefficients of other ones, at most."""
+"""Shares of random draws that are corrected with coefficients of other ones."""
 
 FEWEST_TERMS = 50
 """Draws that a corrected average's error must rest on: with fewer, errors came out two to three times too small."""
 
 FEWEST_TERMS_OF_POINTS = 200
-"""The same for the scatter of scramblings, where a part of the bulk stays that points even out."""
+"""The same where the error is the scatter of scramblings, which points make smaller than the bulk."""
 
 LEAST_LOSS = 1.5
 """A quantity keeps its plain value where variates multiply its variance by more than this."""
@@ -64,7 +65,7 @@ class Varied(AbstractDraws):
     """Weighted draws with variates.
 
     Args:
-        draws: Log-weights of random draws, or quasi-random ones; what stands for a Markov chain is refused.
+        draws: Log-weights of random draws (any array), or quasi-random ones; what stands for a Markov chain is refused.
         variates: One row per draw; of mean zero over the draws, whatever their weights; the most useful ones first.
         log_q_error: Standard deviation of errors of log q, under the weights, where draws were integrated with few
             steps. An average moves by no more than this in units of the standard deviation of what is averaged; errors
@@ -76,13 +77,13 @@ class Varied(AbstractDraws):
         NonFiniteSeriesError: If `log_q_error` is no number of 0 or more.
     """
 
-    draws: Float[np.ndarray, " n"] | Scrambled | Along
-    variates: Float[np.ndarray, "rows variates"]
+    draws: Float[Array | np.ndarray, " n"] | Scrambled | Along
+    variates: Float[Array | np.ndarray, "rows variates"]
     log_q_error: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse variates of other draws, and of what is no weighted draw."""
-        if not isinstance(self.draws, np.ndarray | Scrambled):
+        if not isinstance(self.draws, np.ndarray | jax.Array | Scrambled):
             allowed = "log-weights of draws of a flow; over a Markov chain (HMC, Metropolis) their means are not zero"
             raise TypeError(f"variates of {type(self.draws).__name__}, a Markov chain; allowed: {allowed}")
         if not (np.isfinite(self.log_q_error) and self.log_q_error >= 0):
@@ -104,11 +105,8 @@ class Varied(AbstractDraws):
 
     @property
     def groups(self) -> int:
-        """Independent groups of equally many draws: scramblings, or shares; 1 if the draws cannot be shared out."""
-        n = self.log_weights.size
-        if isinstance(self.draws, Scrambled):
-            return self.draws.scramblings
-        return next((g for g in range(SHARES, 1, -1) if n % g == 0), 1)
+        """Independent groups of draws: scramblings, or shares of random draws, the last of which may be smaller."""
+        return self.draws.scramblings if isinstance(self.draws, Scrambled) else SHARES
 
     @property
     def _scramblings(self) -> int:
@@ -116,8 +114,13 @@ class Varied(AbstractDraws):
 
     @property
     def used(self) -> int:
-        """How many variates there are draws for; 0 also where the draws cannot be shared out."""
+        """How many variates there are draws for; 0 also where there is one scrambling."""
         return min(self.variates.shape[1], len(self.variates) // DRAWS_PER_VARIATE) if self.groups > 1 else 0
+
+    @classmethod
+    def of_no_variates(cls, draws: Float[Array | np.ndarray, " n"] | Scrambled, log_q_error: float) -> "Varied":
+        """Draws whose averages are the plain ones, with errors that hold what errors of log q may do."""
+        return cls(draws, np.zeros((draws.n_draws if isinstance(draws, Scrambled) else draws.size, 0)), log_q_error)
 
     @override
     def propagated(
@@ -163,21 +166,26 @@ class Varied(AbstractDraws):
         correction = self._correction(matrix, w) if self.used else np.zeros_like(matrix)
         correction *= _damping(plain, correction / w.size, scramblings=self._scramblings)
         means = p @ matrix - correction.mean(axis=0)
-        by_integration = self.log_q_error**2 * (plain.T @ centred)
+        n = matrix.shape[1]
+        by_integration = self.log_q_error**2 * (plain.T @ centred) if self.log_q_error else np.zeros((n, n))
         return layout, means, _Moved(p[:, None] * (matrix - means) - correction / w.size, by_integration)
 
     def _correction(
         self, matrix: Float[np.ndarray, "n total"], w: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, "n total"]:
         """What is taken from every draw: variates times coefficients of other groups, where these say it helps."""
-        y, f, weights = (self._grouped(each) for each in (matrix, self.variates[:, : self.used], w))
+        variates = np.asarray(self.variates)[:, : self.used]
+        y, f, weights = (self._grouped(each) for each in (matrix, variates, w))
         fit = cross_fit(y, f, weights=weights)
         parts = fit.plain - fit.corrected
         of_others = _factors(fit, f, means=isinstance(self.draws, Scrambled))
-        return (parts * of_others[fit.folds][:, None]).reshape(matrix.shape)
+        found = (parts * of_others[fit.folds][:, None]).reshape(-1, matrix.shape[1])
+        return found[: len(matrix)] * (len(matrix) / len(found))
 
     def _grouped(self, rows: Float[np.ndarray, "n *more"]) -> Float[np.ndarray, "groups each *more"]:
-        return rows.reshape(self.groups, -1, *rows.shape[1:])
+        """With less than a row per group of zeros at the end, whose weights and variates are zero as well."""
+        missing = np.zeros((-len(rows) % self.groups, *rows.shape[1:]))
+        return np.concatenate([rows, missing]).reshape(self.groups, -1, *rows.shape[1:])
 
 
 def unless_worse(
@@ -206,30 +214,28 @@ def _worse(plain: list[Estimate], corrected: list[Estimate]) -> bool:
 def _damping(
     plain: Float[np.ndarray, "n total"], correction: Float[np.ndarray, "n total"], *, scramblings: int
 ) -> Float[np.ndarray, " total"]:
-    r"""What every correction is multiplied by: 1 if the squared error of the whole comes from `FEWEST_TERMS` draws.
+    r"""What every correction is multiplied by: 1 if what the whole leaves is made of enough draws.
 
     Variates take away the bulk of an influence and leave its tail. Where that is heavy, a handful of draws make up
     the error, and most runs have not met those that count. So much of the bulk stays that the tail is no more than
     its share: the largest factor of `_DAMPED` that does it, 0 if none. The number of draws is
-    $(\sum s^2)^2/\sum s^4$. The factor is chosen from the draws themselves: a run that met its tail is damped, one that
-    missed it is not.
+    $(\sum s^2)^2/\sum s^4$, and has to be `FEWEST_TERMS`. The factor is chosen from the draws themselves: a run that
+    met its tail is damped, one that missed it is not.
 
-    Points even out the bulk but not the tail: of a bulk that stays only the scatter of scramblings counts, which has
-    to be that of `FEWEST_TERMS_OF_POINTS` draws of what the whole correction leaves.
+    Points even out the bulk but not the tail. So of the bulk only the scatter of scramblings counts, against the tail
+    that the whole correction leaves, and `FEWEST_TERMS_OF_POINTS` are wanted.
     """
     s, c = plain - plain.mean(axis=0), correction - correction.mean(axis=0)
-    bulk = _squares(s, c)
-    fourths = [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
     left = s - c  # by itself: what is left may be far smaller than what its powers are summed of
-    whole = np.sum(left**4, axis=0)
-    evened = bulk if not scramblings else _squares_of_sums(s, c, scramblings)
+    whole, bulk = np.sum(left**4, axis=0), _squares(s, c)
+    fewest = FEWEST_TERMS_OF_POINTS if scramblings else FEWEST_TERMS
+    evened = _squares_of_sums(s, c, scramblings) if scramblings else bulk
+    fourths = [whole] if scramblings else [np.sum(s ** (4 - k) * c**k, axis=0) for k in range(5)]
     found = np.zeros(s.shape[1])
     for factor in _DAMPED:
-        square, wanted = _powers(factor, bulk), FEWEST_TERMS * _powers(factor, fourths)
-        if scramblings:
-            square, wanted = np.minimum(square, _powers(factor, evened)), FEWEST_TERMS_OF_POINTS * whole
-        found[square**2 >= wanted] = factor
-    found[np.sum(left**2, axis=0) ** 2 >= FEWEST_TERMS * whole] = 1.0
+        square = np.minimum(_powers(factor, bulk), _powers(factor, evened))
+        found[square**2 >= fewest * _powers(factor, fourths)] = factor
+    found[np.sum(left**2, axis=0) ** 2 >= fewest * whole] = 1.0
     return found
 
 

@@ -231,12 +231,12 @@ def _analyse_one(context: RunContext, sampler: str, made: _Analysed) -> None:
         weights = weights_of(context, sampler)
         with _naming(sampler):
             made.found[sampler] = accepted_averages(context, columns, weights["index"])
-            made.found[method.reweighted] = weighted_averages(context, columns, weights["log_weight"])
+            made.found[method.reweighted] = weighted_averages(context, sampler, columns, weights["log_weight"])
         made.weighted[method.reweighted] = WeightedColumns(sampler, columns, weights["log_weight"])
         made.judged[sampler] = judge_draws(weights["log_weight"], weights["accepted"], columns=columns)
     elif method.stage == "scramblings":
         columns, weights = in_order(context, sampler, columns), quasi_weights(context, sampler)
-        made.found[sampler] = weighted_averages(context, columns, weights)
+        made.found[sampler] = weighted_averages(context, sampler, columns, weights)
         made.weighted[sampler] = WeightedColumns(sampler, columns, weights)
     else:
         columns, replicas = by_replicas(context, sampler, columns)

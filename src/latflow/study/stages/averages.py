@@ -13,6 +13,7 @@ from latflow.stats.variates import Varied
 from latflow.stats.weights import log_z
 from latflow.store.ensemble import Ensemble
 from latflow.study.context import RunContext
+from latflow.study.stages.integration import log_q_error
 from latflow.study.stages.scramblings import Layout, scrambled_weights
 from latflow.study.theories import in_study_field, study_physics
 
@@ -25,18 +26,22 @@ def accepted_averages(context: RunContext, columns: Mapping[str, np.ndarray], in
 
 
 def weighted_averages(
-    context: RunContext, columns: Mapping[str, np.ndarray], weights: np.ndarray | Scrambled
+    context: RunContext, sampler: str, columns: Mapping[str, np.ndarray], weights: np.ndarray | Scrambled
 ) -> Estimates:
     """Averages of all draws with their weights, log Z among them.
 
+    Errors hold what errors of log q may do to the averages, see `Varied`; that of log Z does not.
+
     Args:
         context: The run.
+        sampler: Whose draws they are.
         columns: Measured columns of the draws.
         weights: Their log-weights, random or quasi-random, of the field of the study.
     """
-    found = all_estimates(study_physics(context.config).all_estimators, columns, weights)
+    error = log_q_error(Ensemble.open(context.path("ensembles", sampler)).manifest)
+    found = varied_averages(context, columns, Varied.of_no_variates(weights, error))
     mean = scrambled_log_z(weights) if isinstance(weights, Scrambled) else log_z(weights)
-    return {**in_study_field(context.config, found), **partition(context, mean)}
+    return {**found, **partition(context, mean)}
 
 
 def varied_averages(context: RunContext, columns: Mapping[str, np.ndarray], draws: Varied) -> Estimates:

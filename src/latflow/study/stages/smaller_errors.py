@@ -108,7 +108,8 @@ def _smaller(context: RunContext, draws: WeightedColumns, plain: Estimates) -> S
     seconds = None if variates is None else making + time.perf_counter() - begin
     if not isinstance(draws.weights, Scrambled):
         return Smaller(shown, plain, plain, seconds)
-    return Smaller(shown, plain, weighted_averages(context, draws.columns, draws.weights.log_weights), seconds)
+    independent = weighted_averages(context, draws.sampler, draws.columns, draws.weights.log_weights)
+    return Smaller(shown, plain, independent, seconds)
 
 
 class _NoVariates(Exception):
