@@ -64,7 +64,8 @@ def of_points(*, points):
     measured = columns(action, np.asarray(samples.proposals))
     series = {name: measured[:, i] for i, name in enumerate(WANTED)}
     made = Varied(samples.draws, samples.variates).estimates(series, lambda means: means)
-    return tuple(np.array([getattr(made[name][0], of) for name in WANTED]) for of in ("value", "error"))
+    value, error = np.array([(made[name][0].value, made[name][0].error) for name in WANTED]).T
+    return value, error
 
 
 def of_chains(action, fields, x):

@@ -22,7 +22,7 @@ from latflow.store.ensemble import Ensemble
 from latflow.study.config.methods import GIVEN, SCRAMBLINGS
 from latflow.study.foreign import replicas_of
 from latflow.study.wording import powers_of, stored_normalisation
-from latflow.theories.catalogue import kinds, table_of
+from latflow.theories.catalogue import is_on_lattice
 
 _AXES = {
     "record": {"long_name": "record of a chain"},
@@ -239,7 +239,7 @@ class StoredEnsemble:
     @property
     def _units(self) -> str:
         kind = self.action.get("kind")
-        return "1" if kind in kinds() and not table_of(str(kind)).lattice else "lattice units"
+        return "lattice units" if is_on_lattice(kind) else "1"
 
     def _labelled(self, xarray: Any, name: str) -> Any:
         values = self.column(name)

@@ -22,7 +22,7 @@ from latflow.report.verdict_box import SUSPICIOUS, verdict_box
 from latflow.results import EstimateRecord, FlowFigures, Results
 from latflow.results.records import Reals
 from latflow.stats.estimates import Estimate, State, pull
-from latflow.theories.catalogue import kinds, table_of
+from latflow.theories.catalogue import is_on_lattice
 
 DISTRIBUTION = "topological_charge_distribution"
 
@@ -197,8 +197,7 @@ def _action(run: Run) -> Mapping[str, Any]:
 
 def has_lattice(run: Run) -> bool:
     """Whether the theory is one of a lattice, in whose units values are."""
-    kind = str(_action(run).get("kind"))
-    return kind not in kinds() or table_of(kind).lattice
+    return is_on_lattice(_action(run).get("kind"))
 
 
 def _extents(run: Run, shape: str) -> tuple[str, str]:

@@ -16,9 +16,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from typing_extensions import override
 
 from latflow.stats.cross_fitting import LEAST_GAIN, CrossFit, Series, cross_fit
@@ -77,13 +76,13 @@ class Varied(AbstractDraws):
         NonFiniteSeriesError: If `log_q_error` is no number of 0 or more.
     """
 
-    draws: Float[Array | np.ndarray, " n"] | Scrambled | Along
-    variates: Float[Array | np.ndarray, "rows variates"]
+    draws: Float[np.ndarray, " n"] | Scrambled | Along
+    variates: Float[np.ndarray, "rows variates"]
     log_q_error: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse variates of other draws, and of what is no weighted draw."""
-        if not isinstance(self.draws, np.ndarray | jax.Array | Scrambled):
+        if isinstance(self.draws, Along):
             allowed = "log-weights of draws of a flow; over a Markov chain (HMC, Metropolis) their means are not zero"
             raise TypeError(f"variates of {type(self.draws).__name__}, a Markov chain; allowed: {allowed}")
         if not (np.isfinite(self.log_q_error) and self.log_q_error >= 0):
@@ -118,7 +117,7 @@ class Varied(AbstractDraws):
         return min(self.variates.shape[1], len(self.variates) // DRAWS_PER_VARIATE) if self.groups > 1 else 0
 
     @classmethod
-    def of_no_variates(cls, draws: Float[Array | np.ndarray, " n"] | Scrambled, log_q_error: float) -> "Varied":
+    def of_no_variates(cls, draws: Float[np.ndarray, " n"] | Scrambled, log_q_error: float) -> "Varied":
         """Draws whose averages are the plain ones, with errors that hold what errors of log q may do."""
         return cls(draws, np.zeros((draws.n_draws if isinstance(draws, Scrambled) else draws.size, 0)), log_q_error)
 

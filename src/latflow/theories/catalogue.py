@@ -114,6 +114,15 @@ def theory_of(kind: str) -> Theory:
     return _by_kind()[kind][0]
 
 
+def is_on_lattice(kind: str | None) -> bool:
+    """Whether a theory lives on a lattice, as one that is not in the catalogue is taken to.
+
+    Args:
+        kind: The word of `action.kind`; None of an ensemble without one.
+    """
+    return kind not in kinds() or table_of(kind).lattice
+
+
 def table_of(kind: str) -> type[AbstractActionTable]:
     """The table of a word of `action.kind`."""
     return _by_kind()[kind][1]

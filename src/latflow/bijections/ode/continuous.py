@@ -81,9 +81,7 @@ class ContinuousFlow(AbstractBijection):
         return x, log_det + step * combine(self.scheme.weights, [divergence for _, divergence in slopes])
 
     def _advanced_in_a_loop(self, x: Float[Array, "*shape"], log_det: Scalar, t: Scalar, step: float | Scalar) -> Carry:
-        rows, nodes, weights = (
-            jnp.asarray(part) for part in (self.scheme.square, self.scheme.nodes, self.scheme.weights)
-        )
+        rows, nodes, weights = self.scheme.arrays()
 
         def stage(known: _Stages, j: Int[Array, ""]) -> tuple[_Stages, None]:
             slopes, divergences = known

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from latflow import fourier
-from latflow.bijections.ode.of_draws import FlowOfDraws, network_slopes, padded, velocity_of_draws
+from latflow.bijections.ode.of_draws import FlowOfDraws, network_slopes, velocity_of_draws
 from latflow.bijections.ode.stage_weights import StageWeights, weights_at
 from latflow.lattice import Lattice
 
@@ -30,7 +30,7 @@ def discrete_log_dets(flow: FlowOfDraws, x: _Fields) -> Float[Array, " draws"]:
         x: Where it begins, sites in row-major order.
     """
     lattice, n = flow.velocity.lattice, len(flow.scheme.weights)
-    rows, nodes, weights = padded(flow.scheme)
+    rows, nodes, weights = flow.scheme.arrays()
     step, one = 1 / flow.n_steps, jnp.eye(lattice.volume)
 
     def advance(i: Int[Array, ""], carry: tuple[_Fields, Float[Array, " draws"]]) -> tuple[_Fields, Array]:

@@ -140,7 +140,7 @@ def _integrated(flow: FlowOfDraws, x: Draws, *, backwards: bool) -> _Moved:
     exact = jax.tree.map(lambda leaf: leaf.astype(x.dtype) if eqx.is_inexact_array(leaf) else leaf, velocity)
 
     n = len(scheme.weights)
-    rows, nodes, weights = (table.astype(x.dtype) for table in padded(scheme))
+    rows, nodes, weights = (table.astype(x.dtype) for table in scheme.arrays())
     quadrature = flow.quadrature
 
     def advance(i: Int[Array, ""], carry: _Moved) -> _Moved:
@@ -180,7 +180,7 @@ def _adjoint(flow: FlowOfDraws, y: Draws, force: Draws, *, backwards: bool) -> t
     start, step = (1.0, -1.0 / flow.n_steps) if backwards else (0.0, 1.0 / flow.n_steps)
     exact = jax.tree.map(lambda leaf: leaf.astype(y.dtype) if eqx.is_inexact_array(leaf) else leaf, velocity)
     n = len(scheme.weights)
-    rows, nodes, weights = (table.astype(y.dtype) for table in padded(scheme))
+    rows, nodes, weights = (table.astype(y.dtype) for table in scheme.arrays())
 
     def advance(i: Int[Array, ""], carry: Draws) -> Draws:
         def stage(j: Int[Array, ""], slopes: Float[Array, "stages twice draws"]) -> Float[Array, "stages twice draws"]:
@@ -214,11 +214,6 @@ def _undone(flow: FlowOfDraws, y: Draws) -> _Moved:
 
     x = jax.lax.fori_loop(0, _ROUNDS, improved, back(y))
     return x, -_integrated(flow, x, backwards=False)[1]
-
-
-def padded(scheme: RungeKutta) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, " n"]]:
-    """Rows of equal length, nodes and weights of a scheme."""
-    return jnp.asarray(scheme.square), jnp.asarray(scheme.nodes), jnp.asarray(scheme.weights)
 
 
 def _combined(coefficients: Float[Array, " stages"], slopes: Float[Array, "stages *any"]) -> Float[Array, "*any"]:

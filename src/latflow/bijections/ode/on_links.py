@@ -136,8 +136,7 @@ class _Step(eqx.Module):
 
     def __call__(self, carry: _Carry, t: Scalar, step: float | Scalar) -> _Carry:
         x, log_det = carry
-        matrix, weights = self._tableau()
-        nodes = jnp.asarray(self.scheme.nodes)
+        matrix, nodes, weights = self.scheme.arrays()
 
         def stage(known: _Stages, j: Int[Array, ""]) -> tuple[_Stages, None]:
             slopes, divergences = known
@@ -150,10 +149,6 @@ class _Step(eqx.Module):
         (slopes, divergences), _ = jax.lax.scan(stage, nothing, jnp.arange(n))
         x = self.space.move(x, step * jnp.tensordot(weights, slopes, 1))
         return x, log_det + step * jnp.dot(weights, divergences)
-
-    def _tableau(self) -> tuple[Float[Array, "n n"], Float[Array, " n"]]:
-        """The coefficients of the scheme, a square matrix and the weights."""
-        return jnp.asarray(self.scheme.square), jnp.asarray(self.scheme.weights)
 
     def _straightened(self, u: Momentum, v: Momentum) -> Momentum:
         r"""$\mathrm{dexp}^{-1}_u v$ of every link."""

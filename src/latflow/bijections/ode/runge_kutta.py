@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 from scipy.integrate import DOP853 as _DOP853
 
 _ROOT = math.sqrt(21.0)
@@ -29,10 +31,10 @@ class RungeKutta:
         """Times $c_i$ of the stages in units of the step."""
         return tuple(math.fsum(row) for row in self.matrix)
 
-    @property
-    def square(self) -> tuple[tuple[float, ...], ...]:
-        """All coefficients $a_{ij}$ with the zeros, for loops over stages."""
-        return tuple((*row, *(0.0,) * (len(self.weights) - len(row))) for row in self.matrix)
+    def arrays(self) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, " n"]]:
+        """Coefficients $a_{ij}$ with the zeros, nodes and weights, for loops over stages."""
+        square = [(*row, *(0.0,) * (len(self.weights) - len(row))) for row in self.matrix]
+        return jnp.asarray(square), jnp.asarray(self.nodes), jnp.asarray(self.weights)
 
 
 RK4 = RungeKutta("rk4", order=4, matrix=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), weights=(1 / 6, 1 / 3, 1 / 3, 1 / 6))
