@@ -14,7 +14,7 @@ a normal mode and of such whose tail falls faster. Of all, and of those alone th
 
 With `--variates` averages with Hermite variates are looked at, in flows that are so near the theory that little but the
 tail is left: rms pulls, scatter and errors without variates, with those that are used, and with all; and of as many
-random draws, without and with them.
+random draws, without and with them. Of points also the part of averages that are called reliable.
 
 ``python benchmarks/quasi_reliability.py --runs 100 --zoo phi4-e1 phi4-e2 --zoo-runs 10``
 """
@@ -198,15 +198,16 @@ def of_variates(mass_squared, points, *, title, side, runs):
         }
         made = {way: each.estimates(columns, lambda means: means) for way, each in ways.items()} | further
         for way, each in made.items():
-            found[way].append([(each[name][0].value, each[name][0].error) for name in COLUMNS])
+            found[way].append([(e.value, e.error, e.state is None) for (e,) in (each[name] for name in COLUMNS)])
     for way, rows in found.items():
-        value, error = np.moveaxis(np.array(rows), 2, 0)
+        value, error, reliable = np.moveaxis(np.array(rows, dtype=float), 2, 0)
         pulls = np.sqrt(np.mean(((value - exact) / error) ** 2, axis=0))
         relative = (value.std(axis=0, ddof=1) / exact, np.sqrt(np.mean(error**2, axis=0)) / exact)
         told = "  ".join(
             f"{pull:5.2f} {scatter:8.1e} {of:8.1e}" for pull, scatter, of in zip(pulls, *relative, strict=True)
         )
-        print(f"{title:10} {points:6} {way:8} {told}", flush=True)
+        states = f"{reliable.mean():8.2f}" if way in {"none", "used", "all"} else f"{'–':>8}"
+        print(f"{title:10} {points:6} {way:8} {states}  {told}", flush=True)
 
 
 def line(name, points, pulls, reliable):
@@ -233,7 +234,7 @@ def main():
     parser.add_argument("--variates", type=int, default=0, help="so many runs with variates, and no more")
     given = parser.parse_args()
     if given.variates:
-        print(f"{'flow':10} points variates  " + "  ".join(f"{n:5} scatter    error" for n in COLUMNS))
+        print(f"{'flow':10} points variates reliable  " + "  ".join(f"{n:5} scatter    error" for n in COLUMNS))
         for title, mass_squared in NEAR.items():
             for points in given.points:
                 of_variates(mass_squared, points, title=title, side=given.side, runs=given.variates)

@@ -1681,7 +1681,7 @@ BUGS = (
     Bug(
         "variates of a Markov chain not refused",
         "stats/variates.py",
-        'if not (isinstance(self.draws, Scrambled) or hasattr(self.draws, "__array__")):',
+        "if isinstance(self.draws, Along):",
         "if False:",
         "tests/stats/test_variates.py::test_what_does_not_belong_together_is_refused",
     ),
