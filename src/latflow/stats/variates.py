@@ -14,7 +14,7 @@ Polynomials whose outermost draws most scramblings miss should not be among them
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -76,8 +76,8 @@ class Varied(AbstractDraws):
         NonFiniteSeriesError: If `log_q_error` is no number of 0 or more.
     """
 
-    draws: Float[np.ndarray, " n"] | Scrambled | Along
-    variates: Float[np.ndarray, "rows variates"]
+    draws: Float[Any, " n"] | Scrambled | Along
+    variates: Float[Any, "rows variates"]
     log_q_error: float = 0.0
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class Varied(AbstractDraws):
         return min(self.variates.shape[1], len(self.variates) // DRAWS_PER_VARIATE) if self.groups > 1 else 0
 
     @classmethod
-    def of_no_variates(cls, draws: Float[np.ndarray, " n"] | Scrambled, log_q_error: float) -> "Varied":
+    def of_no_variates(cls, draws: Float[Any, " n"] | Scrambled, log_q_error: float) -> "Varied":
         """Draws whose averages are the plain ones, with errors that hold what errors of log q may do."""
         return cls(draws, np.zeros((draws.n_draws if isinstance(draws, Scrambled) else draws.size, 0)), log_q_error)
 
