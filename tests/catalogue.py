@@ -76,7 +76,7 @@ from latflow.flows.multiscale_links import multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.particles import pair_flow
 from latflow.flows.robot_arm import arm_flow
-from latflow.flows.spins import continuous_spin_flow
+from latflow.flows.spins import continuous_spin_flow, spin_levels_flow
 from latflow.flows.villain import VillainPrior, villain_flow
 from latflow.flows.weighted import FlowSampler
 from latflow.groups import named
@@ -552,6 +552,23 @@ def _particle_case(n: int, dim: int) -> BijectionCase:
 
 
 BIJECTIONS["many-body potentials of 3 particles"] = lambda: _particle_case(3, 3)
+
+
+def _levels(shape: tuple[int, int], components: int) -> Flow:
+    """Spins drawn stage by stage about fields with random weights."""
+    flow = spin_levels_flow(key(33), Lattice(shape), components, beta=0.5, neighbours=6, near=4, width=4)
+    return scrambled(key(34), flow, scale=0.2)
+
+
+def _levels_case(shape: tuple[int, int], components: int) -> BijectionCase:
+    flow = _levels(shape, components)
+    turns = spin_generators(key(60), flow.space)[-2:]
+    return BijectionCase(flow.bijection, flow.space, turns, smooth_at_cold=False)
+
+
+BIJECTIONS["levels of XY spins"] = lambda: _levels_case((4, 4), 2)
+BIJECTIONS["levels of O(3) spins"] = lambda: _levels_case((2, 6), 3)
+BIJECTIONS["levels of O(4) spins"] = lambda: _levels_case((3, 3), 4)
 BIJECTIONS["sums of XY spins"] = lambda: _spin_case_of_flow((3, 3), 2)
 BIJECTIONS["sums of O(3) spins"] = lambda: _spin_case_of_flow((2, 3), 3)
 
@@ -649,6 +666,8 @@ FLOWS: dict[str, Callable[[], Flow]] = {
         key(26), _autoregressive(SphereSpace(3)), scale=0.2
     ),
 }
+
+FLOWS["levels of spins"] = lambda: _levels((2, 2), 3)
 
 FLOWS["sums of spins"] = lambda: spin_flow((2, 2), 3, n_steps=3)
 

@@ -64,6 +64,7 @@ _HOME = {
     "villain_flow": "latflow.flows.villain",
     "continuous_link_flow": "latflow.flows.links",
     "continuous_spin_flow": "latflow.flows.spins",
+    "spin_levels_flow": "latflow.flows.spins",
     "link_coupling_flow": "latflow.flows.link_layers",
     "multiscale_link_flow": "latflow.flows.multiscale_links",
     "stout_flow": "latflow.flows.link_layers",

@@ -78,6 +78,7 @@ from latflow.flows.networks import Networks as Networks
 from latflow.flows.quasi import QuasiSamples as QuasiSamples
 from latflow.flows.quasi import quasi_sample as quasi_sample
 from latflow.flows.spins import continuous_spin_flow as continuous_spin_flow
+from latflow.flows.spins import spin_levels_flow as spin_levels_flow
 from latflow.flows.transfer import transferred as transferred
 from latflow.flows.villain import VillainPrior as VillainPrior
 from latflow.flows.villain import villain_flow as villain_flow

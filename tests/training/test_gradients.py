@@ -20,7 +20,7 @@ from latflow.flows.architectures import real_nvp
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
 from latflow.testing.bijections import scrambled
-from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL
+from latflow.training.losses import ForwardKL, MixtureLoss, PathGradient, ReverseKL, moved_at_random
 
 MASS_SQUARED = 0.7
 BATCH = 128
@@ -136,3 +136,16 @@ def test_mixture_is_the_weighted_sum():
 def test_mixture_refuses_weights(weights):
     with pytest.raises(ConfigError, match=r"training\.loss"):
         MixtureLoss((ReverseKL(2), PathGradient(2)), weights)
+
+
+def test_moved_fields_are_the_same_to_the_action_and_reach_all_symmetries():
+    """Of a field without a symmetry on 3 × 3 sites all 72 images occur, about equally often; 3 × 2 sites have 12."""
+    action = PhiFour(Lattice((3, 3)), mass_squared=-1.0, coupling=0.5)
+    x = jax.random.normal(jax.random.key(1), (3, 3))
+    moved = jax.jit(jax.vmap(lambda key: moved_at_random(key, x, 2)))(jax.random.split(jax.random.key(2), 72 * 64))
+    np.testing.assert_allclose(jax.vmap(action)(moved), action(x), atol=1e-12)
+    images, counts = np.unique(np.asarray(moved).reshape(len(moved), -1), axis=0, return_counts=True)
+    assert len(images) == 72
+    assert np.sum((counts - 64) ** 2 / 64) < 71 + 5 * np.sqrt(2 * 71)
+    narrow = jax.vmap(lambda key: moved_at_random(key, x[:, :2], 2))(jax.random.split(jax.random.key(3), 1024))
+    assert len(np.unique(np.asarray(narrow).reshape(1024, -1), axis=0)) == 12

@@ -1,11 +1,16 @@
-"""Continuous flows of spins by name."""
+"""Flows of spins by name."""
+
+import jax.numpy as jnp
 
 from latflow._typing import PRNGKey
 from latflow.arguments import choice, count, finite, require_type
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.runge_kutta import SCHEMES
 from latflow.bijections.ode.spin_velocity import SpinVelocity
+from latflow.bijections.spin_levels import SpinLevels, initial_weights, stages
+from latflow.bijections.spin_tilts import COMPONENTS, LARGEST_FIELD
 from latflow.distributions import HaarPrior
+from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace
 from latflow.flows.flow import Flow
 from latflow.lattice import Lattice
@@ -57,3 +62,49 @@ def continuous_spin_flow(
         degree=count("degree", degree, least=0),
     )
     return Flow(HaarPrior(space), ContinuousFlow(velocity, count("n_steps", n_steps), SCHEMES[scheme]))
+
+
+def spin_levels_flow(
+    key: PRNGKey,
+    lattice: Lattice,
+    components: int,
+    *,
+    beta: float,
+    neighbours: int = 20,
+    near: int = 8,
+    width: int = 32,
+) -> Flow:
+    """Uniform spins drawn from coarse sites to fine ones, each about a learned field of those before it.
+
+    The last stage, the odd sites, is the heat bath of the spin model at β and needs no training. Train the others by
+    `lf.ForwardKL` on draws of chains, such as `lf.SpinClusters`: the density of given spins costs no loop over stages.
+    It has the symmetry O(N), exactly; those of the lattice are learned.
+
+    Args:
+        key: Of the weights of the hidden layers.
+        lattice: Two directions, any extents; powers of two, and those times a small number, have few stages.
+        components: N, 2 to 4.
+        beta: Coupling of the spin model, at most 5.
+        neighbours: Most sites that a field is made of.
+        near: Of how many of these the products of all pairs are seen.
+        width: Of the hidden layer.
+
+    Raises:
+        TypeError: If an argument is of another type.
+        ConfigError: If the lattice has other than two directions, or a number is out of range.
+    """
+    require_key(key)
+    require_type("lattice", lattice, Lattice, "Lattice(shape)")
+    if lattice.ndim != 2:
+        raise ConfigError([f"flow: levels of spins in {lattice.ndim} directions; allowed: two"])
+    if count("components", components, least=2) not in COMPONENTS:
+        raise ConfigError([f"flow: levels of spins of {components} components; allowed: {COMPONENTS}"])
+    coupling = finite("beta", beta)
+    if not 0 <= float(coupling) <= LARGEST_FIELD / 4:
+        raise ConfigError([f"beta: {float(coupling):g}; allowed: 0 to {LARGEST_FIELD / 4:g}"])
+    shape = (lattice.shape[0], lattice.shape[1])
+    plan = stages(shape, count("neighbours", neighbours))
+    sizes = {"near": count("near", near, least=0), "width": count("width", width)}
+    weights = initial_weights(key, plan, pull=coupling, **sizes)
+    space = SphereSpace(components - 1, lattice.shape)
+    return Flow(HaarPrior(space), SpinLevels(weights, jnp.asarray(coupling), shape, neighbours))

@@ -20,7 +20,7 @@ from latflow.errors import ConfigError
 from latflow.flows.mixture import TrainableFlow
 from latflow.flows.reduced import reduced
 from latflow.flows.weighted import FlowSampler
-from latflow.randomness import pinned, split
+from latflow.randomness import fold_in, pinned, split
 from latflow.training.schedules import Optimiser
 from latflow.training.split_steps import Integration, run_split_steps
 from latflow.training.steps import Outcome, TrainingState, run_steps
@@ -153,19 +153,27 @@ class ForwardKL(AbstractLoss):
     Args:
         targets: Draws of the target, $e^{-S}/Z$; every step takes a few of them with replacement.
         batch_size: Draws per step.
+        directions: So many last axes are directions of a periodic lattice, and every draw taken is translated and
+            mirrored at random, along equal extents exchanged as well: right for scalar fields and spins of actions
+            that are the same afterwards. A flow that has to learn these symmetries then sees more than its targets.
     """
 
     targets: Inexact[Array, "n_targets *shape"]
     batch_size: int = eqx.field(static=True)
+    directions: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
         count("training.batch_size", self.batch_size)
+        count("training.directions", self.directions, least=0)
 
     @override
     def __call__(self, flow: TrainableFlow, action: AbstractAction, key: PRNGKey) -> tuple[Scalar, Float[Array, " n"]]:
         chosen = jax.random.randint(pinned(key), (self.batch_size,), 0, len(self.targets))
         # Targets are data: no gradient flows into them.
         x = jax.lax.stop_gradient(self.targets)[chosen]
+        if self.directions:
+            keys = split(fold_in(key, 1), self.batch_size)
+            x = jax.vmap(lambda key, x: moved_at_random(key, x, self.directions))(keys, x)
         log_probs = jax.vmap(flow.log_prob)(x)
         return -jnp.mean(log_probs), -jax.vmap(action)(x) - log_probs
 
@@ -199,3 +207,23 @@ class MixtureLoss(AbstractLoss):
         parts = [loss(flow, action, jax.random.fold_in(key, i)) for i, loss in enumerate(self.losses)]
         value = sum((w * part for w, (part, _) in zip(self.weights, parts, strict=True)), start=jnp.zeros(()))
         return value, jnp.concatenate([log_weights for _, log_weights in parts])
+
+
+def moved_at_random(key: PRNGKey, x: Inexact[Array, "*shape"], directions: int) -> Inexact[Array, "*shape"]:
+    """A field translated, mirrored and with two directions of equal extent exchanged at random.
+
+    Args:
+        key: Of the choice.
+        x: Whose last axes are the directions.
+        directions: How many.
+    """
+    axes = range(x.ndim - directions, x.ndim)
+    for i, axis in enumerate(axes):
+        by, mirrored = split(fold_in(key, i))
+        x = jnp.roll(x, jax.random.randint(pinned(by), (), 0, x.shape[axis]), axis)
+        x = jnp.where(jax.random.bernoulli(pinned(mirrored)), jnp.flip(x, axis), x)
+        for j, other in enumerate(axes[:i]):
+            if x.shape[axis] == x.shape[other]:
+                exchanged = jax.random.bernoulli(pinned(fold_in(key, directions * (i + 1) + j)))
+                x = jnp.where(exchanged, jnp.swapaxes(x, axis, other), x)
+    return x
