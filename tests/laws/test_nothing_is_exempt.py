@@ -47,6 +47,7 @@ SPACES = {
     "links": lambda: gauge_space("U(1)", (4, 4)),
     "angles": lambda: TorusSpace((3,)),
     "vectors": lambda: SphereSpace(2),
+    "spins": lambda: SphereSpace(2, (4, 4)),
     "points": lambda: EuclideanSpace((2,)),
     "particles": lambda: EuclideanSpace((4, 2), mean_free=True),
 }

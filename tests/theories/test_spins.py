@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import latflow as lf
+from latflow.bijections.spin_levels import SpinLevels
 from latflow.errors import ConfigError
+from latflow.flows.flow import Flow
 from latflow.report import write_report
 from latflow.stats.quantities import all_estimates
+from latflow.study.build import build_flow
 from latflow.study.config import load_study
 from latflow.study.context import Silent
 from latflow.study.run import run_stages
@@ -74,8 +77,58 @@ def test_studies_refuse_what_has_no_heat_bath() -> None:
     with pytest.raises(ConfigError, match=r"action.components: 5; allowed: 2, 3 or 4"):
         load_study(STUDIES / "o3-16.toml", {"action.components": "5"})
     assert load_study(STUDIES / "o3-16.toml", {"action.components": "5", "sampling.samplers": "hmc"})
-    with pytest.raises(ConfigError, match=r"sampling.samplers: 'local'; allowed: hmc, heatbath, cluster"):
+    with pytest.raises(ConfigError, match=r"sampling.samplers: 'local'; allowed: flow, quasi, hmc, heatbath, cluster"):
         load_study(STUDIES / "xy-16.toml", {"sampling.samplers": "local"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("lattice.shape", "4 4 4"), ("action.components", "5"), ("action.beta", "5.5")]
+)
+def test_studies_refuse_what_a_flow_cannot_draw(key: str, value: str) -> None:
+    changes = {key: value, "sampling.samplers": "flow"}
+    with pytest.raises(ConfigError, match=rf"{key}: .*with a flow of spins"):
+        load_study(STUDIES / "o3-16-flow.toml", changes)
+    with pytest.raises(ConfigError, match=r'flow.kind: .*allowed: "levels"'):
+        load_study(STUDIES / "o3-16-flow.toml", {"flow.kind": "continuous", "sampling.samplers": "flow"})
+
+
+def _levels(**changes: str) -> tuple[Flow, SpinLevels]:
+    study = load_study(STUDIES / "o3-16-flow.toml", {"lattice.shape": "4 4", **changes})
+    flow = build_flow(study)
+    assert isinstance(flow, Flow)
+    assert isinstance(flow.bijection, SpinLevels)
+    return flow, flow.bijection
+
+
+def test_models_of_spins_begin_with_the_heat_bath_of_their_study() -> None:
+    """At its β; weights in float32 leave fields and densities in float64."""
+    assert _levels()[1].coupling == 1.3
+    assert _levels(**{"action.beta": "1.1"})[1].coupling == 1.1
+    flow, bijection = _levels(**{"training.precision": "float32"})
+    x, log_q = flow.sample_and_log_prob(jax.random.key(1))
+    assert bijection.weights[0].linear.dtype == np.float32
+    assert x.dtype == log_q.dtype == bijection.coupling.dtype == np.float64
+    assert log_q == pytest.approx(float(flow.log_prob(x)), abs=1e-10)
+
+
+def test_a_flow_from_study_to_report(tmp_path: Path) -> None:
+    """A strip, whose values are known: random draws, and log Z, within 5σ of them."""
+    changes = {"lattice.shape": "2 4", "sampling.configurations": "4096", "sampling.block_size": "2048"}
+    changes |= {"action.components": "2", "action.beta": "0.8", "sampling.samplers": "flow", "flow.width": "8"}
+    changes |= {"flow.near": "4", "training.target_draws": "1024", "training.evaluation_draws": "256"}
+    changes |= {"training.stop.steps": "150", "training.evaluate_every": "150", "training.learning_rate": "0.01"}
+    study, run = load_study(STUDIES / "o3-16-flow.toml", changes), tmp_path / "run"
+    stages = ("train", "sample", "measure", "analyse")
+    run_stages(study, run, stages=stages, progress=Silent(), write_report=write_report)
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    known = known_values(xy(0.8), (2, 4))
+    rows = [row for row in results["estimates"] if row["reference"] is not None]
+    assert {"log_z", "spin_product"} <= {row["observable"] for row in rows}
+    for row in rows:
+        assert abs(row["value"] - row["reference"]) < 5 * row["error"], (row["observable"], row["sampler"])
+        if row["observable"] in known:
+            assert row["reference"] == pytest.approx(known[row["observable"]].value)
+    assert results["flow"]["reweighting_ess"] > 0.9
 
 
 def test_a_run_from_study_to_report(tmp_path: Path) -> None:

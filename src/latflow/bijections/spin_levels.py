@@ -144,7 +144,7 @@ class SpinLevels(AbstractBijection):
         return x.reshape(z.shape), log_det
 
     def _last_field(self, x: Float[Array, "n sites"]) -> Float[Array, "n odd"]:
-        return jax.lax.stop_gradient(self.coupling) * jnp.sum(x[:, self.plan.around], axis=2)
+        return jax.lax.stop_gradient(self.coupling).astype(x.dtype) * jnp.sum(x[:, self.plan.around], axis=2)
 
 
 def _field(
@@ -154,9 +154,9 @@ def _field(
     spins = x[:, known] * there[None, None]
     near = nearest(weights)
     rows, columns = np.triu_indices(near, 1)
-    products = jnp.sum(spins[:, :, rows] * spins[:, :, columns], axis=0)
+    products = jnp.sum(spins[:, :, rows] * spins[:, :, columns], axis=0).astype(weights.inner.dtype)
     learned = jnp.tanh(products @ weights.inner + weights.bias[None]) @ weights.outer
-    return jnp.sum((weights.linear[None] + learned)[None] * spins, axis=2)
+    return jnp.sum((weights.linear[None] + learned).astype(x.dtype)[None] * spins, axis=2)
 
 
 def nearest(weights: FieldWeights) -> int:

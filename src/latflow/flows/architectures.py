@@ -18,6 +18,7 @@ from latflow.bijections.coupling import AffineCoupling
 from latflow.bijections.elementwise import Scale
 from latflow.bijections.ode.continuous import AbstractVelocity
 from latflow.bijections.partition import Partition
+from latflow.bijections.spin_levels import FieldWeights
 from latflow.bijections.spline import SplineCoupling, parameter_counts
 from latflow.bijections.splits.base import AbstractSplit
 from latflow.bijections.sublattice import Sublattice, coarse, coarse_mask
@@ -191,7 +192,7 @@ def cast(flow: _FlowT, dtype: str | jnp.dtype) -> _FlowT:
     """The same flow with networks of another precision; from float32 to float64 every weight is kept exactly."""
 
     def is_network(node: Any) -> bool:
-        return isinstance(node, AbstractConditioner | AbstractVelocity | AbstractSplit)
+        return isinstance(node, AbstractConditioner | AbstractVelocity | AbstractSplit | FieldWeights)
 
     def convert(node: Any) -> Any:
         return jax.tree.map(_to(dtype), node) if is_network(node) else node

@@ -7,6 +7,7 @@ from latflow._typing import PRNGKey
 from latflow.bijections.elementwise import Identity
 from latflow.distributions import HaarPrior, IsotropicNormal
 from latflow.errors import ConfigError
+from latflow.fields.compact import SphereSpace
 from latflow.fields.euclidean import EuclideanSpace
 from latflow.fields.spaces import AbstractFieldSpace, GaugeSpace
 from latflow.flows import architectures
@@ -20,6 +21,7 @@ from latflow.flows.links import continuous_link_flow
 from latflow.flows.multiscale_links import at_known_heat_bath, multiscale_link_flow
 from latflow.flows.networks import Networks
 from latflow.flows.particles import pair_flow
+from latflow.flows.spins import at_spin_coupling, spin_levels_flow
 from latflow.flows.villain import at_coupling, villain_flow
 from latflow.lattice import Lattice
 
@@ -160,6 +162,19 @@ def villain(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> 
 def villain_start(flow: Flow, values: Mapping[str, float]) -> Flow:
     """The same flow from Villain links of the β of the theory."""
     return at_coupling(flow, values["beta"])
+
+
+def levels(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:
+    """Spins from coarse sites to fine ones; the last stage draws uniform ones, see `levels_start`."""
+    if not isinstance(space, SphereSpace):
+        raise ConfigError([f"flow.kind: levels on {space.summary}; allowed: spins on a lattice"])
+    sizes = {"neighbours": table.neighbours, "near": table.near, "width": table.width}
+    return spin_levels_flow(key, Lattice(space.sites), space.dimension + 1, beta=0.0, dtype=dtype, **sizes)
+
+
+def levels_start(flow: Flow, values: Mapping[str, float]) -> Flow:
+    """The same flow with the heat bath at the β of the theory as its last stage."""
+    return at_spin_coupling(flow, values["beta"])
 
 
 def link_coupling(key: PRNGKey, space: AbstractFieldSpace, table: Any, dtype: str) -> Flow:

@@ -229,7 +229,8 @@ def build(specification: Specification, key: PRNGKey | None = None, *, what: str
         FormatError: If the flow is of a kind that is not installed, or cannot be built with these sizes on this space.
     """
     table = flow_table(specification.flow, what=what)
-    if specification.space.fields not in table.fields:
+    # spins are unit vectors on sites
+    if specification.space.fields not in {"vectors" if word == "spins" else word for word in table.fields}:
         raise FormatError(f"{what}: specification.space", value=f"{specification.space.fields} for flow {table.kind}")
     try:
         space = specification.space.build()

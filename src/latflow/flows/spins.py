@@ -1,8 +1,9 @@
 """Flows of spins by name."""
 
+import equinox as eqx
 import jax.numpy as jnp
 
-from latflow._typing import PRNGKey
+from latflow._typing import PRNGKey, Scalar
 from latflow.arguments import choice, count, finite, require_type
 from latflow.bijections.ode.continuous import ContinuousFlow
 from latflow.bijections.ode.runge_kutta import SCHEMES
@@ -12,9 +13,14 @@ from latflow.bijections.spin_tilts import COMPONENTS, LARGEST_FIELD
 from latflow.distributions import HaarPrior
 from latflow.errors import ConfigError
 from latflow.fields.compact import SphereSpace
+from latflow.flows.architectures import cast
 from latflow.flows.flow import Flow
+from latflow.flows.networks import PRECISIONS
 from latflow.lattice import Lattice
 from latflow.randomness import require_key
+
+LARGEST_BETA = LARGEST_FIELD / 4
+"""Four neighbours make a field of four times β."""
 
 
 def continuous_spin_flow(
@@ -73,6 +79,7 @@ def spin_levels_flow(
     neighbours: int = 20,
     near: int = 8,
     width: int = 32,
+    dtype: str = "float64",
 ) -> Flow:
     """Uniform spins drawn from coarse sites to fine ones, each about a learned field of those before it.
 
@@ -88,6 +95,7 @@ def spin_levels_flow(
         neighbours: Most sites that a field is made of.
         near: Of how many of these the products of all pairs are seen.
         width: Of the hidden layer.
+        dtype: Of the weights; fields and densities are float64.
 
     Raises:
         TypeError: If an argument is of another type.
@@ -99,12 +107,33 @@ def spin_levels_flow(
         raise ConfigError([f"flow: levels of spins in {lattice.ndim} directions; allowed: two"])
     if count("components", components, least=2) not in COMPONENTS:
         raise ConfigError([f"flow: levels of spins of {components} components; allowed: {COMPONENTS}"])
-    coupling = finite("beta", beta)
-    if not 0 <= float(coupling) <= LARGEST_FIELD / 4:
-        raise ConfigError([f"beta: {float(coupling):g}; allowed: 0 to {LARGEST_FIELD / 4:g}"])
+    coupling = _coupling(beta)
     shape = (lattice.shape[0], lattice.shape[1])
     plan = stages(shape, count("neighbours", neighbours))
     sizes = {"near": count("near", near, least=0), "width": count("width", width)}
-    weights = initial_weights(key, plan, pull=coupling, **sizes)
+    choice("dtype", dtype, PRECISIONS)
+    bijection = SpinLevels(initial_weights(key, plan, pull=1.0, **sizes), coupling, shape, neighbours)
+    weights = cast(bijection, dtype).weights
     space = SphereSpace(components - 1, lattice.shape)
-    return Flow(HaarPrior(space), SpinLevels(weights, jnp.asarray(coupling), shape, neighbours))
+    return Flow(HaarPrior(space), SpinLevels(weights, coupling, shape, neighbours))
+
+
+def at_spin_coupling(flow: Flow, beta: float) -> Flow:
+    """A flow of `spin_levels_flow` with the heat bath at another β as its last stage.
+
+    Args:
+        flow: Its other stages stay as they are.
+        beta: Coupling of the spin model, at most 5.
+
+    Raises:
+        ConfigError: If β is out of range.
+    """
+    require_type("flow.bijection", flow.bijection, SpinLevels, "that of spin_levels_flow(…)")
+    return eqx.tree_at(lambda flow: flow.bijection.coupling, flow, _coupling(beta))
+
+
+def _coupling(beta: float) -> Scalar:
+    finite("beta", beta)
+    if not 0 <= float(beta) <= LARGEST_BETA:
+        raise ConfigError([f"beta: {float(beta):g}; allowed: 0 to {LARGEST_BETA:g}"])
+    return jnp.asarray(float(beta))

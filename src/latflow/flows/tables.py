@@ -187,6 +187,26 @@ class PairTable(AbstractFlowTable):
         return parameters // self.times * volume * evaluations, volume * evaluations * (self.local + self.total)
 
 
+class LevelsTable(AbstractFlowTable):
+    """Spins drawn from coarse sites to fine ones about learned fields, the odd sites by a heat bath."""
+
+    fields: ClassVar[tuple[str, ...]] = ("spins",)
+    drawing: ClassVar[float] = 8.0
+    builder: ClassVar[str] = "latflow.flows.builders:levels"
+    starter: ClassVar[str | None] = "latflow.flows.builders:levels_start"
+    fixed_start: ClassVar[bool] = True
+    kind: Literal["levels"] = Field(default="levels", description=WHICH)
+    neighbours: Annotated[int, Field(ge=1, le=256)] = Field(default=20, description="spins that a field is made of")
+    near: Annotated[int, Field(ge=0, le=32)] = Field(
+        default=8, description="of how many of these the products of all pairs are seen"
+    )
+    width: Annotated[int, Field(ge=1, le=1024)] = Field(default=32, description="of the hidden layer of a field")
+
+    @override
+    def work(self, parameters: int, volume: int) -> tuple[int, int]:
+        return volume * self.width * self.near**2, volume * (self.width + self.near**2)
+
+
 def _coupling_work(table: RealNVPTable | SplineTable, parameters: int, volume: int) -> tuple[int, int]:
     sites = 1 if table.network == "dense" else volume
     return parameters * sites, table.layers * sum(table.hidden) * sites
@@ -206,6 +226,7 @@ BUILT_IN = (
     LinkMultiscaleTable,
     AutoregressiveTable,
     PairTable,
+    LevelsTable,
     IdentityFlowTable,
 )
 """The only list of flows; installed packages add theirs by entry points of the group ``latflow.flows``."""

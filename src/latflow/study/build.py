@@ -20,6 +20,7 @@ from latflow.lattice import Lattice
 from latflow.randomness import root_key
 from latflow.study.config import StudyConfig
 from latflow.study.config.rules import COUPLINGS_PER_STEP
+from latflow.study.config.stages import WITH_TARGETS
 from latflow.study.theories import build_action as build_action
 from latflow.training.assessment import assessment
 from latflow.training.conditional import OverRange
@@ -147,10 +148,13 @@ def build_loss(config: StudyConfig, *, targets: Float[Array, "n_targets *shape"]
         share = training.batch_size // COUPLINGS_PER_STEP
         return OverRange(_reverse(training.loss, share), COUPLINGS_PER_STEP)
     reverse = _reverse(training.loss, training.batch_size)
-    if training.loss != "mixture":
+    if training.loss not in WITH_TARGETS:
         return reverse
     if targets is None:
-        raise ConfigError(["training.loss: mixture; allowed: with draws of the target"])
+        raise ConfigError([f"training.loss: {training.loss}; allowed: with draws of the target"])
+    if training.loss == "forward_kl":
+        symmetric = config.action.fields in ("scalar", "spins")
+        return ForwardKL(targets, training.batch_size, len(config.lattice.shape) if symmetric else 0)
     share = training.forward_weight
     return MixtureLoss((reverse, ForwardKL(targets, training.batch_size)), (1 - share, share))
 

@@ -12,6 +12,7 @@ from latflow.flows.tables import flow_tables
 from latflow.study.config.doubling import doubling
 from latflow.study.config.methods import CHAINS, FLOW, GIVEN, METHODS, QUASI, REDRAWN, TARGETS, TRAINED
 from latflow.study.config.shapes import own_shape
+from latflow.study.config.stages import WITH_TARGETS
 from latflow.study.config.stripes import multiscale_links, stripes
 from latflow.tables import Complaint, Lookup, Rule
 from latflow.theories.catalogue import all_rules, kinds, table_of, theory_of
@@ -311,10 +312,10 @@ def _coupling_range(value: Lookup) -> list[Complaint]:
         hint = "every step divides its draws among so many couplings"
         allowed = f"a multiple of {COUPLINGS_PER_STEP} with flow.coupling_range"
         found.append(Complaint("training.batch_size", str(batch), allowed, hint))
-    if loss == "mixture":
+    if loss in WITH_TARGETS:
         hint = "a forward KL reads draws of one theory"
         found.append(
-            Complaint("training.loss", "'mixture'", "reverse_kl or path_gradient with flow.coupling_range", hint)
+            Complaint("training.loss", repr(loss), "reverse_kl or path_gradient with flow.coupling_range", hint)
         )
     return found
 

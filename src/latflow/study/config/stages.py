@@ -58,16 +58,20 @@ class CurriculumConfig(AbstractSection):
     )
 
 
+WITH_TARGETS = ("mixture", "forward_kl")
+"""Losses that read draws of the target."""
+
+
 class TrainingConfig(AbstractSection):
     """How the flow is trained."""
 
-    loss: Literal["reverse_kl", "path_gradient", "mixture", "least_squares"] = Field(
+    loss: Literal["reverse_kl", "path_gradient", "mixture", "forward_kl", "least_squares"] = Field(
         default="reverse_kl",
-        description="reverse KL, its path gradient, or mixed with the forward KL; or regression along a flow of loops",
+        description="reverse KL, its path gradient, mixed with the forward KL, that alone; or least squares on a flow",
     )
     forward_weight: Fraction = Field(default=0.5, description="share of the forward KL; mixture only")
     target_draws: Annotated[int, Field(ge=64, le=2**24)] = Field(
-        default=8192, description="HMC draws the forward KL reads; mixture only"
+        default=8192, description="HMC draws the forward KL reads; mixture and forward_kl only"
     )
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = Field(default=512, description="draws per step")
     precision: Literal["float32", "float64"] = Field(

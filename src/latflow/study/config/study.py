@@ -31,6 +31,7 @@ from latflow.study.config.sampler_tables import (
 from latflow.study.config.shapes import with_own_shape
 from latflow.study.config.stages import (
     SAMPLERS,
+    WITH_TARGETS,
     CurriculumConfig,
     GradientFlowConfig,
     MeasureConfig,
@@ -119,7 +120,7 @@ class StudyConfig(AbstractSection):
                 "training": training.model_copy(
                     update={
                         # A forward KL reads draws of the study's own theory, which those before it do not have.
-                        "loss": "reverse_kl" if training.loss == "mixture" else training.loss,
+                        "loss": "reverse_kl" if training.loss in WITH_TARGETS else training.loss,
                         "learning_rate": learning_rate,
                         "warmup_steps": min(training.warmup_steps, steps // 2),
                         "stop": StopConfig(steps=steps),

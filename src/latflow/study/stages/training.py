@@ -27,6 +27,7 @@ from latflow.study.build import (
 )
 from latflow.study.card import model_path
 from latflow.study.config import StudyConfig
+from latflow.study.config.stages import WITH_TARGETS
 from latflow.study.context import RunContext, model_identity
 from latflow.study.limits import is_kept, limits_of, own_history, training_records
 from latflow.study.models import adapted, course, lineage, load_foreign_flow, other_theory, specify
@@ -278,7 +279,7 @@ def _fit_one(context: RunContext, index: int, flow: FlowModel, n_stages: int) ->
     found = begun(context, directory, TrainingState.start(flow, optimiser))
     say_what_changes(context, found, optimiser)
     saver = Saver.of(context, directory, found)
-    targets = target_draws(context, directory) if config.training.loss == "mixture" else None
+    targets = target_draws(context, directory) if config.training.loss in WITH_TARGETS else None
     key = stream(config, "train") if last else jax.random.fold_in(stream(config, "curriculum"), index)
     result = resume(
         key,

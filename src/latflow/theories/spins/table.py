@@ -8,12 +8,15 @@ from typing_extensions import override
 from latflow.tables import Complaint, Lookup, Positive, Rule
 from latflow.theories.base import AbstractActionTable
 
-SAMPLERS = ("hmc", "heatbath", "cluster")
+SAMPLERS = ("flow", "quasi", "hmc", "heatbath", "cluster")
 
 HEAT_BATH = (2, 3, 4)
 """Components of spins that have a heat bath."""
 
 KINDS = ("xy", "o_n")
+
+LARGEST_BETA = 5.0
+"""Of a flow, `latflow.flows.spins.LARGEST_BETA`, which this module must not import."""
 
 
 class XYTable(AbstractActionTable):
@@ -78,4 +81,19 @@ def _heat_bath(value: Lookup) -> list[Complaint]:
     return [Complaint("action.components", str(components), "2, 3 or 4", hint)] if asked else []
 
 
-RULES: tuple[Rule, ...] = (_heat_bath,)
+def _levels(value: Lookup) -> list[Complaint]:
+    """The flow of spins has stages of sites in a plane, and a heat bath about a field of four neighbours."""
+    kind, samplers, shape = value("action.kind"), value("sampling.samplers"), value("lattice.shape")
+    if kind not in KINDS or samplers is None or shape is None or not {"flow", "quasi"} & set(samplers):
+        return []
+    components, beta, found = value("action.components"), value("action.beta"), []
+    if len(shape) != 2:
+        found.append(Complaint("lattice.shape", str(list(shape)), "two directions with a flow of spins"))
+    if components is not None and components not in HEAT_BATH:
+        found.append(Complaint("action.components", str(components), "2, 3 or 4 with a flow of spins"))
+    if beta is not None and beta > LARGEST_BETA:
+        found.append(Complaint("action.beta", f"{beta:g}", f"at most {LARGEST_BETA:g} with a flow of spins"))
+    return found
+
+
+RULES: tuple[Rule, ...] = (_heat_bath, _levels)
