@@ -594,7 +594,7 @@ CASES: tuple[Case, ...] = (
     key("training.loss", '"mixture"', "path_gradient with flow.coupling_range", **{**CONTINUOUS, "flow.coupling_range": "[5.0, 7.0]"}),
     key("flow.kernel_size", "4", "odd", **{"flow.network": '"convolutional"'}),
     key("flow.kernel_size", "9", "at most 7", **{"flow.network": '"convolutional"'}),
-    key("training.loss", '"forward_kl"', '"reverse_kl"'),
+    key("training.loss", '"forward"', '"reverse_kl"'),
     key("training.precision", '"float16"', '"float32" or "float64"'),
     key("training.precision", "64", '"float32" or "float64"'),
     key("training.schedule", '"cosin"', 'did you mean "cosine"'),
